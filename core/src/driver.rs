@@ -1,0 +1,538 @@
+//! The storage driver contract.
+//!
+//! A driver maps [`StoragePath`]s to the objects of one store. Everything above it (registry, pool,
+//! copy) is written against this trait alone, and the conformance suite proves each `# Behavior`
+//! bullet by a function of the same name. The registry wraps every driver in
+//! [`Checked`](crate::Checked), which applies the path rules, names errors, counts and traces, so a
+//! driver does not repeat that.
+//!
+//! Rules for every method:
+//!
+//! - **Cancel safety**: dropping the returned future or stream leaves the store as before the call
+//!   or as after it, and never holds a lock. Bytes that were staged for it are invisible and are
+//!   cleaned up by the next `delete` of their directory at the latest.
+//! - **At rest**: an open driver makes no request of its own and runs no task.
+//! - **Errors**: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only when the store said so.
+//! - **Memory**: a stream or a writer holds a few pieces of at most some MiB, stated by the driver.
+
+use std::{fmt, ops::Range, time::SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use url::Url;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    path::StoragePath,
+};
+
+/// One store, seen as a tree of immutable or replaced-as-a-whole files.
+#[async_trait]
+pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
+    /// The driver's short name, in errors and spans: `filesystem`, `s3`, …
+    fn name(&self) -> &'static str;
+
+    /// What this driver offers beyond the least that the contract asks.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Reads a whole small file: links, manifests.
+    ///
+    /// # Behavior
+    /// - `get_content_returns_what_was_put`: the exact bytes of the last completed write.
+    /// - `get_content_missing_is_not_found`: also where only files below the path exist.
+    /// - `get_content_over_limit_is_too_large`: a file of more than `limit` bytes gives `TooLarge`
+    ///   without reading all of it.
+    async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes>;
+
+    /// Writes a whole small file. Durable when it returns.
+    ///
+    /// # Behavior
+    /// - `put_content_replaces_completely`: a shorter content leaves nothing of a longer one.
+    /// - `put_content_is_atomic`: a concurrent reader sees the old or the new bytes, never a
+    ///   mixture, never an empty file.
+    /// - `put_content_create_only_keeps_the_first`: with [`PutMode::CreateOnly`] and a file at the
+    ///   path, `AlreadyExists`, and the file is untouched; of concurrent writers exactly one wins.
+    async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()>;
+
+    /// Opens a file for reading; size and time come with the stream, in one round trip.
+    ///
+    /// # Behavior
+    /// - `reader_streams_the_range`: exactly the bytes of `range`, cut at the end of the file.
+    /// - `reader_at_the_end_is_empty`: an offset equal to the size gives no bytes.
+    /// - `reader_beyond_the_end_is_invalid_offset`: a larger offset gives `InvalidOffset`.
+    /// - `reader_missing_is_not_found`.
+    /// - `reader_survives_replacement`: a file replaced or deleted meanwhile gives its old bytes to
+    ///   the end, or an error; never bytes of both.
+    /// - `reader_never_ends_early`: fewer bytes than announced end in an error.
+    async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader>;
+
+    /// Stages a file of any size. Nothing is visible at the path before the writer's commit.
+    ///
+    /// # Behavior
+    /// - `writer_is_invisible_before_commit`: to `stat`, `list`, `walk`, `reader`, `get_content`.
+    /// - `writer_create_forgets_an_earlier_stage`: [`WriteMode::Create`] starts at zero bytes;
+    ///   committing or closing it replaces what an earlier unfinished writer staged for the path.
+    /// - `writer_create_does_not_disturb_others`: several writers may be open on one path; the last
+    ///   commit wins as a whole.
+    /// - `writer_resume_continues_at_the_closed_size`: [`WriteMode::Resume`] goes on at exactly the
+    ///   size reached at the last successful [`FileWriter::close`], also in another process.
+    /// - `writer_resume_cuts_a_torn_tail`: bytes written after that close by a writer that was
+    ///   dropped or killed do not count.
+    /// - `writer_resume_without_a_stage_is_not_found`.
+    /// - `writer_resume_continues_a_committed_empty_file`: a visible file of zero bytes may be resumed;
+    ///   a visible file with bytes, and no stage, gives `AlreadyExists`.
+    /// - `writer_resume_is_exclusive`: while one resumed writer is open, another gets `Conflict`
+    ///   (where [`Capabilities::exclusive_resume`] says so).
+    /// - `writer_commit_create_only_keeps_the_first`: with [`PutMode::CreateOnly`], commit gives
+    ///   `AlreadyExists` when a file is at the path, and leaves it untouched.
+    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>>;
+
+    /// Describes a file or a directory.
+    ///
+    /// # Behavior
+    /// - `stat_file`: size, and the store's time of the last change.
+    /// - `stat_directory`: a path with files below it is a directory of size 0.
+    /// - `stat_missing_is_not_found`: `/a` is missing when only `/ab` exists.
+    /// - `stat_root_always_succeeds`.
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo>;
+
+    /// Lists one level, in byte order of the names.
+    ///
+    /// # Behavior
+    /// - `list_yields_direct_children_in_order`: each child once, files and directories together,
+    ///   in byte order of the name alone (`a` before `a-b`, also where `a` is a directory).
+    /// - `list_starts_after`: only names greater than `after`, which need not exist.
+    /// - `list_missing_is_not_found`: unless `after` is given, when an empty stream will do.
+    /// - `list_root_always_succeeds`: an empty store has an empty root.
+    /// - `list_of_a_file_is_not_found`.
+    /// - Memory is bounded by a page; the filesystem holds one directory's names.
+    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>>;
+
+    /// Lists all files below a path, in byte order of the whole path (`/a-b/x` before `/a/x`).
+    ///
+    /// # Behavior
+    /// - `walk_yields_all_files_in_order`: every file below `path` with size and time, no directories.
+    /// - `walk_starts_after`: only paths greater than `after`.
+    /// - `walk_missing_is_not_found`: unless `after` is given; the root of an empty store is empty.
+    /// - `walk_tolerates_concurrent_deletes`: what vanishes meanwhile is skipped; any other error ends
+    ///   the stream with that error.
+    fn walk<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<FileInfo>>;
+
+    /// Finds the directories below a path that have a child whose name begins with `marker`, without
+    /// ever looking below such a child: how repositories are found (`_layers`, `_manifests`) at a cost
+    /// that does not grow with their content. Object stores list with the delimiter `/` + `marker`
+    /// (ADR 0005).
+    ///
+    /// # Behavior
+    /// - `list_marked_finds_directories`: each once; nested ones too; `path` itself is not reported.
+    /// - `list_marked_is_depth_first`: in order of their components (`a/b` before `a-b`).
+    /// - `list_marked_starts_after`: only directories later than `after` in that order.
+    /// - `list_marked_missing_is_empty`.
+    fn list_marked<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        marker: &'a str,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<StoragePath>>;
+
+    /// Moves one file. Durable when it returns.
+    ///
+    /// # Behavior
+    /// - `rename_moves_and_overwrites`: the target has the source's bytes; the source is gone.
+    /// - `rename_missing_source_is_not_found`: and the target is untouched. A directory is no source.
+    /// - Not atomic on object stores (copy, check, delete): both may exist after a crash, never none.
+    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
+
+    /// Deletes a file, or a directory with everything below it, staged bytes included.
+    ///
+    /// # Behavior
+    /// - `delete_removes_recursively`: afterwards the path is missing; directories that became empty
+    ///   above it are missing too.
+    /// - `delete_keeps_siblings`: `/a` never touches `/ab`, `/a-b`, `/a.b`.
+    /// - `delete_missing_is_not_found`.
+    async fn delete(&self, path: &StoragePath) -> Result<()>;
+
+    /// Deletes single files, in batches where the store has them. A missing file counts as deleted; a
+    /// directory is left alone and reported as failed.
+    ///
+    /// # Behavior
+    /// - `delete_many_reports_each_failure`: the call itself fails only when nothing was tried.
+    /// - `delete_many_ignores_missing_files`.
+    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport>;
+
+    /// A URL at which the store itself serves the file for a while, or `None` where it cannot.
+    ///
+    /// # Behavior
+    /// - `redirect_url_serves_the_file_or_is_none`: for GET and HEAD; the URL is a secret.
+    async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>>;
+}
+
+/// A staged file. Consumed by `close`, `cancel`, `commit` or `commit_to`, so a write after any of
+/// them does not compile. Dropped without any of them, it behaves like a killed process: its bytes
+/// since the last `close` do not count.
+///
+/// The first error is final: after it, every call fails, and nothing is ever committed
+/// ([`Checked`](crate::Checked) enforces it).
+#[async_trait]
+pub trait FileWriter: fmt::Debug + Send {
+    /// Appends bytes. Returns when the writer took them over, not when they are stored, so the caller
+    /// can hash the next piece meanwhile.
+    async fn write(&mut self, chunk: Bytes) -> Result<()>;
+
+    /// Bytes staged in all, those of earlier writers of the same stage included.
+    fn size(&self) -> u64;
+
+    /// Makes everything written durable and keeps it for [`WriteMode::Resume`]; still invisible.
+    ///
+    /// # Behavior
+    /// - `writer_close_is_durable_and_invisible`.
+    async fn close(self: Box<Self>) -> Result<()>;
+
+    /// Throws the stage away. The visible file, if any, is untouched.
+    ///
+    /// # Behavior
+    /// - `writer_cancel_leaves_nothing`: a later resume gives `NotFound`.
+    async fn cancel(self: Box<Self>) -> Result<()>;
+
+    /// Makes exactly [`size`](Self::size) bytes visible at the writer's path, at once and whole.
+    /// Durable when it returns.
+    ///
+    /// # Behavior
+    /// - `writer_commit_is_visible_and_whole`: also for zero bytes.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Like [`commit`](Self::commit), but makes the bytes visible at `path`: for content whose name is
+    /// known only at the end. Cheaper than a commit and a rename (ADR 0004).
+    ///
+    /// # Behavior
+    /// - `writer_commit_to_another_path`: visible there, whole; nothing is left at the writer's own path.
+    async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()>;
+}
+
+/// What a driver offers beyond the least that the contract asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Create-only writes are atomic. Where false, two concurrent creators may both succeed.
+    pub create_only: bool,
+    /// A second resumed writer is refused while the first is open.
+    pub exclusive_resume: bool,
+    /// What was acknowledged survives a power cut.
+    pub durable: bool,
+    /// `redirect_url` can give a URL.
+    pub redirect: bool,
+    /// Largest file in bytes, where the store has such a limit.
+    pub max_file_size: Option<u64>,
+}
+
+impl Capabilities {
+    /// Sets [`create_only`](Self::create_only).
+    #[must_use]
+    pub fn with_create_only(mut self, yes: bool) -> Self {
+        self.create_only = yes;
+        self
+    }
+
+    /// Sets [`exclusive_resume`](Self::exclusive_resume).
+    #[must_use]
+    pub fn with_exclusive_resume(mut self, yes: bool) -> Self {
+        self.exclusive_resume = yes;
+        self
+    }
+
+    /// Sets [`durable`](Self::durable).
+    #[must_use]
+    pub fn with_durable(mut self, yes: bool) -> Self {
+        self.durable = yes;
+        self
+    }
+
+    /// Sets [`redirect`](Self::redirect).
+    #[must_use]
+    pub fn with_redirect(mut self, yes: bool) -> Self {
+        self.redirect = yes;
+        self
+    }
+
+    /// Sets [`max_file_size`](Self::max_file_size).
+    #[must_use]
+    pub fn with_max_file_size(mut self, bytes: u64) -> Self {
+        self.max_file_size = Some(bytes);
+        self
+    }
+}
+
+/// What a write does when a file is already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PutMode {
+    /// Replace it as a whole.
+    #[default]
+    Overwrite,
+    /// Keep it and answer `AlreadyExists`.
+    CreateOnly,
+}
+
+/// Whether a writer starts anew or goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteMode {
+    /// At zero bytes.
+    #[default]
+    Create,
+    /// Where the last closed writer of the path stopped.
+    Resume,
+}
+
+/// How a writer is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// Start anew or go on.
+    pub mode: WriteMode,
+    /// What commit does with a file that is already there.
+    pub put: PutMode,
+    /// The final size in bytes, if known: lets a driver choose its part size and refuse at once what
+    /// cannot fit. Only a hint; commit makes visible what was written.
+    pub expected_size: Option<u64>,
+}
+
+impl WriteOptions {
+    /// A new file that replaces whatever is there.
+    #[must_use]
+    pub fn create() -> Self {
+        Self::default()
+    }
+
+    /// Goes on where the last closed writer stopped.
+    #[must_use]
+    pub fn resume() -> Self {
+        Self { mode: WriteMode::Resume, ..Self::default() }
+    }
+
+    /// Sets [`put`](Self::put).
+    #[must_use]
+    pub fn with_put_mode(mut self, put: PutMode) -> Self {
+        self.put = put;
+        self
+    }
+
+    /// Sets [`expected_size`](Self::expected_size).
+    #[must_use]
+    pub fn with_expected_size(mut self, bytes: u64) -> Self {
+        self.expected_size = Some(bytes);
+        self
+    }
+}
+
+/// A part of a file, to be cut at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByteRange {
+    offset: u64,
+    length: Option<u64>,
+}
+
+impl ByteRange {
+    /// The whole file.
+    #[must_use]
+    pub fn full() -> Self {
+        Self::default()
+    }
+
+    /// From `offset` to the end.
+    #[must_use]
+    pub fn from(offset: u64) -> Self {
+        Self { offset, length: None }
+    }
+
+    /// At most `length` bytes from `offset`.
+    #[must_use]
+    pub fn new(offset: u64, length: u64) -> Self {
+        Self { offset, length: Some(length) }
+    }
+
+    /// The first byte.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The most bytes wanted; `None` for all to the end.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether this is the whole file.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        *self == Self::full()
+    }
+
+    /// The bytes that this means in a file of `size` bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOffset`] when the offset is beyond the end.
+    pub fn resolve(&self, size: u64) -> Result<Range<u64>> {
+        if self.offset > size {
+            let message = format!("offset {} is beyond the end at {size}", self.offset);
+            return Err(Error::new(ErrorKind::InvalidOffset).with_message(message));
+        }
+        let end = self.length.map_or(size, |length| self.offset.saturating_add(length).min(size));
+        Ok(self.offset..end)
+    }
+}
+
+/// An open file: what it is, which bytes come, and the bytes.
+pub struct Reader {
+    info: FileInfo,
+    range: Range<u64>,
+    stream: BoxStream<'static, Result<Bytes>>,
+}
+
+impl Reader {
+    /// A reader of `range` of the file `info`. `stream` yields exactly those bytes or ends in an error.
+    #[must_use]
+    pub fn new(info: FileInfo, range: Range<u64>, stream: BoxStream<'static, Result<Bytes>>) -> Self {
+        Self { info, range, stream }
+    }
+
+    /// The file, as it was when opened.
+    #[must_use]
+    pub fn info(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// The bytes of the file that come.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    /// How many bytes come.
+    #[must_use]
+    pub fn content_length(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
+        self.stream
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("info", &self.info).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// Whether something is a file or a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A path with files below it.
+    Directory,
+}
+
+/// A child in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The name, without any `/`.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+impl Entry {
+    /// A child of this name and kind.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: EntryKind) -> Self {
+        Self { name: name.into(), kind }
+    }
+}
+
+/// What `stat`, `walk` and `reader` say about a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileInfo {
+    /// The path.
+    pub path: StoragePath,
+    /// File or directory.
+    pub kind: EntryKind,
+    /// Size in bytes; 0 for a directory.
+    pub size: u64,
+    /// When the store last saw it change, in the store's clock; `None` for a directory, or where the
+    /// store does not say. Never compare it with the local clock (design decision 17).
+    pub modified: Option<SystemTime>,
+}
+
+impl FileInfo {
+    /// A file.
+    #[must_use]
+    pub fn file(path: StoragePath, size: u64, modified: Option<SystemTime>) -> Self {
+        Self { path, kind: EntryKind::File, size, modified }
+    }
+
+    /// A directory.
+    #[must_use]
+    pub fn directory(path: StoragePath) -> Self {
+        Self { path, kind: EntryKind::Directory, size: 0, modified: None }
+    }
+
+    /// Whether it is a file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.kind == EntryKind::File
+    }
+}
+
+/// The outcome of `delete_many`.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DeleteReport {
+    /// Files that are gone now.
+    pub deleted: usize,
+    /// Files that may still be there, and why.
+    pub failed: Vec<(StoragePath, Error)>,
+}
+
+impl DeleteReport {
+    /// A report of these figures.
+    #[must_use]
+    pub fn new(deleted: usize, failed: Vec<(StoragePath, Error)>) -> Self {
+        Self { deleted, failed }
+    }
+
+    /// The first failure as the error of the whole, for callers that need all files gone.
+    ///
+    /// # Errors
+    /// The first failure, if there is one.
+    pub fn into_result(self) -> Result<()> {
+        match self.failed.into_iter().next() {
+            Some((path, error)) => Err(error.with_path(&path)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_resolve_within_the_file() {
+        assert_eq!(ByteRange::full().resolve(0).unwrap(), 0..0);
+        assert_eq!(ByteRange::from(3).resolve(5).unwrap(), 3..5);
+        assert_eq!(ByteRange::from(5).resolve(5).unwrap(), 5..5);
+        assert_eq!(ByteRange::new(1, 2).resolve(5).unwrap(), 1..3);
+        assert_eq!(ByteRange::new(1, u64::MAX).resolve(5).unwrap(), 1..5);
+        assert_eq!(ByteRange::from(6).resolve(5).unwrap_err().kind(), ErrorKind::InvalidOffset);
+    }
+}

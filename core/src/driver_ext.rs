@@ -1,0 +1,70 @@
+//! Comfort on top of the contract.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+
+use crate::{
+    driver::{ByteRange, PutMode, StorageDriver},
+    error::{Error, ErrorKind, Result},
+    path::StoragePath,
+};
+
+/// Methods that every driver has for free.
+#[async_trait]
+pub trait StorageDriverExt: StorageDriver {
+    /// [`get_content`](StorageDriver::get_content), with `None` for a missing file.
+    async fn get_optional(&self, path: &StoragePath, limit: u64) -> Result<Option<Bytes>> {
+        match self.get_content(path, limit).await {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`put_content`](StorageDriver::put_content) that replaces what is there.
+    async fn put(&self, path: &StoragePath, content: impl Into<Bytes> + Send + 'async_trait) -> Result<()> {
+        self.put_content(path, content.into(), PutMode::Overwrite).await
+    }
+
+    /// Whether a file or directory is at the path.
+    async fn exists(&self, path: &StoragePath) -> Result<bool> {
+        match self.stat(path).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`delete`](StorageDriver::delete), content with a path that is already missing.
+    async fn delete_if_exists(&self, path: &StoragePath) -> Result<()> {
+        match self.delete(path).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Reads a range into memory: at most `limit` bytes, else `TooLarge`.
+    async fn read_range(&self, path: &StoragePath, range: ByteRange, limit: usize) -> Result<Bytes> {
+        let reader = self.reader(path, range).await?;
+        if reader.content_length() > limit as u64 {
+            return Err(Error::new(ErrorKind::TooLarge).with_path(path));
+        }
+        let mut stream = reader.into_stream();
+        let Some(first) = stream.try_next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = stream.try_next().await? else { return Ok(first) };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(piece) = stream.try_next().await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The names of one level, collected: for directories that are small by nature.
+    async fn list_names(&self, path: &StoragePath) -> Result<Vec<String>> {
+        self.list(path, None).map_ok(|entry| entry.name).try_collect().await
+    }
+}
+
+impl<D: StorageDriver + ?Sized> StorageDriverExt for D {}

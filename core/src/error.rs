@@ -1,0 +1,288 @@
+//! The one storage error: what went wrong, in which driver, doing what, to which path.
+
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use crate::{metrics::Operation, path::StoragePath};
+
+/// The result of a storage operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn StdError + Send + Sync + 'static>;
+
+/// What kind of failure a storage operation met.
+///
+/// A driver maps every error of its SDK to one of these in a table with a test per row.
+/// [`ErrorKind::NotFound`] is said only when the store said so: a refused or failed request
+/// never becomes "not found" (facts: a listing error once made a garbage collector believe
+/// that a repository was empty).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store answered that nothing is at this path.
+    NotFound,
+    /// A create-only write found something at this path.
+    AlreadyExists,
+    /// The path breaks the grammar, or the root was given where a file is meant.
+    InvalidPath,
+    /// An offset beyond the end, or a resume at an offset that is not staged.
+    InvalidOffset,
+    /// The content is larger than the caller's or the store's limit.
+    TooLarge,
+    /// The credentials are valid but may not do this.
+    PermissionDenied,
+    /// The credentials are missing, wrong or expired.
+    Unauthenticated,
+    /// The store is full or a quota is used up.
+    NoSpace,
+    /// The store refuses all writes.
+    ReadOnly,
+    /// Somebody else is changing the same thing at this moment.
+    Conflict,
+    /// The store asks for a slower pace.
+    RateLimited,
+    /// No answer in time; a write may or may not have taken effect.
+    Timeout,
+    /// The store cannot be reached or answers with a server error.
+    Unavailable,
+    /// The driver does not offer this operation.
+    Unsupported,
+    /// Stored bytes are not what their path or size promises.
+    Corrupted,
+    /// The driver's settings are wrong.
+    InvalidConfig,
+    /// Everything else; the source says more.
+    Other,
+}
+
+impl ErrorKind {
+    /// Whether repeating the same call later may succeed without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Timeout | Self::Unavailable | Self::Conflict)
+    }
+
+    /// A short phrase for messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "already exists",
+            Self::InvalidPath => "invalid path",
+            Self::InvalidOffset => "invalid offset",
+            Self::TooLarge => "too large",
+            Self::PermissionDenied => "permission denied",
+            Self::Unauthenticated => "not authenticated",
+            Self::NoSpace => "no space left in the store",
+            Self::ReadOnly => "the store is read-only",
+            Self::Conflict => "conflicting change",
+            Self::RateLimited => "rate limited",
+            Self::Timeout => "timed out",
+            Self::Unavailable => "store unavailable",
+            Self::Unsupported => "not supported by the driver",
+            Self::Corrupted => "stored content is damaged",
+            Self::InvalidConfig => "invalid configuration",
+            Self::Other => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error of a storage driver. One pointer wide; the driver's name, the operation and the
+/// path are filled in by [`Checked`](crate::Checked) where the driver left them out.
+///
+/// Its text names the driver, the operation and the path and never a secret: drivers put no
+/// URL with a signature and no header into messages or sources.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    driver: Option<&'static str>,
+    operation: Option<Operation>,
+    path: Option<String>,
+    message: Option<Cow<'static, str>>,
+    retryable: Option<bool>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of this kind with nothing else known yet.
+    #[must_use]
+    pub fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            driver: None,
+            operation: None,
+            path: None,
+            message: None,
+            retryable: None,
+            source: None,
+        }))
+    }
+
+    /// Adds words that say more than the kind.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = Some(message.into());
+        self
+    }
+
+    /// Adds the error that caused this one. It must not hold secrets.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Names the path, unless one is already named.
+    #[must_use]
+    pub fn with_path(self, path: &StoragePath) -> Self {
+        self.with_raw_path(path.as_str())
+    }
+
+    /// Names a path that may break the grammar, unless one is already named.
+    #[must_use]
+    pub fn with_raw_path(mut self, path: &str) -> Self {
+        if self.0.path.is_none() {
+            self.0.path = Some(path.escape_default().collect());
+        }
+        self
+    }
+
+    /// Names the driver, unless one is already named.
+    #[must_use]
+    pub fn with_driver(mut self, driver: &'static str) -> Self {
+        self.0.driver.get_or_insert(driver);
+        self
+    }
+
+    /// Names the operation, unless one is already named.
+    #[must_use]
+    pub fn with_operation(mut self, operation: Operation) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    /// Overrides what the kind says about repeating the call.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = Some(retryable);
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The driver's name, once known.
+    #[must_use]
+    pub fn driver(&self) -> Option<&'static str> {
+        self.0.driver
+    }
+
+    /// The operation that failed, once known.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// The path that the operation was about, with control characters escaped.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.0.path.as_deref()
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable.unwrap_or_else(|| self.0.kind.is_transient())
+    }
+
+    /// Whether the store said that nothing is at the path.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::NotFound
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        if let Some(driver) = inner.driver {
+            write!(f, "{driver} driver: ")?;
+        }
+        if let Some(operation) = inner.operation {
+            write!(f, "{operation} ")?;
+        }
+        if let Some(path) = &inner.path {
+            write!(f, "{path}: ")?;
+        }
+        write!(f, "{}", inner.kind)?;
+        if let Some(message) = &inner.message {
+            write!(f, ": {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        if let Some(source) = &self.0.source {
+            write!(f, " (caused by {source:?})")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_driver_operation_and_path() {
+        let path: StoragePath = "/a/b".parse().unwrap();
+        let error = Error::new(ErrorKind::NoSpace)
+            .with_message("12 bytes free")
+            .with_path(&path)
+            .with_operation(Operation::PutContent)
+            .with_driver("filesystem");
+        assert_eq!(
+            error.to_string(),
+            "filesystem driver: put_content /a/b: no space left in the store: 12 bytes free"
+        );
+    }
+
+    #[test]
+    fn the_first_name_wins() {
+        let error =
+            Error::new(ErrorKind::Other).with_driver("inner").with_driver("outer").with_raw_path("/x\n");
+        assert_eq!(error.driver(), Some("inner"));
+        assert_eq!(error.path(), Some("/x\\n"));
+    }
+
+    #[test]
+    fn transient_kinds_are_retryable_unless_overridden() {
+        assert!(Error::new(ErrorKind::Timeout).is_retryable());
+        assert!(!Error::new(ErrorKind::Timeout).with_retryable(false).is_retryable());
+        assert!(!Error::new(ErrorKind::NotFound).is_retryable());
+    }
+}

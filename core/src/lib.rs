@@ -1,0 +1,41 @@
+//! The contract between an embedded OCI registry and its stores.
+//!
+//! - [`StorageDriver`] and [`FileWriter`]: what a store has to offer, with every behaviour written
+//!   down and proved by the conformance suite. [`Checked`] wraps each driver with path rules, error
+//!   naming, spans and counters; [`StorageDriverExt`] adds comfort.
+//! - [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`]: parsed
+//!   once at the door, so that no unchecked text ever becomes a path.
+//! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it hashed to its digest.
+//! - [`Error`] and [`ErrorKind`]: one typed error for all stores. [`RetryPolicy`] plans repeats.
+//!   [`Secret`] keeps credentials out of logs.
+//!
+//! No runtime, no cloud, no server, no global state.
+
+mod checked;
+mod descriptor;
+mod digest;
+mod driver;
+mod driver_ext;
+mod error;
+mod metrics;
+mod name;
+mod path;
+mod retry;
+mod secret;
+
+pub use self::{
+    checked::Checked,
+    descriptor::{Descriptor, MediaType, docker, is_non_distributable},
+    digest::{Algorithm, Digest, DigestError, HashState, HashStateError, Hasher, Verifier, VerifyError},
+    driver::{
+        ByteRange, Capabilities, DeleteReport, Entry, EntryKind, FileInfo, FileWriter, PutMode, Reader,
+        StorageDriver, WriteMode, WriteOptions,
+    },
+    driver_ext::StorageDriverExt,
+    error::{Error, ErrorKind, Result},
+    metrics::{Metrics, Operation, OperationCounts},
+    name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
+    path::{MAX_PATH_LEN, StoragePath},
+    retry::RetryPolicy,
+    secret::Secret,
+};
