@@ -1,1 +1,37 @@
-//! x
+//! An OCI registry to embed: no listening server, storage straight to the driver.
+//!
+//! A [`Registry`] is the state machine of the OCI distribution specification over any
+//! [`StorageDriver`](plugin_registry_core::StorageDriver), in the object layout that CNCF distribution 2.8
+//! and 3.x read and write ([`layout`]). It is used through its typed API ([`Registry::repository`]), or,
+//! by whoever speaks HTTP to it inside the process, through [`Registry::service`], a tower service.
+//!
+//! It binds no socket, starts no task, reads no environment and keeps no global state.
+
+pub mod layout;
+
+mod blob;
+mod catalog;
+mod error;
+mod http;
+mod known;
+mod link;
+mod manifest;
+mod manifests;
+mod referrers;
+mod registry;
+mod repository;
+mod tag;
+mod upload;
+
+pub use self::{
+    blob::{BlobInfo, BlobReader, Blobs, BoxError, PushOutcome},
+    error::{ErrorCode, RegistryError, Result},
+    http::{Body, RegistryService},
+    manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, is_manifest_type},
+    manifests::Manifests,
+    referrers::{Referrer, ReferrerPage},
+    registry::{ReferencePolicy, Registry, RegistryBuilder, UrlPolicy},
+    repository::Repository,
+    tag::{Page, Tags},
+    upload::{UploadId, UploadSession, Uploads},
+};

@@ -1,0 +1,282 @@
+//! The blobs of one repository.
+
+mod body;
+mod presence;
+mod store;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures::{Stream, future::try_join, stream::BoxStream};
+use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
+
+pub(crate) use self::{
+    body::verified,
+    store::{BlobStore, discard, pour},
+};
+use crate::{
+    error::{RegistryError, Result},
+    layout,
+    link::LinkStore,
+    registry::Inner,
+};
+
+/// Any error of a caller's content stream.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The blobs of one repository: [`Repository::blobs`](crate::Repository::blobs).
+///
+/// A blob is in a repository when a layer link names it and its bytes are in the store; the bytes
+/// are stored once for all repositories. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    inner: Arc<Inner>,
+    repository: RepositoryName,
+}
+
+/// A blob that is in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobInfo {
+    /// The digest that was asked for.
+    pub digest: Digest,
+    /// The sha256 digest, under which it is stored.
+    pub canonical: Digest,
+    /// The size in bytes.
+    pub size: u64,
+}
+
+/// What a push did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushOutcome {
+    /// The bytes were read, verified and stored.
+    Stored,
+    /// The location had the bytes already: only a link was written, the content was not read.
+    Deduplicated,
+}
+
+/// A blob's content, or a part of it.
+pub struct BlobReader {
+    info: BlobInfo,
+    range: std::ops::Range<u64>,
+    stream: BoxStream<'static, Result<Bytes>>,
+}
+
+impl BlobReader {
+    /// The blob.
+    #[must_use]
+    pub fn info(&self) -> &BlobInfo {
+        &self.info
+    }
+
+    /// The bytes that come.
+    #[must_use]
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.range.clone()
+    }
+
+    /// The content. A whole blob is verified on the way: when the stored bytes do not hash to the
+    /// digest, the stream ends in [`RegistryError::Damaged`] before its last piece, never cleanly
+    /// (design decision 12). A part cannot be verified.
+    #[must_use]
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
+        self.stream
+    }
+}
+
+impl fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobReader")
+            .field("info", &self.info)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Blobs {
+    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
+        Self { inner, repository }
+    }
+
+    fn links(&self) -> LinkStore<'_> {
+        LinkStore::new(&self.inner.driver)
+    }
+
+    fn store(&self) -> BlobStore<'_> {
+        BlobStore::new(&self.inner)
+    }
+
+    fn unknown(&self, digest: &Digest) -> RegistryError {
+        RegistryError::BlobUnknown { repository: self.repository.clone(), digest: *digest }
+    }
+
+    /// The canonical digest of a blob that is linked into this repository. 1 driver call; 2 for an
+    /// alias, which counts only while the canonical link is there too (ADR 0013).
+    pub(crate) async fn resolve(&self, digest: &Digest) -> Result<Option<Digest>> {
+        let link = layout::layer_link(&self.repository, digest);
+        let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
+        if canonical == *digest {
+            return Ok(Some(canonical));
+        }
+        self.links().follow(&layout::layer_link(&self.repository, &canonical), &canonical).await
+    }
+
+    /// Describes a blob. 2 driver calls, 1 when it is not in the repository. Cancel safe.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] when it is not in this repository.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn stat(&self, digest: &Digest) -> Result<BlobInfo> {
+        let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
+        let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
+        Ok(BlobInfo { digest: *digest, canonical, size })
+    }
+
+    /// Opens a blob, or a part of it, for reading. 2 driver calls in one round trip. Holds what the
+    /// driver's reader holds, plus one piece. Cancel safe.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] when the range begins
+    /// beyond the end.
+    #[tracing::instrument(level = "debug", skip(self, range), fields(repository = %self.repository))]
+    pub async fn open(&self, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
+        let (canonical, reader) = if digest.is_canonical() {
+            let (canonical, reader) =
+                try_join(self.resolve(digest), self.store().open(digest, range)).await?;
+            (canonical.ok_or_else(|| self.unknown(digest))?, reader)
+        } else {
+            let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
+            (canonical, self.store().open(&canonical, range).await?)
+        };
+        let reader = reader.ok_or_else(|| self.unknown(digest))??;
+        let info = BlobInfo { digest: *digest, canonical, size: reader.info().size };
+        let bytes = reader.range();
+        let whole = bytes == (0..info.size);
+        let stream = verified(reader, whole.then_some(canonical));
+        Ok(BlobReader { info, range: bytes, stream })
+    }
+
+    /// Reads a whole blob of at most `limit` bytes into memory, verified.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); a blob beyond the limit is a storage error of kind `TooLarge`.
+    pub async fn get(&self, digest: &Digest, limit: usize) -> Result<Bytes> {
+        let reader = self.open(digest, ByteRange::full()).await?;
+        if reader.info.size > limit as u64 {
+            let kind = plugin_registry_core::ErrorKind::TooLarge;
+            return Err(plugin_registry_core::Error::new(kind).with_path(&layout::blob_data(digest)).into());
+        }
+        body::collect(reader.stream).await
+    }
+
+    /// Stores a blob whose digest and size are known, and links it into this repository: the straight
+    /// line of a copy. If the location has bytes of that digest and size already, `content` is not
+    /// polled and only the link is written.
+    ///
+    /// 3 driver calls, 2 when deduplicated. Holds what the driver's writer holds. The order is data, then
+    /// link: whatever is interrupted, by an error, a drop or a power cut, leaves at most an unlinked blob.
+    ///
+    /// # Errors
+    /// [`RegistryError::Mismatch`] when the content is not what the descriptor says, and
+    /// [`RegistryError::Body`] when it fails: nothing is stored then.
+    #[tracing::instrument(
+        level = "debug", skip_all,
+        fields(repository = %self.repository, digest = %descriptor.digest, size = descriptor.size)
+    )]
+    pub async fn push<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<PushOutcome>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        self.inner.require_writable()?;
+        let digest = &descriptor.digest;
+        if digest.is_canonical() && self.store().stat(digest).await? == Some(descriptor.size) {
+            self.link(digest, digest).await?;
+            return Ok(PushOutcome::Deduplicated);
+        }
+        self.store_content(digest, Some(descriptor.size), content).await?;
+        Ok(PushOutcome::Stored)
+    }
+
+    /// Stores and links content under `digest`, replacing whatever is stored: the bytes at hand are
+    /// verified, those in the store may be damaged.
+    pub(crate) async fn store_content<S, E>(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        content: S,
+    ) -> Result<Digest>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let canonical = self.store().write(&self.repository, digest, size, content).await?;
+        self.link(digest, &canonical).await?;
+        Ok(canonical)
+    }
+
+    /// Links stored bytes into this repository: the canonical link first, so that an alias never stands
+    /// alone.
+    pub(crate) async fn link(&self, digest: &Digest, canonical: &Digest) -> Result<()> {
+        self.links().write(&layout::layer_link(&self.repository, canonical), canonical).await?;
+        if digest != canonical {
+            self.links().write(&layout::layer_link(&self.repository, digest), canonical).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a blob over from another repository of the location without moving bytes. 3 driver calls.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] when it is not in `from`.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn mount(&self, from: &RepositoryName, digest: &Digest) -> Result<BlobInfo> {
+        self.inner.require_writable()?;
+        let info = Self::new(self.inner.clone(), from.clone()).stat(digest).await?;
+        self.link(digest, &info.canonical).await?;
+        Ok(info)
+    }
+
+    /// Takes a blob over from wherever in the location it is ("anonymous mount"). Only by its sha256
+    /// digest, under which it can be found without a repository. 2 driver calls.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`] when the location has no such blob.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
+        self.inner.require_writable()?;
+        let stored = if digest.is_canonical() { self.store().stat(digest).await? } else { None };
+        let size = stored.ok_or_else(|| self.unknown(digest))?;
+        self.link(digest, digest).await?;
+        Ok(BlobInfo { digest: *digest, canonical: *digest, size })
+    }
+
+    /// Which of these the repository lacks: no link, no bytes, or bytes of another size. One listing of
+    /// the links for all of them, and one driver call a blob for its bytes, 16 at a time.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn missing(&self, wanted: &[Descriptor]) -> Result<Vec<Descriptor>> {
+        let presence = self.presence(wanted).await?;
+        let lacking =
+            wanted.iter().filter(|descriptor| presence.size(&descriptor.digest) != Some(descriptor.size));
+        Ok(lacking.cloned().collect())
+    }
+
+    /// Takes a blob out of this repository, at once, and out of this one only: its bytes stay in the
+    /// store. An alias takes its canonical link with it.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn delete(&self, digest: &Digest) -> Result<()> {
+        self.inner.require_delete()?;
+        let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
+        let mut links = vec![layout::layer_link(&self.repository, &canonical)];
+        if canonical != *digest {
+            links.insert(0, layout::layer_link(&self.repository, digest));
+        }
+        self.links().remove(links).await
+    }
+}

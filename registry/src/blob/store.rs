@@ -1,0 +1,152 @@
+//! The blob store: bytes by digest, shared by all repositories of a location.
+
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
+use plugin_registry_core::{
+    ByteRange, Digest, ErrorKind, FileWriter, PutMode, Reader, RepositoryName, StorageDriver, Verifier,
+    WriteOptions,
+};
+
+use super::BoxError;
+use crate::{
+    error::{RegistryError, Result},
+    layout,
+    registry::Inner,
+    upload::UploadId,
+};
+
+/// Bytes by canonical digest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlobStore<'a> {
+    inner: &'a Inner,
+}
+
+impl<'a> BlobStore<'a> {
+    pub(crate) fn new(inner: &'a Inner) -> Self {
+        Self { inner }
+    }
+
+    /// The size of a stored blob, or `None`.
+    pub(crate) async fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
+        match self.inner.driver.stat(&layout::blob_data(digest)).await {
+            Ok(info) if info.is_file() => {
+                self.inner.known.saw_blob(digest, info.size);
+                Ok(Some(info.size))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.is_not_found() => {
+                self.inner.known.forget_blob(digest);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens stored bytes: `None` where there are none, an inner error for a range outside of them.
+    pub(crate) async fn open(&self, digest: &Digest, range: ByteRange) -> Result<Option<Result<Reader>>> {
+        match self.inner.driver.reader(&layout::blob_data(digest), range).await {
+            Ok(reader) => Ok(Some(Ok(reader))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidOffset => {
+                Ok(Some(Err(RegistryError::RangeNotSatisfiable)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A small blob, verified, or `None`.
+    pub(crate) async fn get(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {
+            Ok(content) => content,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let actual = Digest::of(digest.algorithm(), &content);
+        if actual != *digest {
+            tracing::error!(%digest, %actual, "stored content is damaged");
+            return Err(RegistryError::Damaged(format!("{digest} hashes to {actual}")));
+        }
+        Ok(Some(content))
+    }
+
+    /// Stores a small blob that is at hand, replacing what may be there.
+    pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
+        let size = content.len() as u64;
+        self.inner.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
+        self.inner.known.saw_blob(digest, size);
+        Ok(())
+    }
+
+    /// Streams content to its final path, verifying it on the way; nothing is visible before it agrees.
+    /// Content known by another algorithm only has its path at the end, so it is staged in an upload
+    /// directory of the repository first.
+    pub(crate) async fn write<S, E>(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: Option<u64>,
+        content: S,
+    ) -> Result<Digest>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let path = if digest.is_canonical() {
+            layout::blob_data(digest)
+        } else {
+            layout::upload_data(repository, &UploadId::generate())
+        };
+        let mut options = WriteOptions::create();
+        if let Some(size) = size {
+            options = options.with_expected_size(size);
+        }
+        let mut writer = self.inner.driver.writer(&path, options).await?;
+        let mut verifier = Verifier::new(*digest, size);
+        if let Err(error) = pour(content, &mut *writer, |piece| Ok(verifier.update(piece)?)).await {
+            discard(writer).await;
+            return Err(error);
+        }
+        let length = verifier.length();
+        let canonical = match verifier.finish() {
+            Ok(canonical) => canonical,
+            Err(error) => {
+                discard(writer).await;
+                return Err(error.into());
+            }
+        };
+        if digest.is_canonical() {
+            writer.commit().await?;
+        } else {
+            writer.commit_to(&layout::blob_data(&canonical)).await?;
+        }
+        self.inner.known.saw_blob(&canonical, length);
+        Ok(canonical)
+    }
+}
+
+/// Hands every piece of `content` to `hash` and then to `writer`. Hashing runs while the driver stores
+/// the piece before.
+pub(crate) async fn pour<S, E>(
+    mut content: S,
+    writer: &mut dyn FileWriter,
+    mut hash: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<BoxError>,
+{
+    while let Some(piece) = content.try_next().await.map_err(|error| RegistryError::Body(error.into()))? {
+        if !piece.is_empty() {
+            hash(&piece)?;
+            writer.write(piece).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Throws a stage away; a failure to do so leaves invisible bytes only, so it is logged, not returned.
+pub(crate) async fn discard(writer: Box<dyn FileWriter>) {
+    if let Err(error) = writer.cancel().await {
+        tracing::warn!(%error, "a stage could not be thrown away");
+    }
+}

@@ -1,0 +1,34 @@
+//! The repositories of a registry.
+
+use futures::{StreamExt, TryStreamExt};
+use plugin_registry_core::{RepositoryName, StorageDriver};
+
+use crate::{error::Result, layout, registry::Registry, tag::Page};
+
+impl Registry {
+    /// Lists at most `limit` repositories after `last`, component by component in byte order: `a/b` comes
+    /// before `a-b`, as in distribution. 1 driver call a page of the store, whatever the repositories hold;
+    /// one that holds only unfinished uploads is listed too (ADR 0005).
+    ///
+    /// # Errors
+    /// Only those of the store.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub async fn catalog(&self, last: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
+        let root = layout::repositories();
+        let after = last.map(layout::repository);
+        let mut found = self.inner.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
+            // Whatever is no repository name lies there by somebody else's hand.
+            let name = path.map(|path| path.strip_prefix(&root).and_then(|name| name.parse().ok()));
+            std::future::ready(name.transpose())
+        });
+        let mut page = Page { entries: Vec::new(), more: false };
+        while let Some(name) = found.try_next().await? {
+            if page.entries.len() == limit {
+                page.more = true;
+                break;
+            }
+            page.entries.push(name);
+        }
+        Ok(page)
+    }
+}

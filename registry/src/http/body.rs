@@ -1,0 +1,76 @@
+//! Bodies on their way out.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use http_body::{Frame, SizeHint};
+
+use crate::error::RegistryError;
+
+/// The body of a response. Its length is always known; a stream that cannot keep it ends in an error.
+pub struct Body(Kind);
+
+enum Kind {
+    Full(Option<Bytes>),
+    Stream { stream: BoxStream<'static, Result<Bytes, RegistryError>>, remaining: u64 },
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Kind::Full(None))
+    }
+
+    pub(super) fn full(bytes: Bytes) -> Self {
+        Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+
+    pub(super) fn stream(stream: BoxStream<'static, Result<Bytes, RegistryError>>, length: u64) -> Self {
+        Self(Kind::Stream { stream, remaining: length })
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = RegistryError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RegistryError>>> {
+        match &mut self.0 {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream { stream, remaining } => stream.as_mut().poll_next(cx).map(|piece| {
+                let piece = piece?;
+                if let Ok(piece) = &piece {
+                    *remaining = remaining.saturating_sub(piece.len() as u64);
+                }
+                Some(piece.map(Frame::data))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A stream is at its end when it says so: its last word may be that the content is damaged.
+        matches!(self.0, Kind::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match &self.0 {
+            Kind::Full(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Kind::Stream { remaining, .. } => *remaining,
+        })
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", http_body::Body::size_hint(self).lower())
+    }
+}

@@ -1,0 +1,26 @@
+//! distribution's catalog.
+
+use http::header;
+
+use super::{ApiRequest, ApiResponse, json, set, tags::next_page};
+use crate::{error::Result, registry::Registry};
+
+/// The page size where none is asked for, as in distribution.
+const DEFAULT_PAGE: usize = 100;
+
+pub(super) async fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse> {
+    let limit = request.page_size()?.unwrap_or(DEFAULT_PAGE).min(registry.inner.options.max_page);
+    let last =
+        request.parameter("last").filter(|last| !last.is_empty()).map(|last| last.parse()).transpose()?;
+    let page = registry.catalog(last.as_ref(), limit).await?;
+    let names: Vec<&str> = page.entries.iter().map(|name| name.as_str()).collect();
+    let mut response = json(&serde_json::json!({"repositories": names}))?;
+    if let (Some(last), true) = (names.last(), page.more) {
+        set(
+            &mut response,
+            header::LINK,
+            next_page("/v2/_catalog", &[("n", &limit.to_string()), ("last", last)]),
+        );
+    }
+    Ok(response)
+}

@@ -1,0 +1,68 @@
+//! Errors as the specification writes them.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{ApiResponse, Body, route::Endpoint};
+use crate::error::{ErrorCode, RegistryError};
+
+/// Most references that one answer names as missing.
+const MAX_NAMED: usize = 100;
+
+pub(super) fn error_response(error: &RegistryError, endpoint: Endpoint) -> ApiResponse {
+    let (status, code) = error.code();
+    if status.is_server_error() {
+        tracing::error!(?error, ?endpoint, "request failed");
+    } else {
+        tracing::debug!(%error, ?endpoint, %status, "request refused");
+    }
+    let entries: Vec<Value> = match error {
+        RegistryError::ReferencesUnknown(digests) => {
+            let named = digests.iter().take(MAX_NAMED);
+            named
+                .map(|digest| entry(code, "the repository lacks this content", Some(digest.to_string())))
+                .collect()
+        }
+        // What went wrong inside a store is for the log; the client learns the kind.
+        RegistryError::Storage(error) => {
+            vec![entry(code, &format!("the store failed: {}", error.kind()), None)]
+        }
+        error => vec![entry(code, &error.to_string(), None)],
+    };
+    let mut response = respond(status, &entries);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        allow(&mut response, endpoint);
+    }
+    response
+}
+
+pub(super) fn no_such_endpoint() -> ApiResponse {
+    respond(StatusCode::NOT_FOUND, &[entry(ErrorCode::Unsupported, "no such endpoint", None)])
+}
+
+pub(super) fn method_not_allowed(endpoint: Endpoint) -> ApiResponse {
+    let message = "this endpoint has no such method";
+    let mut response =
+        respond(StatusCode::METHOD_NOT_ALLOWED, &[entry(ErrorCode::Unsupported, message, None)]);
+    allow(&mut response, endpoint);
+    response
+}
+
+fn allow(response: &mut ApiResponse, endpoint: Endpoint) {
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.methods()));
+}
+
+fn entry(code: ErrorCode, message: &str, digest: Option<String>) -> Value {
+    match digest {
+        Some(digest) => json!({"code": code.as_str(), "message": message, "detail": {"digest": digest}}),
+        None => json!({"code": code.as_str(), "message": message}),
+    }
+}
+
+fn respond(status: StatusCode, entries: &[Value]) -> ApiResponse {
+    let text = format!("{}\n", json!({"errors": entries}));
+    let mut response = Response::new(Body::full(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

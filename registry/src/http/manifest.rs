@@ -1,0 +1,85 @@
+//! end-3, end-7, end-9: manifests.
+
+use http::{Response, StatusCode, header};
+use plugin_registry_core::{Reference, Tag};
+
+use super::{
+    ApiRequest, ApiResponse, Body, Content, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, append, empty,
+    is_head, set,
+};
+use crate::{
+    error::{RegistryError, Result},
+    manifest::MAX_MANIFEST_SIZE,
+    repository::Repository,
+};
+
+/// Most `tag` parameters of one request; the specification asks for at least 10.
+const MAX_TAGS: usize = 100;
+
+/// Manifests are served as they are stored, whatever the Accept header prefers: the content type of a
+/// pulled manifest is that of the pushed one (distribution-spec, "Pulling manifests").
+pub(super) async fn get(
+    repository: &Repository,
+    reference: &str,
+    request: &ApiRequest,
+) -> Result<ApiResponse> {
+    let manifest = repository.manifests().get(&reference.parse()?).await?;
+    let digest = manifest.digest().to_string();
+    let mut response = if request.matches_etag(&digest) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let is_head = is_head(request.method());
+        let body = if is_head { Body::empty() } else { Body::full(manifest.bytes().clone()) };
+        let mut response = Response::new(body);
+        set(&mut response, header::CONTENT_TYPE, manifest.media_type());
+        set(&mut response, header::CONTENT_LENGTH, manifest.bytes().len());
+        response
+    };
+    set(&mut response, header::ETAG, format_args!("\"{digest}\""));
+    set(&mut response, DOCKER_CONTENT_DIGEST, digest);
+    Ok(response)
+}
+
+pub(super) async fn put(
+    repository: &Repository,
+    reference: &str,
+    request: &ApiRequest,
+    body: Content,
+) -> Result<ApiResponse> {
+    let reference: Reference = reference.parse()?;
+    let mut tags: Vec<Tag> =
+        request.parameters("tag").take(MAX_TAGS + 1).map(|tag| tag.parse()).collect::<Result<_, _>>()?;
+    if tags.len() > MAX_TAGS {
+        return Ok(empty(StatusCode::URI_TOO_LONG));
+    }
+    let named = tags.clone();
+    let digest = match reference {
+        Reference::Digest(digest) => Some(digest),
+        Reference::Tag(tag) => {
+            tags.insert(0, tag);
+            None
+        }
+    };
+    let media_type =
+        request.header(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::to_owned);
+    let too_large = RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE };
+    let bytes = request.read(body, MAX_MANIFEST_SIZE).await?.ok_or(too_large)?;
+    let manifest =
+        repository.manifests().put_tagged(digest.as_ref(), &tags, media_type.as_deref(), bytes).await?;
+    let mut response = empty(StatusCode::CREATED);
+    let location = format!("/v2/{}/manifests/{}", repository.name(), manifest.digest());
+    set(&mut response, header::LOCATION, location);
+    set(&mut response, DOCKER_CONTENT_DIGEST, manifest.digest());
+    if let Some(subject) = manifest.subject() {
+        set(&mut response, OCI_SUBJECT, subject.digest);
+    }
+    for tag in named {
+        append(&mut response, OCI_TAG, tag);
+    }
+    Ok(response)
+}
+
+pub(super) async fn delete(repository: &Repository, reference: &str) -> Result<ApiResponse> {
+    repository.manifests().delete(&reference.parse()?).await?;
+    Ok(empty(StatusCode::ACCEPTED))
+}

@@ -1,0 +1,107 @@
+//! A request, with its query and headers read as the API means them.
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use http::{HeaderMap, Method, Request, header, request::Parts};
+use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    blob::BoxError,
+    error::{RegistryError, Result},
+};
+
+/// A request's body, whatever stack it came from.
+pub(super) type Content = BoxStream<'static, Result<Bytes, BoxError>>;
+
+/// A request without its body.
+pub(super) struct ApiRequest {
+    parts: Parts,
+}
+
+impl ApiRequest {
+    pub(super) fn split<B>(request: Request<B>) -> (Self, Content)
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        (Self { parts }, body.into_data_stream().map_err(Into::into).boxed())
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All values of a query parameter, decoded.
+    pub(super) fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+        let query = self.parts.uri.query().unwrap_or_default();
+        query.split('&').filter_map(move |pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key) == name).then(|| decode(value))
+        })
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters(name).next()
+    }
+
+    /// `n`, the page size: `None` where it is not given. A number too large for memory is as good as the
+    /// largest; nothing is allocated by it (CVE-2023-2253).
+    pub(super) fn page_size(&self) -> Result<Option<usize>> {
+        let Some(text) = self.parameter("n") else { return Ok(None) };
+        if text.is_empty() || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(RegistryError::PageSizeInvalid);
+        }
+        Ok(Some(text.parse().unwrap_or(usize::MAX)))
+    }
+
+    pub(super) fn content_length(&self) -> Result<Option<u64>> {
+        let Some(value) = self.headers().get(header::CONTENT_LENGTH) else { return Ok(None) };
+        let length = value.to_str().ok().and_then(|text| text.parse().ok());
+        length.map(Some).ok_or(RegistryError::SizeInvalid("the Content-Length is not a number"))
+    }
+
+    /// Whether `If-None-Match` names this entity tag, quoted or bare.
+    pub(super) fn matches_etag(&self, etag: &str) -> bool {
+        let values =
+            self.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|candidate| {
+            let candidate = candidate.trim();
+            let candidate = candidate.strip_prefix("W/").unwrap_or(candidate);
+            candidate == "*" || candidate.trim_matches('"') == etag
+        })
+    }
+
+    /// The whole body, at most `limit` bytes; `None` when it is longer.
+    pub(super) async fn read(&self, mut body: Content, limit: u64) -> Result<Option<Bytes>> {
+        if self.content_length()?.is_some_and(|length| length > limit) {
+            return Ok(None);
+        }
+        let mut all = BytesMut::new();
+        while let Some(piece) = body.try_next().await.map_err(RegistryError::Body)? {
+            if all.len() as u64 + piece.len() as u64 > limit {
+                return Ok(None);
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(Some(all.freeze()))
+    }
+}
+
+fn decode(text: &str) -> String {
+    let spaces = text.replace('+', " ");
+    percent_decode_str(&spaces).decode_utf8_lossy().into_owned()
+}

@@ -1,0 +1,133 @@
+//! From a path to an endpoint.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// The endpoints of the specification, and the catalog of distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// end-1.
+    Base,
+    /// distribution's catalog.
+    Catalog,
+    /// end-8a, end-8b.
+    Tags,
+    /// end-3, end-7, end-9.
+    Manifest,
+    /// end-2, end-10.
+    Blob,
+    /// end-4, end-11.
+    UploadStart,
+    /// end-5, end-6, end-13, end-14.
+    Upload,
+    /// end-12.
+    Referrers,
+}
+
+impl Endpoint {
+    /// The methods, as an `Allow` header lists them.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Base | Self::Catalog | Self::Tags | Self::Referrers => "GET, HEAD",
+            Self::Manifest => "GET, HEAD, PUT, DELETE",
+            Self::Blob => "GET, HEAD, DELETE",
+            Self::UploadStart => "POST",
+            Self::Upload => "GET, HEAD, PATCH, PUT, DELETE",
+        }
+    }
+
+    pub(super) fn allows(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// A request's path, taken apart; name and argument are not parsed yet, so that a bad one gets the
+/// error code of its kind instead of a plain 404.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) endpoint: Endpoint,
+    pub(super) name: String,
+    pub(super) argument: String,
+}
+
+impl Route {
+    /// Names hold slashes, so a path is read from its end. Percent-encoding is taken away first; what it
+    /// may hide is refused by the identifiers' own grammars.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let path = percent_decode_str(path).decode_utf8().ok()?;
+        let rest = path.strip_prefix("/v2")?;
+        if rest.is_empty() || rest == "/" {
+            return Some(Self::new(Endpoint::Base, "", ""));
+        }
+        let rest = rest.strip_prefix('/')?;
+        if rest == "_catalog" {
+            return Some(Self::new(Endpoint::Catalog, "", ""));
+        }
+        if let Some(name) = rest.strip_suffix("/tags/list") {
+            return Some(Self::new(Endpoint::Tags, name, ""));
+        }
+        if let Some(name) =
+            rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
+        {
+            return Some(Self::new(Endpoint::UploadStart, name, ""));
+        }
+        let (before, argument) = rest.rsplit_once('/')?;
+        if let Some(name) = before.strip_suffix("/blobs/uploads") {
+            return Some(Self::new(Endpoint::Upload, name, argument));
+        }
+        let (name, kind) = before.rsplit_once('/')?;
+        let endpoint = match kind {
+            "manifests" => Endpoint::Manifest,
+            "blobs" => Endpoint::Blob,
+            "referrers" => Endpoint::Referrers,
+            _ => return None,
+        };
+        Some(Self::new(endpoint, name, argument))
+    }
+
+    fn new(endpoint: Endpoint, name: &str, argument: &str) -> Self {
+        Self { endpoint, name: name.to_owned(), argument: argument.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_from_their_end() {
+        for (path, endpoint, name, argument) in [
+            ("/v2", Endpoint::Base, "", ""),
+            ("/v2/", Endpoint::Base, "", ""),
+            ("/v2/_catalog", Endpoint::Catalog, "", ""),
+            ("/v2/a/tags/list", Endpoint::Tags, "a", ""),
+            ("/v2/a/b/c/tags/list", Endpoint::Tags, "a/b/c", ""),
+            ("/v2/a/manifests/tags/list", Endpoint::Tags, "a/manifests", ""),
+            ("/v2/a/manifests/latest", Endpoint::Manifest, "a", "latest"),
+            ("/v2/a/blobs/uploads/manifests/latest", Endpoint::Manifest, "a/blobs/uploads", "latest"),
+            ("/v2/a/manifests/sha256%3aab", Endpoint::Manifest, "a", "sha256:ab"),
+            ("/v2/a/blobs/sha256:ab", Endpoint::Blob, "a", "sha256:ab"),
+            ("/v2/a/blobs/uploads/", Endpoint::UploadStart, "a", ""),
+            ("/v2/a/blobs/uploads", Endpoint::UploadStart, "a", ""),
+            ("/v2/a/blobs/uploads/x", Endpoint::Upload, "a", "x"),
+            ("/v2/a/referrers/sha256:ab", Endpoint::Referrers, "a", "sha256:ab"),
+            ("/v2/../manifests/x", Endpoint::Manifest, "..", "x"),
+            ("/v2/%2e%2e/manifests/x", Endpoint::Manifest, "..", "x"),
+        ] {
+            assert_eq!(Route::parse(path), Some(Route::new(endpoint, name, argument)), "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "/v1/",
+            "/v2x",
+            "/v2/a",
+            "/v2/a/b",
+            "/v2/a/things/x",
+            "/v2/manifests/x",
+            "/v2/%ff/manifests/x",
+        ] {
+            assert_eq!(Route::parse(path), None, "{path}");
+        }
+    }
+}

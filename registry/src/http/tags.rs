@@ -1,0 +1,33 @@
+//! end-8: the tags of a repository.
+
+use http::header;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{ApiRequest, ApiResponse, json, set};
+use crate::{error::Result, registry::Registry, repository::Repository};
+
+/// Without `n` the whole list comes at once, as the specification says; with it at most `max_page` tags.
+pub(super) async fn list(
+    registry: &Registry,
+    repository: &Repository,
+    request: &ApiRequest,
+) -> Result<ApiResponse> {
+    let limit = request.page_size()?.map(|n| n.min(registry.inner.options.max_page));
+    let last = request.parameter("last");
+    let page = repository.tags().list(last.as_deref(), limit.unwrap_or(usize::MAX)).await?;
+    let tags: Vec<&str> = page.entries.iter().map(|tag| tag.as_str()).collect();
+    let mut response = json(&serde_json::json!({"name": repository.name().as_str(), "tags": tags}))?;
+    if let (Some(limit), Some(last), true) = (limit, tags.last(), page.more) {
+        let path = format!("/v2/{}/tags/list", repository.name());
+        set(&mut response, header::LINK, next_page(&path, &[("n", &limit.to_string()), ("last", last)]));
+    }
+    Ok(response)
+}
+
+/// The `Link` to the next page.
+pub(super) fn next_page(path: &str, parameters: &[(&str, &str)]) -> String {
+    let encoded =
+        |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+    let query: Vec<String> = parameters.iter().map(encoded).collect();
+    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
+}

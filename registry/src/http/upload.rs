@@ -1,0 +1,189 @@
+//! end-4, end-5, end-6, end-11, end-13, end-14: uploads.
+
+use http::{StatusCode, header};
+use plugin_registry_core::{Algorithm, Digest, DigestError, NameError};
+
+use super::{
+    ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, blob::parse, empty, range,
+    set,
+};
+use crate::{
+    error::{RegistryError, Result},
+    registry::Registry,
+    repository::Repository,
+    upload::{UploadId, UploadSession, UploadState},
+};
+
+/// POST: a mount, a whole blob at once, or a new session.
+pub(super) async fn start(
+    registry: &Registry,
+    repository: &Repository,
+    request: &ApiRequest,
+    body: Content,
+) -> Result<ApiResponse> {
+    if let Some(digest) = request.parameter("mount") {
+        let digest = parse(&digest)?;
+        if mount(registry, repository, &digest, request.parameter("from")).await? {
+            return Ok(created(repository, &digest));
+        }
+        return started(registry, repository, repository.uploads().start_with(digest.algorithm())?);
+    }
+    if let Some(digest) = request.parameter("digest") {
+        registry.inner.require_writable()?;
+        let digest = parse(&digest)?;
+        let length = request.content_length()?;
+        let session = repository.uploads().start_with(digest.algorithm())?;
+        session.finish(Some(0), length, &digest, body).await?;
+        return Ok(created(repository, &digest));
+    }
+    let algorithm = match request.parameter("digest-algorithm") {
+        Some(name) => name.parse().map_err(|error| RegistryError::Name(NameError::Digest(error)))?,
+        None => Algorithm::Sha256,
+    };
+    started(registry, repository, repository.uploads().start_with(algorithm)?)
+}
+
+/// Whether the blob could be mounted. One that cannot be found is no error: the client uploads it then.
+async fn mount(
+    registry: &Registry,
+    repository: &Repository,
+    digest: &Digest,
+    from: Option<String>,
+) -> Result<bool> {
+    let mounted = match from.filter(|from| !from.is_empty()) {
+        Some(from) => repository.blobs().mount(&from.parse()?, digest).await,
+        None if registry.inner.options.anonymous_mount => repository.blobs().mount_any(digest).await,
+        None => return Ok(false),
+    };
+    match mounted {
+        Ok(_) => Ok(true),
+        Err(RegistryError::BlobUnknown { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn started(registry: &Registry, repository: &Repository, session: UploadSession) -> Result<ApiResponse> {
+    Ok(progress(registry, repository, &session, 0, StatusCode::ACCEPTED))
+}
+
+/// PATCH: a chunk, or a stream of unknown length.
+pub(super) async fn append(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    request: &ApiRequest,
+    body: Content,
+) -> Result<ApiResponse> {
+    let (session, state) = session(registry, repository, id, request).await?;
+    require_octets(request)?;
+    let (at, length) = place(request, state.as_ref())?;
+    let offset = session.append(at, length, body).await?;
+    Ok(progress(registry, repository, &session, offset, StatusCode::ACCEPTED))
+}
+
+/// PUT: the last bytes, if any, and the digest of all.
+pub(super) async fn finish(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    request: &ApiRequest,
+    body: Content,
+) -> Result<ApiResponse> {
+    let digest =
+        request.parameter("digest").ok_or(RegistryError::Name(NameError::Digest(DigestError::Format)))?;
+    let digest = parse(&digest)?;
+    let (session, state) = session(registry, repository, id, request).await?;
+    let (at, length) = place(request, state.as_ref())?;
+    session.finish(at, length, &digest, body).await?;
+    Ok(created(repository, &digest))
+}
+
+/// GET, HEAD: where the upload stands.
+pub(super) async fn status(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    request: &ApiRequest,
+) -> Result<ApiResponse> {
+    let (session, _) = session(registry, repository, id, request).await?;
+    let offset = session.status().await?;
+    Ok(progress(registry, repository, &session, offset, StatusCode::NO_CONTENT))
+}
+
+/// DELETE: gives the upload up.
+pub(super) async fn cancel(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    request: &ApiRequest,
+) -> Result<ApiResponse> {
+    registry.inner.require_delete()?;
+    let (session, _) = session(registry, repository, id, request).await?;
+    session.cancel().await?;
+    let mut response = empty(StatusCode::NO_CONTENT);
+    set(&mut response, DOCKER_UPLOAD_UUID, session.id());
+    Ok(response)
+}
+
+/// The session of a location. Its state token is optional, but has to be genuine when it is there.
+async fn session(
+    registry: &Registry,
+    repository: &Repository,
+    id: &str,
+    request: &ApiRequest,
+) -> Result<(UploadSession, Option<UploadState>)> {
+    let id: UploadId = id.parse()?;
+    match request.parameter("_state") {
+        Some(token) => {
+            let state = UploadState::decode(&token, &registry.inner.state_key, repository.name(), id)?;
+            Ok((repository.uploads().resume_state(&state).await?, Some(state)))
+        }
+        None => Ok((repository.uploads().resume(id).await?, None)),
+    }
+}
+
+/// Where a request's bytes belong and how many it announces. A `Content-Range` says it; without one the
+/// location's state does, so that a chunk sent twice is noticed.
+fn place(request: &ApiRequest, state: Option<&UploadState>) -> Result<(Option<u64>, Option<u64>)> {
+    let length = request.content_length()?;
+    let Some(header) = request.header(header::CONTENT_RANGE) else {
+        return Ok((state.map(UploadState::offset), length));
+    };
+    let (start, announced) = range::chunk(header)?;
+    if length.is_some_and(|length| length != announced) {
+        return Err(RegistryError::SizeInvalid("the Content-Range and the Content-Length disagree"));
+    }
+    Ok((Some(start), Some(announced)))
+}
+
+fn require_octets(request: &ApiRequest) -> Result<()> {
+    match request.header(header::CONTENT_TYPE).map(str::trim) {
+        None | Some("" | "application/octet-stream") => Ok(()),
+        Some(_) => Err(RegistryError::BadRequest("a chunk has the Content-Type application/octet-stream")),
+    }
+}
+
+fn progress(
+    registry: &Registry,
+    repository: &Repository,
+    session: &UploadSession,
+    offset: u64,
+    status: StatusCode,
+) -> ApiResponse {
+    let state = UploadState::new(repository.name(), session.id(), offset, session.algorithm());
+    let token = state.encode(&registry.inner.state_key);
+    let mut response = empty(status);
+    // `=` and the alphabet of URL-safe base64 need no encoding in a query.
+    let location = format!("/v2/{}/blobs/uploads/{}?_state={token}", repository.name(), session.id());
+    set(&mut response, header::LOCATION, location);
+    set(&mut response, header::RANGE, format_args!("0-{}", offset.saturating_sub(1)));
+    set(&mut response, DOCKER_UPLOAD_UUID, session.id());
+    response
+}
+
+fn created(repository: &Repository, digest: &Digest) -> ApiResponse {
+    let mut response = empty(StatusCode::CREATED);
+    set(&mut response, header::LOCATION, format_args!("/v2/{}/blobs/{digest}", repository.name()));
+    set(&mut response, DOCKER_CONTENT_DIGEST, digest);
+    response
+}

@@ -1,0 +1,56 @@
+//! What a registry remembers between requests. All of it is bounded, and none of it ever decides whether
+//! something is in a repository (ADR 0012).
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use plugin_registry_core::Digest;
+
+use crate::referrers::Facts;
+
+/// Bounded memories of one registry.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
+    /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
+    blobs: Cache<Digest, u64>,
+    /// What a manifest says about itself: facts about content, true for ever.
+    facts: Cache<Digest, Arc<Facts>>,
+}
+
+impl Known {
+    /// About 100 bytes an entry: at most 2 MiB.
+    const BLOBS: u64 = 16 * 1024;
+    /// Weight in bytes of all remembered facts: at most 8 MiB.
+    const FACTS: u64 = 8 * 1024 * 1024;
+
+    pub(crate) fn new(blob_memory: Duration) -> Self {
+        Self {
+            blobs: Cache::builder().max_capacity(Self::BLOBS).time_to_live(blob_memory).build(),
+            facts: Cache::builder()
+                .max_capacity(Self::FACTS)
+                .weigher(|_, facts: &Arc<Facts>| facts.weight())
+                .build(),
+        }
+    }
+
+    pub(crate) fn blob(&self, canonical: &Digest) -> Option<u64> {
+        self.blobs.get(canonical)
+    }
+
+    pub(crate) fn saw_blob(&self, canonical: &Digest, size: u64) {
+        self.blobs.insert(*canonical, size);
+    }
+
+    pub(crate) fn forget_blob(&self, canonical: &Digest) {
+        self.blobs.invalidate(canonical);
+    }
+
+    pub(crate) fn facts(&self, manifest: &Digest) -> Option<Arc<Facts>> {
+        self.facts.get(manifest)
+    }
+
+    pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<Facts>) {
+        self.facts.insert(*manifest, facts);
+    }
+}

@@ -1,0 +1,230 @@
+//! Where everything lies in a store, and what a manifest needs.
+//!
+//! The paths are a public contract: distribution 2.8 and 3.x read and write the same ones
+//! (docs, "The layout promise"). All functions are pure; all identifiers are parsed types, so no path
+//! can leave its place.
+
+use plugin_registry_core::{
+    Algorithm, Descriptor, Digest, RepositoryName, StoragePath, Tag, is_non_distributable,
+};
+
+use crate::{
+    manifest::{Manifest, ManifestKind},
+    upload::UploadId,
+};
+
+/// The root of the tree.
+pub const ROOT: &str = "/docker/registry/v2";
+
+/// Where all repositories are.
+#[must_use]
+pub fn repositories() -> StoragePath {
+    path(format!("{ROOT}/repositories"))
+}
+
+/// Where one repository is; nested repositories lie below it as well.
+#[must_use]
+pub fn repository(name: &RepositoryName) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}"))
+}
+
+/// Where all blobs are.
+#[must_use]
+pub fn blobs() -> StoragePath {
+    path(format!("{ROOT}/blobs"))
+}
+
+/// The bytes of a blob or manifest.
+#[must_use]
+pub fn blob_data(digest: &Digest) -> StoragePath {
+    let hex = digest.hex();
+    let prefix = hex.get(..2).unwrap_or_default();
+    path(format!("{ROOT}/blobs/{}/{prefix}/{hex}/data", digest.algorithm()))
+}
+
+/// The layer links of one algorithm: a directory a digest.
+#[must_use]
+pub fn layers(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_layers/{algorithm}"))
+}
+
+/// The link that puts a blob into a repository.
+#[must_use]
+pub fn layer_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_layers/{}/{}/link", digest.algorithm(), digest.hex()))
+}
+
+/// The revisions of a repository of one algorithm: a directory a digest.
+#[must_use]
+pub fn revisions(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_manifests/revisions/{algorithm}"))
+}
+
+/// The link that puts a manifest into a repository.
+#[must_use]
+pub fn revision_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    path(format!(
+        "{ROOT}/repositories/{name}/_manifests/revisions/{}/{}/link",
+        digest.algorithm(),
+        digest.hex()
+    ))
+}
+
+/// The tags of a repository: a directory a tag.
+#[must_use]
+pub fn tags(name: &RepositoryName) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_manifests/tags"))
+}
+
+/// Everything of one tag.
+#[must_use]
+pub fn tag(name: &RepositoryName, tag: &Tag) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_manifests/tags/{tag}"))
+}
+
+/// The link to what a tag names now.
+#[must_use]
+pub fn tag_current(name: &RepositoryName, tag: &Tag) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_manifests/tags/{tag}/current/link"))
+}
+
+/// The link that says that a tag has named this manifest.
+#[must_use]
+pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> StoragePath {
+    path(format!(
+        "{ROOT}/repositories/{name}/_manifests/tags/{tag}/index/{}/{}/link",
+        digest.algorithm(),
+        digest.hex()
+    ))
+}
+
+/// The upload sessions of a repository: a directory a session.
+#[must_use]
+pub fn uploads(name: &RepositoryName) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_uploads"))
+}
+
+/// Everything of one upload session.
+#[must_use]
+pub fn upload(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_uploads/{id}"))
+}
+
+/// The bytes of an upload in progress.
+#[must_use]
+pub fn upload_data(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_uploads/{id}/data"))
+}
+
+/// When an upload began.
+#[must_use]
+pub fn upload_started_at(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_uploads/{id}/startedat"))
+}
+
+/// The hash state of an upload after `offset` bytes.
+#[must_use]
+pub fn upload_hash_state(name: &RepositoryName, id: &UploadId, offset: u64) -> StoragePath {
+    path(format!("{ROOT}/repositories/{name}/_uploads/{id}/hashstates/sha256/{offset}"))
+}
+
+/// The bytes of a link file: the digest, without a newline.
+#[must_use]
+pub fn link_content(digest: &Digest) -> bytes::Bytes {
+    bytes::Bytes::from(digest.to_string())
+}
+
+/// What a manifest needs to be whole: the one planner that push, verify, copy and collection ask
+/// (design decision 16).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Links {
+    /// Blobs that need a layer link and data in the same repository: config and layers, each once.
+    pub blobs: Vec<Descriptor>,
+    /// Blobs that may stay at their source: non-distributable layers.
+    pub optional_blobs: Vec<Descriptor>,
+    /// Manifests that need a revision in the same repository: the children of an index, each once.
+    pub manifests: Vec<Descriptor>,
+}
+
+/// What `manifest` needs. A `subject` is not needed (distribution-spec, "Pushing Manifests with Subject").
+#[must_use]
+pub fn links_of(manifest: &Manifest) -> Links {
+    let mut links = Links::default();
+    let mut seen = std::collections::HashSet::new();
+    match manifest.kind() {
+        ManifestKind::Image { config, layers } => {
+            for (position, entry) in config.iter().chain(layers).enumerate() {
+                if !seen.insert(entry.descriptor.digest) {
+                    continue;
+                }
+                let is_layer = position > 0 || config.is_none();
+                let is_docker_foreign =
+                    matches!(&entry.descriptor.media_type, plugin_registry_core::MediaType::Other(_));
+                // A Docker foreign layer without URLs is nowhere to be had, so it has to be here.
+                let may_stay_away = is_layer
+                    && is_non_distributable(&entry.descriptor.media_type)
+                    && (!is_docker_foreign || !entry.urls.is_empty());
+                if may_stay_away {
+                    links.optional_blobs.push(entry.descriptor.clone());
+                } else {
+                    links.blobs.push(entry.descriptor.clone());
+                }
+            }
+        }
+        ManifestKind::Index { manifests } => {
+            let first = manifests.iter().filter(|entry| seen.insert(entry.descriptor.digest));
+            links.manifests = first.map(|entry| entry.descriptor.clone()).collect();
+        }
+        ManifestKind::Schema1 { layers } => {
+            // Schema 1 names no sizes and no types.
+            let octets = plugin_registry_core::MediaType::Other("application/octet-stream".to_owned());
+            let first = layers.iter().filter(|digest| seen.insert(**digest));
+            links.blobs = first.map(|digest| Descriptor::new(octets.clone(), *digest, 0)).collect();
+        }
+        ManifestKind::Other => {}
+    }
+    links
+}
+
+/// Paths are made of parsed identifiers and stay below 500 bytes, so they always parse. Should that ever
+/// be wrong, the root comes out, which every file operation refuses.
+fn path(text: String) -> StoragePath {
+    text.parse().unwrap_or_else(|_| StoragePath::root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_distribution() {
+        let name: RepositoryName = "ns/app".parse().unwrap();
+        let latest: Tag = "latest".parse().unwrap();
+        let digest = Digest::sha256(b"");
+        let hex = digest.hex();
+        let base = "/docker/registry/v2/repositories/ns/app";
+        for (path, expected) in [
+            (blob_data(&digest), format!("/docker/registry/v2/blobs/sha256/e3/{hex}/data")),
+            (layer_link(&name, &digest), format!("{base}/_layers/sha256/{hex}/link")),
+            (revision_link(&name, &digest), format!("{base}/_manifests/revisions/sha256/{hex}/link")),
+            (tag_current(&name, &latest), format!("{base}/_manifests/tags/latest/current/link")),
+            (
+                tag_index(&name, &latest, &digest),
+                format!("{base}/_manifests/tags/latest/index/sha256/{hex}/link"),
+            ),
+        ] {
+            assert_eq!(path.as_str(), expected);
+        }
+        assert_eq!(link_content(&digest).len(), 71);
+    }
+
+    #[test]
+    fn the_longest_path_is_a_path() {
+        let name: RepositoryName = "a".repeat(255).parse().unwrap();
+        let longest: Tag = "b".repeat(128).parse().unwrap();
+        let digest = Digest::of(Algorithm::Sha512, b"");
+        assert!(!tag_index(&name, &longest, &digest).is_root());
+        assert!(!upload_hash_state(&name, &UploadId::generate(), u64::MAX).is_root());
+    }
+}

@@ -1,0 +1,156 @@
+//! Manifests: bytes that are kept verbatim, and what they say.
+
+mod parse;
+mod strict;
+
+use bytes::Bytes;
+use plugin_registry_core::{Descriptor, Digest, MediaType, docker};
+use std::collections::BTreeMap;
+
+pub use self::parse::ManifestError;
+
+/// Largest manifest accepted and served, in bytes: 4 MiB, the least that the specification asks for
+/// ("Pushing Manifests").
+pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
+
+/// A manifest: its bytes exactly as pushed, its digest, its media type, and what it refers to.
+/// Memory: the bytes (at most 4 MiB) and about as much again for the parsed references.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    digest: Digest,
+    media_type: MediaType,
+    bytes: Bytes,
+    document: parse::Document,
+}
+
+/// What a manifest is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManifestKind {
+    /// An image or artifact: OCI image manifest, Docker schema 2.
+    Image {
+        /// The configuration.
+        config: Option<ManifestEntry>,
+        /// The layers, lowest first.
+        layers: Vec<ManifestEntry>,
+    },
+    /// A list of manifests: OCI index, Docker manifest list.
+    Index {
+        /// The children.
+        manifests: Vec<ManifestEntry>,
+    },
+    /// Docker schema 1, only read from old stores.
+    Schema1 {
+        /// The layers, highest first, as the document has them.
+        layers: Vec<Digest>,
+    },
+    /// A document of another form, kept and served as it is.
+    Other,
+}
+
+/// A descriptor inside a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ManifestEntry {
+    /// Media type, digest, size.
+    pub descriptor: Descriptor,
+    /// Where else the content may be had. Never followed.
+    pub urls: Vec<String>,
+    /// The platform of an index entry, as `os/architecture[/variant]`.
+    pub platform: Option<String>,
+}
+
+impl Manifest {
+    /// Reads a manifest that a client pushes, strictly: the media type is one of the four known ones and
+    /// agrees with the body, the body has the shape of its type, no key occurs twice in an object
+    /// (CVE-2021-41190 is a confusion of types).
+    ///
+    /// `media_type` is the request's `Content-Type` without parameters; `None` or `application/json`
+    /// derives it from the body.
+    ///
+    /// # Errors
+    /// [`ManifestError`] naming the first fault.
+    pub fn parse(media_type: Option<&str>, bytes: Bytes) -> Result<Self, ManifestError> {
+        let (media_type, document) = parse::strictly(media_type, &bytes)?;
+        Ok(Self { digest: Digest::sha256(&bytes), media_type, bytes, document })
+    }
+
+    /// Reads a manifest out of a store: whatever parses is served, schema 1 and unknown forms included,
+    /// with the media type that the document itself tells (it is stored nowhere else).
+    #[must_use]
+    pub fn from_stored(digest: Digest, bytes: Bytes) -> Self {
+        let (media_type, document) = parse::leniently(&bytes);
+        Self { digest, media_type, bytes, document }
+    }
+
+    /// The digest: the one that it was asked for by, else sha256.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(crate) fn with_digest(self, digest: Digest) -> Self {
+        Self { digest, ..self }
+    }
+
+    /// The media type.
+    #[must_use]
+    pub fn media_type(&self) -> &MediaType {
+        &self.media_type
+    }
+
+    /// The bytes, exactly as pushed.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(self.media_type.clone(), self.digest, self.bytes.len() as u64)
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn kind(&self) -> &ManifestKind {
+        &self.document.kind
+    }
+
+    /// The manifest that this one refers to (image-spec, "subject").
+    #[must_use]
+    pub fn subject(&self) -> Option<&Descriptor> {
+        self.document.subject.as_ref()
+    }
+
+    /// The artifact type for a referrers list: the document's own; else, for an image, the media type of
+    /// its config; none for an index (distribution-spec, "Listing Referrers").
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&str> {
+        match (&self.document.artifact_type, &self.document.kind) {
+            (Some(own), _) => Some(own),
+            (None, ManifestKind::Image { config: Some(config), .. }) => {
+                Some(config.descriptor.media_type.as_ref())
+            }
+            _ => None,
+        }
+    }
+
+    /// The annotations.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.document.annotations
+    }
+}
+
+/// Whether a media type may be pushed as a manifest.
+#[must_use]
+pub fn is_manifest_type(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        docker::MANIFEST
+            | docker::MANIFEST_LIST
+            | "application/vnd.oci.image.manifest.v1+json"
+            | "application/vnd.oci.image.index.v1+json"
+    )
+}

@@ -1,0 +1,312 @@
+//! The manifests of one repository.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{
+    StreamExt, TryStreamExt,
+    future::{try_join, try_join3},
+    stream,
+};
+use plugin_registry_core::{
+    Algorithm, Descriptor, Digest, Reference, RepositoryName, StorageDriver, Tag, VerifyError,
+};
+
+use crate::{
+    blob::{BlobStore, Blobs},
+    error::{RegistryError, Result},
+    layout::{self, Links},
+    link::LinkStore,
+    manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind},
+    referrers::Facts,
+    registry::{Inner, ReferencePolicy, UrlPolicy},
+    tag::Tags,
+};
+
+/// The manifests of one repository: [`Repository::manifests`](crate::Repository::manifests). Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    inner: Arc<Inner>,
+    repository: RepositoryName,
+}
+
+impl Manifests {
+    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
+        Self { inner, repository }
+    }
+
+    fn links(&self) -> LinkStore<'_> {
+        LinkStore::new(&self.inner.driver)
+    }
+
+    fn store(&self) -> BlobStore<'_> {
+        BlobStore::new(&self.inner)
+    }
+
+    fn tags(&self) -> Tags {
+        Tags::new(self.inner.clone(), self.repository.clone())
+    }
+
+    fn unknown(&self, reference: &Reference) -> RegistryError {
+        RegistryError::ManifestUnknown { repository: self.repository.clone(), reference: reference.clone() }
+    }
+
+    /// Reads a manifest: 3 driver calls by tag, 2 by digest, in 2 and 1 round trips. At most 4 MiB.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::Damaged`] when the stored bytes do not hash to
+    /// the digest.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, %reference))]
+    pub async fn get(&self, reference: &Reference) -> Result<Manifest> {
+        let digest = match reference {
+            Reference::Digest(digest) => *digest,
+            Reference::Tag(tag) => self.tags().resolve(tag).await?.ok_or_else(|| self.unknown(reference))?,
+        };
+        self.by_digest(&digest).await?.ok_or_else(|| self.unknown(reference))
+    }
+
+    pub(crate) async fn by_digest(&self, digest: &Digest) -> Result<Option<Manifest>> {
+        let (canonical, bytes) = if digest.is_canonical() {
+            try_join(self.revision(digest), self.store().get(digest, MAX_MANIFEST_SIZE)).await?
+        } else {
+            match self.revision(digest).await? {
+                Some(canonical) => (Some(canonical), self.store().get(&canonical, MAX_MANIFEST_SIZE).await?),
+                None => (None, None),
+            }
+        };
+        match (canonical, bytes) {
+            (Some(_), Some(bytes)) => Ok(Some(Manifest::from_stored(*digest, bytes))),
+            (Some(canonical), None) => {
+                tracing::error!(repository = %self.repository, %canonical, "a revision's bytes are missing");
+                Ok(None)
+            }
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// The canonical digest of a revision of this repository. An alias counts only while the canonical
+    /// revision is there too (ADR 0013).
+    pub(crate) async fn revision(&self, digest: &Digest) -> Result<Option<Digest>> {
+        let link = layout::revision_link(&self.repository, digest);
+        let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
+        if canonical == *digest {
+            return Ok(Some(canonical));
+        }
+        self.links().follow(&layout::revision_link(&self.repository, &canonical), &canonical).await
+    }
+
+    /// Whether the repository has a manifest, bytes included.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn exists(&self, reference: &Reference) -> Result<bool> {
+        match self.get(reference).await {
+            Ok(_) => Ok(true),
+            Err(RegistryError::ManifestUnknown { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a manifest under a tag or digest; its bytes are kept exactly as they are.
+    ///
+    /// Everything that it names has to be in the repository first, as the registry's
+    /// [`ReferencePolicy`] says; if not, nothing is written and
+    /// [`RegistryError::ReferencesUnknown`] names what is missing. So a copy of an image that the location
+    /// may have already can put the manifest first and push only what is missing.
+    ///
+    /// Order of writes: bytes, revision link, tag index, tag link. A crash between leaves the tag as it was.
+    /// 4 driver calls, and 1 listing and 1 a blob to check what it names.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestInvalid`], [`RegistryError::ManifestTooLarge`],
+    /// [`RegistryError::ReferencesUnknown`], [`RegistryError::Mismatch`] when `reference` is the digest of
+    /// other bytes.
+    pub async fn put(
+        &self,
+        reference: &Reference,
+        media_type: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<Manifest> {
+        match reference {
+            Reference::Tag(tag) => self.put_tagged(None, std::slice::from_ref(tag), media_type, bytes).await,
+            Reference::Digest(digest) => self.put_tagged(Some(digest), &[], media_type, bytes).await,
+        }
+    }
+
+    /// [`put`](Self::put) under a digest and any number of tags at once (distribution-spec, end-7b).
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    #[tracing::instrument(level = "debug", skip_all, fields(repository = %self.repository))]
+    pub async fn put_tagged(
+        &self,
+        digest: Option<&Digest>,
+        tags: &[Tag],
+        media_type: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<Manifest> {
+        self.inner.require_writable()?;
+        if bytes.len() as u64 > MAX_MANIFEST_SIZE {
+            return Err(RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE });
+        }
+        if let Some(expected) = digest {
+            let actual = Digest::of(expected.algorithm(), &bytes);
+            if actual != *expected {
+                return Err(VerifyError::Digest { expected: *expected, actual }.into());
+            }
+        }
+        let manifest = Manifest::parse(media_type, bytes)?;
+        self.check_urls(&manifest)?;
+        let is_fresh = self.check_references(&manifest).await?;
+        let canonical = manifest.digest();
+        let digest = digest.copied().unwrap_or(canonical);
+        // What was not pushed through this registry a moment ago is likely to be here already; then three
+        // reads save four writes.
+        if is_fresh || !self.is_complete(&digest, &manifest, tags).await? {
+            self.write(&digest, &manifest, tags).await?;
+        }
+        self.inner.known.learned(&canonical, Arc::new(Facts::of(&manifest)));
+        Ok(manifest.with_digest(digest))
+    }
+
+    async fn write(&self, digest: &Digest, manifest: &Manifest, tags: &[Tag]) -> Result<()> {
+        let canonical = manifest.digest();
+        self.store().put(&canonical, manifest.bytes().clone()).await?;
+        self.links().write(&layout::revision_link(&self.repository, &canonical), &canonical).await?;
+        if *digest != canonical {
+            // Both links: a garbage collection of distribution follows the alias to the canonical one.
+            self.links().write(&layout::revision_link(&self.repository, digest), &canonical).await?;
+        }
+        for tag in tags {
+            self.tags().set(tag, digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether bytes, revision and tags are all stored as this put would store them.
+    async fn is_complete(&self, digest: &Digest, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
+        let all_named = async {
+            stream::iter(tags.to_vec())
+                .map(|tag| async move { Ok::<_, RegistryError>(self.tags().resolve(&tag).await? == Some(*digest)) })
+                .buffer_unordered(self.inner.options.concurrency)
+                .try_fold(true, |all, one| async move { Ok(all && one) })
+                .await
+        };
+        let stored = async {
+            match self.store().get(&manifest.digest(), MAX_MANIFEST_SIZE).await {
+                Ok(bytes) => Ok(bytes.is_some_and(|bytes| bytes == manifest.bytes())),
+                // The good bytes are at hand.
+                Err(RegistryError::Damaged(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        let (all_named, stored, revision) = try_join3(all_named, stored, self.revision(digest)).await?;
+        Ok(all_named && stored && revision.is_some())
+    }
+
+    fn check_urls(&self, manifest: &Manifest) -> Result<()> {
+        let ManifestKind::Image { layers, .. } = manifest.kind() else { return Ok(()) };
+        let mut urls = layers.iter().flat_map(|layer: &ManifestEntry| &layer.urls);
+        let refused = match &self.inner.options.urls {
+            UrlPolicy::Accept => None,
+            UrlPolicy::Refuse => urls.next(),
+            UrlPolicy::Prefixes(allowed) => {
+                urls.find(|url| !allowed.iter().any(|prefix| url.starts_with(prefix)))
+            }
+        };
+        refused.map_or(Ok(()), |url| Err(ManifestError::Url(url.clone()).into()))
+    }
+
+    /// Checks what a manifest names; tells whether it was all pushed through this registry a moment ago.
+    async fn check_references(&self, manifest: &Manifest) -> Result<bool> {
+        let policy = self.inner.options.references;
+        if policy == ReferencePolicy::Sparse {
+            return Ok(true);
+        }
+        let Links { blobs, manifests, .. } = layout::links_of(manifest);
+        let here = Blobs::new(self.inner.clone(), self.repository.clone());
+        let presence = here.presence(&blobs).await?;
+        let mut missing = Vec::new();
+        for Descriptor { digest, size, .. } in &blobs {
+            match presence.size(digest) {
+                None => missing.push(*digest),
+                Some(actual) if actual != *size => {
+                    return Err(ManifestError::Size { digest: *digest, named: *size, actual }.into());
+                }
+                Some(_) => {}
+            }
+        }
+        if policy == ReferencePolicy::Complete {
+            let absent = stream::iter(manifests)
+                .map(|child| async move {
+                    let is_here = self.has_manifest(&child.digest).await?;
+                    Ok::<_, RegistryError>((!is_here).then_some(child.digest))
+                })
+                .buffered(self.inner.options.concurrency)
+                .try_filter_map(|missing| async move { Ok(missing) });
+            missing.extend(absent.try_collect::<Vec<_>>().await?);
+        }
+        if missing.is_empty() { Ok(presence.fresh) } else { Err(RegistryError::ReferencesUnknown(missing)) }
+    }
+
+    async fn has_manifest(&self, digest: &Digest) -> Result<bool> {
+        match self.revision(digest).await? {
+            Some(canonical) if self.inner.known.blob(&canonical).is_some() => Ok(true),
+            Some(canonical) => Ok(self.store().stat(&canonical).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Deletes a manifest and all tags that name it (by digest), or only a tag (by tag). Bytes, layers and
+    /// the index history of other tags stay.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, %reference))]
+    pub async fn delete(&self, reference: &Reference) -> Result<()> {
+        self.inner.require_delete()?;
+        let digest = match reference {
+            Reference::Tag(tag) => return self.tags().delete(tag).await,
+            Reference::Digest(digest) => digest,
+        };
+        let canonical = self.revision(digest).await?.ok_or_else(|| self.unknown(reference))?;
+        let names = self.names_of(&canonical, digest).await?;
+        // Tags go last in a push and so first here: a crash between leaves an untagged manifest, which is
+        // data, not a tag that leads nowhere.
+        let tags = self.tags().naming(&names).await?;
+        self.tags().delete_all(tags).await?;
+        let links = names.iter().map(|name| layout::revision_link(&self.repository, name));
+        self.links().remove(links.collect()).await
+    }
+
+    /// All digests under which a manifest may be linked: aliases first, so that none ever stands alone.
+    async fn names_of(&self, canonical: &Digest, asked: &Digest) -> Result<Vec<Digest>> {
+        let mut names = match self.store().get(canonical, MAX_MANIFEST_SIZE).await {
+            Ok(Some(bytes)) => {
+                [Algorithm::Sha512, Algorithm::Sha384].map(|other| Digest::of(other, &bytes)).to_vec()
+            }
+            // Without good bytes only the asked name is known; the manifest goes all the same.
+            Ok(None) | Err(RegistryError::Damaged(_)) => vec![*asked],
+            Err(error) => return Err(error),
+        };
+        names.retain(|name| name != canonical);
+        names.push(*canonical);
+        Ok(names)
+    }
+
+    /// The digests of all revisions of the repository, in order: tagged or not. 1 driver call a page of
+    /// the store and algorithm.
+    pub(crate) async fn revisions(&self) -> Result<Vec<Digest>> {
+        let directory = layout::revisions(&self.repository, Algorithm::Sha256);
+        let mut entries = self.inner.driver.list(&directory, None);
+        let mut digests = Vec::new();
+        while let Some(entry) = entries.next().await {
+            match entry {
+                Ok(entry) => digests.extend(format!("sha256:{}", entry.name).parse::<Digest>()),
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(digests)
+    }
+}

@@ -1,0 +1,250 @@
+//! The registry of one location.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use plugin_registry_core::{Checked, Metrics, RepositoryName, Secret, StorageDriver};
+
+use crate::{
+    error::{RegistryError, Result},
+    known::Known,
+    repository::Repository,
+    upload::{Sessions, StateKey},
+};
+
+/// An OCI registry over one storage driver. Cloning is cheap and shares everything.
+///
+/// It binds no socket, starts no task, reads no environment, and makes no driver call on its own.
+/// Memory at rest: about 10 KB; at most 10 MiB of memories when busy, plus what each operation states.
+///
+/// ```
+/// # use plugin_registry::Registry;
+/// # use plugin_registry_drivers_memory::MemoryDriver;
+/// let registry = Registry::builder(MemoryDriver::new()).delete(true).build();
+/// let repository = registry.repository("ns/app".parse()?);
+/// assert_eq!(repository.name().as_str(), "ns/app");
+/// # Ok::<(), plugin_registry_core::NameError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Registry {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) driver: Checked<dyn StorageDriver>,
+    pub(crate) options: Options,
+    pub(crate) known: Known,
+    pub(crate) sessions: Sessions,
+    pub(crate) state_key: StateKey,
+}
+
+/// Which content a manifest may name that is not in its repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReferencePolicy {
+    /// None: every config, layer and child has to be there first.
+    #[default]
+    Complete,
+    /// Children of an index may be missing: a copy of only some platforms.
+    SparseIndexes,
+    /// Anything may be missing. The registry then cannot promise that an image restores.
+    Sparse,
+}
+
+/// What to do with a manifest whose layers name URLs. The registry itself never follows one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlPolicy {
+    /// Store it.
+    #[default]
+    Accept,
+    /// Refuse it.
+    Refuse,
+    /// Store it when every URL begins with one of these.
+    Prefixes(Vec<String>),
+}
+
+/// What a registry was built with.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) read_only: bool,
+    pub(crate) delete: bool,
+    pub(crate) references: ReferencePolicy,
+    pub(crate) urls: UrlPolicy,
+    pub(crate) max_page: usize,
+    pub(crate) anonymous_mount: bool,
+    pub(crate) redirect: bool,
+    pub(crate) concurrency: usize,
+}
+
+/// Builds a [`Registry`]; building cannot fail and does no work.
+#[derive(Debug)]
+pub struct RegistryBuilder {
+    driver: Arc<dyn StorageDriver>,
+    options: Options,
+    blob_memory: Duration,
+    upload_key: Option<Secret>,
+}
+
+impl Registry {
+    /// Begins with a driver and the defaults.
+    #[must_use]
+    pub fn builder(driver: impl StorageDriver) -> RegistryBuilder {
+        Self::builder_shared(Arc::new(driver))
+    }
+
+    /// Begins with a driver that somebody else holds too.
+    #[must_use]
+    pub fn builder_shared(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
+        RegistryBuilder {
+            driver,
+            options: Options {
+                read_only: false,
+                delete: false,
+                references: ReferencePolicy::default(),
+                urls: UrlPolicy::default(),
+                max_page: 1000,
+                anonymous_mount: true,
+                redirect: false,
+                concurrency: 16,
+            },
+            blob_memory: Duration::from_secs(60),
+            upload_key: None,
+        }
+    }
+
+    /// A repository. It need not exist yet.
+    #[must_use]
+    pub fn repository(&self, name: RepositoryName) -> Repository {
+        Repository::new(self.inner.clone(), name)
+    }
+
+    /// Counters of the driver calls of this registry.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.inner.driver.metrics()
+    }
+
+    /// The driver, wrapped as this registry uses it.
+    #[must_use]
+    pub fn driver(&self) -> &dyn StorageDriver {
+        &self.inner.driver
+    }
+}
+
+impl RegistryBuilder {
+    /// Refuses every change. Default off.
+    #[must_use]
+    pub fn read_only(mut self, yes: bool) -> Self {
+        self.options.read_only = yes;
+        self
+    }
+
+    /// Allows deletes of tags, manifests and blobs: one switch for all (CVE-2026-41888 was two). Default
+    /// off. Cancelling an upload of one's own is no delete.
+    #[must_use]
+    pub fn delete(mut self, yes: bool) -> Self {
+        self.options.delete = yes;
+        self
+    }
+
+    /// Which content a manifest may name that is not there. Default: none.
+    #[must_use]
+    pub fn references(mut self, policy: ReferencePolicy) -> Self {
+        self.options.references = policy;
+        self
+    }
+
+    /// What to do with layers that name URLs. Default: store them.
+    #[must_use]
+    pub fn urls(mut self, policy: UrlPolicy) -> Self {
+        self.options.urls = policy;
+        self
+    }
+
+    /// The most entries of a page of tags, repositories or referrers. Default 1000.
+    #[must_use]
+    pub fn max_page(mut self, entries: usize) -> Self {
+        self.options.max_page = entries.max(1);
+        self
+    }
+
+    /// Whether a client may take a blob over from a repository that it does not name. Default on.
+    #[must_use]
+    pub fn anonymous_mount(mut self, yes: bool) -> Self {
+        self.options.anonymous_mount = yes;
+        self
+    }
+
+    /// Whether the HTTP service answers a GET of a blob with a redirect to a URL of the store, where the
+    /// driver can make one. Default off: in the host's process it would only add a round trip.
+    #[must_use]
+    pub fn redirect(mut self, yes: bool) -> Self {
+        self.options.redirect = yes;
+        self
+    }
+
+    /// How many independent driver calls one operation makes at a time. Default 16.
+    #[must_use]
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.options.concurrency = calls.max(1);
+        self
+    }
+
+    /// How long the registry remembers that bytes of a digest are in the store, for the check of a
+    /// manifest's references. Default 60 s; zero asks the store every time.
+    #[must_use]
+    pub fn blob_memory(mut self, time: Duration) -> Self {
+        self.blob_memory = time;
+        self
+    }
+
+    /// The key of the upload state in locations, the same for all instances that share a location. It
+    /// protects nothing but the state's integrity; without one a fixed key does.
+    #[must_use]
+    pub fn upload_key(mut self, key: Secret) -> Self {
+        self.upload_key = Some(key);
+        self
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn build(self) -> Registry {
+        Registry {
+            inner: Arc::new(Inner {
+                driver: Checked::new(self.driver),
+                options: self.options,
+                known: Known::new(self.blob_memory),
+                sessions: Sessions::new(),
+                state_key: StateKey::new(self.upload_key.as_ref()),
+            }),
+        }
+    }
+}
+
+impl Inner {
+    /// The one guard of everything that changes the store.
+    pub(crate) fn require_writable(&self) -> Result<()> {
+        if self.options.read_only {
+            return Err(RegistryError::NotAllowed("the registry is read-only"));
+        }
+        Ok(())
+    }
+
+    /// The one guard of every delete.
+    pub(crate) fn require_delete(&self) -> Result<()> {
+        self.require_writable()?;
+        if !self.options.delete {
+            return Err(RegistryError::NotAllowed("deletes are switched off"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("driver", &self.driver)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! One repository.
+
+use std::sync::Arc;
+
+use plugin_registry_core::{Digest, RepositoryName};
+
+use crate::{
+    blob::Blobs,
+    error::Result,
+    manifests::Manifests,
+    referrers::{ReferrerPage, Referrers},
+    registry::Inner,
+    tag::Tags,
+    upload::Uploads,
+};
+
+/// A repository of a registry; it exists once something was pushed to it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    inner: Arc<Inner>,
+    name: RepositoryName,
+}
+
+impl Repository {
+    pub(crate) fn new(inner: Arc<Inner>, name: RepositoryName) -> Self {
+        Self { inner, name }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &RepositoryName {
+        &self.name
+    }
+
+    /// Its blobs.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(self.inner.clone(), self.name.clone())
+    }
+
+    /// Its upload sessions.
+    #[must_use]
+    pub fn uploads(&self) -> Uploads {
+        Uploads::new(self.inner.clone(), self.name.clone())
+    }
+
+    /// Its manifests.
+    #[must_use]
+    pub fn manifests(&self) -> Manifests {
+        Manifests::new(self.inner.clone(), self.name.clone())
+    }
+
+    /// Its tags.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags::new(self.inner.clone(), self.name.clone())
+    }
+
+    /// The manifests whose subject is `subject`, optionally only those of one artifact type
+    /// (distribution-spec, "Listing Referrers"): all of them, in order of their digests.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn referrers(&self, subject: &Digest, artifact_type: Option<&str>) -> Result<ReferrerPage> {
+        Referrers::new(&self.inner, &self.name).page(subject, artifact_type, None, usize::MAX).await
+    }
+}

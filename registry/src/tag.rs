@@ -1,0 +1,147 @@
+//! The tags of one repository.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, Tag};
+
+use crate::{
+    error::{RegistryError, Result},
+    layout,
+    link::LinkStore,
+    registry::Inner,
+};
+
+/// The tags of one repository: [`Repository::tags`](crate::Repository::tags). Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tags {
+    inner: Arc<Inner>,
+    repository: RepositoryName,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The entries, in order.
+    pub entries: Vec<T>,
+    /// Whether more follow after the last one.
+    pub more: bool,
+}
+
+impl Tags {
+    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
+        Self { inner, repository }
+    }
+
+    fn links(&self) -> LinkStore<'_> {
+        LinkStore::new(&self.inner.driver)
+    }
+
+    /// The digest that a tag names now; `None` for no such tag. 1 driver call.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+        self.links().read(&layout::tag_current(&self.repository, tag)).await
+    }
+
+    /// Lists at most `limit` tags in byte order, those after `last`. 1 driver call a page of the store;
+    /// holds one page.
+    ///
+    /// # Errors
+    /// [`RegistryError::RepositoryUnknown`] when the repository holds nothing.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn list(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
+        let directory = layout::tags(&self.repository);
+        let mut entries = self.inner.driver.list(&directory, last);
+        let mut page = Page { entries: Vec::new(), more: false };
+        let mut any = false;
+        while let Some(entry) = entries.next().await {
+            let entry = match entry {
+                Err(error) if error.is_not_found() => break,
+                entry => entry?,
+            };
+            any = true;
+            // Only directories with a tag's name are tags; whatever else lies there is not ours.
+            let Some(tag) = (entry.kind == EntryKind::Directory).then(|| entry.name.parse().ok()).flatten()
+            else {
+                continue;
+            };
+            if page.entries.len() == limit {
+                page.more = true;
+                break;
+            }
+            page.entries.push(tag);
+        }
+        if !any && !self.repository_exists().await? {
+            return Err(RegistryError::RepositoryUnknown(self.repository.clone()));
+        }
+        Ok(page)
+    }
+
+    async fn repository_exists(&self) -> Result<bool> {
+        match self.inner.driver.list_names(&layout::repository(&self.repository)).await {
+            Ok(names) => Ok(names.iter().any(|name| name == "_layers" || name == "_manifests")),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Points a tag to a revision: the index entry first, then the current link. A crash between leaves the
+    /// tag as it was.
+    pub(crate) async fn set(&self, tag: &Tag, digest: &Digest) -> Result<()> {
+        self.links().write(&layout::tag_index(&self.repository, tag, digest), digest).await?;
+        self.links().write(&layout::tag_current(&self.repository, tag), digest).await
+    }
+
+    /// Deletes a tag with its history; what it named stays.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`] for no such tag; [`RegistryError::NotAllowed`] when deletes are off.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    pub async fn delete(&self, tag: &Tag) -> Result<()> {
+        self.inner.require_delete()?;
+        match self.inner.driver.delete(&layout::tag(&self.repository, tag)).await {
+            Err(error) if error.is_not_found() => Err(RegistryError::ManifestUnknown {
+                repository: self.repository.clone(),
+                reference: tag.clone().into(),
+            }),
+            result => Ok(result?),
+        }
+    }
+
+    /// All tags that name one of `digests` now: 1 listing, and 1 driver call a tag, 16 at a time.
+    pub(crate) async fn naming(&self, digests: &[Digest]) -> Result<Vec<Tag>> {
+        let directory = layout::tags(&self.repository);
+        let entries = self.inner.driver.list(&directory, None).filter_map(|entry| async move {
+            match entry {
+                Ok(entry) => entry.name.parse::<Tag>().ok().map(Ok),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => Some(Err(RegistryError::from(error))),
+            }
+        });
+        let resolved = entries.map(|tag| async move {
+            let tag = tag?;
+            let digest = self.resolve(&tag).await?;
+            Ok::<_, RegistryError>(digest.filter(|digest| digests.contains(digest)).map(|_| tag))
+        });
+        resolved
+            .buffer_unordered(self.inner.options.concurrency)
+            .try_filter_map(|tag| async move { Ok(tag) })
+            .try_collect()
+            .await
+    }
+
+    /// Deletes several tags.
+    pub(crate) async fn delete_all(&self, tags: Vec<Tag>) -> Result<()> {
+        stream::iter(tags)
+            .map(|tag| async move {
+                let path = layout::tag(&self.repository, &tag);
+                self.inner.driver.delete_if_exists(&path).await.map_err(RegistryError::from)
+            })
+            .buffer_unordered(self.inner.options.concurrency)
+            .try_collect()
+            .await
+    }
+}

@@ -1,0 +1,132 @@
+//! Upload sessions: bytes that come before, or without, their digest.
+
+mod session;
+mod state;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use plugin_registry_core::{Algorithm, RepositoryName, StorageDriverExt};
+use uuid::Uuid;
+
+pub use self::session::UploadSession;
+pub(crate) use self::{
+    session::{Sessions, Slot},
+    state::{StateKey, UploadState},
+};
+use crate::{
+    error::{RegistryError, Result},
+    layout,
+    registry::Inner,
+};
+
+/// The identifier of an upload session: a UUID in its canonical form. Ours are of version 7; those of
+/// other programs (version 4 of distribution 2.8) are read too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UploadId(Uuid);
+
+impl UploadId {
+    /// A new identifier.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = RegistryError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // Only the one spelling that paths use: no braces, no upper case.
+        let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
+        id.map(Self).ok_or(RegistryError::UploadUnknown)
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0.as_hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The upload sessions of one repository: [`Repository::uploads`](crate::Repository::uploads). For content
+/// whose digest is known, [`Blobs::push`](crate::Blobs::push) is the shorter way.
+#[derive(Clone, Debug)]
+pub struct Uploads {
+    inner: Arc<Inner>,
+    repository: RepositoryName,
+}
+
+impl Uploads {
+    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
+        Self { inner, repository }
+    }
+
+    /// Starts a session. Writes nothing: the session exists in memory (and in the state token of an HTTP
+    /// location) until its first bytes are stored.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotAllowed`] when the registry is read-only.
+    pub fn start(&self) -> Result<UploadSession> {
+        self.start_with(Algorithm::Sha256)
+    }
+
+    /// Starts a session whose content will be named by a digest of `algorithm`, so that it is hashed with
+    /// it on the way instead of read again at the end (distribution-spec, end-4c).
+    ///
+    /// # Errors
+    /// [`RegistryError::NotAllowed`] when the registry is read-only.
+    pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
+        self.inner.require_writable()?;
+        let id = UploadId::generate();
+        let slot = self.inner.sessions.insert(id, Slot::fresh(self.repository.clone(), algorithm));
+        Ok(self.session(id, slot))
+    }
+
+    /// Continues a session, also one that another instance or a killed process began. 1 driver call when
+    /// this instance does not know it.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadUnknown`] when it does not exist, was finished or cancelled.
+    pub async fn resume(&self, id: UploadId) -> Result<UploadSession> {
+        match self.find(id).await? {
+            Some(session) => Ok(session),
+            None => Err(RegistryError::UploadUnknown),
+        }
+    }
+
+    /// Continues the session of a genuine state token, also when it has no bytes yet.
+    pub(crate) async fn resume_state(&self, state: &UploadState) -> Result<UploadSession> {
+        if let Some(session) = self.find(state.id()).await? {
+            return Ok(session);
+        }
+        if state.offset() > 0 || self.inner.sessions.has_ended(state.id()) {
+            return Err(RegistryError::UploadUnknown);
+        }
+        let slot = Slot::fresh(self.repository.clone(), state.algorithm());
+        Ok(self.session(state.id(), self.inner.sessions.insert(state.id(), slot)))
+    }
+
+    async fn find(&self, id: UploadId) -> Result<Option<UploadSession>> {
+        if let Some(slot) = self.inner.sessions.get(id) {
+            return Ok(
+                (slot.belongs_to(&self.repository) && !slot.has_ended()).then(|| self.session(id, slot))
+            );
+        }
+        let started = layout::upload_started_at(&self.repository, &id);
+        if self.inner.driver.get_optional(&started, 1024).await?.is_none() {
+            return Ok(None);
+        }
+        let slot = self.inner.sessions.insert(id, Slot::stored(self.repository.clone()));
+        Ok(Some(self.session(id, slot)))
+    }
+
+    fn session(&self, id: UploadId, slot: Arc<Slot>) -> UploadSession {
+        UploadSession::new(self.inner.clone(), self.repository.clone(), id, slot)
+    }
+}

@@ -1,0 +1,562 @@
+//! One upload session.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
+use moka::sync::Cache;
+use plugin_registry_core::{
+    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, Hasher, PutMode, RepositoryName,
+    StorageDriver, StorageDriverExt, Verifier, VerifyError, WriteOptions,
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::UploadId;
+use crate::{
+    blob::{BlobInfo, Blobs, BoxError, discard, pour},
+    error::{RegistryError, Result},
+    layout,
+    registry::Inner,
+};
+
+/// From this size on, the hash state is stored with each append, so that another instance need not read
+/// the staged bytes again. Below, reading them is cheaper than one more object.
+const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
+
+/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
+/// look-up in the store, never bytes.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    slots: Cache<UploadId, Arc<Slot>>,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        let slots = Cache::builder().max_capacity(4096).time_to_idle(Duration::from_secs(3600)).build();
+        Self { slots }
+    }
+
+    pub(super) fn get(&self, id: UploadId) -> Option<Arc<Slot>> {
+        self.slots.get(&id)
+    }
+
+    /// Inserts a slot, unless another request was faster: then that one's.
+    pub(super) fn insert(&self, id: UploadId, slot: Slot) -> Arc<Slot> {
+        self.slots.get_with(id, || Arc::new(slot))
+    }
+
+    pub(super) fn has_ended(&self, id: UploadId) -> bool {
+        self.get(id).is_some_and(|slot| slot.has_ended())
+    }
+}
+
+/// What this instance knows of a session. The store knows better: every request compares.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    repository: RepositoryName,
+    algorithm: Algorithm,
+    /// The offset that was acknowledged last, for a status while a request is writing.
+    acknowledged: AtomicU64,
+    ended: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// Begun here or by a token; nothing stored as far as this instance knows.
+    Fresh,
+    /// Bytes are staged. With the hashers after exactly `offset` bytes, if this instance saw them all.
+    Staged { offset: u64, hashers: Option<Hashers> },
+}
+
+impl Slot {
+    pub(super) fn fresh(repository: RepositoryName, algorithm: Algorithm) -> Self {
+        Self::new(repository, algorithm, Progress::Fresh)
+    }
+
+    pub(super) fn stored(repository: RepositoryName) -> Self {
+        Self::new(repository, Algorithm::Sha256, Progress::Staged { offset: 0, hashers: None })
+    }
+
+    fn new(repository: RepositoryName, algorithm: Algorithm, progress: Progress) -> Self {
+        Self {
+            repository,
+            algorithm,
+            acknowledged: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+        }
+    }
+
+    pub(super) fn belongs_to(&self, repository: &RepositoryName) -> bool {
+        self.repository == *repository
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// The canonical hash of a session's bytes, and the one of the algorithm it was started with.
+#[derive(Clone, Debug)]
+struct Hashers {
+    canonical: Hasher,
+    other: Option<Hasher>,
+}
+
+impl Hashers {
+    fn new(algorithm: Algorithm) -> Self {
+        let other = (algorithm != Algorithm::Sha256).then(|| Hasher::new(algorithm));
+        Self { canonical: Hasher::new(Algorithm::Sha256), other }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.canonical.update(bytes);
+        if let Some(other) = &mut self.other {
+            other.update(bytes);
+        }
+    }
+
+    fn covers(&self, algorithm: Algorithm) -> bool {
+        algorithm == Algorithm::Sha256
+            || self.other.as_ref().is_some_and(|other| other.algorithm() == algorithm)
+    }
+
+    /// The canonical digest, once the announced one agrees.
+    fn verify(self, expected: &Digest) -> Result<Digest, VerifyError> {
+        let canonical = self.canonical.finish();
+        let actual = match self.other.filter(|other| other.algorithm() == expected.algorithm()) {
+            Some(other) => other.finish(),
+            None => canonical,
+        };
+        if actual == *expected {
+            Ok(canonical)
+        } else {
+            Err(VerifyError::Digest { expected: *expected, actual })
+        }
+    }
+}
+
+/// What the store holds of a session.
+enum Stage {
+    /// Staged bytes, open for more.
+    Open(Box<dyn FileWriter>),
+    /// Nothing staged.
+    Empty,
+    /// A visible file: the session of another program, or one that was interrupted between commit and
+    /// rename.
+    Visible,
+}
+
+/// One upload session. Requests to it are taken one at a time; a second one at the same time gets
+/// [`RegistryError::UploadBusy`].
+///
+/// What an operation has acknowledged survives the process, and every instance of the location can go on
+/// there. Dropping a future leaves the session where it was before the call.
+#[derive(Clone, Debug)]
+pub struct UploadSession {
+    inner: Arc<Inner>,
+    repository: RepositoryName,
+    id: UploadId,
+    slot: Arc<Slot>,
+}
+
+impl UploadSession {
+    pub(super) fn new(inner: Arc<Inner>, repository: RepositoryName, id: UploadId, slot: Arc<Slot>) -> Self {
+        Self { inner, repository, id, slot }
+    }
+
+    /// The identifier, for [`Uploads::resume`](super::Uploads::resume).
+    #[must_use]
+    pub fn id(&self) -> UploadId {
+        self.id
+    }
+
+    /// The algorithm that the session was started with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.slot.algorithm
+    }
+
+    /// How many bytes are acknowledged: exactly where the next append has to begin. At most 2 driver calls.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadUnknown`] when the session has ended.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, upload = %self.id))]
+    pub async fn status(&self) -> Result<u64> {
+        let Ok(progress) = self.slot.progress.try_lock() else {
+            return Ok(self.slot.acknowledged.load(Ordering::Acquire));
+        };
+        if self.slot.has_ended() {
+            return Err(RegistryError::UploadUnknown);
+        }
+        let is_fresh = matches!(*progress, Progress::Fresh);
+        match self.open_stage().await {
+            Ok(Stage::Open(writer)) => Ok(writer.size()),
+            Ok(Stage::Visible) => Ok(self.inner.driver.stat(&self.data()).await?.size),
+            Ok(Stage::Empty) if is_fresh || self.is_started().await? => Ok(0),
+            Ok(Stage::Empty) => {
+                self.end();
+                Err(RegistryError::UploadUnknown)
+            }
+            // Another instance is writing; what this one knows is still acknowledged.
+            Err(RegistryError::UploadBusy) => Ok(self.slot.acknowledged.load(Ordering::Acquire)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Appends bytes and makes them durable; gives the new offset.
+    ///
+    /// `at` is where the caller believes the upload to stand, `length` how many bytes it announced. When
+    /// the content fails in the middle, the bytes before are kept and acknowledged by
+    /// [`status`](Self::status); when there are more or fewer than announced, none of them is.
+    ///
+    /// 2 driver calls for the first append, 1 for the next ones, and 1 more from 16 MiB on.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadOffset`] when the upload stands elsewhere (it is kept as it is),
+    /// [`RegistryError::Body`] when the content fails, [`RegistryError::SizeInvalid`] when it is not as
+    /// long as announced.
+    #[tracing::instrument(level = "debug", skip_all, fields(repository = %self.repository, upload = %self.id, at))]
+    pub async fn append<S, E>(&self, at: Option<u64>, length: Option<u64>, content: S) -> Result<u64>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        self.inner.require_writable()?;
+        let mut progress = self.lock()?;
+        // Nothing is written for a body without bytes.
+        let mut content = content;
+        let Some(first) = first_piece(&mut content).await? else {
+            let offset = self.stored_offset(&progress).await?;
+            return check_offset(at, offset).map(|()| offset);
+        };
+        let (mut writer, mut hashers) = self.open(&progress, at).await?;
+        let offset = writer.size();
+        let mut counted = 0_u64;
+        let content = stream::once(ready(Ok(first))).chain(content);
+        let poured = pour(content, &mut *writer, |piece| {
+            counted += piece.len() as u64;
+            if length.is_some_and(|length| counted > length) {
+                return Err(RegistryError::SizeInvalid("the body is longer than announced"));
+            }
+            if let Some(hashers) = &mut hashers {
+                hashers.update(piece);
+            }
+            Ok(())
+        })
+        .await;
+        let failure = match poured {
+            Ok(()) if length.is_some_and(|length| counted < length) => {
+                return Err(RegistryError::SizeInvalid("the body is shorter than announced"));
+            }
+            Ok(()) => None,
+            // The bytes before the failure came in order: keep them.
+            Err(error @ RegistryError::Body(_)) if counted > 0 => Some(error),
+            Err(error) => return Err(error),
+        };
+        writer.close().await?;
+        let offset = offset + counted;
+        // The hash state comes after the bytes: without it they are only read again.
+        if let Some(hashers) = hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN) {
+            let path = layout::upload_hash_state(&self.repository, &self.id, offset);
+            let state = Bytes::copy_from_slice(hashers.canonical.state().as_bytes());
+            self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
+        }
+        *progress = Progress::Staged { offset, hashers };
+        self.slot.acknowledged.store(offset, Ordering::Release);
+        failure.map_or(Ok(offset), Err)
+    }
+
+    /// Appends the last bytes, verifies all of them against `digest`, makes the blob visible and links it.
+    ///
+    /// A session without earlier bytes goes straight to the final path. When the content does not agree,
+    /// bytes acknowledged before this call are kept if this call brought bytes (they may have been the
+    /// wrong ones; the call can be repeated), else the session ends, because nothing can make it agree.
+    ///
+    /// 2 driver calls without earlier bytes, 3 with; 2 more when this instance did not see the earlier
+    /// bytes and they have no hash state.
+    ///
+    /// # Errors
+    /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
+    /// [`RegistryError::SizeInvalid`].
+    #[tracing::instrument(
+        level = "debug", skip_all,
+        fields(repository = %self.repository, upload = %self.id, at, %digest)
+    )]
+    pub async fn finish<S, E>(
+        &self,
+        at: Option<u64>,
+        length: Option<u64>,
+        digest: &Digest,
+        content: S,
+    ) -> Result<BlobInfo>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        self.inner.require_writable()?;
+        let progress = self.lock()?;
+        let is_new = matches!(*progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
+        let canonical = if is_new {
+            check_offset(at, 0)?;
+            self.blobs().store_content(digest, length, content).await.map_err(as_announced)?
+        } else {
+            let canonical = self.finish_staged(&progress, at, length, digest, content).await?;
+            // Data, then link; only then the upload's remains. A crash between leaves an upload to purge.
+            self.blobs().link(digest, &canonical).await?;
+            self.remove_remains().await;
+            canonical
+        };
+        drop(progress);
+        self.end();
+        let size = match self.inner.known.blob(&canonical) {
+            Some(size) => size,
+            None => self.inner.driver.stat(&layout::blob_data(&canonical)).await?.size,
+        };
+        Ok(BlobInfo { digest: *digest, canonical, size })
+    }
+
+    async fn finish_staged<S, E>(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+        length: Option<u64>,
+        digest: &Digest,
+        content: S,
+    ) -> Result<Digest>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let mut content = content;
+        let first = first_piece(&mut content).await?;
+        if first.is_none() && matches!(self.open_stage().await?, Stage::Visible) {
+            check_offset(at, self.inner.driver.stat(&self.data()).await?.size)?;
+            return self.adopt_visible(digest).await;
+        }
+        let (mut writer, mut hashers) = self.open(progress, at).await?;
+        hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
+        let has_body = first.is_some();
+        let mut counted = 0_u64;
+        let body = stream::iter(first.map(Ok)).chain(content);
+        pour(body, &mut *writer, |piece| {
+            counted += piece.len() as u64;
+            if let Some(hashers) = &mut hashers {
+                hashers.update(piece);
+            }
+            Ok(())
+        })
+        .await?;
+        if length.is_some_and(|length| length != counted) {
+            return Err(RegistryError::SizeInvalid("the body is not as long as announced"));
+        }
+        let Some(hashers) = hashers else {
+            // Nobody here hashed the earlier bytes: make them readable inside the upload and read them.
+            writer.commit().await?;
+            return self.adopt_visible(digest).await;
+        };
+        let size = writer.size();
+        match hashers.verify(digest) {
+            Ok(canonical) => {
+                writer.commit_to(&layout::blob_data(&canonical)).await?;
+                self.inner.known.saw_blob(&canonical, size);
+                Ok(canonical)
+            }
+            Err(error) if has_body => Err(error.into()),
+            Err(error) => {
+                discard(writer).await;
+                self.remove_remains().await;
+                self.end();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Verifies the visible bytes of the upload and moves them to their place.
+    async fn adopt_visible(&self, digest: &Digest) -> Result<Digest> {
+        let mut bytes = self.inner.driver.reader(&self.data(), ByteRange::full()).await?.into_stream();
+        let mut verifier = Verifier::new(*digest, None);
+        while let Some(piece) = bytes.try_next().await? {
+            verifier.update(&piece)?;
+        }
+        let size = verifier.length();
+        match verifier.finish() {
+            Ok(canonical) => {
+                self.inner.driver.rename(&self.data(), &layout::blob_data(&canonical)).await?;
+                self.inner.known.saw_blob(&canonical, size);
+                Ok(canonical)
+            }
+            Err(error) => {
+                self.remove_remains().await;
+                self.end();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Ends the session and throws its bytes away.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadUnknown`] when it has ended already, [`RegistryError::NotAllowed`] when deletes
+    /// are off.
+    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, upload = %self.id))]
+    pub async fn cancel(&self) -> Result<()> {
+        self.inner.require_delete()?;
+        let progress = self.lock()?;
+        self.inner.driver.delete_if_exists(&layout::upload(&self.repository, &self.id)).await?;
+        drop(progress);
+        self.end();
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
+        let progress = self.slot.progress.try_lock().map_err(|_| RegistryError::UploadBusy)?;
+        if self.slot.has_ended() { Err(RegistryError::UploadUnknown) } else { Ok(progress) }
+    }
+
+    fn end(&self) {
+        self.slot.ended.store(true, Ordering::Release);
+    }
+
+    fn blobs(&self) -> Blobs {
+        Blobs::new(self.inner.clone(), self.repository.clone())
+    }
+
+    fn data(&self) -> plugin_registry_core::StoragePath {
+        layout::upload_data(&self.repository, &self.id)
+    }
+
+    async fn is_started(&self) -> Result<bool> {
+        let path = layout::upload_started_at(&self.repository, &self.id);
+        Ok(self.inner.driver.get_optional(&path, 1024).await?.is_some())
+    }
+
+    async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
+        match self.open_stage().await? {
+            Stage::Open(writer) => Ok(writer.size()),
+            Stage::Visible => Ok(self.inner.driver.stat(&self.data()).await?.size),
+            Stage::Empty if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
+            Stage::Empty => {
+                self.end();
+                Err(RegistryError::UploadUnknown)
+            }
+        }
+    }
+
+    async fn open_stage(&self) -> Result<Stage> {
+        match self.inner.driver.writer(&self.data(), WriteOptions::resume()).await {
+            Ok(writer) => Ok(Stage::Open(writer)),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => Ok(Stage::Empty),
+                ErrorKind::AlreadyExists => Ok(Stage::Visible),
+                ErrorKind::Conflict => Err(RegistryError::UploadBusy),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Opens the stage at `at`, with the hashers of the bytes before, if they are known.
+    async fn open(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+    ) -> Result<(Box<dyn FileWriter>, Option<Hashers>)> {
+        let is_claimed = match **progress {
+            // The claim comes first: whoever writes `startedat` owns the stage's beginning. A crash after
+            // it leaves an upload of zero bytes.
+            Progress::Fresh if at.unwrap_or_default() == 0 => self.claim().await?,
+            _ => false,
+        };
+        let stage = if is_claimed { Stage::Empty } else { self.open_stage().await? };
+        match stage {
+            Stage::Open(writer) => {
+                check_offset(at, writer.size())?;
+                let hashers = self.hashers_at(progress, writer.size()).await?;
+                Ok((writer, hashers))
+            }
+            Stage::Empty => {
+                if !is_claimed && !self.is_started().await? {
+                    if matches!(**progress, Progress::Fresh) {
+                        check_offset(at, 0)?;
+                    }
+                    self.end();
+                    return Err(RegistryError::UploadUnknown);
+                }
+                check_offset(at, 0)?;
+                let writer = self.inner.driver.writer(&self.data(), WriteOptions::create()).await?;
+                Ok((writer, Some(Hashers::new(self.slot.algorithm))))
+            }
+            // Another program's unfinished bytes can be finished, not continued (layout facts, section 3.1).
+            Stage::Visible => Err(RegistryError::UploadUnknown),
+        }
+    }
+
+    /// Writes `startedat` in the form of distribution, unless somebody did before.
+    async fn claim(&self) -> Result<bool> {
+        let path = layout::upload_started_at(&self.repository, &self.id);
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        match self.inner.driver.put_content(&path, now.into(), PutMode::CreateOnly).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn hashers_at(&self, progress: &MutexGuard<'_, Progress>, size: u64) -> Result<Option<Hashers>> {
+        if size == 0 {
+            return Ok(Some(Hashers::new(self.slot.algorithm)));
+        }
+        if let Progress::Staged { offset, hashers: Some(hashers) } = &**progress
+            && *offset == size
+        {
+            return Ok(Some(hashers.clone()));
+        }
+        if size < HASH_STATE_MIN {
+            return Ok(None);
+        }
+        // Whatever cannot be read is not used: the bytes are hashed again (reliability facts, U2).
+        let path = layout::upload_hash_state(&self.repository, &self.id, size);
+        let stored = self.inner.driver.get_optional(&path, 1024).await?;
+        let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
+        let hasher = state.filter(|state| state.algorithm() == Algorithm::Sha256 && state.length() == size);
+        let hasher = hasher.and_then(|state| Hasher::resume(&state).ok());
+        Ok(hasher.map(|canonical| Hashers { canonical, other: None }))
+    }
+
+    async fn remove_remains(&self) {
+        let path = layout::upload(&self.repository, &self.id);
+        if let Err(error) = self.inner.driver.delete_if_exists(&path).await {
+            tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
+        }
+    }
+}
+
+fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
+    match at.filter(|at| *at != offset) {
+        Some(expected) => Err(RegistryError::UploadOffset { expected, actual: offset }),
+        None => Ok(()),
+    }
+}
+
+/// A body that is longer or shorter than announced is the request's fault, not the content's.
+fn as_announced(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::Mismatch(VerifyError::Size { .. }) => {
+            RegistryError::SizeInvalid("the body is not as long as announced")
+        }
+        other => other,
+    }
+}
+
+async fn first_piece<S, E>(content: &mut S) -> Result<Option<Bytes>>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<BoxError>,
+{
+    content.try_next().await.map_err(|error| RegistryError::Body(error.into()))
+}

@@ -1,0 +1,135 @@
+//! The upload state token: what a location carries, so that any instance can go on.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE};
+use hmac::{Hmac, KeyInit, Mac};
+use plugin_registry_core::{Algorithm, RepositoryName, Secret};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::UploadId;
+use crate::error::{RegistryError, Result};
+
+/// A token is about 250 bytes, with the longest name 500.
+const MAX_TOKEN_LEN: usize = 8 * 1024;
+const TAG_LEN: usize = 32;
+
+/// The key of the tokens of one location. It is the same for every instance of the location, so that an
+/// upload begun on one goes on at another. Without a configured key a fixed one guards only against
+/// damage: a forged token gives nobody more than a POST does.
+pub(crate) struct StateKey([u8; 32]);
+
+impl StateKey {
+    pub(crate) fn new(secret: Option<&Secret>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"plugin-registry upload state\0");
+        hash.update(secret.map(Secret::expose).unwrap_or_default());
+        Self(hash.finalize().into())
+    }
+
+    fn tag(&self, payload: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut tag = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        tag.update(payload);
+        Some(tag)
+    }
+}
+
+impl fmt::Debug for StateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateKey(…)")
+    }
+}
+
+/// Where an upload stands, as a location tells it: URL-safe base64 of `HMAC-SHA256(key, J) || J`, where J
+/// is JSON with distribution's names and the algorithm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct UploadState {
+    name: String,
+    #[serde(rename = "UUID")]
+    id: String,
+    offset: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    algorithm: Option<String>,
+}
+
+impl UploadState {
+    pub(crate) fn new(repository: &RepositoryName, id: UploadId, offset: u64, algorithm: Algorithm) -> Self {
+        let algorithm = (algorithm != Algorithm::Sha256).then(|| algorithm.to_string());
+        Self { name: repository.to_string(), id: id.to_string(), offset, algorithm }
+    }
+
+    pub(crate) fn id(&self) -> UploadId {
+        // Checked by `decode` against the identifier in the path.
+        self.id.parse().unwrap_or_else(|_| UploadId::generate())
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Algorithm::Sha256)
+    }
+
+    pub(crate) fn encode(&self, key: &StateKey) -> String {
+        let payload = serde_json::to_vec(self).unwrap_or_default();
+        let mut token = key.tag(&payload).map(|tag| tag.finalize().into_bytes().to_vec()).unwrap_or_default();
+        token.extend_from_slice(&payload);
+        URL_SAFE.encode(token)
+    }
+
+    /// Reads a token for this repository and session. The tag is compared in constant time.
+    pub(crate) fn decode(
+        token: &str,
+        key: &StateKey,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<Self> {
+        let state = (token.len() <= MAX_TOKEN_LEN)
+            .then(|| URL_SAFE.decode(token).ok())
+            .flatten()
+            .and_then(|bytes| {
+                let (tag, payload) = bytes.split_at_checked(TAG_LEN)?;
+                key.tag(payload)?.verify_slice(tag).ok()?;
+                serde_json::from_slice::<Self>(payload).ok()
+            })
+            .filter(|state| state.name == repository.as_str() && state.id == id.to_string());
+        state.ok_or(RegistryError::UploadStateInvalid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bound_to_key_repository_and_session() {
+        let (a, b): (RepositoryName, RepositoryName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (id, other) = (UploadId::generate(), UploadId::generate());
+        let key = StateKey::new(Some(&Secret::new("k")));
+        let state = UploadState::new(&a, id, 7, Algorithm::Sha512);
+        let token = state.encode(&key);
+        assert_eq!(UploadState::decode(&token, &key, &a, id).unwrap(), state);
+        assert_eq!(
+            UploadState::decode(&token, &StateKey::new(Some(&Secret::new("k"))), &a, id).unwrap(),
+            state
+        );
+        assert!(UploadState::decode(&token, &StateKey::new(None), &a, id).is_err());
+        assert!(UploadState::decode(&token, &key, &b, id).is_err());
+        assert!(UploadState::decode(&token, &key, &a, other).is_err());
+        for position in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            // The last character may only change bits that base64 does not use.
+            if let Ok(read) = UploadState::decode(&forged, &key, &a, id) {
+                assert_eq!(read, state);
+            }
+        }
+        for bad in ["", "x", "====", &"A".repeat(9000)] {
+            assert!(UploadState::decode(bad, &key, &a, id).is_err());
+        }
+    }
+}
