@@ -13,9 +13,18 @@ use crate::referrers::Facts;
 pub(crate) struct Known {
     /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
     /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
-    blobs: Cache<Digest, u64>,
+    blobs: Cache<Digest, Seen>,
     /// What a manifest says about itself: facts about content, true for ever.
     facts: Cache<Digest, Arc<Facts>>,
+}
+
+/// A blob whose bytes were in the store a moment ago.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// The size in bytes.
+    pub(crate) size: u64,
+    /// Whether this registry stored the bytes itself: an image is being pushed.
+    pub(crate) stored: bool,
 }
 
 impl Known {
@@ -34,12 +43,17 @@ impl Known {
         }
     }
 
-    pub(crate) fn blob(&self, canonical: &Digest) -> Option<u64> {
+    pub(crate) fn blob(&self, canonical: &Digest) -> Option<Seen> {
         self.blobs.get(canonical)
     }
 
     pub(crate) fn saw_blob(&self, canonical: &Digest, size: u64) {
-        self.blobs.insert(*canonical, size);
+        let stored = self.blob(canonical).is_some_and(|seen| seen.stored && seen.size == size);
+        self.blobs.insert(*canonical, Seen { size, stored });
+    }
+
+    pub(crate) fn stored_blob(&self, canonical: &Digest, size: u64) {
+        self.blobs.insert(*canonical, Seen { size, stored: true });
     }
 
     pub(crate) fn forget_blob(&self, canonical: &Digest) {

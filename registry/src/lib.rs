@@ -22,6 +22,7 @@ mod registry;
 mod repository;
 mod tag;
 mod upload;
+mod verify;
 
 pub use self::{
     blob::{BlobInfo, BlobReader, Blobs, BoxError, PushOutcome},
@@ -34,4 +35,5 @@ pub use self::{
     repository::Repository,
     tag::{Page, Tags},
     upload::{UploadId, UploadSession, Uploads},
+    verify::{Finding, VerifyEvent, VerifyReport, VerifyScope},
 };

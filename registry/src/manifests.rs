@@ -75,6 +75,14 @@ impl Manifests {
             }
         };
         match (canonical, bytes) {
+            // The bytes hash to their canonical digest; an alias has to agree as well.
+            (Some(canonical), Some(bytes))
+                if canonical != *digest && Digest::of(digest.algorithm(), &bytes) != *digest =>
+            {
+                Err(RegistryError::Damaged(format!(
+                    "the alias {digest} names {canonical}, which is other content"
+                )))
+            }
             (Some(_), Some(bytes)) => Ok(Some(Manifest::from_stored(*digest, bytes))),
             (Some(canonical), None) => {
                 tracing::error!(repository = %self.repository, %canonical, "a revision's bytes are missing");
@@ -187,7 +195,9 @@ impl Manifests {
     async fn is_complete(&self, digest: &Digest, manifest: &Manifest, tags: &[Tag]) -> Result<bool> {
         let all_named = async {
             stream::iter(tags.to_vec())
-                .map(|tag| async move { Ok::<_, RegistryError>(self.tags().resolve(&tag).await? == Some(*digest)) })
+                .map(|tag| async move {
+                    Ok::<_, RegistryError>(self.tags().resolve(&tag).await? == Some(*digest))
+                })
                 .buffer_unordered(self.inner.options.concurrency)
                 .try_fold(true, |all, one| async move { Ok(all && one) })
                 .await

@@ -98,7 +98,6 @@ impl<'a> Referrers<'a> {
         last: Option<&str>,
         limit: usize,
     ) -> Result<ReferrerPage> {
-        // A subject may be named by its canonical digest or by an alias.
         let mut found: BTreeMap<String, Referrer> = BTreeMap::new();
         let revisions = self.manifests().revisions().await?;
         let mut facts = stream::iter(revisions)

@@ -139,8 +139,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Allows deletes of tags, manifests and blobs: one switch for all (CVE-2026-41888 was two). Default
-    /// off. Cancelling an upload of one's own is no delete.
+    /// Allows deletes of tags, manifests, blobs and upload sessions: one switch for all (CVE-2026-41888 was
+    /// two). Default off.
     #[must_use]
     pub fn delete(mut self, yes: bool) -> Self {
         self.options.delete = yes;

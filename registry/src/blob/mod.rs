@@ -153,7 +153,7 @@ impl Blobs {
         let info = BlobInfo { digest: *digest, canonical, size: reader.info().size };
         let bytes = reader.range();
         let whole = bytes == (0..info.size);
-        let stream = verified(reader, whole.then_some(canonical));
+        let stream = verified(reader, whole.then_some(*digest));
         Ok(BlobReader { info, range: bytes, stream })
     }
 

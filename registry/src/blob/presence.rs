@@ -15,7 +15,7 @@ const LIST_PAGE: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     sizes: HashMap<Digest, u64>,
-    /// Whether the bytes of every one were seen by this registry a moment ago: it is being pushed now.
+    /// Whether this registry stored the bytes of every one a moment ago: the image is being pushed now.
     pub(crate) fresh: bool,
 }
 
@@ -31,11 +31,11 @@ impl Blobs {
     pub(crate) async fn presence(&self, wanted: &[Descriptor]) -> Result<Presence> {
         let linked = self.linked(wanted).await?;
         let known = &self.inner.known;
-        let fresh = linked.values().all(|canonical| known.blob(canonical).is_some());
+        let fresh = linked.values().all(|canonical| known.blob(canonical).is_some_and(|seen| seen.stored));
         let sizes = stream::iter(linked)
             .map(|(digest, canonical)| async move {
                 let size = match known.blob(&canonical) {
-                    Some(size) => Some(size),
+                    Some(seen) => Some(seen.size),
                     None => self.store().stat(&canonical).await?,
                 };
                 Ok::<_, crate::RegistryError>(size.map(|size| (digest, size)))

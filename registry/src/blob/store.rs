@@ -73,7 +73,7 @@ impl<'a> BlobStore<'a> {
     pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
         let size = content.len() as u64;
         self.inner.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
-        self.inner.known.saw_blob(digest, size);
+        self.inner.known.stored_blob(digest, size);
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl<'a> BlobStore<'a> {
         } else {
             writer.commit_to(&layout::blob_data(&canonical)).await?;
         }
-        self.inner.known.saw_blob(&canonical, length);
+        self.inner.known.stored_blob(&canonical, length);
         Ok(canonical)
     }
 }

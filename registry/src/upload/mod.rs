@@ -1,6 +1,7 @@
 //! Upload sessions: bytes that come before, or without, their digest.
 
 mod session;
+mod slot;
 mod state;
 
 use std::{fmt, str::FromStr, sync::Arc};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 pub use self::session::UploadSession;
 pub(crate) use self::{
-    session::{Sessions, Slot},
+    slot::{Sessions, Slot},
     state::{StateKey, UploadState},
 };
 use crate::{

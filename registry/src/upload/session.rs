@@ -1,21 +1,19 @@
 //! One upload session.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
-use std::time::Duration;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
-use moka::sync::Cache;
 use plugin_registry_core::{
-    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, Hasher, PutMode, RepositoryName,
-    StorageDriver, StorageDriverExt, Verifier, VerifyError, WriteOptions,
+    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StorageDriver,
+    StorageDriverExt, Verifier, VerifyError, WriteOptions,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 
-use super::UploadId;
+use super::{
+    UploadId,
+    slot::{Hashers, Progress, Slot},
+};
 use crate::{
     blob::{BlobInfo, Blobs, BoxError, discard, pour},
     error::{RegistryError, Result},
@@ -27,120 +25,6 @@ use crate::{
 /// the staged bytes again. Below, reading them is cheaper than one more object.
 const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 
-/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
-/// look-up in the store, never bytes.
-#[derive(Debug)]
-pub(crate) struct Sessions {
-    slots: Cache<UploadId, Arc<Slot>>,
-}
-
-impl Sessions {
-    pub(crate) fn new() -> Self {
-        let slots = Cache::builder().max_capacity(4096).time_to_idle(Duration::from_secs(3600)).build();
-        Self { slots }
-    }
-
-    pub(super) fn get(&self, id: UploadId) -> Option<Arc<Slot>> {
-        self.slots.get(&id)
-    }
-
-    /// Inserts a slot, unless another request was faster: then that one's.
-    pub(super) fn insert(&self, id: UploadId, slot: Slot) -> Arc<Slot> {
-        self.slots.get_with(id, || Arc::new(slot))
-    }
-
-    pub(super) fn has_ended(&self, id: UploadId) -> bool {
-        self.get(id).is_some_and(|slot| slot.has_ended())
-    }
-}
-
-/// What this instance knows of a session. The store knows better: every request compares.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    repository: RepositoryName,
-    algorithm: Algorithm,
-    /// The offset that was acknowledged last, for a status while a request is writing.
-    acknowledged: AtomicU64,
-    ended: AtomicBool,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Debug)]
-enum Progress {
-    /// Begun here or by a token; nothing stored as far as this instance knows.
-    Fresh,
-    /// Bytes are staged. With the hashers after exactly `offset` bytes, if this instance saw them all.
-    Staged { offset: u64, hashers: Option<Hashers> },
-}
-
-impl Slot {
-    pub(super) fn fresh(repository: RepositoryName, algorithm: Algorithm) -> Self {
-        Self::new(repository, algorithm, Progress::Fresh)
-    }
-
-    pub(super) fn stored(repository: RepositoryName) -> Self {
-        Self::new(repository, Algorithm::Sha256, Progress::Staged { offset: 0, hashers: None })
-    }
-
-    fn new(repository: RepositoryName, algorithm: Algorithm, progress: Progress) -> Self {
-        Self {
-            repository,
-            algorithm,
-            acknowledged: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
-            progress: Mutex::new(progress),
-        }
-    }
-
-    pub(super) fn belongs_to(&self, repository: &RepositoryName) -> bool {
-        self.repository == *repository
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-}
-
-/// The canonical hash of a session's bytes, and the one of the algorithm it was started with.
-#[derive(Clone, Debug)]
-struct Hashers {
-    canonical: Hasher,
-    other: Option<Hasher>,
-}
-
-impl Hashers {
-    fn new(algorithm: Algorithm) -> Self {
-        let other = (algorithm != Algorithm::Sha256).then(|| Hasher::new(algorithm));
-        Self { canonical: Hasher::new(Algorithm::Sha256), other }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.canonical.update(bytes);
-        if let Some(other) = &mut self.other {
-            other.update(bytes);
-        }
-    }
-
-    fn covers(&self, algorithm: Algorithm) -> bool {
-        algorithm == Algorithm::Sha256
-            || self.other.as_ref().is_some_and(|other| other.algorithm() == algorithm)
-    }
-
-    /// The canonical digest, once the announced one agrees.
-    fn verify(self, expected: &Digest) -> Result<Digest, VerifyError> {
-        let canonical = self.canonical.finish();
-        let actual = match self.other.filter(|other| other.algorithm() == expected.algorithm()) {
-            Some(other) => other.finish(),
-            None => canonical,
-        };
-        if actual == *expected {
-            Ok(canonical)
-        } else {
-            Err(VerifyError::Digest { expected: *expected, actual })
-        }
-    }
-}
-
 /// What the store holds of a session.
 enum Stage {
     /// Staged bytes, open for more.
@@ -149,6 +33,14 @@ enum Stage {
     Empty,
     /// A visible file: the session of another program, or one that was interrupted between commit and
     /// rename.
+    Visible,
+}
+
+/// A session that is open for more, or for its end.
+enum Opened {
+    /// A stage, with the hashers of the bytes before, if they are known.
+    Stage(Box<dyn FileWriter>, Option<Box<Hashers>>),
+    /// A visible file.
     Visible,
 }
 
@@ -235,7 +127,10 @@ impl UploadSession {
             let offset = self.stored_offset(&progress).await?;
             return check_offset(at, offset).map(|()| offset);
         };
-        let (mut writer, mut hashers) = self.open(&progress, at).await?;
+        let Opened::Stage(mut writer, mut hashers) = self.open(&progress, at).await? else {
+            // Another program's unfinished bytes can be finished, not continued (layout facts, section 3.1).
+            return Err(RegistryError::UploadUnknown);
+        };
         let offset = writer.size();
         let mut counted = 0_u64;
         let content = stream::once(ready(Ok(first))).chain(content);
@@ -315,7 +210,7 @@ impl UploadSession {
         drop(progress);
         self.end();
         let size = match self.inner.known.blob(&canonical) {
-            Some(size) => size,
+            Some(seen) => seen.size,
             None => self.inner.driver.stat(&layout::blob_data(&canonical)).await?.size,
         };
         Ok(BlobInfo { digest: *digest, canonical, size })
@@ -335,11 +230,11 @@ impl UploadSession {
     {
         let mut content = content;
         let first = first_piece(&mut content).await?;
-        if first.is_none() && matches!(self.open_stage().await?, Stage::Visible) {
-            check_offset(at, self.inner.driver.stat(&self.data()).await?.size)?;
-            return self.adopt_visible(digest).await;
-        }
-        let (mut writer, mut hashers) = self.open(progress, at).await?;
+        let (mut writer, mut hashers) = match self.open(progress, at).await? {
+            Opened::Stage(writer, hashers) => (writer, hashers),
+            Opened::Visible if first.is_none() => return self.adopt_visible(digest).await,
+            Opened::Visible => return Err(RegistryError::UploadUnknown),
+        };
         hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
         let has_body = first.is_some();
         let mut counted = 0_u64;
@@ -364,7 +259,7 @@ impl UploadSession {
         match hashers.verify(digest) {
             Ok(canonical) => {
                 writer.commit_to(&layout::blob_data(&canonical)).await?;
-                self.inner.known.saw_blob(&canonical, size);
+                self.inner.known.stored_blob(&canonical, size);
                 Ok(canonical)
             }
             Err(error) if has_body => Err(error.into()),
@@ -388,7 +283,7 @@ impl UploadSession {
         match verifier.finish() {
             Ok(canonical) => {
                 self.inner.driver.rename(&self.data(), &layout::blob_data(&canonical)).await?;
-                self.inner.known.saw_blob(&canonical, size);
+                self.inner.known.stored_blob(&canonical, size);
                 Ok(canonical)
             }
             Err(error) => {
@@ -420,7 +315,7 @@ impl UploadSession {
     }
 
     fn end(&self) {
-        self.slot.ended.store(true, Ordering::Release);
+        self.slot.end();
     }
 
     fn blobs(&self) -> Blobs {
@@ -460,12 +355,8 @@ impl UploadSession {
         }
     }
 
-    /// Opens the stage at `at`, with the hashers of the bytes before, if they are known.
-    async fn open(
-        &self,
-        progress: &MutexGuard<'_, Progress>,
-        at: Option<u64>,
-    ) -> Result<(Box<dyn FileWriter>, Option<Hashers>)> {
+    /// Opens the session at `at`.
+    async fn open(&self, progress: &MutexGuard<'_, Progress>, at: Option<u64>) -> Result<Opened> {
         let is_claimed = match **progress {
             // The claim comes first: whoever writes `startedat` owns the stage's beginning. A crash after
             // it leaves an upload of zero bytes.
@@ -477,7 +368,7 @@ impl UploadSession {
             Stage::Open(writer) => {
                 check_offset(at, writer.size())?;
                 let hashers = self.hashers_at(progress, writer.size()).await?;
-                Ok((writer, hashers))
+                Ok(Opened::Stage(writer, hashers))
             }
             Stage::Empty => {
                 if !is_claimed && !self.is_started().await? {
@@ -489,10 +380,12 @@ impl UploadSession {
                 }
                 check_offset(at, 0)?;
                 let writer = self.inner.driver.writer(&self.data(), WriteOptions::create()).await?;
-                Ok((writer, Some(Hashers::new(self.slot.algorithm))))
+                Ok(Opened::Stage(writer, Some(Box::new(Hashers::new(self.slot.algorithm)))))
             }
-            // Another program's unfinished bytes can be finished, not continued (layout facts, section 3.1).
-            Stage::Visible => Err(RegistryError::UploadUnknown),
+            Stage::Visible => {
+                check_offset(at, self.inner.driver.stat(&self.data()).await?.size)?;
+                Ok(Opened::Visible)
+            }
         }
     }
 
@@ -507,9 +400,13 @@ impl UploadSession {
         }
     }
 
-    async fn hashers_at(&self, progress: &MutexGuard<'_, Progress>, size: u64) -> Result<Option<Hashers>> {
+    async fn hashers_at(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        size: u64,
+    ) -> Result<Option<Box<Hashers>>> {
         if size == 0 {
-            return Ok(Some(Hashers::new(self.slot.algorithm)));
+            return Ok(Some(Box::new(Hashers::new(self.slot.algorithm))));
         }
         if let Progress::Staged { offset, hashers: Some(hashers) } = &**progress
             && *offset == size
@@ -523,9 +420,10 @@ impl UploadSession {
         let path = layout::upload_hash_state(&self.repository, &self.id, size);
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
-        let hasher = state.filter(|state| state.algorithm() == Algorithm::Sha256 && state.length() == size);
-        let hasher = hasher.and_then(|state| Hasher::resume(&state).ok());
-        Ok(hasher.map(|canonical| Hashers { canonical, other: None }))
+        Ok(state
+            .filter(|state| state.length() == size)
+            .and_then(|state| Hashers::resume(&state))
+            .map(Box::new))
     }
 
     async fn remove_remains(&self) {
