@@ -14,6 +14,8 @@ pub(crate) struct Known {
     /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
     /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
     blobs: Cache<Digest, Seen>,
+    /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
+    aliases: Cache<Digest, Digest>,
     /// What a manifest says about itself: facts about content, true for ever.
     facts: Cache<Digest, Arc<Facts>>,
 }
@@ -30,12 +32,15 @@ pub(crate) struct Seen {
 impl Known {
     /// About 100 bytes an entry: at most 2 MiB.
     const BLOBS: u64 = 16 * 1024;
+    /// About 200 bytes an entry: at most 2 MiB.
+    const ALIASES: u64 = 8 * 1024;
     /// Weight in bytes of all remembered facts: at most 8 MiB.
     const FACTS: u64 = 8 * 1024 * 1024;
 
     pub(crate) fn new(blob_memory: Duration) -> Self {
         Self {
             blobs: Cache::builder().max_capacity(Self::BLOBS).time_to_live(blob_memory).build(),
+            aliases: Cache::new(Self::ALIASES),
             facts: Cache::builder()
                 .max_capacity(Self::FACTS)
                 .weigher(|_, facts: &Arc<Facts>| facts.weight())
@@ -58,6 +63,16 @@ impl Known {
 
     pub(crate) fn forget_blob(&self, canonical: &Digest) {
         self.blobs.invalidate(canonical);
+    }
+
+    pub(crate) fn canonical(&self, digest: &Digest) -> Option<Digest> {
+        if digest.is_canonical() { Some(*digest) } else { self.aliases.get(digest) }
+    }
+
+    pub(crate) fn learned_alias(&self, digest: &Digest, canonical: &Digest) {
+        if digest != canonical {
+            self.aliases.insert(*digest, *canonical);
+        }
     }
 
     pub(crate) fn facts(&self, manifest: &Digest) -> Option<Arc<Facts>> {

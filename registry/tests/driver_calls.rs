@@ -2,6 +2,8 @@
 //! depend on the machine, so they are equalities. `cargo test -p plugin-registry --test driver_calls --
 //! --nocapture` prints the table.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use std::{convert::Infallible, future::poll_fn};
 
 use bytes::Bytes;

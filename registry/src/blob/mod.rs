@@ -238,18 +238,19 @@ impl Blobs {
         Ok(info)
     }
 
-    /// Takes a blob over from wherever in the location it is ("anonymous mount"). Only by its sha256
-    /// digest, under which it can be found without a repository. 2 driver calls.
+    /// Takes a blob over from wherever in the location it is ("anonymous mount"): by its sha256 digest, under
+    /// which it can be found without a repository, or by another one that this registry has itself hashed
+    /// lately. 2 driver calls.
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] when the location has no such blob.
     #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
     pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
         self.inner.require_writable()?;
-        let stored = if digest.is_canonical() { self.store().stat(digest).await? } else { None };
-        let size = stored.ok_or_else(|| self.unknown(digest))?;
-        self.link(digest, digest).await?;
-        Ok(BlobInfo { digest: *digest, canonical: *digest, size })
+        let canonical = self.inner.known.canonical(digest).ok_or_else(|| self.unknown(digest))?;
+        let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
+        self.link(digest, &canonical).await?;
+        Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
     /// Which of these the repository lacks: no link, no bytes, or bytes of another size. One listing of

@@ -120,6 +120,7 @@ impl<'a> BlobStore<'a> {
             writer.commit_to(&layout::blob_data(&canonical)).await?;
         }
         self.inner.known.stored_blob(&canonical, length);
+        self.inner.known.learned_alias(digest, &canonical);
         Ok(canonical)
     }
 }

@@ -209,6 +209,7 @@ impl UploadSession {
         };
         drop(progress);
         self.end();
+        self.inner.known.learned_alias(digest, &canonical);
         let size = match self.inner.known.blob(&canonical) {
             Some(seen) => seen.size,
             None => self.inner.driver.stat(&layout::blob_data(&canonical)).await?.size,
