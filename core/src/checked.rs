@@ -153,7 +153,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         let scope = self.scope(Operation::ReadBody, path);
         let mut missing = reader.content_length();
         // The driver promises exactly the announced bytes; hold it to that, so that no caller takes a
-        // truncated body with a clean end for the whole (reliability facts, U16).
+        // truncated body with a clean end for the whole (aws-sdk-rust#1079, attic#341).
         let not_empty =
             |piece: &Result<Bytes>| futures::future::ready(!matches!(piece, Ok(piece) if piece.is_empty()));
         // An empty piece marks the end for the check and is taken out again behind it.

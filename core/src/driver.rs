@@ -469,7 +469,7 @@ pub struct FileInfo {
     /// Size in bytes; 0 for a directory.
     pub size: u64,
     /// When the store last saw it change, in the store's clock; `None` for a directory, or where the
-    /// store does not say. Never compare it with the local clock (design decision 17).
+    /// store does not say. Never compare it with the local clock: two clocks disagree.
     pub modified: Option<SystemTime>,
 }
 

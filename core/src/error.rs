@@ -13,7 +13,7 @@ type Source = Box<dyn StdError + Send + Sync + 'static>;
 ///
 /// A driver maps every error of its SDK to one of these in a table with a test per row.
 /// [`ErrorKind::NotFound`] is said only when the store said so: a refused or failed request
-/// never becomes "not found" (facts: a listing error once made a garbage collector believe
+/// never becomes "not found" (a listing error once made a garbage collector believe
 /// that a repository was empty).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

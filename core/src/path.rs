@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest path accepted, in bytes. S3 and GCS allow keys of 1024 bytes, so a path
 /// together with any root directory that a driver puts before it has to stay below that;
-/// the longest path of the registry layout is about 470 bytes.
+/// the longest path of the registry layout is about 580 bytes.
 pub const MAX_PATH_LEN: usize = 900;
 
 /// An absolute path inside a store: `/` or `(/[A-Za-z0-9._-]+)+`, without `.` and `..`.

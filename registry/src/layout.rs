@@ -134,8 +134,7 @@ pub fn link_content(digest: &Digest) -> bytes::Bytes {
     bytes::Bytes::from(digest.to_string())
 }
 
-/// What a manifest needs to be whole: the one planner that push, verify, copy and collection ask
-/// (design decision 16).
+/// What a manifest needs to be whole: the one planner that push, verify and copy ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Links {
@@ -187,7 +186,7 @@ pub fn links_of(manifest: &Manifest) -> Links {
     links
 }
 
-/// Paths are made of parsed identifiers and stay below 500 bytes, so they always parse. Should that ever
+/// Paths are made of parsed identifiers and stay below 600 bytes, so they always parse. Should that ever
 /// be wrong, the root comes out, which every file operation refuses.
 fn path(text: String) -> StoragePath {
     text.parse().unwrap_or_else(|_| StoragePath::root())

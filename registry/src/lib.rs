@@ -7,6 +7,10 @@
 //!
 //! It binds no socket, starts no task, reads no environment and keeps no global state.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub mod layout;
 
 mod blob;

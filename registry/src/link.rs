@@ -46,7 +46,7 @@ impl<'a> LinkStore<'a> {
     pub(crate) async fn follow(&self, path: &StoragePath, digest: &Digest) -> Result<Option<Digest>> {
         let Some(target) = self.read(path).await? else { return Ok(None) };
         // Under its own algorithm a link can only name itself; an alias names the canonical digest
-        // (layout facts, section 8).
+        // (ADR 0013).
         if target.is_canonical() && (!digest.is_canonical() || target == *digest) {
             return Ok(Some(target));
         }

@@ -1,4 +1,4 @@
-//! Exact numbers of driver calls per operation, against the aims of the performance sheet: counts do not
+//! Exact numbers of driver calls per operation, against what the project aims at: counts do not
 //! depend on the machine, so they are equalities. `cargo test -p plugin-registry --test driver_calls --
 //! --nocapture` prints the table.
 

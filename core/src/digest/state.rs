@@ -5,7 +5,7 @@ use std::fmt;
 use super::Algorithm;
 
 /// The state of an unfinished hash, in the form that Go's crypto packages marshal and that
-/// distribution stores under `hashstates/` (facts: layout, section 3.1):
+/// distribution stores under `hashstates/` (docs, "The layout"):
 /// four bytes of magic, eight state words big-endian, the block buffer with the pending bytes and
 /// zeros, the total length in bytes as a 64-bit big-endian number. 108 bytes for sha256,
 /// 204 for sha384 and sha512.

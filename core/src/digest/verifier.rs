@@ -4,7 +4,7 @@ use super::{Algorithm, Digest, Hasher};
 
 /// Compares a stream of bytes with the digest and the size that it was announced with.
 ///
-/// What it counted and hashed itself decides, never a file's size (design decision 14). Every push
+/// What it counted and hashed itself decides, never a file's size. Every push
 /// computes the canonical sha256 digest, because blobs are stored under it; where the announced
 /// digest is of another algorithm, both are computed in the same pass.
 ///

@@ -77,8 +77,8 @@ impl BlobReader {
     }
 
     /// The content. A whole blob is verified on the way: when the stored bytes do not hash to the
-    /// digest, the stream ends in [`RegistryError::Damaged`] before its last piece, never cleanly
-    /// (design decision 12). A part cannot be verified.
+    /// digest, the stream ends in [`RegistryError::Damaged`] before its last piece, never cleanly.
+    /// A part cannot be verified.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
         self.stream

@@ -128,7 +128,7 @@ impl UploadSession {
             return check_offset(at, offset).map(|()| offset);
         };
         let Opened::Stage(mut writer, mut hashers) = self.open(&progress, at).await? else {
-            // Another program's unfinished bytes can be finished, not continued (layout facts, section 3.1).
+            // Another program's unfinished bytes can be finished, not continued (ADR 0014).
             return Err(RegistryError::UploadUnknown);
         };
         let offset = writer.size();
@@ -417,7 +417,8 @@ impl UploadSession {
         if size < HASH_STATE_MIN {
             return Ok(None);
         }
-        // Whatever cannot be read is not used: the bytes are hashed again (reliability facts, U2).
+        // Whatever cannot be read is not used: the bytes are hashed again: versions of distribution
+        // have disagreed about the encoding (distribution#2869).
         let path = layout::upload_hash_state(&self.repository, &self.id, size);
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
