@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     manifests::Manifests,
     referrers::{ReferrerPage, Referrers},
-    registry::Inner,
+    registry::{Inner, ReferencePolicy},
     tag::Tags,
     upload::Uploads,
 };
@@ -30,6 +30,13 @@ impl Repository {
     #[must_use]
     pub fn name(&self) -> &RepositoryName {
         &self.name
+    }
+
+    /// Which content its manifests may name that is not in it. Only under
+    /// [`ReferencePolicy::Complete`] does an accepted manifest mean that everything is there.
+    #[must_use]
+    pub fn references(&self) -> ReferencePolicy {
+        self.inner.options.references
     }
 
     /// Its blobs.
