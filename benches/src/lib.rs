@@ -66,7 +66,8 @@ pub fn content(
     size: u64,
     piece: usize,
 ) -> (Descriptor, impl Stream<Item = Result<Bytes, Infallible>> + Unpin + Send + use<>) {
-    let pattern: Bytes = (0..piece as u64).map(|i| ((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let pattern: Bytes =
+        (0..piece as u64).map(|i| ((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
     let pieces = move || {
         let pattern = pattern.clone();
         (0..size.div_ceil(piece as u64)).map(move |n| {

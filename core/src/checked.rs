@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     driver::{
-        ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, PutMode, Reader, StorageDriver,
+        ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, PutMode, Reader, StageId, StorageDriver,
         WriteOptions,
     },
     error::{Error, ErrorKind, Result},
@@ -266,7 +266,11 @@ impl FileWriter for CheckedWriter {
         self.writer.size()
     }
 
-    async fn close(self: Box<Self>) -> Result<()> {
+    fn stage_id(&self) -> Option<StageId> {
+        self.writer.stage_id()
+    }
+
+    async fn close(self: Box<Self>) -> Result<Option<StageId>> {
         self.start(Operation::WriterClose)?;
         let Self { writer, scope, .. } = *self;
         writer.close().await.map_err(|error| scope.fail_as(Operation::WriterClose, error))

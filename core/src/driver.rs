@@ -23,6 +23,7 @@ use futures::stream::BoxStream;
 use url::Url;
 
 use crate::{
+    digest::Digest,
     error::{Error, ErrorKind, Result},
     path::StoragePath,
 };
@@ -187,11 +188,19 @@ pub trait FileWriter: fmt::Debug + Send {
     /// Bytes staged in all, those of earlier writers of the same stage included.
     fn size(&self) -> u64;
 
-    /// Makes everything written durable and keeps it for [`WriteMode::Resume`]; still invisible.
+    /// Identifies the stage that this writer resumed; `None` for a new one, or where the store cannot tell.
+    ///
+    /// # Behavior
+    /// - `writer_stage_id_tells_stages_apart`: what `close` gave is what the writer that resumes it says; a
+    ///   stage that was created anew has another one, even with the same size at the same path.
+    fn stage_id(&self) -> Option<StageId>;
+
+    /// Makes everything written durable and keeps it for [`WriteMode::Resume`]; still invisible. Gives the
+    /// identity of what was kept.
     ///
     /// # Behavior
     /// - `writer_close_is_durable_and_invisible`.
-    async fn close(self: Box<Self>) -> Result<()>;
+    async fn close(self: Box<Self>) -> Result<Option<StageId>>;
 
     /// Throws the stage away. The visible file, if any, is untouched.
     ///
@@ -212,6 +221,26 @@ pub trait FileWriter: fmt::Debug + Send {
     /// # Behavior
     /// - `writer_commit_to_another_path`: visible there, whole; nothing is left at the writer's own path.
     async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()>;
+}
+
+/// The identity of staged bytes, over all writers that resumed them: whoever remembers something about
+/// them, a hash for instance, knows by it whether they are still the same ones (ADR 0014).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StageId(String);
+
+impl StageId {
+    /// An identity made of whatever is unique for a stage in its store. It may be a secret, as an upload
+    /// session's URL is: only its hash is kept.
+    #[must_use]
+    pub fn of(raw: impl AsRef<[u8]>) -> Self {
+        Self(Digest::sha256(raw.as_ref()).hex().chars().take(32).collect())
+    }
+
+    /// 32 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What a driver offers beyond the least that the contract asks.

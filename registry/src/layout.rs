@@ -5,7 +5,7 @@
 //! can leave its place.
 
 use plugin_registry_core::{
-    Algorithm, Descriptor, Digest, RepositoryName, StoragePath, Tag, is_non_distributable,
+    Algorithm, Descriptor, Digest, RepositoryName, StageId, StoragePath, Tag, is_non_distributable,
 };
 
 use crate::{
@@ -122,10 +122,12 @@ pub fn upload_started_at(name: &RepositoryName, id: &UploadId) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_uploads/{id}/startedat"))
 }
 
-/// The hash state of an upload after `offset` bytes.
+/// The sha256 state of an upload after `offset` bytes of one stage. Ours alone: distribution keeps its own
+/// under `hashstates`, which cannot tell one stage from another (ADR 0014).
 #[must_use]
-pub fn upload_hash_state(name: &RepositoryName, id: &UploadId, offset: u64) -> StoragePath {
-    path(format!("{ROOT}/repositories/{name}/_uploads/{id}/hashstates/sha256/{offset}"))
+pub fn upload_hash_state(name: &RepositoryName, id: &UploadId, stage: &StageId, offset: u64) -> StoragePath {
+    let stage = stage.as_str();
+    path(format!("{ROOT}/repositories/{name}/_uploads/{id}/stages/{stage}/sha256/{offset}"))
 }
 
 /// The bytes of a link file: the digest, without a newline.
@@ -224,6 +226,6 @@ mod tests {
         let longest: Tag = "b".repeat(128).parse().unwrap();
         let digest = Digest::of(Algorithm::Sha512, b"");
         assert!(!tag_index(&name, &longest, &digest).is_root());
-        assert!(!upload_hash_state(&name, &UploadId::generate(), u64::MAX).is_root());
+        assert!(!upload_hash_state(&name, &UploadId::generate(), &StageId::of(""), u64::MAX).is_root());
     }
 }

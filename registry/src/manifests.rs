@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{
     StreamExt, TryStreamExt,
-    future::{try_join, try_join3},
+    future::{join, try_join3},
     stream,
 };
 use plugin_registry_core::{
@@ -67,7 +67,13 @@ impl Manifests {
 
     pub(crate) async fn by_digest(&self, digest: &Digest) -> Result<Option<Manifest>> {
         let (canonical, bytes) = if digest.is_canonical() {
-            try_join(self.revision(digest), self.store().get(digest, MAX_MANIFEST_SIZE)).await?
+            // Both in one round trip; what the bytes are like matters only to a repository that has them.
+            let (revision, bytes) =
+                join(self.revision(digest), self.store().get(digest, MAX_MANIFEST_SIZE)).await;
+            match revision? {
+                Some(canonical) => (Some(canonical), bytes?),
+                None => (None, None),
+            }
         } else {
             match self.revision(digest).await? {
                 Some(canonical) => (Some(canonical), self.store().get(&canonical, MAX_MANIFEST_SIZE).await?),

@@ -4,15 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plugin_registry_core::{Digest, RepositoryName};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{
-    error::Result,
-    manifest::{Manifest, ManifestKind},
-    manifests::Manifests,
-    registry::Inner,
-    tag::Tags,
-};
+use crate::{error::Result, manifest::Manifest, manifests::Manifests, registry::Inner};
 
 /// What a referrers list says of one manifest, and which subject it has. Facts about content.
 #[derive(Debug)]
@@ -22,7 +16,7 @@ pub(crate) struct Facts {
 }
 
 /// A descriptor in a referrers list, with the fields of the image specification.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Referrer {
@@ -33,10 +27,10 @@ pub struct Referrer {
     /// The manifest's size in bytes.
     pub size: u64,
     /// Its artifact type, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Its annotations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -89,7 +83,9 @@ impl<'a> Referrers<'a> {
         Manifests::new(self.inner.clone(), self.repository.clone())
     }
 
-    /// The referrers of `subject` after the digest `last`.
+    /// The referrers of `subject` after the digest `last`. All revisions are asked, so what a client listed
+    /// under a fallback tag while a registry without this API served the store is found as well
+    /// (distribution-spec, "Enabling the Referrers API").
     #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
     pub(crate) async fn page(
         &self,
@@ -107,9 +103,6 @@ impl<'a> Referrers<'a> {
             if let Some(referrer) = facts.and_then(|facts| facts.of_subject(subject)) {
                 found.insert(referrer.digest.clone(), referrer);
             }
-        }
-        for referrer in self.fallback(subject).await? {
-            found.entry(referrer.digest.clone()).or_insert(referrer);
         }
         let mut page = ReferrerPage { referrers: Vec::new(), more: false };
         let mut bytes = 0;
@@ -143,26 +136,6 @@ impl<'a> Referrers<'a> {
         let facts = Arc::new(Facts::of(&manifest));
         self.inner.known.learned(&digest, facts.clone());
         Ok(Some(facts))
-    }
-
-    /// The entries of the fallback tag, which clients maintain at registries without this API and which
-    /// has to be merged in (distribution-spec, "Enabling the Referrers API").
-    async fn fallback(&self, subject: &Digest) -> Result<Vec<Referrer>> {
-        let hex = subject.hex();
-        let tag = format!("{}-{}", subject.algorithm(), hex.get(..64).unwrap_or(&hex));
-        let Ok(tag) = tag.parse() else { return Ok(Vec::new()) };
-        let tags = Tags::new(self.inner.clone(), self.repository.clone());
-        let Some(digest) = tags.resolve(&tag).await? else { return Ok(Vec::new()) };
-        let Some(index) = self.manifests().by_digest(&digest).await? else { return Ok(Vec::new()) };
-        if !matches!(index.kind(), ManifestKind::Index { .. }) {
-            return Ok(Vec::new());
-        }
-        #[derive(Deserialize)]
-        struct Index {
-            manifests: Vec<Referrer>,
-        }
-        let entries = serde_json::from_slice::<Index>(index.bytes());
-        Ok(entries.map(|index| index.manifests).unwrap_or_default())
     }
 }
 

@@ -1,1 +1,45 @@
-//! x
+//! The filesystem storage driver of an embedded OCI registry.
+//!
+//! [`FsDriver::open`] takes an [`FsConfig`] and gives a
+//! [`StorageDriver`](plugin_registry_core::StorageDriver) over one directory, in the file layout that
+//! CNCF distribution's `filesystem` driver reads and writes.
+//!
+//! - **Confined**: the root is opened once and everything else relative to it. A symbolic link that
+//!   leads out of the root is an error, one that stays inside is followed.
+//! - **Whole**: a file appears by one rename, with all its bytes. Until then it is staged beside its
+//!   target as `<name>.<uuid>.tmp`, or as `<name>.<size>.part` when it was closed to be resumed at
+//!   `size`. Regular files with such names are invisible to every call but the `delete` of a directory,
+//!   and may not be written; directories may have them. A written name has at most 214 bytes.
+//! - **Durable** (unless [`FsConfig::durable`] is off): a write costs one fsync of the file, one of its
+//!   directory and one for each directory above that was newly made. A `delete` is not synced: after a
+//!   power cut a file that was just deleted may be there again, never a part of it.
+//! - **Tidy**: a directory is one while a visible file is below it, as on every store. One that became empty
+//!   is removed, up to the root. Empty directories, devices, pipes and names that no path can hold, left by
+//!   other software, are invisible; `delete` of a directory removes them.
+//! - **Threads**: every call is one piece of blocking work in the caller's tokio runtime; at most
+//!   [`FsConfig::max_threads`] run at once, and none waits for a consumer or for another.
+//! - **Cancel safety**: a future that is dropped before its work began undoes it. Work that began goes on to
+//!   its end, but a write that was dropped before its rename gives up there.
+//! - **Memory**: a reader holds at most two pieces of 512 KiB, one of them with the consumer. A writer holds
+//!   at most two pieces of up to 1 MiB and one chunk each, one being written and one being collected, of
+//!   chunks as they came. A listing holds the names of one directory, a walk those of each directory on
+//!   the way down to where it is.
+//! - **At rest**: nothing runs, one descriptor is open.
+
+mod ancestors;
+mod config;
+mod delete;
+mod driver;
+mod error;
+mod job;
+mod list;
+#[cfg(test)]
+mod measure;
+mod names;
+mod reader;
+mod root;
+mod stage;
+mod walk;
+mod writer;
+
+pub use self::{config::FsConfig, driver::FsDriver};

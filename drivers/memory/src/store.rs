@@ -28,12 +28,18 @@ pub(crate) type Files = BTreeMap<Key, File>;
 pub(crate) struct Content {
     pub(crate) pieces: Arc<[Bytes]>,
     pub(crate) size: u64,
+    /// The stage it was or is, counted from 1.
+    pub(crate) stage: u64,
 }
 
 impl Content {
     pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
         let size = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { pieces: pieces.into(), size }
+        Self { pieces: pieces.into(), size, stage: 0 }
+    }
+
+    pub(crate) fn of_stage(self, stage: u64) -> Self {
+        Self { stage, ..self }
     }
 }
 
@@ -73,6 +79,8 @@ pub(crate) struct Store {
     /// Bytes of all files, stages and open writers.
     used: u64,
     last_change: Option<SystemTime>,
+    /// Stages created so far.
+    created: u64,
 }
 
 impl Store {
@@ -82,6 +90,12 @@ impl Store {
 
     pub(crate) fn used(&self) -> u64 {
         self.used
+    }
+
+    /// The number of a new stage.
+    pub(crate) fn next_stage(&mut self) -> u64 {
+        self.created += 1;
+        self.created
     }
 
     pub(crate) fn set_capacity(&mut self, bytes: u64) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use plugin_registry_core::{FileWriter, PutMode, Result, StoragePath, WriteMode, WriteOptions};
+use plugin_registry_core::{FileWriter, PutMode, Result, StageId, StoragePath, WriteMode, WriteOptions};
 
 use crate::store::{Content, Shared, Store};
 
@@ -15,6 +15,7 @@ pub(crate) struct MemoryWriter {
     put: PutMode,
     pieces: Vec<Bytes>,
     size: u64,
+    stage: u64,
 }
 
 impl MemoryWriter {
@@ -22,13 +23,15 @@ impl MemoryWriter {
         let mut guard = store.lock();
         let resumed = options.mode == WriteMode::Resume;
         let content = if resumed { guard.resume(path)? } else { Content::default() };
+        // A committed empty file that is resumed was no stage before.
+        let stage = if content.stage == 0 { guard.next_stage() } else { content.stage };
         let lease = Lease { store: store.clone(), path: path.clone(), resumed, reserved: 0 };
         let more = options.expected_size.unwrap_or(0).saturating_sub(content.size);
         let room = guard.check_room(more, 0);
         // The lease locks the store when it is dropped.
         drop(guard);
         room?;
-        Ok(Self { lease, put: options.put, pieces: content.pieces.to_vec(), size: content.size })
+        Ok(Self { lease, put: options.put, pieces: content.pieces.to_vec(), size: content.size, stage })
     }
 
     fn finish(self, path: Option<&StoragePath>) -> Result<()> {
@@ -63,13 +66,17 @@ impl FileWriter for MemoryWriter {
         self.size
     }
 
-    async fn close(self: Box<Self>) -> Result<()> {
-        let Self { mut lease, pieces, size, .. } = *self;
+    fn stage_id(&self) -> Option<StageId> {
+        self.lease.resumed.then(|| stage_id(self.stage))
+    }
+
+    async fn close(self: Box<Self>) -> Result<Option<StageId>> {
+        let Self { mut lease, pieces, size, stage, .. } = *self;
         let shared = lease.store.clone();
         let mut store = shared.lock();
-        store.set_stage(&lease.path, Content::new(pieces));
+        store.set_stage(&lease.path, Content::new(pieces).of_stage(stage));
         lease.settle(&mut store, size);
-        Ok(())
+        Ok(Some(stage_id(stage)))
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
@@ -84,6 +91,10 @@ impl FileWriter for MemoryWriter {
     async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()> {
         self.finish(Some(path))
     }
+}
+
+fn stage_id(stage: u64) -> StageId {
+    StageId::of(stage.to_be_bytes())
 }
 
 /// What an open writer holds in the store: its bytes in the count and, resumed, the path to itself.

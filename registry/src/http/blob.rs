@@ -49,14 +49,14 @@ pub(super) async fn get(
     if is_head {
         return Ok(whole(&info, Body::empty()));
     }
-    match range::requested(current_range(request, &digest), info.size) {
+    match range::requested(current_range(request, &digest)?, info.size) {
         Ok(None) => {
             let reader = repository.blobs().open(&digest, ByteRange::full()).await?;
             Ok(whole(&info, Body::stream(reader.into_stream(), info.size)))
         }
         Ok(Some(ranges)) => partial(registry, &info, ranges).await,
         Err(error) => {
-            let mut response = super::error::error_response(&error, super::route::Endpoint::Blob);
+            let mut response = super::error::error_response(&error);
             set(&mut response, header::CONTENT_RANGE, format_args!("bytes */{}", info.size));
             Ok(response)
         }
@@ -69,12 +69,12 @@ pub(super) async fn delete(repository: &Repository, digest: &str) -> Result<ApiR
 }
 
 /// The `Range` header, unless `If-Range` speaks of another content.
-fn current_range<'a>(request: &'a ApiRequest, digest: &Digest) -> Option<&'a str> {
-    let is_current = match request.header(header::IF_RANGE) {
+fn current_range<'a>(request: &'a ApiRequest, digest: &Digest) -> Result<Option<&'a str>> {
+    let is_current = match request.header(header::IF_RANGE)? {
         Some(etag) => etag.trim_matches('"') == digest.to_string(),
         None => true,
     };
-    request.header(header::RANGE).filter(|_| is_current)
+    Ok(request.header(header::RANGE)?.filter(|_| is_current))
 }
 
 fn describe(response: &mut ApiResponse, info: &BlobInfo) {

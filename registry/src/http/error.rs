@@ -3,18 +3,18 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{ApiResponse, Body, route::Endpoint};
+use super::{ApiResponse, Body, set};
 use crate::error::{ErrorCode, RegistryError};
 
 /// Most references that one answer names as missing.
 const MAX_NAMED: usize = 100;
 
-pub(super) fn error_response(error: &RegistryError, endpoint: Endpoint) -> ApiResponse {
+pub(super) fn error_response(error: &RegistryError) -> ApiResponse {
     let (status, code) = error.code();
     if status.is_server_error() {
-        tracing::error!(?error, ?endpoint, "request failed");
+        tracing::error!(?error, "request failed");
     } else {
-        tracing::debug!(%error, ?endpoint, %status, "request refused");
+        tracing::debug!(%error, %status, "request refused");
     }
     let entries: Vec<Value> = match error {
         RegistryError::ReferencesUnknown(digests) => {
@@ -29,27 +29,18 @@ pub(super) fn error_response(error: &RegistryError, endpoint: Endpoint) -> ApiRe
         }
         error => vec![entry(code, &error.to_string(), None)],
     };
-    let mut response = respond(status, &entries);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        allow(&mut response, endpoint);
-    }
-    response
+    respond(status, &entries)
 }
 
 pub(super) fn no_such_endpoint() -> ApiResponse {
     respond(StatusCode::NOT_FOUND, &[entry(ErrorCode::Unsupported, "no such endpoint", None)])
 }
 
-pub(super) fn method_not_allowed(endpoint: Endpoint) -> ApiResponse {
-    let message = "this endpoint has no such method";
-    let mut response =
-        respond(StatusCode::METHOD_NOT_ALLOWED, &[entry(ErrorCode::Unsupported, message, None)]);
-    allow(&mut response, endpoint);
+/// 405, with the methods that are allowed; none, perhaps.
+pub(super) fn not_allowed(cause: &RegistryError, allowed: &str) -> ApiResponse {
+    let mut response = error_response(cause);
+    set(&mut response, header::ALLOW, allowed);
     response
-}
-
-fn allow(response: &mut ApiResponse, endpoint: Endpoint) {
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.methods()));
 }
 
 fn entry(code: ErrorCode, message: &str, digest: Option<String>) -> Value {

@@ -61,7 +61,7 @@ pub(super) async fn put(
         }
     };
     let media_type =
-        request.header(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::to_owned);
+        request.header(header::CONTENT_TYPE)?.and_then(|value| value.split(';').next()).map(str::to_owned);
     let too_large = RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE };
     let bytes = request.read(body, MAX_MANIFEST_SIZE).await?.ok_or(too_large)?;
     let manifest =

@@ -80,14 +80,20 @@ where
 async fn answer(registry: &Registry, request: &ApiRequest, body: Content) -> ApiResponse {
     let mut response = match Route::parse(request.path()) {
         None => error::no_such_endpoint(),
-        Some(route) if !route.endpoint.allows(request.method()) => error::method_not_allowed(route.endpoint),
         Some(route) => {
-            let endpoint = route.endpoint;
-            dispatch(registry, route, request, body)
-                .await
-                .unwrap_or_else(|cause| error_response(&cause, endpoint))
+            let allowed = route.endpoint.allowed(&registry.inner.options);
+            let refused = route.endpoint.refuse(request.method(), &registry.inner.options);
+            match refused {
+                Some(cause) => error::not_allowed(&cause, &allowed),
+                None => dispatch(registry, route, request, body)
+                    .await
+                    .unwrap_or_else(|cause| error_response(&cause)),
+            }
         }
     };
+    if is_head(request.method()) {
+        response = without_body(response);
+    }
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -120,6 +126,18 @@ async fn dispatch(
         (Endpoint::Upload, "DELETE") => upload::cancel(registry, &repository()?, &argument, request).await,
         (Endpoint::Upload, _) => upload::status(registry, &repository()?, &argument, request).await,
     }
+}
+
+/// The answer to HEAD: the headers of the answer to GET, and no content (RFC 9110, section 9.3.2). Nobody
+/// else would take it away when no HTTP connection is between.
+fn without_body(response: ApiResponse) -> ApiResponse {
+    let (parts, body) = response.into_parts();
+    let mut response = Response::from_parts(parts, Body::empty());
+    let length = http_body::Body::size_hint(&body).exact().unwrap_or_default();
+    if length > 0 {
+        set(&mut response, header::CONTENT_LENGTH, length);
+    }
+    response
 }
 
 fn is_head(method: &Method) -> bool {

@@ -41,8 +41,9 @@ impl ApiRequest {
         &self.parts.headers
     }
 
-    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
-        self.headers().get(name).and_then(|value| value.to_str().ok())
+    pub(super) fn header(&self, name: header::HeaderName) -> Result<Option<&str>> {
+        let text = self.headers().get(name).map(|value| value.to_str());
+        text.transpose().map_err(|_| RegistryError::BadRequest("a header has a character outside of ASCII"))
     }
 
     /// All values of a query parameter, decoded.
@@ -97,11 +98,16 @@ impl ApiRequest {
             }
             all.extend_from_slice(&piece);
         }
-        Ok(Some(all.freeze()))
+        match self.content_length()? {
+            Some(length) if length != all.len() as u64 => {
+                Err(RegistryError::SizeInvalid("the body is not as long as announced"))
+            }
+            _ => Ok(Some(all.freeze())),
+        }
     }
 }
 
+/// A plus is a plus (RFC 3986): media types have them, and nothing in this API has a space.
 fn decode(text: &str) -> String {
-    let spaces = text.replace('+', " ");
-    percent_decode_str(&spaces).decode_utf8_lossy().into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -3,6 +3,8 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::{error::RegistryError, registry::Options};
+
 /// The endpoints of the specification, and the catalog of distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -25,19 +27,38 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// The methods, as an `Allow` header lists them.
-    pub(super) fn methods(self) -> &'static str {
+    fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Base | Self::Catalog | Self::Tags | Self::Referrers => "GET, HEAD",
-            Self::Manifest => "GET, HEAD, PUT, DELETE",
-            Self::Blob => "GET, HEAD, DELETE",
-            Self::UploadStart => "POST",
-            Self::Upload => "GET, HEAD, PATCH, PUT, DELETE",
+            Self::Base | Self::Catalog | Self::Tags | Self::Referrers => &["GET", "HEAD"],
+            Self::Manifest => &["GET", "HEAD", "PUT", "DELETE"],
+            Self::Blob => &["GET", "HEAD", "DELETE"],
+            Self::UploadStart => &["POST"],
+            Self::Upload => &["GET", "HEAD", "PATCH", "PUT", "DELETE"],
         }
     }
 
-    pub(super) fn allows(self, method: &Method) -> bool {
-        self.methods().split(", ").any(|allowed| allowed == method.as_str())
+    /// The methods that a registry with these options takes, as an `Allow` header lists them.
+    pub(super) fn allowed(self, options: &Options) -> String {
+        let allowed = self.methods().iter().filter(|method| switched_off(method, options).is_none());
+        allowed.copied().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Why a method is not taken, whatever it is about.
+    pub(super) fn refuse(self, method: &Method, options: &Options) -> Option<RegistryError> {
+        if self.methods().contains(&method.as_str()) {
+            switched_off(method.as_str(), options)
+        } else {
+            Some(RegistryError::NotAllowed("this endpoint has no such method"))
+        }
+    }
+}
+
+fn switched_off(method: &str, options: &Options) -> Option<RegistryError> {
+    match method {
+        "GET" | "HEAD" => None,
+        _ if options.read_only => Some(RegistryError::NotAllowed("the registry is read-only")),
+        "DELETE" if !options.delete => Some(RegistryError::NotAllowed("deletes are switched off")),
+        _ => None,
     }
 }
 

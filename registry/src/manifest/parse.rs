@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use plugin_registry_core::{Descriptor, Digest, DigestError, MediaType, docker};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{ManifestEntry, ManifestKind, is_manifest_type, strict::UniqueKeys};
 
@@ -155,7 +156,7 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
         artifact_type: None,
         annotations: BTreeMap::new(),
     };
-    let Ok(raw) = serde_json::from_slice::<Raw>(bytes) else {
+    let Some(raw) = serde_json::from_slice::<Raw>(bytes).ok().or_else(|| field_by_field(bytes)) else {
         return (MediaType::Other("application/octet-stream".to_owned()), nothing);
     };
     let own = raw.media_type.as_deref().filter(|media_type| is_header_safe(media_type));
@@ -164,6 +165,32 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
     // A descriptor that does not parse is left out: the bytes are served as they are.
     let document = document::<()>(raw, is_index, |_, _| Ok(None)).unwrap_or(nothing);
     (media_type, document)
+}
+
+/// Reads what can be read of a document with a field of an unexpected form; the rest counts as absent.
+fn field_by_field(bytes: &[u8]) -> Option<Raw> {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(bytes) else { return None };
+    let mut field = |name: &str| fields.remove(name).filter(|value| !value.is_null());
+    fn read<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
+        serde_json::from_value(value?).ok()
+    }
+    /// Entries that can be read; an array stays an array, as it tells the document's kind.
+    fn entries<T: DeserializeOwned>(value: Option<Value>) -> Option<Vec<T>> {
+        let Value::Array(entries) = value? else { return None };
+        Some(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+    }
+    Some(Raw {
+        schema_version: read(field("schemaVersion")),
+        media_type: read(field("mediaType")),
+        artifact_type: read(field("artifactType")),
+        config: read(field("config")),
+        layers: entries(field("layers")),
+        manifests: entries(field("manifests")),
+        subject: read(field("subject")),
+        annotations: read(field("annotations")),
+        fs_layers: entries(field("fsLayers")),
+        signatures: read(field("signatures")),
+    })
 }
 
 fn derive_media_type(raw: &Raw) -> &'static str {

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use plugin_registry_core::{
-    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StorageDriver,
-    StorageDriverExt, Verifier, VerifyError, WriteOptions,
+    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StageId,
+    StorageDriver, StorageDriverExt, Verifier, VerifyError, WriteOptions,
 };
 use tokio::sync::MutexGuard;
 
@@ -125,7 +125,8 @@ impl UploadSession {
         let mut content = content;
         let Some(first) = first_piece(&mut content).await? else {
             let offset = self.stored_offset(&progress).await?;
-            return check_offset(at, offset).map(|()| offset);
+            check_offset(at, offset)?;
+            return check_length(length, 0).map(|()| offset);
         };
         let Opened::Stage(mut writer, mut hashers) = self.open(&progress, at).await? else {
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
@@ -146,23 +147,24 @@ impl UploadSession {
         })
         .await;
         let failure = match poured {
-            Ok(()) if length.is_some_and(|length| counted < length) => {
-                return Err(RegistryError::SizeInvalid("the body is shorter than announced"));
+            Ok(()) => {
+                check_length(length, counted)?;
+                None
             }
-            Ok(()) => None,
             // The bytes before the failure came in order: keep them.
             Err(error @ RegistryError::Body(_)) if counted > 0 => Some(error),
             Err(error) => return Err(error),
         };
-        writer.close().await?;
+        let stage = writer.close().await?;
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
-        if let Some(hashers) = hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN) {
-            let path = layout::upload_hash_state(&self.repository, &self.id, offset);
+        if let (Some(hashers), Some(stage)) = (hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN), &stage)
+        {
+            let path = layout::upload_hash_state(&self.repository, &self.id, stage, offset);
             let state = Bytes::copy_from_slice(hashers.canonical.state().as_bytes());
             self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
-        *progress = Progress::Staged { offset, hashers };
+        *progress = Progress::Staged { stage, offset, hashers };
         self.slot.acknowledged.store(offset, Ordering::Release);
         failure.map_or(Ok(offset), Err)
     }
@@ -233,7 +235,10 @@ impl UploadSession {
         let first = first_piece(&mut content).await?;
         let (mut writer, mut hashers) = match self.open(progress, at).await? {
             Opened::Stage(writer, hashers) => (writer, hashers),
-            Opened::Visible if first.is_none() => return self.adopt_visible(digest).await,
+            Opened::Visible if first.is_none() => {
+                check_length(length, 0)?;
+                return self.adopt_visible(digest).await;
+            }
             Opened::Visible => return Err(RegistryError::UploadUnknown),
         };
         hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
@@ -248,9 +253,7 @@ impl UploadSession {
             Ok(())
         })
         .await?;
-        if length.is_some_and(|length| length != counted) {
-            return Err(RegistryError::SizeInvalid("the body is not as long as announced"));
-        }
+        check_length(length, counted)?;
         let Some(hashers) = hashers else {
             // Nobody here hashed the earlier bytes: make them readable inside the upload and read them.
             writer.commit().await?;
@@ -368,7 +371,7 @@ impl UploadSession {
         match stage {
             Stage::Open(writer) => {
                 check_offset(at, writer.size())?;
-                let hashers = self.hashers_at(progress, writer.size()).await?;
+                let hashers = self.hashers_of(progress, writer.stage_id(), writer.size()).await?;
                 Ok(Opened::Stage(writer, hashers))
             }
             Stage::Empty => {
@@ -401,31 +404,32 @@ impl UploadSession {
         }
     }
 
-    async fn hashers_at(
+    /// The hashers after the bytes of a resumed stage, if this instance or the store knows them for exactly
+    /// this stage.
+    async fn hashers_of(
         &self,
         progress: &MutexGuard<'_, Progress>,
+        stage: Option<StageId>,
         size: u64,
     ) -> Result<Option<Box<Hashers>>> {
         if size == 0 {
             return Ok(Some(Box::new(Hashers::new(self.slot.algorithm))));
         }
-        if let Progress::Staged { offset, hashers: Some(hashers) } = &**progress
-            && *offset == size
+        let Some(stage) = stage else { return Ok(None) };
+        if let Progress::Staged { stage: Some(known), offset, hashers: Some(hashers) } = &**progress
+            && (known, *offset) == (&stage, size)
         {
             return Ok(Some(hashers.clone()));
         }
         if size < HASH_STATE_MIN {
             return Ok(None);
         }
-        // Whatever cannot be read is not used: the bytes are hashed again: versions of distribution
-        // have disagreed about the encoding (distribution#2869).
-        let path = layout::upload_hash_state(&self.repository, &self.id, size);
+        // Whatever cannot be read is not used: the bytes are hashed again.
+        let path = layout::upload_hash_state(&self.repository, &self.id, &stage, size);
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
-        Ok(state
-            .filter(|state| state.length() == size)
-            .and_then(|state| Hashers::resume(&state))
-            .map(Box::new))
+        let state = state.filter(|state| state.length() == size);
+        Ok(state.and_then(|state| Hashers::resume(&state)).map(Box::new))
     }
 
     async fn remove_remains(&self) {
@@ -439,6 +443,13 @@ impl UploadSession {
 fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
     match at.filter(|at| *at != offset) {
         Some(expected) => Err(RegistryError::UploadOffset { expected, actual: offset }),
+        None => Ok(()),
+    }
+}
+
+fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
+    match announced.filter(|announced| *announced != counted) {
+        Some(_) => Err(RegistryError::SizeInvalid("the body is not as long as announced")),
         None => Ok(()),
     }
 }

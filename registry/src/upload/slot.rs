@@ -9,7 +9,7 @@ use std::{
 };
 
 use moka::sync::Cache;
-use plugin_registry_core::{Algorithm, Digest, HashState, Hasher, RepositoryName, VerifyError};
+use plugin_registry_core::{Algorithm, Digest, HashState, Hasher, RepositoryName, StageId, VerifyError};
 use tokio::sync::Mutex;
 
 use super::UploadId;
@@ -56,8 +56,10 @@ pub(crate) struct Slot {
 pub(super) enum Progress {
     /// Begun here or by a token; nothing stored as far as this instance knows.
     Fresh,
-    /// Bytes are staged. With the hashers after exactly `offset` bytes, if this instance saw them all.
-    Staged { offset: u64, hashers: Option<Box<Hashers>> },
+    /// Bytes are staged. With the hashers after exactly `offset` bytes of one stage, if this instance saw
+    /// them all. They are worth nothing without the stage: the session may have been cancelled and begun
+    /// anew elsewhere.
+    Staged { stage: Option<StageId>, offset: u64, hashers: Option<Box<Hashers>> },
 }
 
 impl Slot {
@@ -66,7 +68,7 @@ impl Slot {
     }
 
     pub(super) fn stored(repository: RepositoryName) -> Self {
-        Self::new(repository, Algorithm::Sha256, Progress::Staged { offset: 0, hashers: None })
+        Self::new(repository, Algorithm::Sha256, Progress::Staged { stage: None, offset: 0, hashers: None })
     }
 
     fn new(repository: RepositoryName, algorithm: Algorithm, progress: Progress) -> Self {

@@ -1,0 +1,99 @@
+//! Directories that were made but are not yet sure to survive a power cut.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use plugin_registry_core::StoragePath;
+
+/// The directories whose entry in their parent is not synced yet, by path. A commit below one of them
+/// syncs it, whoever made it: the one who did may not have got there.
+///
+/// The lock is held over each mkdir and rmdir, so a task that finds a directory on the disk also finds it
+/// here. Each making has its own number, so that a sync of an earlier directory of the same name does not
+/// count for a later one.
+#[derive(Debug, Default)]
+pub(crate) struct Ancestors(Mutex<Unsynced>);
+
+#[derive(Debug, Default)]
+struct Unsynced {
+    makings: u64,
+    directories: HashMap<String, u64>,
+}
+
+impl Ancestors {
+    /// Makes a directory. Whether it is new: an existing one is fine.
+    pub(crate) fn make(&self, path: &str, make: impl FnOnce() -> rustix::io::Result<()>) -> io::Result<bool> {
+        let mut unsynced = self.lock();
+        match make() {
+            Ok(()) => {
+                unsynced.makings += 1;
+                let making = unsynced.makings;
+                unsynced.directories.insert(path.to_owned(), making);
+                Ok(true)
+            }
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a directory, if it is empty.
+    pub(crate) fn remove(&self, path: &str, remove: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut unsynced = self.lock();
+        remove()?;
+        unsynced.directories.remove(path);
+        Ok(())
+    }
+
+    /// The unsynced ones among a directory and those above it, with the number of their making.
+    pub(crate) fn unsynced(&self, path: &StoragePath) -> Vec<(StoragePath, u64)> {
+        let unsynced = self.lock();
+        let mut found = Vec::new();
+        let mut at = (!unsynced.directories.is_empty()).then(|| path.clone());
+        while let Some(path) = at {
+            at = path.parent();
+            if let Some(&making) = unsynced.directories.get(path.as_str()) {
+                found.push((path, making));
+            }
+        }
+        found
+    }
+
+    /// Notes that the entry of this making was synced.
+    pub(crate) fn synced(&self, path: &StoragePath, making: u64) {
+        let mut unsynced = self.lock();
+        if unsynced.directories.get(path.as_str()) == Some(&making) {
+            unsynced.directories.remove(path.as_str());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Unsynced> {
+        // No step leaves the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_counts_for_its_own_making_only() {
+        let ancestors = Ancestors::default();
+        let path: StoragePath = "/a/b".parse().unwrap();
+        assert!(ancestors.make("/a", || Ok(())).unwrap());
+        let (found, first) = ancestors.unsynced(&path).pop().unwrap();
+        assert_eq!(found.as_str(), "/a");
+        ancestors.remove("/a", || Ok(())).unwrap();
+        assert!(ancestors.unsynced(&path).is_empty());
+        assert!(ancestors.make("/a", || Ok(())).unwrap());
+        ancestors.synced(&found, first);
+        let (_, second) = ancestors.unsynced(&path).pop().unwrap();
+        ancestors.synced(&found, second);
+        assert!(ancestors.unsynced(&path).is_empty());
+        assert!(!ancestors.make("/a", || Err(rustix::io::Errno::EXIST)).unwrap());
+        assert!(ancestors.unsynced(&path).is_empty());
+    }
+}

@@ -1,0 +1,89 @@
+//! What the driver takes.
+
+use std::path::PathBuf;
+
+/// Settings of an [`FsDriver`](crate::FsDriver).
+///
+/// ```
+/// use plugin_registry_drivers_fs::FsConfig;
+/// let config = FsConfig::new("/var/lib/registry").with_file_mode(0o640).with_dir_mode(0o750);
+/// assert!(config.durable);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FsConfig {
+    /// The directory that holds the store. It may be a symbolic link.
+    pub root: PathBuf,
+    /// Whether a missing root is made when the driver opens, with its parents. Default: true. Otherwise
+    /// a missing root is an error, so that an absent mount is not taken for an empty store.
+    pub create_root: bool,
+    /// Whether writes wait until the disk has them. Default: true.
+    ///
+    /// Without it the driver makes no fsync at all. A crash of the process still loses nothing, but after a
+    /// power cut or a crash of the system, what was written in the last seconds may be missing, empty or
+    /// damaged, also where a later write survived.
+    pub durable: bool,
+    /// Permission bits of each file, whatever the umask. Default: `0o600`.
+    pub file_mode: u32,
+    /// Permission bits of each directory that the driver makes, whatever the umask. Default: `0o700`.
+    /// A set-group-id bit that it inherits stays.
+    pub dir_mode: u32,
+    /// The most pieces of blocking work at once, at least 1. Default: 100. Calls beyond it wait their turn.
+    pub max_threads: usize,
+    /// Bytes of one read.
+    pub(crate) read_piece: usize,
+    /// Bytes collected for one write.
+    pub(crate) write_piece: usize,
+}
+
+impl FsConfig {
+    /// A store in the directory `root`, everything else at its default.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            create_root: true,
+            durable: true,
+            file_mode: 0o600,
+            dir_mode: 0o700,
+            max_threads: 100,
+            read_piece: 1 << 20,
+            write_piece: 1 << 20,
+        }
+    }
+
+    /// Sets [`create_root`](Self::create_root).
+    #[must_use]
+    pub fn with_create_root(mut self, yes: bool) -> Self {
+        self.create_root = yes;
+        self
+    }
+
+    /// Sets [`durable`](Self::durable).
+    #[must_use]
+    pub fn with_durable(mut self, yes: bool) -> Self {
+        self.durable = yes;
+        self
+    }
+
+    /// Sets [`file_mode`](Self::file_mode).
+    #[must_use]
+    pub fn with_file_mode(mut self, mode: u32) -> Self {
+        self.file_mode = mode;
+        self
+    }
+
+    /// Sets [`dir_mode`](Self::dir_mode).
+    #[must_use]
+    pub fn with_dir_mode(mut self, mode: u32) -> Self {
+        self.dir_mode = mode;
+        self
+    }
+
+    /// Sets [`max_threads`](Self::max_threads).
+    #[must_use]
+    pub fn with_max_threads(mut self, threads: usize) -> Self {
+        self.max_threads = threads;
+        self
+    }
+}

@@ -1,0 +1,192 @@
+//! The contract.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use http::Method;
+use plugin_registry_core::{
+    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
+    Result, StorageDriver, StoragePath, WriteOptions,
+};
+use url::Url;
+
+use crate::{
+    FsConfig, delete,
+    job::{Abandoned, Job},
+    list, names, reader,
+    root::Root,
+    stage::{Parts, Stage},
+    walk,
+    writer::FsWriter,
+};
+
+/// Files that `delete_many` deletes in one piece of blocking work.
+const DELETE_BATCH: usize = 256;
+
+/// A store in a directory. Clones share it.
+///
+/// ```
+/// use plugin_registry_core::StorageDriverExt;
+/// use plugin_registry_drivers_fs::{FsConfig, FsDriver};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> plugin_registry_core::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let root = directory.path().join("store");
+/// let driver = FsDriver::open(FsConfig::new(root)).await?;
+/// driver.put(&"/a/b".parse()?, "content").await?;
+/// assert!(driver.exists(&"/a".parse()?).await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct FsDriver {
+    root: Arc<Root>,
+}
+
+impl FsDriver {
+    /// Opens the store. Writes nothing into an existing root, so a read-only one can be opened to read.
+    ///
+    /// Needs a tokio runtime, here and in every later call.
+    ///
+    /// # Errors
+    /// All name the root: [`ErrorKind::NotFound`] when it is missing and may not be made,
+    /// [`ErrorKind::InvalidConfig`] when it is not a directory, and what the system says otherwise.
+    pub async fn open(config: FsConfig) -> Result<Self> {
+        let root = Job::spawn(move |_| Root::open(config))?.await?;
+        Ok(Self { root: Arc::new(root) })
+    }
+}
+
+#[async_trait]
+impl StorageDriver for FsDriver {
+    fn name(&self) -> &'static str {
+        "filesystem"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+            .with_create_only(true)
+            .with_exclusive_resume(true)
+            .with_durable(self.root.config.durable)
+    }
+
+    async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
+        let path = path.clone();
+        self.root.run(move |root| reader::read_whole(root, &path, limit)).await
+    }
+
+    async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
+        names::check_target(path)?;
+        let path = path.clone();
+        let put = move |root: &Arc<Root>, abandoned: &Abandoned| put(root, &path, content, mode, abandoned);
+        self.root.run_unless_abandoned(put).await
+    }
+
+    async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+        reader::open(&self.root, path, range).await
+    }
+
+    /// [`WriteOptions::expected_size`] is not used: what does not fit fails while it is written.
+    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(FsWriter::open(&self.root, path, options).await?))
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        if path.is_root() {
+            return Ok(FileInfo::directory(StoragePath::root()));
+        }
+        let path = path.clone();
+        self.root.run(move |root| root.stat(&path)).await
+    }
+
+    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
+        walk::stream(self.root.clone(), list::List::new(path.clone(), after.map(str::to_owned)))
+    }
+
+    fn walk<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<FileInfo>> {
+        walk::stream(self.root.clone(), walk::Files::new(path.clone(), after.cloned()))
+    }
+
+    fn list_marked<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        marker: &'a str,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<StoragePath>> {
+        walk::stream(self.root.clone(), walk::Marked::new(path.clone(), marker, after.cloned()))
+    }
+
+    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
+        let (from, to) = (from.clone(), to.clone());
+        self.root.run(move |root| delete::rename(root, &from, &to)).await
+    }
+
+    async fn delete(&self, path: &StoragePath) -> Result<()> {
+        let path = path.clone();
+        self.root.run(move |root| delete::delete(root, &path)).await
+    }
+
+    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
+        let mut report = DeleteReport::default();
+        let mut tried = false;
+        for batch in paths.chunks(DELETE_BATCH) {
+            let work = {
+                let batch = batch.to_vec();
+                move |root: &Arc<Root>| {
+                    let delete = |path: StoragePath| (delete::delete_file(root, &path), path);
+                    Ok(batch.into_iter().map(delete).collect::<Vec<_>>())
+                }
+            };
+            match self.root.run(work).await {
+                Ok(results) => {
+                    for (result, path) in results {
+                        match result {
+                            Ok(()) => report.deleted += 1,
+                            Err(error) => report.failed.push((path, error)),
+                        }
+                    }
+                }
+                Err(error) if !tried => return Err(error),
+                Err(error) => {
+                    let failed = |path: &StoragePath| {
+                        (path.clone(), Error::new(error.kind()).with_message(error.to_string()))
+                    };
+                    report.failed.extend(batch.iter().map(failed));
+                }
+            }
+            tried = true;
+        }
+        Ok(report)
+    }
+
+    async fn redirect_url(&self, _path: &StoragePath, _method: &Method) -> Result<Option<Url>> {
+        Ok(None)
+    }
+}
+
+/// Writes a whole file in one go. A crash leaves the old file or the new one, and perhaps a stage.
+fn put(
+    root: &Arc<Root>,
+    path: &StoragePath,
+    content: Bytes,
+    mode: PutMode,
+    abandoned: &Abandoned,
+) -> Result<()> {
+    if mode == PutMode::CreateOnly {
+        // The rename decides; this spares the writing when the answer is known.
+        match root.stat(path) {
+            Ok(info) if info.is_file() => return Err(ErrorKind::AlreadyExists.into()),
+            _ => {}
+        }
+    }
+    let mut stage = Stage::create(root, path)?;
+    stage.append(&[content])?;
+    stage.seal(false)?;
+    stage.place(path, mode, &Parts::default(), abandoned)
+}

@@ -1,0 +1,183 @@
+//! Reading: the first piece comes with the file's description, each later one is read ahead.
+
+use std::{fs::File, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use plugin_registry_core::{ByteRange, Error, ErrorKind, Reader, Result, StoragePath};
+use rustix::{buffer::spare_capacity, io::Errno};
+
+use crate::{error, job::Job, root::Root};
+
+/// Reads a whole file of at most `limit` bytes. Blocks.
+pub(crate) fn read_whole(root: &Root, path: &StoragePath, limit: u64) -> Result<Bytes> {
+    let (file, info) = root.open_file(path)?;
+    if info.size > limit {
+        let message = format!("{} bytes, the limit is {limit}", info.size);
+        return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+    }
+    read_exact(&file, 0..info.size)
+}
+
+/// Opens a file. One piece of blocking work for a range of one piece.
+pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+    let opened = {
+        let path = path.clone();
+        root.run(move |root| {
+            let (file, info) = root.open_file(&path)?;
+            let range = range.resolve(info.size)?;
+            let rest = Rest { file, range: range.clone(), piece: root.config.read_piece as u64 };
+            Ok((info, range, rest.read()?))
+        })
+    };
+    let (info, range, first) = opened.await?;
+    Ok(Reader::new(info, range, pieces(root.clone(), first)))
+}
+
+fn pieces(root: Arc<Root>, first: Piece) -> BoxStream<'static, Result<Bytes>> {
+    stream::try_unfold(Next::Read(first), move |next| {
+        let root = root.clone();
+        async move {
+            let Piece { bytes, rest } = match next {
+                Next::Read(piece) => piece,
+                Next::Reading(job) => job.await?,
+                Next::End => return Ok(None),
+            };
+            let next = match rest {
+                Some(rest) => Next::Reading(root.start(move |_, _| rest.read()).await?),
+                None => Next::End,
+            };
+            Ok((!bytes.is_empty()).then_some((bytes, next)))
+        }
+    })
+    .boxed()
+}
+
+enum Next {
+    Read(Piece),
+    Reading(Job<Piece>),
+    End,
+}
+
+/// A piece and what follows it. The file is closed with the last piece.
+struct Piece {
+    bytes: Bytes,
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    file: File,
+    range: Range<u64>,
+    piece: u64,
+}
+
+impl Rest {
+    fn read(mut self) -> Result<Piece> {
+        let end = self.range.end.min(self.range.start.saturating_add(self.piece));
+        let bytes = read_exact(&self.file, self.range.start..end)?;
+        self.range.start = end;
+        Ok(Piece { bytes, rest: (!self.range.is_empty()).then_some(self) })
+    }
+}
+
+/// Reads a range into one allocation of its size, without clearing it first.
+fn read_exact(file: &File, mut range: Range<u64>) -> Result<Bytes> {
+    let size = usize::try_from(range.end - range.start).map_err(|_| ErrorKind::TooLarge)?;
+    let mut buffer = Vec::new();
+    buffer
+        .try_reserve_exact(size)
+        .map_err(|_| Error::new(ErrorKind::TooLarge).with_message("out of memory"))?;
+    while !range.is_empty() {
+        // A buffer of more capacity than asked for must not read beyond the range: take what is wanted.
+        match rustix::io::pread(file, spare_capacity(&mut buffer), range.start) {
+            Ok(0) => {
+                let message = "the file became shorter while it was read";
+                return Err(Error::new(ErrorKind::Corrupted).with_message(message));
+            }
+            Ok(read) => range.start = range.start.saturating_add(read as u64),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error::read(error.into())),
+        }
+    }
+    buffer.truncate(size);
+    Ok(buffer.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+    use crate::FsConfig;
+
+    fn root(piece: usize) -> (tempfile::TempDir, Arc<Root>) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = FsConfig::new(directory.path());
+        config.read_piece = piece;
+        let root = Arc::new(Root::open(config).unwrap());
+        (directory, root)
+    }
+
+    #[tokio::test]
+    async fn a_small_file_is_one_allocation_of_its_size() {
+        let (directory, root) = root(1 << 20);
+        std::fs::write(directory.path().join("f"), vec![7; 4096]).unwrap();
+        let path: StoragePath = "/f".parse().unwrap();
+        let reader = open(&root, &path, ByteRange::full()).await.unwrap();
+        let pieces: Vec<Bytes> = reader.into_stream().try_collect().await.unwrap();
+        let [piece] = <[Bytes; 1]>::try_from(pieces).unwrap();
+        // A unique buffer turns back into its allocation.
+        assert_eq!(Vec::from(piece).capacity(), 4096);
+        assert_eq!(Vec::from(read_whole(&root, &path, 4096).unwrap()).capacity(), 4096);
+        assert_eq!(read_whole(&root, &path, 4095).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn ranges_come_in_pieces() {
+        let (directory, root) = root(4);
+        std::fs::write(directory.path().join("f"), "0123456789").unwrap();
+        let path: StoragePath = "/f".parse().unwrap();
+        for (range, expected) in [
+            (ByteRange::full(), vec!["0123", "4567", "89"]),
+            (ByteRange::new(1, 8), vec!["1234", "5678"]),
+            (ByteRange::new(9, 8), vec!["9"]),
+            (ByteRange::from(10), vec![]),
+            (ByteRange::new(3, 0), vec![]),
+        ] {
+            let reader = open(&root, &path, range).await.unwrap();
+            assert_eq!(reader.content_length(), expected.concat().len() as u64);
+            let pieces: Vec<Bytes> = reader.into_stream().try_collect().await.unwrap();
+            assert_eq!(pieces, expected);
+        }
+        let beyond = open(&root, &path, ByteRange::from(11)).await.unwrap_err();
+        assert_eq!(beyond.kind(), ErrorKind::InvalidOffset);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrinks_is_an_error() {
+        let (directory, root) = root(4);
+        let file = directory.path().join("f");
+        std::fs::write(&file, "0123456789").unwrap();
+        let reader = open(&root, &"/f".parse().unwrap(), ByteRange::full()).await.unwrap();
+        std::fs::write(&file, "012345").unwrap();
+        let mut stream = reader.into_stream();
+        assert_eq!(stream.try_next().await.unwrap().unwrap(), "0123");
+        assert_eq!(stream.try_next().await.unwrap_err().kind(), ErrorKind::Corrupted);
+        assert!(stream.try_next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_replaced_file_gives_its_old_bytes() {
+        let (directory, root) = root(4);
+        let file = directory.path().join("f");
+        std::fs::write(&file, "0123456789").unwrap();
+        let reader = open(&root, &"/f".parse().unwrap(), ByteRange::full()).await.unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "abcdefghij").unwrap();
+        let pieces: Vec<Bytes> = reader.into_stream().try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), b"0123456789");
+    }
+}

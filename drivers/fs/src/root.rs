@@ -1,0 +1,292 @@
+//! Confined access to the root directory. Everything here blocks.
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt},
+};
+use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StoragePath};
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    io::Errno,
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    FsConfig,
+    ancestors::Ancestors,
+    error,
+    job::{Abandoned, Job},
+    list, names,
+};
+
+/// How often a creation is tried whose directory is removed meanwhile because it was empty.
+const RETRIES: usize = 64;
+
+/// The open root directory.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) config: FsConfig,
+    pub(crate) ancestors: Ancestors,
+    permits: Arc<Semaphore>,
+    dir: Dir,
+}
+
+impl Root {
+    /// Opens the root. Writes nothing, except that it makes a missing root.
+    pub(crate) fn open(config: FsConfig) -> Result<Self> {
+        let named =
+            |error: Error| error.with_raw_path(&config.root.to_string_lossy()).with_driver("filesystem");
+        if config.root.as_os_str().is_empty() {
+            let error = Error::new(ErrorKind::InvalidConfig).with_message("the root directory is not given");
+            return Err(named(error));
+        }
+        let dir = match Dir::open_ambient_dir(&config.root, ambient_authority()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && config.create_root => {
+                make_root(&config, &config.root).map_err(error::write).map_err(named)?;
+                Dir::open_ambient_dir(&config.root, ambient_authority())
+            }
+            opened => opened,
+        };
+        let dir = dir.map_err(|source| {
+            named(match source.kind() {
+                io::ErrorKind::NotFound => {
+                    Error::new(ErrorKind::NotFound).with_message("the root directory does not exist")
+                }
+                io::ErrorKind::NotADirectory => {
+                    Error::new(ErrorKind::InvalidConfig).with_message("the root is not a directory")
+                }
+                _ => error::read(source),
+            })
+        })?;
+        let threads = config.max_threads.clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Self { permits: Arc::new(Semaphore::new(threads)), ancestors: Ancestors::default(), dir, config })
+    }
+
+    /// Hands work over to the blocking pool.
+    pub(crate) async fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
+    ) -> Result<Job<T>> {
+        let root = self.clone();
+        Job::start(&self.permits, move |abandoned| work(&root, abandoned)).await
+    }
+
+    /// Does work in the blocking pool.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.start(|root, _| work(root)).await?.await
+    }
+
+    /// Does work in the blocking pool that asks whether it is still wanted.
+    pub(crate) async fn run_unless_abandoned<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.start(work).await?.await
+    }
+
+    /// Opens a directory, to work in it, list it or sync it.
+    pub(crate) fn open_dir(&self, path: &StoragePath) -> io::Result<File> {
+        self.open_flags(path, OFlags::DIRECTORY)
+    }
+
+    /// Opens a visible regular file. A pipe does not block.
+    pub(crate) fn open_file(&self, path: &StoragePath) -> Result<(File, FileInfo)> {
+        let file = self.open_flags(path, OFlags::NONBLOCK | OFlags::NOCTTY).map_err(error::read)?;
+        let stat = rustix::fs::fstat(&file).map_err(|error| error::read(error.into()))?;
+        match describe(path, &stat)? {
+            info if info.is_file() => Ok((file, info)),
+            _ => Err(Error::new(ErrorKind::NotFound)),
+        }
+    }
+
+    /// Describes a visible file, or a directory with visible files below it.
+    pub(crate) fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        let place = self.open_flags(path, OPEN_PATH).map_err(error::read)?;
+        let stat = rustix::fs::fstat(&place).map_err(|error| error::read(error.into()))?;
+        let info = describe(path, &stat)?;
+        let visible =
+            info.is_file() || path.is_root() || list::has_files(&place, ".").map_err(error::read)?;
+        if visible { Ok(info) } else { Err(Error::new(ErrorKind::NotFound)) }
+    }
+
+    fn open_flags(&self, path: &StoragePath, flags: OFlags) -> io::Result<File> {
+        let relative = if path.is_root() { "." } else { path.as_relative() };
+        // Flags are a bit mask; `std` takes the same bits as a signed number.
+        let flags = flags.bits().cast_signed();
+        let file = self.dir.open_with(relative, OpenOptions::new().read(true).custom_flags(flags))?;
+        Ok(file.into_std())
+    }
+
+    /// Opens the directory `path`, made with all its parents where missing, and does something in it.
+    /// Begins anew when somebody removes the directory while it is still empty: `work` may be called again.
+    pub(crate) fn in_dir<T>(
+        &self,
+        path: &StoragePath,
+        mut work: impl FnMut(&File) -> io::Result<T>,
+    ) -> io::Result<(File, T)> {
+        let mut tries = RETRIES;
+        loop {
+            let result = self.make_dirs(path).and_then(|dir| work(&dir).map(|value| (dir, value)));
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
+                result => return result,
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn make_dirs(&self, path: &StoragePath) -> io::Result<File> {
+        let mut missing = Vec::new();
+        let mut at = path.clone();
+        let mut dir = loop {
+            match self.open_dir(&at) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let Some(parent) = at.parent() else { return Err(error) };
+                    missing.push(std::mem::replace(&mut at, parent));
+                }
+                opened => break opened?,
+            }
+        };
+        while let Some(child) = missing.pop() {
+            let made = self.make_dir(&dir, &child)?;
+            dir = self.open_dir(&child)?;
+            if made {
+                set_dir_mode(&dir, self.config.dir_mode)?;
+            }
+        }
+        Ok(dir)
+    }
+
+    fn make_dir(&self, parent: &File, path: &StoragePath) -> io::Result<bool> {
+        let name = path.file_name().unwrap_or_default();
+        let make = || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(self.config.dir_mode));
+        if self.config.durable {
+            return self.ancestors.make(path.as_str(), make);
+        }
+        match make() {
+            Err(Errno::EXIST) => Ok(false),
+            made => Ok(made.map(|()| true)?),
+        }
+    }
+
+    /// Removes a directory and those above it, as far as they are empty. It only tidies up, so what
+    /// stands in the way is left there.
+    pub(crate) fn prune(&self, directory: &StoragePath) {
+        let mut at = directory.clone();
+        while let Some(parent) = at.parent() {
+            let removed = self.ancestors.remove(at.as_str(), || self.dir.remove_dir(at.as_relative()));
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return,
+                _ => at = parent,
+            }
+        }
+    }
+
+    /// Makes an entry of the directory `dir` at `path` survive a power cut, and the directory itself with
+    /// its parents where they are new.
+    pub(crate) fn sync_entry(&self, dir: &File, path: &StoragePath) -> io::Result<()> {
+        if !self.config.durable {
+            return Ok(());
+        }
+        sync_dir(dir)?;
+        for (made, making) in self.ancestors.unsynced(path) {
+            let Some(parent) = made.parent() else { continue };
+            match self.open_dir(&parent) {
+                // Removed meanwhile, and what is below it too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                parent => sync_dir(&parent?)?,
+            }
+            self.ancestors.synced(&made, making);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const OPEN_PATH: OFlags = OFlags::PATH;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const OPEN_PATH: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// What is at a name, without following a link.
+pub(crate) fn stat_at(dir: &File, name: &str) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+pub(crate) fn is_dir(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+pub(crate) fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// A visible file or a directory in the words of the contract.
+pub(crate) fn describe(path: &StoragePath, stat: &Stat) -> Result<FileInfo> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Ok(FileInfo::directory(path.clone())),
+        FileType::RegularFile if path.file_name().is_some_and(names::is_staged) => {
+            Err(Error::new(ErrorKind::NotFound))
+        }
+        FileType::RegularFile => {
+            Ok(FileInfo::file(path.clone(), u64::try_from(stat.st_size).unwrap_or_default(), modified(stat)))
+        }
+        _ => {
+            let message = "this is neither a file nor a directory";
+            Err(Error::new(ErrorKind::InvalidPath).with_message(message))
+        }
+    }
+}
+
+fn modified(stat: &Stat) -> Option<SystemTime> {
+    let nanoseconds = Duration::new(0, u32::try_from(stat.st_mtime_nsec).ok()?);
+    let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
+    let whole = match stat.st_mtime {
+        0.. => SystemTime::UNIX_EPOCH.checked_add(seconds),
+        _ => SystemTime::UNIX_EPOCH.checked_sub(seconds),
+    };
+    whole?.checked_add(nanoseconds)
+}
+
+fn sync_dir(dir: &File) -> io::Result<()> {
+    match dir.sync_all() {
+        // Some filesystems cannot sync a directory; their entries are as durable as they make them.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
+        result => result,
+    }
+}
+
+/// Sets the exact mode; the umask had its say when the directory was made.
+fn set_dir_mode(dir: &File, mode: u32) -> io::Result<()> {
+    let inherited = Mode::from_raw_mode(rustix::fs::fstat(dir)?.st_mode) & Mode::SGID;
+    Ok(rustix::fs::fchmod(dir, Mode::from_raw_mode(mode) | inherited)?)
+}
+
+fn make_root(config: &FsConfig, path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_root(config, parent)?;
+            std::fs::create_dir(path)
+        }
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made,
+    }?;
+    set_dir_mode(&File::open(path)?, config.dir_mode)?;
+    if config.durable { sync_dir(&File::open(parent)?) } else { Ok(()) }
+}

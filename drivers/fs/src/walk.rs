@@ -1,0 +1,228 @@
+//! Walks: depth first, a few directories at a time.
+
+use std::{cmp::Ordering, io, sync::Arc, vec};
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
+use rustix::fs::{AtFlags, Dir};
+
+use crate::{
+    error,
+    list::{self, Child, ChildKind},
+    root::{self, Root},
+};
+
+/// The most that one piece of blocking work reads ahead of the consumer.
+pub(crate) const MAX_FOUND: usize = 256;
+const MAX_DIRECTORIES: usize = 32;
+
+/// A walk that goes on where it stopped. Blocks.
+pub(crate) trait Walk: Send + 'static {
+    type Found: Send + 'static;
+
+    /// Goes on until `found` has enough, or enough directories were read. Whether there is more.
+    fn advance(&mut self, root: &Root, found: &mut Vec<Result<Self::Found>>) -> Result<bool>;
+}
+
+/// The stream of a walk. Its first error is its end.
+pub(crate) fn stream<W: Walk>(root: Arc<Root>, walk: W) -> BoxStream<'static, Result<W::Found>> {
+    stream::unfold(Some(walk), move |walk| {
+        let root = root.clone();
+        async move {
+            let mut walk = walk?;
+            let batch = root.run(move |root| {
+                let mut found = Vec::new();
+                let walk = match walk.advance(root, &mut found) {
+                    Ok(more) => more.then_some(walk),
+                    Err(error) => {
+                        found.push(Err(error));
+                        None
+                    }
+                };
+                Ok((found, walk))
+            });
+            Some(batch.await.unwrap_or_else(|error| (vec![Err(error)], None)))
+        }
+    })
+    .flat_map(stream::iter)
+    .boxed()
+}
+
+/// All files below a directory, in byte order of the whole path.
+pub(crate) struct Files {
+    start: Option<StoragePath>,
+    after: Option<StoragePath>,
+    open: Vec<OpenDirectory>,
+    /// Whether it may end without having found a file.
+    may_end: bool,
+}
+
+struct OpenDirectory {
+    path: StoragePath,
+    dir: Dir,
+    children: vec::IntoIter<Child>,
+}
+
+impl Files {
+    pub(crate) fn new(path: StoragePath, after: Option<StoragePath>) -> Self {
+        let may_end = after.is_some() || path.is_root();
+        Self { start: Some(path), after, open: Vec::new(), may_end }
+    }
+
+    fn enter(&mut self, root: &Root, path: StoragePath) -> io::Result<()> {
+        let (dir, mut children) = list::children(root, &path)?;
+        if let Some(after) = &self.after {
+            children.retain(|child| is_later(&path, child, after));
+        }
+        // Below a directory all paths have a `/` behind its name, so that is its place in the order.
+        children.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
+        self.open.push(OpenDirectory { path, dir, children: children.into_iter() });
+        Ok(())
+    }
+}
+
+impl Walk for Files {
+    type Found = FileInfo;
+
+    fn advance(&mut self, root: &Root, found: &mut Vec<Result<FileInfo>>) -> Result<bool> {
+        if let Some(path) = self.start.take() {
+            match self.enter(root, path) {
+                Err(error) if self.after.is_some() && error::is_missing(&error) => return Ok(false),
+                entered => entered.map_err(error::read)?,
+            }
+        }
+        let mut directories = 1;
+        while found.len() < MAX_FOUND && directories < MAX_DIRECTORIES {
+            let Some(directory) = self.open.last_mut() else {
+                let ended = self.may_end || !found.is_empty();
+                return if ended { Ok(false) } else { Err(ErrorKind::NotFound.into()) };
+            };
+            let Some(child) = directory.children.next() else {
+                self.open.pop();
+                continue;
+            };
+            let Ok(path) = directory.path.join(&child.name) else { continue };
+            match child.kind {
+                ChildKind::Directory => {
+                    directories += 1;
+                    error::ignore_missing(self.enter(root, path)).map_err(error::read)?;
+                }
+                ChildKind::File => {
+                    let stat = directory
+                        .dir
+                        .fd()
+                        .and_then(|dir| rustix::fs::statat(dir, &child.name, AtFlags::SYMLINK_NOFOLLOW));
+                    match stat {
+                        Ok(stat) if root::is_file(&stat) => found.push(root::describe(&path, &stat)),
+                        // Deleted, or replaced by something else, since its name was read.
+                        Ok(_) | Err(rustix::io::Errno::NOENT) => {}
+                        Err(error) => return Err(error::read(error.into())),
+                    }
+                }
+                // A file counts wherever it is; a directory may be above, without end.
+                ChildKind::Link => {
+                    let info = list::follow(root, &directory.path, &child.name)?;
+                    found.extend(info.filter(FileInfo::is_file).map(Ok));
+                }
+            }
+        }
+        self.may_end |= !found.is_empty();
+        Ok(true)
+    }
+}
+
+fn sort_key(child: &Child) -> impl Iterator<Item = u8> {
+    let end = (child.kind == ChildKind::Directory).then_some(b'/');
+    child.name.bytes().chain(end)
+}
+
+/// Whether a child, or anything below it, is later than `after` in byte order of the paths.
+fn is_later(directory: &StoragePath, child: &Child, after: &StoragePath) -> bool {
+    let Ok(path) = directory.join(&child.name) else { return false };
+    match child.kind {
+        ChildKind::Directory => {
+            after.strip_prefix(&path).is_some()
+                || path.as_str().bytes().chain([b'/']).gt(after.as_str().bytes())
+        }
+        ChildKind::File | ChildKind::Link => path > *after,
+    }
+}
+
+/// The directories with a child whose name begins with a marker, in order of their components.
+pub(crate) struct Marked {
+    start: Option<StoragePath>,
+    marker: String,
+    after: Option<StoragePath>,
+    /// For each open directory its children that are still to come.
+    open: Vec<vec::IntoIter<StoragePath>>,
+}
+
+impl Marked {
+    pub(crate) fn new(path: StoragePath, marker: &str, after: Option<StoragePath>) -> Self {
+        Self { start: Some(path), marker: marker.to_owned(), after, open: Vec::new() }
+    }
+
+    /// Whether the directory has a marked child that is a file or has files.
+    fn enter(&mut self, root: &Root, path: &StoragePath) -> io::Result<bool> {
+        let (dir, children) = list::children(root, path)?;
+        let (marked, others): (Vec<_>, Vec<_>) =
+            children.into_iter().partition(|child| child.name.starts_with(&self.marker));
+        let marked = has_files(&dir, &marked)?;
+        let directories = others.into_iter().filter(|child| child.kind == ChildKind::Directory);
+        let mut paths: Vec<_> = directories.filter_map(|child| path.join(&child.name).ok()).collect();
+        if let Some(after) = &self.after {
+            paths.retain(|path| after.strip_prefix(path).is_some() || compare(path, after).is_ge());
+        }
+        // All in one directory, so the order of the paths is that of the names.
+        paths.sort_unstable();
+        self.open.push(paths.into_iter());
+        Ok(marked)
+    }
+}
+
+impl Walk for Marked {
+    type Found = StoragePath;
+
+    fn advance(&mut self, root: &Root, found: &mut Vec<Result<StoragePath>>) -> Result<bool> {
+        if let Some(path) = self.start.take() {
+            match self.enter(root, &path) {
+                Err(error) if error::is_missing(&error) => return Ok(false),
+                entered => entered.map_err(error::read)?,
+            };
+        }
+        let mut directories = 1;
+        while found.len() < MAX_FOUND && directories < MAX_DIRECTORIES {
+            let Some(paths) = self.open.last_mut() else { return Ok(false) };
+            let Some(path) = paths.next() else {
+                self.open.pop();
+                continue;
+            };
+            directories += 1;
+            let marked = match self.enter(root, &path) {
+                Err(error) if error::is_missing(&error) => continue,
+                entered => entered.map_err(error::read)?,
+            };
+            if marked && self.after.as_ref().is_none_or(|after| compare(&path, after).is_gt()) {
+                found.push(Ok(path));
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn has_files(dir: &Dir, children: &[Child]) -> io::Result<bool> {
+    for child in children {
+        if child.kind != ChildKind::Directory || list::has_files(dir.fd()?, &child.name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// In order of the components: `a/b` before `a-b`.
+fn compare(a: &StoragePath, b: &StoragePath) -> Ordering {
+    a.components().cmp(b.components())
+}

@@ -1,0 +1,114 @@
+//! How many fsyncs each write costs, counted by strace: one of the file, one of its directory, one for
+//! each new directory above.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+mod common;
+
+use std::process::Command;
+
+use bytes::Bytes;
+use common::{open, path};
+use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteOptions};
+use plugin_registry_drivers_fs::FsConfig;
+
+/// Runs the test of that name, which is ignored otherwise, and counts.
+fn fsyncs(test: &str) -> Option<usize> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let run = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range,syncfs,sync", "-o"])
+        .arg(log.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .output();
+    match run {
+        Ok(output) if output.status.success() => {
+            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+            let log = std::fs::read_to_string(log.path()).unwrap();
+            Some(log.lines().filter(|line| line.contains("sync(") || line.contains("range(")).count())
+        }
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("ptrace") => {
+            println!("SKIPPED: strace may not trace here");
+            None
+        }
+        Ok(output) => panic!("{output:?}"),
+        Err(error) => {
+            println!("SKIPPED: no strace: {error}");
+            None
+        }
+    }
+}
+
+macro_rules! counts {
+    ($($name:ident => $count:literal, $child:ident: |$driver:ident| $body:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            if let Some(counted) = fsyncs(stringify!($child)) {
+                assert_eq!(counted, $count);
+            }
+        }
+
+        #[tokio::test]
+        #[ignore = "counted by the test before"]
+        async fn $child() {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(directory.path().join("a/b")).unwrap();
+            std::fs::write(directory.path().join("a/b/old"), "x").unwrap();
+            let durable = !stringify!($child).contains("undurable");
+            let $driver = open(FsConfig::new(directory.path()).with_durable(durable)).await;
+            $body
+        }
+    )*};
+}
+
+async fn push(driver: &impl StorageDriver, size: usize, at: &str, to: Option<&str>) {
+    let mut writer = driver.writer(&path(at), WriteOptions::create()).await.unwrap();
+    for _ in 0..size {
+        writer.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
+    }
+    match to {
+        Some(to) => writer.commit_to(&path(to)).await.unwrap(),
+        None => writer.commit().await.unwrap(),
+    }
+}
+
+counts! {
+    put_into_an_existing_directory => 2, put_existing: |driver| driver.put(&path("/a/b/f"), "x").await.unwrap();
+    put_into_two_new_directories => 4, put_new: |driver| driver.put(&path("/a/c/d/f"), "x").await.unwrap();
+    push_small => 2, push_0: |driver| push(&driver, 0, "/a/b/f", None).await;
+    push_large => 2, push_5: |driver| push(&driver, 5, "/a/b/f", None).await;
+    push_small_elsewhere => 3, push_0_to: |driver| push(&driver, 0, "/u/v/f", Some("/a/c/f")).await;
+    push_large_elsewhere => 3, push_5_to: |driver| push(&driver, 5, "/u/v/f", Some("/a/c/f")).await;
+    second_push_beside_the_first => 5, push_twice: |driver| {
+        push(&driver, 0, "/a/c/f", None).await;
+        push(&driver, 0, "/a/c/g", None).await;
+    };
+    close_and_resume => 6, resume: |driver| {
+        let writer = driver.writer(&path("/a/u/f"), WriteOptions::create()).await.unwrap();
+        writer.close().await.unwrap();
+        let writer = driver.writer(&path("/a/u/f"), WriteOptions::resume()).await.unwrap();
+        writer.commit_to(&path("/a/c/f")).await.unwrap();
+    };
+    // The writer that made the directories never gets to sync them.
+    directories_of_another_writer => 5, dropped: |driver| {
+        let mut first = driver.writer(&path("/n/m/f"), WriteOptions::create()).await.unwrap();
+        first.write(vec![1; 1 << 20].into()).await.unwrap();
+        // Taken over only once the first piece is written.
+        first.write(vec![1; 1 << 20].into()).await.unwrap();
+        driver.put(&path("/n/m/l/g"), "x").await.unwrap();
+        drop(first);
+    };
+    rename_elsewhere => 2, renamed: |driver| driver.rename(&path("/a/b/old"), &path("/f")).await.unwrap();
+    nothing_without_durability => 0, undurable: |driver| {
+        driver.put(&path("/a/c/d/f"), "x").await.unwrap();
+        push(&driver, 5, "/u/v/f", Some("/a/e/f")).await;
+        driver.rename(&path("/a/e/f"), &path("/x/y")).await.unwrap();
+        driver.delete(&path("/x")).await.unwrap();
+    };
+}

@@ -1,0 +1,47 @@
+//! Modes are exact whatever the umask. Alone in its process, which has one umask.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+mod common;
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use common::{open, path};
+use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteOptions};
+use plugin_registry_drivers_fs::FsConfig;
+
+#[tokio::test]
+async fn modes_are_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    for (umask, file_mode, dir_mode) in
+        [(0o000, 0o600, 0o700), (0o077, 0o640, 0o750), (0o022, 0o666, 0o777), (0o027, 0o644, 0o755)]
+    {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        let root = directory.path().join(format!("{umask:o}/store"));
+        let config = FsConfig::new(&root).with_file_mode(file_mode).with_dir_mode(dir_mode);
+        let driver = open(config).await;
+        driver.put(&path("/a/put"), "x").await.unwrap();
+        let mut writer = driver.writer(&path("/b/c/writer"), WriteOptions::create()).await.unwrap();
+        writer.write(vec![0; 3 << 20].into()).await.unwrap();
+        writer.close().await.unwrap();
+        let writer = driver.writer(&path("/b/c/writer"), WriteOptions::resume()).await.unwrap();
+        writer.commit().await.unwrap();
+        driver.rename(&path("/a/put"), &path("/d/put")).await.unwrap();
+        let mode = |name: &str| std::fs::metadata(root.join(name)).unwrap().mode() & 0o7777;
+        for file in ["b/c/writer", "d/put"] {
+            assert_eq!(mode(file), file_mode, "{file} under {umask:o}");
+        }
+        for dir in ["", "b", "b/c", "d"] {
+            assert_eq!(mode(dir), dir_mode, "{dir} under {umask:o}");
+        }
+        std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o2770)).unwrap();
+        driver.put(&path("/g/put"), "x").await.unwrap();
+        assert_eq!(mode("g"), dir_mode | 0o2000, "an inherited group stays inherited");
+    }
+}
