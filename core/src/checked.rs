@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::{
     driver::{
-        ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, PutMode, Reader, StageId, StorageDriver,
-        WriteOptions,
+        ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, PutMode, Reader, StageId,
+        StorageDriver, WriteOptions,
     },
     error::{Error, ErrorKind, Result},
     metrics::{Metrics, Operation},

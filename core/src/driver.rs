@@ -71,7 +71,8 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// Stages a file of any size. Nothing is visible at the path before the writer's commit.
     ///
     /// # Behavior
-    /// - `writer_is_invisible_before_commit`: to `stat`, `list`, `walk`, `reader`, `get_content`.
+    /// - `writer_is_invisible_before_commit`: to `stat`, `list`, `walk`, `reader`, `get_content`. A directory
+    ///   that holds nothing but staged bytes may be seen as a directory.
     /// - `writer_create_forgets_an_earlier_stage`: [`WriteMode::Create`] starts at zero bytes;
     ///   committing or closing it replaces what an earlier unfinished writer staged for the path.
     /// - `writer_create_does_not_disturb_others`: several writers may be open on one path; the last

@@ -28,8 +28,8 @@ pub use self::{
     descriptor::{Descriptor, MediaType, docker, is_non_distributable},
     digest::{Algorithm, Digest, DigestError, HashState, HashStateError, Hasher, Verifier, VerifyError},
     driver::{
-        ByteRange, Capabilities, DeleteReport, Entry, EntryKind, FileInfo, FileWriter, PutMode, Reader, StageId,
-        StorageDriver, WriteMode, WriteOptions,
+        ByteRange, Capabilities, DeleteReport, Entry, EntryKind, FileInfo, FileWriter, PutMode, Reader,
+        StageId, StorageDriver, WriteMode, WriteOptions,
     },
     driver_ext::StorageDriverExt,
     error::{Error, ErrorKind, Result},

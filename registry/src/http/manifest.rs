@@ -60,12 +60,11 @@ pub(super) async fn put(
             None
         }
     };
-    let media_type =
-        request.header(header::CONTENT_TYPE)?.and_then(|value| value.split(';').next()).map(str::to_owned);
+    let content_type = request.header(header::CONTENT_TYPE);
+    let media_type = content_type.as_deref().and_then(|value| value.split(';').next());
     let too_large = RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE };
     let bytes = request.read(body, MAX_MANIFEST_SIZE).await?.ok_or(too_large)?;
-    let manifest =
-        repository.manifests().put_tagged(digest.as_ref(), &tags, media_type.as_deref(), bytes).await?;
+    let manifest = repository.manifests().put_tagged(digest.as_ref(), &tags, media_type, bytes).await?;
     let mut response = empty(StatusCode::CREATED);
     let location = format!("/v2/{}/manifests/{}", repository.name(), manifest.digest());
     set(&mut response, header::LOCATION, location);

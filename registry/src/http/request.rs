@@ -1,5 +1,7 @@
 //! A request, with its query and headers read as the API means them.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderMap, Method, Request, header, request::Parts};
@@ -41,9 +43,9 @@ impl ApiRequest {
         &self.parts.headers
     }
 
-    pub(super) fn header(&self, name: header::HeaderName) -> Result<Option<&str>> {
-        let text = self.headers().get(name).map(|value| value.to_str());
-        text.transpose().map_err(|_| RegistryError::BadRequest("a header has a character outside of ASCII"))
+    /// A header as text. What is not text becomes text that nothing accepts, instead of a missing header.
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<Cow<'_, str>> {
+        self.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
     /// All values of a query parameter, decoded.

@@ -1,0 +1,127 @@
+//! Distribution's driver suite, name by name: directories, moves, deletes, stat.
+
+use http::Method;
+use plugin_registry_core::{EntryKind, ErrorKind, StorageDriver, StoragePath};
+
+use super::{
+    Context,
+    context::{assert_file, assert_missing, entries, kind, names, pause, put},
+    sample,
+};
+
+/// `List`: 50 children, below a directory in a directory.
+pub async fn list(cx: &Context) {
+    let parent = cx.path("root/parent");
+    assert_eq!(kind(entries(cx.driver(), &parent, None).await), ErrorKind::NotFound);
+    let children: Vec<String> = (0..50).map(|index| format!("child{index:02}")).collect();
+    for child in &children {
+        put(cx.driver(), &parent.join(child).unwrap(), sample::bytes(1, 32)).await;
+    }
+    assert_eq!(names(cx.driver(), &StoragePath::root(), None).await, ["suite"]);
+    assert_eq!(names(cx.driver(), &cx.path("root"), None).await, ["parent"]);
+    assert_eq!(names(cx.driver(), &parent, None).await, children);
+}
+
+/// `Move`.
+pub async fn move_file(cx: &Context) {
+    let (from, to, content) = (cx.path("from/file"), cx.path("to/file"), sample::bytes(1, 32));
+    put(cx.driver(), &from, content.clone()).await;
+    cx.driver().rename(&from, &to).await.unwrap();
+    assert_file(cx.driver(), &to, &content).await;
+    assert_missing(cx.driver(), &from).await;
+}
+
+/// `MoveOverwrite`.
+pub async fn move_overwrite(cx: &Context) {
+    let (from, to, content) = (cx.path("from/file"), cx.path("to/file"), sample::bytes(1, 32));
+    put(cx.driver(), &from, content.clone()).await;
+    put(cx.driver(), &to, sample::bytes(2, 64)).await;
+    cx.driver().rename(&from, &to).await.unwrap();
+    assert_file(cx.driver(), &to, &content).await;
+    assert_missing(cx.driver(), &from).await;
+}
+
+/// `MoveNonexistent`: the target stays.
+pub async fn move_nonexistent(cx: &Context) {
+    let (to, content) = (cx.path("to/file"), sample::bytes(1, 32));
+    put(cx.driver(), &to, content.clone()).await;
+    assert_eq!(kind(cx.driver().rename(&cx.path("from/file"), &to).await), ErrorKind::NotFound);
+    assert_file(cx.driver(), &to, &content).await;
+}
+
+/// `MoveInvalid`: from below a file to below a file.
+pub async fn move_invalid(cx: &Context) {
+    put(cx.driver(), &cx.path("notadir"), "x").await;
+    let result = cx.driver().rename(&cx.path("notadir/foo"), &cx.path("notadir/bar")).await;
+    assert_eq!(kind(result), ErrorKind::NotFound);
+    assert_file(cx.driver(), &cx.path("notadir"), &"x".into()).await;
+}
+
+/// `Delete`.
+pub async fn delete(cx: &Context) {
+    let file = cx.path("dir/file");
+    put(cx.driver(), &file, sample::bytes(1, 32)).await;
+    cx.driver().delete(&file).await.unwrap();
+    assert_missing(cx.driver(), &file).await;
+}
+
+/// `DeleteNonexistent`.
+pub async fn delete_nonexistent(cx: &Context) {
+    assert_eq!(kind(cx.driver().delete(&cx.path("missing")).await), ErrorKind::NotFound);
+}
+
+/// `DeleteFolder`: single files first, then the rest with its directory.
+pub async fn delete_folder(cx: &Context) {
+    cx.put_all(&["dir/1", "dir/2", "dir/3"]).await;
+    cx.driver().delete(&cx.path("dir/1")).await.unwrap();
+    assert_missing(cx.driver(), &cx.path("dir/1")).await;
+    assert_eq!(names(cx.driver(), &cx.path("dir"), None).await, ["2", "3"]);
+    cx.driver().delete(&cx.path("dir")).await.unwrap();
+    for rest in ["dir/2", "dir/3", "dir"] {
+        assert_missing(cx.driver(), &cx.path(rest)).await;
+    }
+}
+
+/// `DeleteOnlyDeletesSubpaths`: of names that begin with each other.
+pub async fn delete_only_deletes_subpaths(cx: &Context) {
+    cx.put_all(&["dir/file", "dir/file-suffix", "dir/sub/file", "dir/sub-suffix/file", "dir-suffix/file"])
+        .await;
+    cx.driver().delete(&cx.path("dir/file")).await.unwrap();
+    cx.driver().delete(&cx.path("dir/sub")).await.unwrap();
+    assert_eq!(names(cx.driver(), &cx.path("dir"), None).await, ["file-suffix", "sub-suffix"]);
+    cx.driver().delete(&cx.path("dir")).await.unwrap();
+    assert_eq!(names(cx.driver(), cx.base(), None).await, ["dir-suffix"]);
+}
+
+/// `RedirectURL`: what GET and HEAD give is served, or there is none.
+pub async fn redirect_url(cx: &Context) {
+    let (file, content) = (cx.path("dir/file"), sample::bytes(1, 32));
+    put(cx.driver(), &file, content.clone()).await;
+    for method in [Method::GET, Method::HEAD] {
+        if let Some(url) = cx.driver().redirect_url(&file, &method).await.unwrap() {
+            let (status, body) = cx.store().fetch(method.clone(), url).await;
+            assert_eq!(status, 200);
+            assert!(method == Method::HEAD || body == content);
+        }
+    }
+}
+
+/// `StatCall`: missing, a file, the changed file, its directory, the root.
+pub async fn stat_call(cx: &Context) {
+    let (dir, file) = (cx.path("dir"), cx.path("dir/file"));
+    for missing in [&dir, &file] {
+        assert_eq!(kind(cx.driver().stat(missing).await), ErrorKind::NotFound);
+    }
+    put(cx.driver(), &file, sample::bytes(1, 2048)).await;
+    let first = cx.driver().stat(&file).await.unwrap();
+    assert_eq!((&first.path, first.kind, first.size), (&file, EntryKind::File, 2048));
+    pause(1100).await;
+    put(cx.driver(), &file, sample::bytes(2, 2049)).await;
+    let second = cx.driver().stat(&file).await.unwrap();
+    assert_eq!(second.size, 2049);
+    assert!(second.modified >= first.modified);
+    for directory in [dir, StoragePath::root()] {
+        let info = cx.driver().stat(&directory).await.unwrap();
+        assert_eq!((&info.path, info.kind, info.size), (&directory, EntryKind::Directory, 0));
+    }
+}

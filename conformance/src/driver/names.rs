@@ -1,0 +1,147 @@
+//! Names that begin with each other, which prefix listings confuse; error texts.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http::Method;
+use plugin_registry_core::{
+    ByteRange, Error, ErrorKind, Operation, PutMode, StorageDriver, StoragePath, WriteOptions,
+};
+
+use super::{
+    Context,
+    context::{LIMIT, assert_file, assert_missing, create, names, path, put, stage, walked},
+};
+
+/// `a`, `a-b`, `a.b`, `a0` and `a/b`: each is itself only, to every call.
+pub async fn names_with_a_common_prefix_are_apart(cx: &Context) {
+    let files = ["a-b", "a.b", "a/b", "a0"];
+    cx.put_all(&files).await;
+    for rest in files {
+        assert_file(cx.driver(), &cx.path(rest), &Bytes::from(rest)).await;
+    }
+    assert_eq!(names(cx.driver(), cx.base(), None).await, ["a", "a-b", "a.b", "a0"]);
+    assert_eq!(walked(cx.driver(), cx.base(), None).await, files);
+    assert_eq!(names(cx.driver(), &cx.path("a"), None).await, ["b"]);
+    assert_eq!(walked(cx.driver(), &cx.path("a"), None).await, ["a/b".strip_prefix("a/").unwrap()]);
+    assert!(!cx.driver().stat(&cx.path("a")).await.unwrap().is_file());
+    cx.driver().rename(&cx.path("a-b"), &cx.path("a-")).await.unwrap();
+    assert_eq!(names(cx.driver(), cx.base(), None).await, ["a", "a-", "a.b", "a0"]);
+    cx.driver().delete(&cx.path("a")).await.unwrap();
+    assert_eq!(walked(cx.driver(), cx.base(), None).await, ["a-", "a.b", "a0"]);
+    put(cx.driver(), &cx.path("a"), "a file now").await;
+    assert_eq!(walked(cx.driver(), cx.base(), None).await, ["a", "a-", "a.b", "a0"]);
+}
+
+/// Tags `im`, `image`, `index`, `index2`, `current` with the file names of the layout below them.
+pub async fn names_of_the_layout_are_apart(cx: &Context) {
+    let tags = ["current", "im", "image", "index", "index2"];
+    for tag in tags {
+        put(cx.driver(), &cx.path(&format!("tags/{tag}/current/link")), tag).await;
+        put(cx.driver(), &cx.path(&format!("tags/{tag}/index/sha256/0/link")), tag).await;
+    }
+    assert_eq!(names(cx.driver(), &cx.path("tags"), None).await, tags);
+    for (index, tag) in tags.iter().enumerate() {
+        assert_eq!(names(cx.driver(), &cx.path("tags"), Some(tag)).await, tags[index + 1..]);
+        let below = cx.path(&format!("tags/{tag}"));
+        assert_eq!(names(cx.driver(), &below, None).await, ["current", "index"]);
+        assert_eq!(walked(cx.driver(), &below, None).await, ["current/link", "index/sha256/0/link"]);
+    }
+    for gone in ["im", "index", "current"] {
+        cx.driver().delete(&cx.path(&format!("tags/{gone}"))).await.unwrap();
+        assert_missing(cx.driver(), &cx.path(&format!("tags/{gone}"))).await;
+    }
+    assert_eq!(names(cx.driver(), &cx.path("tags"), None).await, ["image", "index2"]);
+    assert_file(cx.driver(), &cx.path("tags/image/current/link"), &"image".into()).await;
+}
+
+/// The longest path and the longest name that the layout may ask for: a tag of 128 characters.
+pub async fn names_may_be_long(cx: &Context) {
+    let tag = "t".repeat(128);
+    let mut rest = format!("tags/{tag}/current/link");
+    put(cx.driver(), &cx.path(&rest), "x").await;
+    while rest.len() < 600 {
+        rest = format!("{}/{rest}", "n".repeat(100));
+    }
+    put(cx.driver(), &cx.path(&rest), "y").await;
+    assert_file(cx.driver(), &cx.path(&rest), &"y".into()).await;
+    stage(cx.driver(), &cx.path(&format!("up/{tag}")), "z").await;
+    super::context::resume(cx.driver(), &cx.path(&format!("up/{tag}"))).await.commit().await.unwrap();
+    assert_eq!(names(cx.driver(), &cx.path("up"), None).await, [tag]);
+    assert_eq!(walked(cx.driver(), cx.base(), None).await.len(), 3);
+}
+
+/// A path below a file is missing like any other, to every call that only looks.
+pub async fn paths_below_a_file_are_missing(cx: &Context) {
+    put(cx.driver(), &cx.path("file"), "x").await;
+    for rest in ["file/a", "file/a/b"] {
+        let below = cx.path(rest);
+        assert_missing(cx.driver(), &below).await;
+        let calls = [
+            cx.driver().delete(&below).await.err(),
+            cx.driver().rename(&below, &cx.path("new")).await.err(),
+            cx.driver().writer(&below, WriteOptions::resume()).await.err(),
+        ];
+        for error in calls {
+            assert_eq!(error.unwrap().kind(), ErrorKind::NotFound, "{rest}");
+        }
+    }
+    assert_file(cx.driver(), &cx.path("file"), &"x".into()).await;
+}
+
+#[track_caller]
+fn check_named(cx: &Context, error: &Error, operation: Operation, path: &StoragePath) {
+    assert_eq!(error.driver(), Some(cx.driver().name()), "{error}");
+    assert_eq!(error.operation(), Some(operation), "{error}");
+    assert_eq!(error.path(), Some(path.as_str()), "{error}");
+    let text = error.to_string();
+    for part in [cx.driver().name(), operation.as_str(), path.as_str(), error.kind().as_str()] {
+        assert!(text.contains(part), "`{text}` does not name `{part}`");
+    }
+}
+
+/// Every error names the driver, the operation and the path, and its kind in words.
+pub async fn errors_name_driver_operation_and_path(cx: &Context) {
+    let (missing, driver) = (cx.path("missing/file"), cx.driver());
+    let check = |error: Option<Error>, operation| check_named(cx, &error.unwrap(), operation, &missing);
+    check(driver.get_content(&missing, LIMIT).await.err(), Operation::GetContent);
+    check(driver.reader(&missing, ByteRange::full()).await.err(), Operation::Reader);
+    check(driver.writer(&missing, WriteOptions::resume()).await.err(), Operation::Writer);
+    check(driver.stat(&missing).await.err(), Operation::Stat);
+    check(driver.list(&missing, None).try_next().await.err(), Operation::List);
+    check(driver.walk(&missing, None).try_next().await.err(), Operation::Walk);
+    check(driver.rename(&missing, &cx.path("x")).await.err(), Operation::Rename);
+    check(driver.delete(&missing).await.err(), Operation::Delete);
+
+    let file = cx.path("dir/file");
+    put(driver, &file, "content").await;
+    let check = |error: Option<Error>, operation| check_named(cx, &error.unwrap(), operation, &file);
+    check(driver.get_content(&file, 1).await.err(), Operation::GetContent);
+    check(driver.put_content(&file, "x".into(), PutMode::CreateOnly).await.err(), Operation::PutContent);
+    check(driver.reader(&file, ByteRange::from(100)).await.err(), Operation::Reader);
+    let options = WriteOptions::create().with_put_mode(PutMode::CreateOnly);
+    let writer = driver.writer(&file, options).await.unwrap();
+    check(writer.commit().await.err(), Operation::WriterCommit);
+}
+
+/// The root is no file: refused with `InvalidPath` by every call that needs one.
+pub async fn the_root_is_no_file(cx: &Context) {
+    let (root, file, driver) = (StoragePath::root(), cx.path("file"), cx.driver());
+    put(driver, &file, "x").await;
+    let errors = [
+        driver.get_content(&root, LIMIT).await.err(),
+        driver.put_content(&root, "x".into(), PutMode::Overwrite).await.err(),
+        driver.reader(&root, ByteRange::full()).await.err(),
+        driver.writer(&root, WriteOptions::create()).await.err(),
+        driver.rename(&root, &file).await.err(),
+        driver.rename(&file, &root).await.err(),
+        driver.delete(&root).await.err(),
+        driver.delete_many(vec![file.clone(), root.clone()]).await.err(),
+        driver.redirect_url(&root, &Method::GET).await.err(),
+        create(driver, &cx.path("own")).await.commit_to(&root).await.err(),
+    ];
+    for error in errors {
+        assert_eq!(error.unwrap().kind(), ErrorKind::InvalidPath);
+    }
+    assert_file(driver, &file, &"x".into()).await;
+    assert_eq!(walked(driver, &root, None).await, [path(file.as_str()).as_relative()]);
+}

@@ -1,0 +1,48 @@
+//! Runs one behavior on one store.
+
+use std::time::Duration;
+
+use super::{BEHAVIORS, Context, Store};
+use crate::report;
+
+/// Longer than any behavior takes on a slow disk: a call that waits for ever fails by name.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// Runs a behavior on a store of its own, or says why not. Called by the tests that
+/// [`driver_suite!`](crate::driver_suite) makes.
+///
+/// # Panics
+/// When the behavior does not hold, takes more than a quarter of an hour, or leaves something behind.
+pub fn run(
+    suite: &str,
+    behavior: &'static str,
+    unsupported: &[(&str, &str)],
+    open: impl AsyncFnOnce() -> Store,
+    check: impl AsyncFnOnce(&Context),
+) {
+    if let Some((_, reason)) = unsupported.iter().find(|(name, _)| *name == behavior) {
+        report::skip("driver", behavior, reason, suite);
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let done = runtime.block_on(async {
+        tokio::time::timeout(DEADLINE, async {
+            let context = Context::new(open().await, behavior, suite).await;
+            check(&context).await;
+            context.clean().await;
+        })
+        .await
+    });
+    assert!(done.is_ok(), "{behavior} has not ended after {DEADLINE:?}");
+}
+
+/// Checks that each behavior named as unsupported exists: a skip must not outlive a rename.
+///
+/// # Panics
+/// When one does not exist or has no reason.
+pub fn check_unsupported(unsupported: &[(&str, &str)]) {
+    for (name, reason) in unsupported {
+        assert!(BEHAVIORS.contains(name), "`{name}` is no behavior");
+        assert!(!reason.is_empty(), "`{name}` is skipped without a reason");
+    }
+}

@@ -1,0 +1,64 @@
+//! Content that shows where it came from.
+
+use bytes::Bytes;
+use plugin_registry_core::{Algorithm, Digest, Hasher};
+
+/// Pieces of streams: as large as a registry would hand them over.
+const PIECE: u64 = 1 << 20;
+
+/// `size` bytes without a pattern; another seed gives other bytes.
+pub(crate) fn bytes(seed: u64, size: usize) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    let mut content: Vec<u8> = words.take(size.div_ceil(8)).flatten().collect();
+    content.truncate(size);
+    content.into()
+}
+
+/// A large file as pieces that are slices of one small buffer, each beginning elsewhere in it, so that
+/// a lost, doubled or swapped piece changes the digest, and the file costs no memory.
+pub(crate) struct Large {
+    buffer: Bytes,
+    size: u64,
+}
+
+impl Large {
+    pub(crate) fn new(seed: u64, size: u64) -> Self {
+        Self { buffer: bytes(seed, 2 * PIECE as usize), size }
+    }
+
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Bytes> + '_ {
+        let last = self.size.div_ceil(PIECE);
+        (0..last).map(move |index| {
+            let start = (index * 7919 % PIECE) as usize;
+            let size = PIECE.min(self.size - index * PIECE) as usize;
+            self.buffer.slice(start..start + size)
+        })
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        self.pieces().for_each(|piece| hasher.update(&piece));
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_up_the_size_and_differ() {
+        let large = Large::new(1, 3 * PIECE + 5);
+        let pieces: Vec<Bytes> = large.pieces().collect();
+        assert_eq!(pieces.iter().map(|piece| piece.len() as u64).sum::<u64>(), 3 * PIECE + 5);
+        assert_ne!(pieces[0], pieces[1]);
+        assert_eq!(Large::new(1, 2 * PIECE).digest(), Digest::sha256(&[&*pieces[0], &*pieces[1]].concat()));
+        assert_ne!(large.digest(), Large::new(2, 3 * PIECE + 5).digest());
+    }
+}

@@ -1,0 +1,24 @@
+//! The suites that prove what the contracts of plugin-registry promise.
+//!
+//! - [`driver`]: every `# Behavior` bullet of [`StorageDriver`](plugin_registry_core::StorageDriver)
+//!   and [`FileWriter`](plugin_registry_core::FileWriter) as a function of the same name, distribution's
+//!   own driver suite name by name, and a model test against the driver in memory.
+//!   [`driver_suite!`](crate::driver_suite) turns them into one test each.
+//! - [`report`]: how skipped tests are named and counted.
+//!
+//! Nothing depends on this crate but tests; it panics where a check fails.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+// A check that no list names would never run.
+#![deny(dead_code)]
+
+pub mod driver;
+pub mod layout;
+pub mod registry;
+pub mod report;
