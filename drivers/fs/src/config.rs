@@ -47,6 +47,8 @@ impl FsConfig {
             file_mode: 0o600,
             dir_mode: 0o700,
             max_threads: 100,
+            // Measured with `measure.rs`: pieces of 256 KiB read slower, 512 KiB about as fast; for writing it
+            // makes no difference that stands out. A GiB is 1024 calls each way.
             read_piece: 1 << 20,
             write_piece: 1 << 20,
         }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use http::Method;
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
@@ -102,7 +105,12 @@ impl StorageDriver for FsDriver {
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        walk::stream(self.root.clone(), list::List::new(path.clone(), after.map(str::to_owned)))
+        let entries = async move {
+            let (path, after) = (path.clone(), after.map(str::to_owned));
+            let entries = self.root.run(move |root| list::list(root, &path, after.as_deref())).await;
+            entries.map(|entries| stream::iter(entries).map(Ok))
+        };
+        stream::once(entries).try_flatten().boxed()
     }
 
     fn walk<'a>(

@@ -37,7 +37,7 @@ impl Abandoned {
 
 impl<T: Send + 'static> Job<T> {
     /// Hands work over once a permit is free. The permit is given back when the work ends, and work never
-    /// waits for other work or for a consumer, so every waiter gets its turn.
+    /// waits without a limit, for a consumer least of all, so every waiter gets its turn.
     pub(crate) async fn start(
         permits: &Arc<Semaphore>,
         work: impl FnOnce(&Abandoned) -> Result<T> + Send + 'static,

@@ -13,14 +13,16 @@
 //! - **Durable** (unless [`FsConfig::durable`] is off): a write costs one fsync of the file, one of its
 //!   directory and one for each directory above that was newly made. A `delete` is not synced: after a
 //!   power cut a file that was just deleted may be there again, never a part of it.
-//! - **Tidy**: a directory is one while a visible file is below it, as on every store. One that became empty
-//!   is removed, up to the root. Empty directories, devices, pipes and names that no path can hold, left by
-//!   other software, are invisible; `delete` of a directory removes them.
+//! - **Tidy**: a directory that became empty is removed, up to the root. Devices, pipes and names that no
+//!   path can hold are invisible. A directory without visible files, because bytes are staged in it or other
+//!   software left it, is a directory without children: to hide it would cost a look below each directory of
+//!   a listing. `delete` of a directory removes all of these.
 //! - **Threads**: every call is one piece of blocking work in the caller's tokio runtime; at most
-//!   [`FsConfig::max_threads`] run at once, and none waits for a consumer or for another.
+//!   [`FsConfig::max_threads`] run at once, and none waits for a consumer. Resuming waits at most 200 ms for
+//!   the lock of a writer that was dropped a moment ago.
 //! - **Cancel safety**: a future that is dropped before its work began undoes it. Work that began goes on to
 //!   its end, but a write that was dropped before its rename gives up there.
-//! - **Memory**: a reader holds at most two pieces of 512 KiB, one of them with the consumer. A writer holds
+//! - **Memory**: a reader holds at most two pieces of 1 MiB, one of them with the consumer. A writer holds
 //!   at most two pieces of up to 1 MiB and one chunk each, one being written and one being collected, of
 //!   chunks as they came. A listing holds the names of one directory, a walk those of each directory on
 //!   the way down to where it is.

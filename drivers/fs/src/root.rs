@@ -24,7 +24,7 @@ use crate::{
     ancestors::Ancestors,
     error,
     job::{Abandoned, Job},
-    list, names,
+    names,
 };
 
 /// How often a creation is tried whose directory is removed meanwhile because it was empty.
@@ -110,14 +110,11 @@ impl Root {
         }
     }
 
-    /// Describes a visible file, or a directory with visible files below it.
+    /// Describes a visible file or a directory.
     pub(crate) fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         let place = self.open_flags(path, OPEN_PATH).map_err(error::read)?;
         let stat = rustix::fs::fstat(&place).map_err(|error| error::read(error.into()))?;
-        let info = describe(path, &stat)?;
-        let visible =
-            info.is_file() || path.is_root() || list::has_files(&place, ".").map_err(error::read)?;
-        if visible { Ok(info) } else { Err(Error::new(ErrorKind::NotFound)) }
+        describe(path, &stat)
     }
 
     fn open_flags(&self, path: &StoragePath, flags: OFlags) -> io::Result<File> {

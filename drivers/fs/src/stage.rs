@@ -239,6 +239,12 @@ impl Parts {
     }
 }
 
+/// Whether both are the same file.
+pub(crate) fn is_same(a: &File, b: &File) -> bool {
+    let (Ok(a), Ok(b)) = (rustix::fs::fstat(a), rustix::fs::fstat(b)) else { return false };
+    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
 /// Whether `file` is the one at a name.
 pub(crate) fn is_at(file: &File, dir: &File, name: &str) -> bool {
     let (Ok(found), Ok(ours)) = (root::stat_at(dir, name), rustix::fs::fstat(file)) else { return false };

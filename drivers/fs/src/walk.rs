@@ -6,7 +6,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
+use plugin_registry_core::{FileInfo, Result, StoragePath};
 use rustix::fs::{AtFlags, Dir};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most that one piece of blocking work reads ahead of the consumer.
-pub(crate) const MAX_FOUND: usize = 256;
+const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
 
 /// A walk that goes on where it stopped. Blocks.
@@ -56,8 +56,6 @@ pub(crate) struct Files {
     start: Option<StoragePath>,
     after: Option<StoragePath>,
     open: Vec<OpenDirectory>,
-    /// Whether it may end without having found a file.
-    may_end: bool,
 }
 
 struct OpenDirectory {
@@ -68,8 +66,7 @@ struct OpenDirectory {
 
 impl Files {
     pub(crate) fn new(path: StoragePath, after: Option<StoragePath>) -> Self {
-        let may_end = after.is_some() || path.is_root();
-        Self { start: Some(path), after, open: Vec::new(), may_end }
+        Self { start: Some(path), after, open: Vec::new() }
     }
 
     fn enter(&mut self, root: &Root, path: StoragePath) -> io::Result<()> {
@@ -96,10 +93,7 @@ impl Walk for Files {
         }
         let mut directories = 1;
         while found.len() < MAX_FOUND && directories < MAX_DIRECTORIES {
-            let Some(directory) = self.open.last_mut() else {
-                let ended = self.may_end || !found.is_empty();
-                return if ended { Ok(false) } else { Err(ErrorKind::NotFound.into()) };
-            };
+            let Some(directory) = self.open.last_mut() else { return Ok(false) };
             let Some(child) = directory.children.next() else {
                 self.open.pop();
                 continue;
@@ -129,7 +123,6 @@ impl Walk for Files {
                 }
             }
         }
-        self.may_end |= !found.is_empty();
         Ok(true)
     }
 }
@@ -165,12 +158,11 @@ impl Marked {
         Self { start: Some(path), marker: marker.to_owned(), after, open: Vec::new() }
     }
 
-    /// Whether the directory has a marked child that is a file or has files.
+    /// Whether the directory has a marked child.
     fn enter(&mut self, root: &Root, path: &StoragePath) -> io::Result<bool> {
-        let (dir, children) = list::children(root, path)?;
+        let (_, children) = list::children(root, path)?;
         let (marked, others): (Vec<_>, Vec<_>) =
             children.into_iter().partition(|child| child.name.starts_with(&self.marker));
-        let marked = has_files(&dir, &marked)?;
         let directories = others.into_iter().filter(|child| child.kind == ChildKind::Directory);
         let mut paths: Vec<_> = directories.filter_map(|child| path.join(&child.name).ok()).collect();
         if let Some(after) = &self.after {
@@ -179,7 +171,7 @@ impl Marked {
         // All in one directory, so the order of the paths is that of the names.
         paths.sort_unstable();
         self.open.push(paths.into_iter());
-        Ok(marked)
+        Ok(!marked.is_empty())
     }
 }
 
@@ -211,15 +203,6 @@ impl Walk for Marked {
         }
         Ok(true)
     }
-}
-
-fn has_files(dir: &Dir, children: &[Child]) -> io::Result<bool> {
-    for child in children {
-        if child.kind != ChildKind::Directory || list::has_files(dir.fd()?, &child.name)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// In order of the components: `a/b` before `a-b`.

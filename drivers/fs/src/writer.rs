@@ -32,6 +32,9 @@ const MAX_CHUNKS: usize = 256;
 /// How often a stage is looked for again that was renamed between finding and locking it.
 const RETRIES: usize = 16;
 
+/// How often nothing has to be found: a scan that meets the renaming of a close may miss both names.
+const SCANS: usize = 5;
+
 /// How long a lock is waited for: a writer that was dropped in the middle of a piece keeps its lock until
 /// that piece is written.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -207,12 +210,12 @@ impl FileWriter for FsWriter {
 
 impl Drop for FsWriter {
     fn drop(&mut self) {
-        // A piece that is being written drops its stage in the blocking pool anyway.
-        if let State::Idle(Some(stage)) = std::mem::replace(&mut self.state, State::Failed) {
-            if stage.is_temporary() {
-                drop_blocking(stage);
-            }
-            // A resumed one is only closed, at once, so that its lock does not outlive the writer.
+        // A piece that is being written drops its stage in the blocking pool anyway. A resumed stage is only
+        // closed, at once, so that its lock does not outlive the writer.
+        if let State::Idle(Some(stage)) = std::mem::replace(&mut self.state, State::Failed)
+            && stage.is_temporary()
+        {
+            drop_blocking(stage);
         }
     }
 }
@@ -230,10 +233,19 @@ enum Resumed {
 }
 
 fn resume(root: &Arc<Root>, path: &StoragePath) -> Result<Resumed> {
+    let mut scans = 0;
     for _ in 0..RETRIES {
         let (parent, _) = names::split(path)?;
         let Some((dir, name, size)) = Parts::find(root, path)?.largest() else {
-            return resume_empty(root, path);
+            scans += 1;
+            if scans < SCANS {
+                thread::yield_now();
+                continue;
+            }
+            match resume_empty(root, path)? {
+                Some(file) => return Ok(Resumed::EmptyFile(file)),
+                None => continue,
+            }
         };
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file: File = match rustix::fs::openat(&dir, &name, flags, Mode::empty()) {
@@ -259,14 +271,17 @@ fn resume(root: &Arc<Root>, path: &StoragePath) -> Result<Resumed> {
     Err(busy())
 }
 
-fn resume_empty(root: &Root, path: &StoragePath) -> Result<Resumed> {
+/// The empty file, locked; `None` when whoever held the lock made something of it.
+fn resume_empty(root: &Root, path: &StoragePath) -> Result<Option<File>> {
     let (file, info) = root.open_file(path)?;
     if info.size > 0 {
         let message = "the file is complete, and no writer of it was closed";
         return Err(Error::new(ErrorKind::AlreadyExists).with_message(message));
     }
     lock(&file)?;
-    Ok(Resumed::EmptyFile(file))
+    let (now, _) = root.open_file(path)?;
+    let unchanged = stage::is_same(&file, &now) && Parts::find(root, path)?.largest().is_none();
+    Ok(unchanged.then_some(file))
 }
 
 /// Locks the stage against other processes and other writers of this one, until the file is closed. A

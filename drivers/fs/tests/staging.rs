@@ -111,6 +111,32 @@ async fn resuming_is_exclusive() {
     assert_eq!(kind(resume().await), ErrorKind::NotFound);
 }
 
+/// Whoever resumes an empty file while another does finds what the other made of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn resuming_an_empty_file_is_exclusive_to_the_end() {
+    let store = Store::new().await;
+    store.driver.put(&path("/u/data"), "").await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let driver = store.driver.inner().clone();
+        tasks.spawn(async move {
+            let mut closed = 0;
+            while closed < 10 {
+                match driver.writer(&path("/u/data"), WriteOptions::resume()).await {
+                    Ok(mut writer) => {
+                        writer.write("x".into()).await.unwrap();
+                        writer.close().await.unwrap();
+                        closed += 1;
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(store.writer("/u/data", WriteOptions::resume()).await.unwrap().size(), 60);
+}
+
 #[tokio::test]
 async fn a_resumed_writer_never_commits_what_another_made_of_its_stage() {
     let store = Store::new().await;
