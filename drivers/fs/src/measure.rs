@@ -54,13 +54,13 @@ async fn one_gib(piece: usize, chunk: usize, hash: bool) {
 }
 
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "on demand: a measurement"]
 async fn measure_once() {
     one_gib(1 << 20, 64 << 10, false).await;
 }
 
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "on demand: a measurement"]
 async fn measure_pieces() {
     for _ in 0..3 {
         for hash in [false, true] {
@@ -72,7 +72,7 @@ async fn measure_pieces() {
 }
 
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "on demand: a measurement"]
 async fn measure_small_calls() {
     let directory = tempfile::tempdir().unwrap();
     let driver = FsDriver::open(FsConfig::new(directory.path())).await.unwrap();
@@ -113,7 +113,7 @@ async fn measure_small_calls() {
 }
 
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "on demand: a measurement"]
 async fn measure_listings() {
     let directory = tempfile::tempdir().unwrap();
     let driver = FsDriver::open(FsConfig::new(directory.path()).with_durable(false)).await.unwrap();

@@ -55,7 +55,7 @@ macro_rules! counts {
         }
 
         #[tokio::test]
-        #[ignore = "counted by the test before"]
+        #[ignore = "the work of the test before"]
         async fn $child() {
             let directory = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(directory.path().join("a/b")).unwrap();

@@ -72,8 +72,13 @@ impl ApiRequest {
     }
 
     pub(super) fn content_length(&self) -> Result<Option<u64>> {
-        let Some(value) = self.headers().get(header::CONTENT_LENGTH) else { return Ok(None) };
-        let length = value.to_str().ok().and_then(|text| text.parse().ok());
+        let mut values = self.headers().get_all(header::CONTENT_LENGTH).iter();
+        let Some(first) = values.next() else { return Ok(None) };
+        if values.any(|other| other != first) {
+            return Err(RegistryError::SizeInvalid("there are several Content-Lengths"));
+        }
+        let digits = first.to_str().ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
+        let length = digits.and_then(|digits| digits.parse().ok());
         length.map(Some).ok_or(RegistryError::SizeInvalid("the Content-Length is not a number"))
     }
 

@@ -6,7 +6,7 @@ mod state;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use plugin_registry_core::{Algorithm, RepositoryName, StorageDriverExt};
+use plugin_registry_core::{Algorithm, RepositoryName};
 use uuid::Uuid;
 
 pub use self::session::UploadSession;
@@ -16,7 +16,6 @@ pub(crate) use self::{
 };
 use crate::{
     error::{RegistryError, Result},
-    layout,
     registry::Inner,
 };
 
@@ -119,8 +118,7 @@ impl Uploads {
                 (slot.belongs_to(&self.repository) && !slot.has_ended()).then(|| self.session(id, slot))
             );
         }
-        let started = layout::upload_started_at(&self.repository, &id);
-        if self.inner.driver.get_optional(&started, 1024).await?.is_none() {
+        if !session::is_started(&self.inner, &self.repository, id).await? {
             return Ok(None);
         }
         let slot = self.inner.sessions.insert(id, Slot::stored(self.repository.clone()));

@@ -25,6 +25,9 @@ use crate::{
 /// the staged bytes again. Below, reading them is cheaper than one more object.
 const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 
+/// `startedat` has 20 bytes, or some more with fractions of a second.
+const MAX_STARTED_AT: u64 = 1024;
+
 /// What the store holds of a session.
 enum Stage {
     /// Staged bytes, open for more.
@@ -201,7 +204,13 @@ impl UploadSession {
         let is_new = matches!(*progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
         let canonical = if is_new {
             check_offset(at, 0)?;
-            self.blobs().store_content(digest, length, content).await.map_err(as_announced)?
+            let canonical =
+                self.blobs().store_content(digest, length, content).await.map_err(as_announced)?;
+            // An append that failed may have claimed the session.
+            if self.slot.is_touched() {
+                self.remove_remains().await;
+            }
+            canonical
         } else {
             let canonical = self.finish_staged(&progress, at, length, digest, content).await?;
             // Data, then link; only then the upload's remains. A crash between leaves an upload to purge.
@@ -331,8 +340,7 @@ impl UploadSession {
     }
 
     async fn is_started(&self) -> Result<bool> {
-        let path = layout::upload_started_at(&self.repository, &self.id);
-        Ok(self.inner.driver.get_optional(&path, 1024).await?.is_some())
+        is_started(&self.inner, &self.repository, self.id).await
     }
 
     async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
@@ -395,6 +403,7 @@ impl UploadSession {
 
     /// Writes `startedat` in the form of distribution, unless somebody did before.
     async fn claim(&self) -> Result<bool> {
+        self.slot.touch();
         let path = layout::upload_started_at(&self.repository, &self.id);
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         match self.inner.driver.put_content(&path, now.into(), PutMode::CreateOnly).await {
@@ -437,6 +446,15 @@ impl UploadSession {
         if let Err(error) = self.inner.driver.delete_if_exists(&path).await {
             tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
         }
+    }
+}
+
+/// Whether the store has a session. A `startedat` that is far too long is damage, and no session.
+pub(super) async fn is_started(inner: &Inner, repository: &RepositoryName, id: UploadId) -> Result<bool> {
+    match inner.driver.get_optional(&layout::upload_started_at(repository, &id), MAX_STARTED_AT).await {
+        Ok(content) => Ok(content.is_some()),
+        Err(error) if error.kind() == ErrorKind::TooLarge => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Slot {
     /// The offset that was acknowledged last, for a status while a request is writing.
     pub(super) acknowledged: AtomicU64,
     ended: AtomicBool,
+    /// Whether this instance may have written something of the session, be it in a request that was dropped.
+    touched: AtomicBool,
     pub(super) progress: Mutex<Progress>,
 }
 
@@ -77,6 +79,7 @@ impl Slot {
             algorithm,
             acknowledged: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
             progress: Mutex::new(progress),
         }
     }
@@ -87,6 +90,14 @@ impl Slot {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Acquire)
     }
 
     pub(super) fn end(&self) {
