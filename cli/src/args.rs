@@ -1,0 +1,357 @@
+//! The arguments of the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use plugin_registry::ReferencePolicy;
+use plugin_registry_copy::ImageReference;
+use plugin_registry_core::{Reference, RepositoryName};
+
+/// An OCI registry in a directory: no deployment, no route, no port
+#[derive(Debug, Parser)]
+#[command(
+    name = "plugin-registry",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  plugin-registry quickstart
+  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
+  plugin-registry verify --all --root ./backup
+
+Exit codes:
+  0  ok
+  1  failed, or wrong usage
+  2  not found
+  3  stored content is damaged"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(Quickstart),
+    Copy(Copy),
+    Ls(Ls),
+    Tags(Tags),
+    Inspect(Inspect),
+    Rm(Rm),
+    Verify(Verify),
+    Serve(Serve),
+    Completion(Completion),
+}
+
+/// Shows a backup and a restore: a real image, made on the spot, goes in and comes out
+///
+/// Makes an image of two platforms from files of this machine, backs it up into a directory under two
+/// names, throws the registry away, opens a new one, verifies it, restores the image and compares every byte.
+/// Opens no port and needs no network. The directories are kept, to look at.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry quickstart
+  plugin-registry quickstart --root ./backup --format json")]
+pub(crate) struct Quickstart {
+    /// The directory of the registry; default: a new one in the system's temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Copies an image in or out, byte for byte
+///
+/// An image is `oci:DIR[:NAME|@DIGEST]`, an OCI image layout directory, or
+/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root; without tag and digest that is the tag
+/// `latest`. An index is copied with all its platforms. What is at the destination already is not
+/// read again; everything else is verified on the way, and the tag is set last.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
+  plugin-registry copy registry:ns/app:1.0 oci:./restored:1.0 --root ./backup
+  plugin-registry copy registry:ns/app:1.0 registry:other/app:1.0 --root ./backup --format json")]
+pub(crate) struct Copy {
+    /// Where the image is
+    #[arg(value_name = "SRC")]
+    pub(crate) source: ImageReference,
+    /// Where it goes
+    #[arg(value_name = "DST")]
+    pub(crate) destination: ImageReference,
+    /// The directory of the registry, made if missing and DST is in it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Blobs on the way at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) parallel: u8,
+    /// Also copy what refers to the image: signatures, attestations
+    #[arg(long)]
+    pub(crate) referrers: bool,
+    /// Skip platforms of an index that SRC does not have
+    #[arg(long)]
+    pub(crate) sparse: bool,
+    /// Look also below an index that DST has, for content that was lost there
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Lists the repositories
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry ls --root ./backup
+  plugin-registry ls --root ./backup --format json")]
+pub(crate) struct Ls {
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Lists the tags of a repository
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry tags ns/app --root ./backup")]
+pub(crate) struct Tags {
+    /// The repository
+    #[arg(value_name = "NAME")]
+    pub(crate) name: RepositoryName,
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Shows what an image is made of
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry inspect ns/app:1.0 --root ./backup
+  plugin-registry inspect ns/app@sha256:… --root ./backup --format json
+  plugin-registry inspect ns/app:1.0 --raw --root ./backup | sha256sum")]
+pub(crate) struct Inspect {
+    /// The image; without tag and digest, the tag `latest`
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    pub(crate) image: Image,
+    /// Print the manifest's bytes, exactly as they are stored
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Removes a tag, a manifest with its tags, or a repository
+///
+/// NAME:TAG removes the tag alone: the image stays, under its digest. NAME@DIGEST removes the
+/// manifest and every tag that names it. NAME with --all removes the repository. Bytes of blobs stay in the
+/// store, since other repositories may share them.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry rm ns/app:1.0 --root ./backup
+  plugin-registry rm ns/app@sha256:… --root ./backup
+  plugin-registry rm ns/app --all --root ./backup")]
+pub(crate) struct Rm {
+    /// What to remove
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    pub(crate) image: Image,
+    /// Remove the whole repository (not those whose names go on after a `/`)
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Reads everything and compares it with its digests: every link, size and digest
+///
+/// Changes nothing. Ends with 3 when something is damaged or missing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry verify ns/app --root ./backup
+  plugin-registry verify --all --root ./backup --format json")]
+pub(crate) struct Verify {
+    /// The repository
+    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) name: Option<RepositoryName>,
+    /// All repositories
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// What a manifest may name that is not there
+    #[arg(long, value_enum, default_value_t = References::Complete)]
+    pub(crate) references: References,
+    /// Print no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Serves a registry over HTTP on loopback, for clients that can speak nothing else
+///
+/// The first line on standard output is the URL. Anybody who reaches the address may read and write:
+/// there is no authentication, so keep it on loopback or on a unix socket. SIGTERM and SIGINT end it after
+/// the requests under way, at most 10 seconds later.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry serve --root ./backup
+  plugin-registry serve --memory --listen 127.0.0.1:5000 --delete
+  plugin-registry serve --root ./backup --read-only --listen unix:/run/user/1000/registry.sock")]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Where to listen: HOST:PORT (port 0 is a free one) or unix:/PATH
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    /// Refuse every change
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Allow clients to delete tags, manifests and blobs
+    #[arg(long, conflicts_with = "read_only")]
+    pub(crate) delete: bool,
+    /// What a manifest may name that is not there
+    #[arg(long, value_enum, default_value_t = References::Complete)]
+    pub(crate) references: References,
+    /// Most entries of a page of tags, repositories or referrers
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_page: usize,
+    /// Do not wait until the disk has what was written: faster, but a power cut may lose or damage
+    /// acknowledged content
+    #[arg(long, conflicts_with = "memory")]
+    pub(crate) no_durable: bool,
+    /// End a request when its body stands still for so long; default: wait
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) body_timeout: Option<u64>,
+    /// What to log on standard error
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::Warn)]
+    pub(crate) log: Level,
+}
+
+/// Prints a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry completion bash > ~/.local/share/bash-completion/completions/plugin-registry
+  plugin-registry completion zsh > ~/.zfunc/_plugin-registry")]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Where the registry of `serve` lives.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Place {
+    /// The directory of the registry, made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Keep everything in memory until the process ends
+    #[arg(long)]
+    pub(crate) memory: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Root {
+    /// The directory of the registry
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Printing {
+    /// How to print the result: lines for people, or one JSON document
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum References {
+    /// Nothing: config, layers and children come first
+    Complete,
+    /// Children of an index: a copy of only some platforms
+    SparseIndexes,
+    /// Anything; an image may then not be restorable
+    Sparse,
+}
+
+impl From<References> for ReferencePolicy {
+    fn from(references: References) -> Self {
+        match references {
+            References::Complete => Self::Complete,
+            References::SparseIndexes => Self::SparseIndexes,
+            References::Sparse => Self::Sparse,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// An image of the registry of `--root`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) repository: RepositoryName,
+    pub(crate) reference: Option<Reference>,
+}
+
+/// Reads `NAME[:TAG|@DIGEST]`; `registry:` before it, as `copy` wants it, does no harm.
+fn image(text: &str) -> Result<Image, String> {
+    let with_transport = match text.strip_prefix("registry:") {
+        Some(_) => text.to_owned(),
+        None => format!("registry:{text}"),
+    };
+    match with_transport.parse() {
+        Ok(ImageReference::Registry { repository, reference }) => Ok(Image { repository, reference }),
+        Ok(_) => Err("write NAME, NAME:TAG or NAME@DIGEST".to_owned()),
+        Err(error) => {
+            Err(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  plugin-registry "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn images_with_and_without_the_transport() {
+        assert_eq!(image("a/b:1").unwrap(), image("registry:a/b:1").unwrap());
+        assert_eq!(image("a/b").unwrap().reference, None);
+        assert!(image("A").is_err());
+        assert!(image("oci:dir").unwrap().reference.is_some(), "a repository may have the name oci");
+    }
+}

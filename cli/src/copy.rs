@@ -1,0 +1,152 @@
+//! `copy`.
+
+use std::path::Path;
+
+use plugin_registry::{ReferencePolicy, Registry};
+use plugin_registry_copy::{
+    CopyOptions, CopyReport, Destination, ImageReference, LayoutImage, OciLayout, RegistryImage, Skipped,
+    Source, copy,
+};
+use serde::Serialize;
+
+use crate::{
+    args::Copy,
+    failure::Failure,
+    output::{Bytes, Output, count},
+    progress::Reporter,
+    store,
+};
+
+/// What a copy prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub(crate) digest: String,
+    pub(crate) media_type: String,
+    pub(crate) manifests: usize,
+    pub(crate) manifests_present: usize,
+    pub(crate) blobs_copied: usize,
+    pub(crate) blobs_deduplicated: usize,
+    pub(crate) blobs_present: usize,
+    pub(crate) bytes_copied: u64,
+    pub(crate) bytes_deduplicated: u64,
+    pub(crate) skipped: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    source: String,
+    destination: String,
+    #[serde(flatten)]
+    report: Report,
+}
+
+pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
+    let registry = Opener { root: options.root.as_deref(), sparse: options.sparse };
+    let source = registry.source(&options.source).await?;
+    // Whatever there is to say against the source is said before anything is made at the destination.
+    source.root().await?;
+    let destination = registry.destination(&options.destination).await?;
+    let settings = CopyOptions::default()
+        .with_parallel(options.parallel.into())
+        .with_referrers(options.referrers)
+        .with_sparse(options.sparse)
+        .with_repair(options.repair);
+    let reporter = Reporter::new(options.quiet);
+    let report = Report::from(copy(&*source, &*destination, &settings, &reporter).await?);
+    drop(reporter);
+    let (from, to) = (options.source.to_string(), options.destination.to_string());
+    let document = Document { source: from, destination: to, report };
+    Output::new(options.printing.format).print(&document, |out| {
+        let Document { source, destination, report } = &document;
+        writeln!(out, "{source} -> {destination}")?;
+        writeln!(out, "{}", report.digest)?;
+        writeln!(
+            out,
+            "{}; {} moved, {}",
+            count(report.manifests, "manifest"),
+            count(report.blobs_copied, "blob"),
+            Bytes(report.bytes_copied)
+        )?;
+        let there = report.blobs_deduplicated + report.blobs_present;
+        if there > 0 {
+            writeln!(out, "{} there already, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
+        }
+        report.skipped.iter().try_for_each(|digest| writeln!(out, "left out: {digest}"))
+    })
+}
+
+/// Opens the ends of a copy.
+struct Opener<'a> {
+    root: Option<&'a Path>,
+    sparse: bool,
+}
+
+impl Opener<'_> {
+    async fn source(&self, image: &ImageReference) -> Result<Box<dyn Source>, Failure> {
+        match image {
+            ImageReference::Layout { directory, image } => {
+                let driver = store::layout(directory, false).await?;
+                let layout = OciLayout::open(driver, directory.display()).await?;
+                Ok(Box::new(LayoutImage::new(layout, image.clone())))
+            }
+            _ => {
+                let driver = store::open_root(self.require_root()?).await?;
+                let registry = Registry::builder_shared(driver).read_only(true).build();
+                Ok(Box::new(in_registry(&registry, image)?))
+            }
+        }
+    }
+
+    async fn destination(&self, image: &ImageReference) -> Result<Box<dyn Destination>, Failure> {
+        match image {
+            ImageReference::Layout { directory, image } => {
+                let driver = store::layout(directory, true).await?;
+                let layout = OciLayout::create(driver, directory.display()).await?;
+                Ok(Box::new(LayoutImage::new(layout, image.clone())))
+            }
+            _ => {
+                let driver = store::make_root(self.require_root()?, true).await?;
+                let references =
+                    if self.sparse { ReferencePolicy::SparseIndexes } else { ReferencePolicy::Complete };
+                let registry = Registry::builder_shared(driver).references(references).build();
+                Ok(Box::new(in_registry(&registry, image)?))
+            }
+        }
+    }
+
+    fn require_root(&self) -> Result<&Path, Failure> {
+        self.root.ok_or_else(|| {
+            Failure::failed("registry:… is an image in a directory, but which?").with_hint("Add --root DIR.")
+        })
+    }
+}
+
+fn in_registry(registry: &Registry, image: &ImageReference) -> Result<RegistryImage, Failure> {
+    let ImageReference::Registry { repository, reference } = image else {
+        return Err(Failure::failed(format!("`{image}` cannot be copied by this version")));
+    };
+    Ok(RegistryImage::named(registry.repository(repository.clone()), reference.clone())?)
+}
+
+impl From<CopyReport> for Report {
+    fn from(report: CopyReport) -> Self {
+        let skipped = report.skipped.iter().map(|skipped| match skipped {
+            Skipped::NonDistributable(layer) => format!("{} (non-distributable layer)", layer.digest),
+            Skipped::Child(child) => format!("{} (manifest)", child.digest),
+            _ => "other content".to_owned(),
+        });
+        Self {
+            digest: report.root.digest.to_string(),
+            media_type: report.root.media_type.to_string(),
+            manifests: report.manifests,
+            manifests_present: report.manifests_present,
+            blobs_copied: report.blobs_copied,
+            blobs_deduplicated: report.blobs_deduplicated,
+            blobs_present: report.blobs_present,
+            bytes_copied: report.bytes_copied,
+            bytes_deduplicated: report.bytes_deduplicated,
+            skipped: skipped.collect(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! How a command ends when it does not succeed.
+
+use std::{fmt, process::ExitCode};
+
+use plugin_registry::RegistryError;
+use plugin_registry_copy::CopyError;
+use plugin_registry_core::ErrorKind;
+
+/// Why a command did not succeed, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    outcome: Outcome,
+    message: String,
+    hint: Option<String>,
+    is_silent: bool,
+}
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// 1: everything that is neither of the others, also wrong usage.
+    Failed,
+    /// 2: what was asked for is not there.
+    NotFound,
+    /// 3: what is stored is not what it should be.
+    Damaged,
+}
+
+impl Failure {
+    pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: message.into(), hint: None, is_silent: false }
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Outcome::Failed, message)
+    }
+
+    /// Adds what to do.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// Whether nobody needs to be told: the reader of the output went away on its own.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.outcome {
+            Outcome::Failed => 1,
+            Outcome::NotFound => 2,
+            Outcome::Damaged => 3,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let message = chain(&error);
+        match &error {
+            RegistryError::Damaged(_) => Self::new(Outcome::Damaged, message),
+            RegistryError::Storage(storage) => Self::of_storage(storage, message),
+            error if error.is_not_found() => Self::new(Outcome::NotFound, message),
+            _ => Self::failed(message),
+        }
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        let message = chain(&error);
+        match &error {
+            error if error.is_damaged() => Self::new(Outcome::Damaged, message),
+            error if error.is_not_found() => Self::new(Outcome::NotFound, message),
+            CopyError::NotALayout { .. } => Self::failed(message)
+                .with_hint("Name a directory with an OCI image layout, or an empty one to write to."),
+            CopyError::Registry { source: RegistryError::Storage(storage), .. }
+            | CopyError::Storage { source: storage, .. } => Self::of_storage(storage, message),
+            _ => Self::failed(message),
+        }
+    }
+}
+
+impl From<plugin_registry_core::Error> for Failure {
+    fn from(error: plugin_registry_core::Error) -> Self {
+        let message = chain(&error);
+        Self::of_storage(&error, message)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let is_silent = error.kind() == std::io::ErrorKind::BrokenPipe;
+        Self { is_silent, ..Self::failed(format!("the output cannot be written: {error}")) }
+    }
+}
+
+impl Failure {
+    fn of_storage(error: &plugin_registry_core::Error, message: String) -> Self {
+        match error.kind() {
+            ErrorKind::Corrupted => Self::new(Outcome::Damaged, message),
+            ErrorKind::NoSpace => {
+                Self::failed(message).with_hint("Free some space in the store and run it again.")
+            }
+            ErrorKind::PermissionDenied => Self::failed(message)
+                .with_hint("Run it as the user who owns the directory, or change its mode."),
+            _ => Self::failed(message),
+        }
+    }
+}
+
+/// An error with its causes, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}

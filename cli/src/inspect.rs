@@ -1,0 +1,183 @@
+//! `inspect`.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use plugin_registry::{Manifest, ManifestEntry, ManifestKind, Registry, Repository};
+use plugin_registry_copy::RegistryImage;
+use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, docker};
+use serde::Serialize;
+
+use crate::{
+    args::Inspect,
+    failure::Failure,
+    output::{Bytes, Output},
+    store,
+};
+
+/// What an image is made of, with the field names of the image specification.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    name: String,
+    reference: String,
+    digest: String,
+    media_type: String,
+    size: u64,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Entry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<Entry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    manifests: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Entry>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    referrers: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    urls: Vec<String>,
+}
+
+pub(crate) async fn run(options: Inspect) -> Result<(), Failure> {
+    let registry =
+        Registry::builder_shared(store::open_root(&options.root.root).await?).read_only(true).build();
+    let repository = registry.repository(options.image.repository.clone());
+    let image = RegistryImage::named(repository.clone(), options.image.reference)?;
+    let reference = image.reference();
+    let manifest = repository.manifests().get(reference).await?;
+    if options.raw {
+        let mut out = io::stdout().lock();
+        out.write_all(manifest.bytes())?;
+        return Ok(out.flush()?);
+    }
+    let document = describe(&repository, reference, &manifest).await?;
+    Output::new(options.printing.format).print(&document, |out| print(&document, out))
+}
+
+async fn describe(
+    repository: &Repository,
+    reference: &Reference,
+    manifest: &Manifest,
+) -> Result<Document, Failure> {
+    let referrers = repository.referrers(&manifest.digest(), None).await?.referrers;
+    let mut document = Document {
+        name: repository.name().to_string(),
+        reference: reference.to_string(),
+        digest: manifest.digest().to_string(),
+        media_type: manifest.media_type().to_string(),
+        size: manifest.bytes().len() as u64,
+        kind: "other",
+        artifact_type: None,
+        config: None,
+        layers: Vec::new(),
+        manifests: Vec::new(),
+        subject: manifest.subject().map(Entry::of),
+        annotations: manifest.annotations().clone(),
+        referrers: Vec::new(),
+    };
+    for referrer in referrers {
+        document.referrers.push(Entry {
+            digest: referrer.digest,
+            media_type: Some(referrer.artifact_type.unwrap_or(referrer.media_type)),
+            size: Some(referrer.size),
+            platform: None,
+            urls: Vec::new(),
+        });
+    }
+    match manifest.kind() {
+        ManifestKind::Image { config, layers } => {
+            document.kind = "image";
+            document.config = config.as_ref().map(Entry::from);
+            let is_image =
+                config.as_ref().is_some_and(|config| is_image_config(&config.descriptor.media_type));
+            document.artifact_type = manifest.artifact_type().filter(|_| !is_image).map(str::to_owned);
+            document.layers = layers.iter().map(Entry::from).collect();
+        }
+        ManifestKind::Index { manifests } => {
+            document.kind = "index";
+            document.artifact_type = manifest.artifact_type().map(str::to_owned);
+            document.manifests = manifests.iter().map(Entry::from).collect();
+        }
+        ManifestKind::Schema1 { layers } => {
+            document.kind = "schema1";
+            document.layers = layers.iter().map(Entry::of_digest).collect();
+        }
+        _ => {}
+    }
+    Ok(document)
+}
+
+fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "name        {}", document.name)?;
+    writeln!(out, "reference   {}", document.reference)?;
+    writeln!(out, "digest      {}", document.digest)?;
+    writeln!(out, "media type  {}", document.media_type)?;
+    writeln!(out, "size        {}", Bytes(document.size))?;
+    if let Some(artifact_type) = &document.artifact_type {
+        writeln!(out, "artifact    {artifact_type}")?;
+    }
+    for (label, entries) in [
+        ("config", document.config.as_slice()),
+        ("layer", &document.layers),
+        ("manifest", &document.manifests),
+        ("subject", document.subject.as_slice()),
+        ("referrer", &document.referrers),
+    ] {
+        for entry in entries {
+            let size = entry.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
+            let words = entry.platform.as_ref().or(entry.media_type.as_ref());
+            writeln!(out, "{label:<11} {} {size:>10}  {}", entry.digest, words.map_or("", String::as_str))?;
+        }
+    }
+    document.annotations.iter().try_for_each(|(key, value)| {
+        // Annotations are somebody else's words: nothing in them steers the terminal.
+        writeln!(out, "annotation  {}={}", key.escape_debug(), value.escape_debug())
+    })
+}
+
+/// Whether this is a container image: everything else is an artifact.
+fn is_image_config(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageConfig || media_type.as_ref() == docker::CONFIG
+}
+
+impl Entry {
+    fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            digest: descriptor.digest.to_string(),
+            media_type: Some(descriptor.media_type.to_string()).filter(|media_type| !media_type.is_empty()),
+            size: Some(descriptor.size),
+            platform: None,
+            urls: Vec::new(),
+        }
+    }
+
+    fn of_digest(digest: &Digest) -> Self {
+        Self { digest: digest.to_string(), media_type: None, size: None, platform: None, urls: Vec::new() }
+    }
+}
+
+impl From<&ManifestEntry> for Entry {
+    fn from(entry: &ManifestEntry) -> Self {
+        let ManifestEntry { descriptor, urls, platform, .. } = entry;
+        Self { platform: platform.clone(), urls: urls.clone(), ..Self::of(descriptor) }
+    }
+}

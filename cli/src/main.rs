@@ -1,0 +1,66 @@
+//! The command `plugin-registry`: an embedded OCI registry in a directory, backed up into, looked at,
+//! verified and, for a client of someone else's making, served on loopback.
+
+mod args;
+mod completion;
+mod copy;
+mod failure;
+mod inspect;
+mod list;
+mod output;
+mod progress;
+mod quickstart;
+mod remove;
+mod serve;
+mod store;
+mod verify;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    args::{Arguments, Command},
+    failure::Failure,
+};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version go to standard output and are no failure; everything else is one.
+            let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if usage.print().is_ok() { code } else { ExitCode::FAILURE };
+        }
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_silent() {
+                // With standard error closed there is nobody left to tell.
+                let _ = writeln!(std::io::stderr(), "{failure}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Quickstart(options) => Box::pin(quickstart::run(options)).await,
+            Command::Copy(options) => Box::pin(copy::run(options)).await,
+            Command::Ls(options) => list::repositories(options).await,
+            Command::Tags(options) => list::tags(options).await,
+            Command::Inspect(options) => inspect::run(options).await,
+            Command::Rm(options) => remove::run(options).await,
+            Command::Verify(options) => verify::run(options).await,
+            Command::Serve(options) => Box::pin(serve::run(options)).await,
+            Command::Completion(options) => completion::run(&options),
+        }
+    })
+}

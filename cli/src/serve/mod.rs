@@ -1,0 +1,139 @@
+//! `serve`: the HTTP service of the registry on loopback or a unix socket.
+
+mod connection;
+mod listener;
+mod request;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use plugin_registry::{Registry, RegistryService};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use tracing_subscriber::filter::LevelFilter;
+
+use self::{connection::Limits, listener::Listener};
+use crate::{
+    args::{Level, Serve},
+    failure::Failure,
+    store,
+};
+
+/// How long requests under way may take after the signal to end.
+const GRACE: Duration = Duration::from_secs(10);
+/// Connections at a time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 1024;
+/// A pause after an accept that failed, so that a lack of descriptors is no busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
+    log_to_stderr(options.log);
+    let driver = match &options.place.root {
+        Some(root) => store::make_root(root, !options.no_durable).await?,
+        None => store::in_memory(),
+    };
+    let registry = Registry::builder_shared(driver)
+        .read_only(options.read_only)
+        .delete(options.delete)
+        .references(options.references.into())
+        .max_page(options.max_page)
+        .build();
+    // Before the first line is out, so that whoever reads it can already end us.
+    let mut end = End::new()?;
+    let listener = Listener::bind(&options.listen).await?;
+    if listener.is_exposed() {
+        warn_exposed(&listener)?;
+    }
+    if options.no_durable {
+        writeln!(
+            io::stderr(),
+            "warning: --no-durable: a power cut may lose or damage what clients were told is stored"
+        )?;
+    }
+    let mut out = io::stdout();
+    writeln!(out, "{}", listener.url())?;
+    out.flush()?;
+    let limits = Limits { body_idle: options.body_timeout.map(Duration::from_secs) };
+    accept_until(&mut end, &listener, registry.service(), limits).await;
+    Ok(())
+}
+
+/// Accepts until the signal, then waits for the connections, at most [`GRACE`] or until a second signal.
+async fn accept_until(end: &mut End, listener: &Listener, service: RegistryService, limits: Limits) {
+    let (closing, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        let has_room = connections.len() < MAX_CONNECTIONS;
+        tokio::select! {
+            () = end.signalled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if has_room => match accepted {
+                Ok(stream) => {
+                    connections.spawn(connection::serve(stream, service.clone(), limits, closing.subscribe()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    listener.close();
+    closing.send_replace(true);
+    tracing::info!(connections = connections.len(), "ending");
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = all_ended => {}
+        () = end.signalled() => tracing::warn!("ended by a second signal, requests were cut"),
+        () = tokio::time::sleep(GRACE) => tracing::warn!("requests took too long to end and were cut"),
+    }
+}
+
+/// The signals that end the command.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::failed(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn signalled(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn warn_exposed(listener: &Listener) -> io::Result<()> {
+    let line = "!".repeat(78);
+    writeln!(
+        io::stderr(),
+        "{line}\nWARNING: {} is not a loopback address. Everybody who can reach it may read and change\n\
+         this registry: there is no authentication and no encryption. Use 127.0.0.1 or unix:/PATH.\n{line}",
+        listener.url()
+    )
+}
+
+fn log_to_stderr(level: Level) {
+    let filter = match level {
+        Level::Off => LevelFilter::OFF,
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(filter).with_writer(io::stderr).with_ansi(false).init();
+}

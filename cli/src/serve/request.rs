@@ -1,0 +1,130 @@
+//! The body of a request, and what the registry leaves of it.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use plugin_registry::BoxError;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+/// How much of a body that nobody wants is read so that the connection can be used again.
+const DRAIN_BYTES: usize = 1 << 20;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// A request's body as the registry reads it. When it is dropped before its end, the rest is left to
+/// [`Leftover`].
+pub(super) struct RequestBody {
+    incoming: Option<Incoming>,
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    leftover: Arc<Mutex<Rest>>,
+    was_read: bool,
+}
+
+/// What the registry did not read of a body.
+pub(super) struct Leftover {
+    rest: Arc<Mutex<Rest>>,
+    waits_for_continue: bool,
+}
+
+#[derive(Default)]
+struct Rest {
+    incoming: Option<Incoming>,
+    was_read: bool,
+}
+
+impl Leftover {
+    /// Wraps the body of a request and keeps a hand on it.
+    pub(super) fn share(request: Request<Incoming>, idle: Option<Duration>) -> (Request<RequestBody>, Self) {
+        let rest = Arc::new(Mutex::new(Rest::default()));
+        let waits_for_continue = request.headers().contains_key(header::EXPECT);
+        let leftover = Self { rest: rest.clone(), waits_for_continue };
+        let request = request.map(|incoming| RequestBody {
+            incoming: Some(incoming),
+            idle: idle.map(|time| (time, Box::pin(sleep(time)))),
+            leftover: rest,
+            was_read: false,
+        });
+        (request, leftover)
+    }
+
+    /// Reads a bounded rest of the body away; whether the connection can be used again. A client that
+    /// waits for `100 Continue` is not asked for a body that nobody wants.
+    pub(super) async fn drain(self) -> bool {
+        let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(mut incoming) = rest.incoming.filter(|incoming| !incoming.is_end_stream()) else {
+            return true;
+        };
+        if self.waits_for_continue && !rest.was_read {
+            return false;
+        }
+        if incoming.size_hint().lower() > DRAIN_BYTES as u64 {
+            return false;
+        }
+        let drained = async {
+            let mut left = DRAIN_BYTES;
+            while let Some(frame) = incoming.frame().await {
+                let Ok(frame) = frame else { return false };
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                    return false;
+                };
+                left = rest;
+            }
+            true
+        };
+        timeout(DRAIN_TIME, drained).await.unwrap_or(false)
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        this.was_read = true;
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                if let Some((time, sleep)) = &mut this.idle {
+                    sleep.as_mut().reset(Instant::now() + *time);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => {
+                let Some((time, sleep)) = &mut this.idle else { return Poll::Pending };
+                let seconds = time.as_secs();
+                sleep
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Some(Err(format!("the body stood still for {seconds} s").into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let rest = Rest { incoming: self.incoming.take(), was_read: self.was_read };
+        *self.leftover.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+}

@@ -1,0 +1,79 @@
+//! `verify`.
+
+use plugin_registry::{Registry, VerifyReport, VerifyScope};
+use serde::Serialize;
+
+use crate::{
+    args::Verify,
+    failure::{Failure, Outcome},
+    output::{Bytes, Output, count},
+    progress::Reporter,
+    store,
+};
+
+#[derive(Serialize)]
+struct Document {
+    sound: bool,
+    repositories: usize,
+    manifests: usize,
+    blobs: usize,
+    bytes: u64,
+    findings: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    repository: String,
+    path: String,
+    problem: String,
+}
+
+pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
+    let registry = Registry::builder_shared(store::open_root(&options.root.root).await?)
+        .read_only(true)
+        .references(options.references.into())
+        .build();
+    let scope = options.name.map_or(VerifyScope::All, VerifyScope::Repository);
+    let reporter = Reporter::new(options.quiet);
+    let mut bytes = 0;
+    let report = registry.verify(scope, |event| reporter.verified(&event, &mut bytes)).await?;
+    drop(reporter);
+    let document = Document::from(&report);
+    Output::new(options.printing.format).print(&document, |out| {
+        report.findings.iter().try_for_each(|finding| writeln!(out, "damaged: {finding}"))?;
+        writeln!(
+            out,
+            "{}: {}, {}, {}",
+            if report.is_sound() { "sound" } else { "damaged" },
+            count(report.repositories, "repository").replace("repositorys", "repositories"),
+            count(report.manifests, "manifest"),
+            count(report.blobs, "blob"),
+        )?;
+        writeln!(out, "{} read", Bytes(report.bytes))
+    })?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    let message = format!("{} found", count(report.findings.len(), "damage"));
+    Err(Failure::new(Outcome::Damaged, message).with_hint(
+        "Remove the files named above from the store and copy the images again from a good source.",
+    ))
+}
+
+impl From<&VerifyReport> for Document {
+    fn from(report: &VerifyReport) -> Self {
+        let findings = report.findings.iter().map(|finding| Entry {
+            repository: finding.repository.to_string(),
+            path: finding.path.to_string(),
+            problem: finding.problem.clone(),
+        });
+        Self {
+            sound: report.is_sound(),
+            repositories: report.repositories,
+            manifests: report.manifests,
+            blobs: report.blobs,
+            bytes: report.bytes,
+            findings: findings.collect(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The commands as a person or a script runs them: what they print, and their exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+mod common;
+
+use std::fs;
+
+use common::{Backup, command, files, largest_blob, run};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+#[test]
+fn quickstart_shows_a_backup_and_a_restore() {
+    let backup = Backup::make();
+    let document = &backup.document;
+    assert_eq!(document["platforms"], json!(["linux/amd64", "linux/arm64"]));
+    let steps: Vec<&str> =
+        document["steps"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["make an image", "back up", "back up again", "verify", "restore", "compare"]);
+    assert!(document["deduplicatedBytes"].as_u64().unwrap() > document["imageBytes"].as_u64().unwrap() / 2);
+    assert!(document["imageBytes"].as_u64().unwrap() < 30_000_000);
+    let restored = document["restored"].as_str().unwrap();
+    assert_eq!(files(&backup.image()), files(restored.as_ref()));
+    // The registry is kept, and can be looked at.
+    backup.run(&["verify", "--all"]).ok();
+
+    let text = command().arg("quickstart").env("TMPDIR", backup.directory.path()).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("driver calls") && text.contains("Look at it:"), "{text}");
+}
+
+#[test]
+fn a_copy_goes_in_and_comes_out_to_the_byte() {
+    let backup = Backup::make();
+    let out = backup.path("out");
+    let target = format!("oci:{}:1.0", out.display());
+    let ran = backup.run(&["copy", "registry:quickstart/app:1.0", &target, "--format", "json"]).ok();
+    let report = ran.json();
+    assert_eq!(report["digest"], backup.document["digest"]);
+    assert_eq!(report["blobsCopied"], backup.document["blobs"]);
+    assert!(ran.err.contains("stored"), "progress is on standard error: {}", ran.err);
+    assert_eq!(files(&backup.image()), files(&out));
+
+    let source = format!("oci:{}", out.display());
+    let ran = backup.run(&["copy", &source, "registry:again/app", "--quiet"]).ok();
+    assert_eq!(ran.err, "");
+    let tags = backup.run(&["tags", "again/app", "--format", "json"]).ok().json();
+    assert_eq!(tags, json!({ "name": "again/app", "tags": ["latest"] }));
+    let text = backup.run(&["copy", &source, "registry:again/app"]).ok().out;
+    assert!(text.contains("0 blobs moved"), "{text}");
+    // Between layouts no registry is needed.
+    let other = backup.path("other");
+    run(["copy", &source, &format!("oci:{}", other.display())]).ok();
+    assert_eq!(files(&out.join("blobs")), files(&other.join("blobs")));
+}
+
+#[test]
+fn ls_tags_inspect_and_rm() {
+    let backup = Backup::make();
+    assert_eq!(backup.run(&["ls"]).ok().out, "quickstart/app\nquickstart/copy\n");
+    let document = backup.run(&["ls", "--format", "json"]).ok().json();
+    assert_eq!(document, json!({ "repositories": ["quickstart/app", "quickstart/copy"] }));
+    assert_eq!(backup.run(&["tags", "quickstart/copy"]).ok().out, "stable\n");
+
+    let index = backup.run(&["inspect", "quickstart/app:1.0", "--format", "json"]).ok().json();
+    assert_eq!((&index["kind"], &index["digest"]), (&json!("index"), &backup.document["digest"]));
+    let child = &index["manifests"][0];
+    assert_eq!(child["platform"], "linux/amd64");
+    let child = format!("quickstart/app@{}", child["digest"].as_str().unwrap());
+    let image = backup.run(&["inspect", &child, "--format", "json"]).ok().json();
+    assert_eq!(image["kind"], "image");
+    assert_eq!(image["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
+    assert!(backup.run(&["inspect", &child]).ok().out.contains("layer "));
+    let raw = backup.run(&["inspect", "quickstart/app:1.0", "--raw"]).ok().out;
+    assert_eq!(serde_json::from_str::<Value>(&raw).unwrap()["schemaVersion"], 2);
+    assert_eq!(raw.len() as u64, index["size"].as_u64().unwrap());
+
+    assert_eq!(backup.run(&["rm", "quickstart/app"]).code, 1, "a name alone removes nothing");
+    let removed = backup.run(&["rm", "quickstart/app:1.0"]).ok().out;
+    assert_eq!(removed, "removed tag 1.0 of quickstart/app\n");
+    assert_eq!(backup.run(&["rm", "quickstart/app:1.0"]).code, 2);
+    backup.run(&["inspect", &child]).ok();
+    backup.run(&["rm", &child]).ok();
+    assert_eq!(backup.run(&["inspect", &child]).code, 2);
+    backup.run(&["rm", "quickstart/app", "--all"]).ok();
+    assert_eq!(backup.run(&["rm", "quickstart/app", "--all"]).code, 2);
+    assert_eq!(backup.run(&["ls"]).ok().out, "quickstart/copy\n");
+    backup.run(&["verify", "--all"]).ok();
+}
+
+#[test]
+fn removing_a_repository_keeps_those_below_it() {
+    let backup = Backup::make();
+    let source = format!("oci:{}", backup.image().display());
+    backup.run(&["copy", &source, "registry:quickstart:1"]).ok();
+    backup.run(&["rm", "quickstart", "--all"]).ok();
+    assert_eq!(backup.run(&["ls"]).ok().out, "quickstart/app\nquickstart/copy\n");
+    backup.run(&["verify", "--all"]).ok();
+}
+
+#[test]
+fn damage_is_3_and_named() {
+    let backup = Backup::make();
+    let blob = largest_blob(&backup.root());
+    let mut content = fs::read(&blob).unwrap();
+    content[1000] ^= 1;
+    fs::write(&blob, content).unwrap();
+    let hex = blob.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+
+    let ran = backup.run(&["verify", "quickstart/app", "--format", "json"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let document = ran.json();
+    assert_eq!(document["sound"], false);
+    assert!(document["findings"][0]["path"].as_str().unwrap().contains(&hex), "{document}");
+    let text = backup.run(&["verify", "--all"]);
+    assert_eq!(text.code, 3);
+    assert!(text.out.contains(&hex) && text.err.contains("error: "), "{text:?}");
+
+    let target = format!("oci:{}", backup.path("out").display());
+    let ran = backup.run(&["copy", "registry:quickstart/app:1.0", &target]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(!backup.path("out/index.json").exists(), "a damaged image is not entered");
+
+    // The advice that verify gives works.
+    fs::remove_file(&blob).unwrap();
+    assert_eq!(backup.run(&["verify", "--all"]).code, 3);
+    let source = format!("oci:{}", backup.image().display());
+    let ran = backup.run(&["copy", &source, "registry:quickstart/app:1.0", "--repair", "--format", "json"]);
+    assert_eq!(ran.ok().json()["blobsCopied"], 1);
+    backup.run(&["verify", "--all"]).ok();
+}
+
+#[test]
+fn a_damaged_layout_is_3_and_nothing_is_stored() {
+    let backup = Backup::make();
+    let (path, mut content) =
+        files(&backup.image().join("blobs")).into_iter().max_by_key(|(_, content)| content.len()).unwrap();
+    content.push(0);
+    fs::write(backup.image().join("blobs").join(path), content).unwrap();
+    let root = backup.path("fresh").display().to_string();
+    let source = format!("oci:{}", backup.image().display());
+    let ran = run(["copy", &source, "registry:a:1", "--root", &root]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert_eq!(run(["inspect", "a:1", "--root", &root]).code, 2);
+}
+
+#[test]
+fn what_is_not_there_is_2() {
+    let backup = Backup::make();
+    let nowhere = backup.path("nowhere").display().to_string();
+    let layout = format!("oci:{nowhere}");
+    for arguments in [
+        vec!["tags", "no/such"],
+        vec!["inspect", "quickstart/app:nope"],
+        vec!["inspect", "no/such"],
+        vec!["verify", "no/such"],
+        vec!["rm", "quickstart/app:nope"],
+        vec!["copy", "registry:quickstart/app:nope", &layout],
+        vec!["copy", &layout, "registry:a:1"],
+    ] {
+        let ran = backup.run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert!(ran.err.starts_with("error: "), "{arguments:?}: {ran:?}");
+    }
+    for arguments in
+        [vec!["ls"], vec!["tags", "a"], vec!["verify", "--all"], vec!["copy", "registry:a", &layout]]
+    {
+        let ran = run(arguments.iter().copied().chain(["--root", &nowhere]));
+        assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains("does not exist"), "{ran:?}");
+    }
+    assert!(!backup.path("nowhere").exists(), "nothing was made");
+}
+
+#[test]
+fn wrong_usage_is_1() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().display().to_string();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let file = directory.path().join("file").display().to_string();
+    for arguments in [
+        vec![],
+        vec!["frobnicate"],
+        vec!["ls"],
+        vec!["ls", "--root"],
+        vec!["ls", "--root", &file],
+        vec!["ls", "--root", &root, "--format", "yaml"],
+        vec!["tags", "NOT/A/NAME", "--root", &root],
+        vec!["copy", "docker://a/b", "registry:a", "--root", &root],
+        vec!["copy", "registry:a:1", "registry:b:1"],
+        vec!["copy", "oci:x", "registry:a@sha256:12", "--root", &root],
+        vec!["verify", "--root", &root],
+        vec!["verify", "a", "--all", "--root", &root],
+        vec!["serve"],
+        vec!["serve", "--memory", "--root", &root],
+        vec!["serve", "--memory", "--listen", "nonsense"],
+        vec!["serve", "--memory", "--listen", &format!("unix:{file}")],
+        vec!["completion", "cmd.exe"],
+    ] {
+        let ran = run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
+        assert!(!ran.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_has_examples_and_is_0() {
+    for name in ["quickstart", "copy", "ls", "tags", "inspect", "rm", "verify", "serve", "completion"] {
+        let ran = run([name, "--help"]).ok();
+        assert!(ran.out.contains("Examples:\n  plugin-registry "), "{name}");
+    }
+    assert!(run(["--help"]).ok().out.contains("Exit codes:"));
+    assert!(run(["--version"]).ok().out.starts_with("plugin-registry "));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(run(["completion", shell]).ok().out.contains("quickstart"), "{shell}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs the command.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    /// The one JSON document on standard output.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+}
+
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-registry"));
+    command.stdin(Stdio::null());
+    command
+}
+
+pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    let Output { status, stdout, stderr } = command().args(arguments).output().unwrap();
+    Ran {
+        code: status.code().unwrap_or(-1),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// A directory with the quickstart's registry in `registry`, its image in `image`, and the output.
+pub struct Backup {
+    pub directory: TempDir,
+    pub document: Value,
+}
+
+impl Backup {
+    pub fn make() -> Self {
+        let directory = TempDir::new().unwrap();
+        let output = command()
+            .args(["quickstart", "--format", "json", "--root"])
+            .arg(directory.path().join("registry"))
+            .env("TMPDIR", directory.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Self { document: serde_json::from_slice(&output.stdout).unwrap(), directory }
+    }
+
+    pub fn root(&self) -> String {
+        self.directory.path().join("registry").display().to_string()
+    }
+
+    pub fn image(&self) -> PathBuf {
+        PathBuf::from(self.document["image"].as_str().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs a command with this `--root`.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let root = self.root();
+        run(arguments.iter().copied().chain(["--root", &root]))
+    }
+}
+
+/// All files below a directory with their bytes, in order.
+pub fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                found.push((path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The largest stored blob.
+pub fn largest_blob(root: &str) -> PathBuf {
+    let blobs = Path::new(root).join("docker/registry/v2/blobs");
+    let largest = files(&blobs).into_iter().max_by_key(|(_, content)| content.len()).unwrap();
+    blobs.join(largest.0)
+}

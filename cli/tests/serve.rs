@@ -1,0 +1,272 @@
+//! `serve`: the URL comes first, the end is clean, errors do not cost the connection.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::{fs::FileTypeExt, net::UnixStream},
+    process::{Child, ChildStdout, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{Backup, command};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A running `serve`, killed when the test ends.
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = command()
+            .arg("serve")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut url = String::new();
+        stdout.read_line(&mut url).unwrap();
+        Self { child, stdout, url: url.trim_end().to_owned() }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The exit code and everything else that it printed.
+    fn wait(&mut self) -> (Option<i32>, String, String) {
+        let code = self.child.wait().unwrap().code();
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        (code, out, err)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a request and reads one answer: its head, and a body of its Content-Length.
+fn exchange(stream: &mut (impl Read + Write), request: &str) -> (u16, String, String) {
+    stream.write_all(request.as_bytes()).unwrap();
+    answer(stream)
+}
+
+fn answer(stream: &mut impl Read) -> (u16, String, String) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&head));
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head
+        .split("content-length: ")
+        .nth(1)
+        .map_or(0, |rest| rest.split('\r').next().unwrap().parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head, String::from_utf8_lossy(&body).into_owned())
+}
+
+const PING: &str = "GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[test]
+fn the_url_comes_first_and_sigterm_ends_it() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&["--memory"]);
+        assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+        // An idle connection does not hold up the end.
+        let mut stream = server.connect();
+        assert_eq!(exchange(&mut stream, PING).0, 200);
+        let begin = Instant::now();
+        server.signal(signal);
+        assert_eq!(server.wait(), (Some(0), String::new(), String::new()));
+        assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn a_request_under_way_is_finished_after_sigterm() {
+    let mut server = Server::start(&["--memory"]);
+    let mut stream = server.connect();
+    let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let head =
+        format!("POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n");
+    stream.write_all(format!("{head}a").as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    server.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    stream.write_all(b"bc").unwrap();
+    assert_eq!(answer(&mut stream).0, 201);
+    assert_eq!(server.wait().0, Some(0));
+}
+
+#[test]
+fn a_directory_is_served_and_read_only_is() {
+    let backup = Backup::make();
+    let server = Server::start(&["--root", &backup.root(), "--read-only"]);
+    let mut stream = server.connect();
+    let (status, head, _) =
+        exchange(&mut stream, "GET /v2/quickstart/app/manifests/1.0 HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(status, 200);
+    assert!(head.contains(backup.document["digest"].as_str().unwrap()), "{head}");
+    let mut stream = server.connect();
+    let upload = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(exchange(&mut stream, upload).0, 405);
+}
+
+#[test]
+fn deletes_are_off_unless_asked_for() {
+    let delete = format!("DELETE /v2/a/blobs/sha256:{} HTTP/1.1\r\nhost: x\r\n\r\n", "0".repeat(64));
+    for (arguments, status) in [(&["--memory"][..], 405), (&["--memory", "--delete"], 404)] {
+        let server = Server::start(arguments);
+        assert_eq!(exchange(&mut server.connect(), &delete).0, status);
+    }
+}
+
+#[test]
+fn a_connection_survives_an_unread_body() {
+    let server = Server::start(&["--memory"]);
+    let mut stream = server.connect();
+    // A wrong name is answered before the body is looked at.
+    for length in [1, 70_000, 1 << 20] {
+        let request = format!(
+            "PUT /v2/UPPER/manifests/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{}",
+            "x".repeat(length)
+        );
+        let (status, head, _) = exchange(&mut stream, &request);
+        assert_eq!(status, 400, "{head}");
+        assert!(!head.contains("connection: close"), "{length}: {head}");
+        assert_eq!(exchange(&mut stream, PING).0, 200, "{length}");
+    }
+}
+
+#[test]
+fn an_answer_to_a_body_too_large_to_drain_arrives_and_closes() {
+    let server = Server::start(&["--memory"]);
+    let mut stream = server.connect();
+    let head = "PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // A client that sends on until it sees the answer.
+    let mut writer = stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let piece = vec![b'x'; 64 * 1024];
+        (0..64).take_while(|_| writer.write_all(&piece).is_ok()).count()
+    });
+    let (status, head, _) = answer(&mut stream);
+    assert_eq!(status, 413, "{head}");
+    assert!(head.contains("connection: close"), "{head}");
+    let _ = sending.join().unwrap();
+    assert_eq!(exchange(&mut server.connect(), PING).0, 200);
+}
+
+#[test]
+fn a_body_that_nobody_wants_is_not_asked_for() {
+    let server = Server::start(&["--memory"]);
+    let mut stream = server.connect();
+    let (status, head, _) = exchange(
+        &mut stream,
+        "PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 10000000000\r\n\r\n",
+    );
+    assert_eq!(status, 413, "no 100 comes first: {head}");
+}
+
+#[test]
+fn a_body_that_stands_still_ends_in_time() {
+    let server = Server::start(&["--memory", "--body-timeout", "1"]);
+    let mut stream = server.connect();
+    let begin = Instant::now();
+    let (status, head, _) = exchange(
+        &mut stream,
+        &format!(
+            "POST /v2/a/blobs/uploads/?digest=sha256:{} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na",
+            "0".repeat(64)
+        ),
+    );
+    assert_eq!(status, 400, "{head}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_unix_socket_is_private_and_goes_away() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("registry.sock");
+    let address = format!("unix:{}", path.display());
+    let mut server = Server::start(&["--memory", "--listen", &address]);
+    assert_eq!(server.url, address);
+    let metadata = std::fs::metadata(&path).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert_eq!(exchange(&mut UnixStream::connect(&path).unwrap(), PING).0, 200);
+
+    // A second one does not take it away.
+    let mut second = Server::start(&["--memory", "--listen", &address]);
+    let (code, _, err) = second.wait();
+    assert_eq!(code, Some(1));
+    assert!(err.contains("another process answers"), "{err}");
+
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().0, Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_stale_unix_socket_is_replaced() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("registry.sock");
+    let address = format!("unix:{}", path.display());
+    let mut killed = Server::start(&["--memory", "--listen", &address]);
+    killed.signal(Signal::KILL);
+    killed.wait();
+    assert!(path.exists());
+    let server = Server::start(&["--memory", "--listen", &address]);
+    assert_eq!(exchange(&mut UnixStream::connect(&path).unwrap(), PING).0, 200);
+    drop(server);
+}
+
+#[test]
+fn another_address_than_loopback_is_warned_about() {
+    let mut server = Server::start(&["--memory", "--listen", "0.0.0.0:0"]);
+    assert!(server.url.starts_with("http://0.0.0.0:"), "{}", server.url);
+    server.signal(Signal::TERM);
+    let (code, _, err) = server.wait();
+    assert_eq!(code, Some(0));
+    assert!(err.contains("WARNING"), "{err}");
+}
+
+#[test]
+fn writing_without_fsync_says_so() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("made").display().to_string();
+    let mut server = Server::start(&["--root", &root, "--no-durable"]);
+    server.signal(Signal::TERM);
+    let (code, _, err) = server.wait();
+    assert_eq!(code, Some(0));
+    assert!(err.contains("--no-durable"), "{err}");
+}

@@ -1,0 +1,391 @@
+//! Runs the official OCI conformance program against `plugin-registry serve`.
+//!
+//! The program is opencontainers/distribution-spec, folder `conformance`, built elsewhere. For each
+//! profile this starts a server with a fresh store on a free loopback port, runs the program, reads its
+//! counts, its tree of results and its `results.yaml`, and ends the server with SIGTERM. It succeeds only
+//! when tests ran and none failed, had an error or was skipped.
+
+use std::{
+    error::Error,
+    fmt,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::{Parser, ValueEnum};
+use rustix::process::{Pid, Signal, kill_process};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// How long the program may take in one profile; it takes seconds.
+const PROGRAM_TIME: Duration = Duration::from_secs(600);
+/// How long the server may take to end; it gives itself 10 s.
+const END_TIME: Duration = Duration::from_secs(15);
+/// The profiles, as `OCI_VERSION` names them.
+const PROFILES: [&str; 2] = ["1.1", "dev"];
+/// The name of the tree's root, with which each line of it begins.
+const TREE: &str = "OCI Conformance Test";
+
+/// Runs the official OCI conformance program against `plugin-registry serve`.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:
+  cargo run -p plugin-registry-conformance --bin official -- --program ./oci-conformance --driver fs")]
+struct Arguments {
+    /// The conformance program, built from opencontainers/distribution-spec
+    #[arg(long, value_name = "PATH")]
+    program: PathBuf,
+    /// The storage driver under the registry
+    #[arg(long, value_enum, default_value_t = Driver::Memory)]
+    driver: Driver,
+    /// Keep stores, results and logs in this directory
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// The `plugin-registry` to run; default: the one of this workspace, built first
+    #[arg(long, value_name = "PATH")]
+    serve_program: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Driver {
+    Memory,
+    Fs,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Outcome<bool> {
+    let program = fs::canonicalize(&arguments.program)
+        .map_err(|error| format!("the program `{}`: {error}", arguments.program.display()))?;
+    let server = match &arguments.serve_program {
+        Some(path) => fs::canonicalize(path).map_err(|error| format!("`{}`: {error}", path.display()))?,
+        None => build_server()?,
+    };
+    let temporary = tempfile::tempdir()?;
+    let work = arguments.keep.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(work)?;
+    let work = fs::canonicalize(work)?;
+    let mut all_good = true;
+    for profile in PROFILES {
+        let place = work.join(format!("{}-{profile}", arguments.driver));
+        if place.exists() {
+            return Err(format!("`{}` exists: choose an empty directory", place.display()).into());
+        }
+        fs::create_dir(&place)?;
+        let report = run_profile(&program, &server, arguments.driver, profile, &place)?;
+        let mut out = io::stdout();
+        writeln!(out, "{} profile {profile}: {report}", arguments.driver)?;
+        out.flush()?;
+        all_good &= report.is_good();
+    }
+    if arguments.keep.is_some() {
+        writeln!(io::stdout(), "kept in {}", work.display())?;
+    }
+    Ok(all_good)
+}
+
+fn run_profile(
+    program: &Path,
+    server: &Path,
+    driver: Driver,
+    profile: &str,
+    place: &Path,
+) -> Outcome<Report> {
+    let mut server = Server::start(server, driver, place)?;
+    let output = place.join("output.txt");
+    let results = place.join("results");
+    let mut child = Command::new(program)
+        .current_dir(place)
+        .env("OCI_REGISTRY", &server.address)
+        .env("OCI_TLS", "disabled")
+        .env("OCI_VERSION", profile)
+        .env("OCI_DATA_SPARSE", "true")
+        .env("OCI_RESULTS_DIR", &results)
+        .stdin(Stdio::null())
+        .stdout(File::create(&output)?)
+        .stderr(File::create(place.join("errors.txt"))?)
+        .spawn()
+        .map_err(|error| format!("`{}` does not run: {error}", program.display()))?;
+    let Some(ended) = wait(&mut child, PROGRAM_TIME)? else {
+        child.kill()?;
+        child.wait()?;
+        return Err(format!("the program took longer than {} s", PROGRAM_TIME.as_secs()).into());
+    };
+    server.end()?;
+    let output = fs::read_to_string(&output)?;
+    let read = |name: &str| {
+        fs::read_to_string(results.join(name)).map_err(|error| {
+            let words = fs::read_to_string(place.join("errors.txt")).unwrap_or_default();
+            format!("the program wrote no {name} ({error}, {ended}): {words}")
+        })
+    };
+    let report = Report::read(&output, &read("junit.xml")?, &read("results.yaml")?)?;
+    if !ended.success() && report.is_good() {
+        return Err(format!("the program ended with {ended} without naming a failure").into());
+    }
+    Ok(report)
+}
+
+/// Builds the `plugin-registry` of this workspace, so that no stale one is tested.
+fn build_server() -> Outcome<PathBuf> {
+    let own = std::env::current_exe()?;
+    let directory = own.parent().ok_or("the runner's own executable has no directory")?;
+    let server = directory.join(format!("plugin-registry{}", std::env::consts::EXE_SUFFIX));
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "plugin-registry-cli"]);
+    build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    if directory.ends_with("release") {
+        build.arg("--release");
+    }
+    writeln!(io::stderr(), "building plugin-registry-cli")?;
+    let built = build.status().map_err(|error| format!("cargo does not run: {error}"))?;
+    if !built.success() {
+        return Err("plugin-registry-cli does not build; --serve-program PATH takes another".into());
+    }
+    if !server.is_file() {
+        return Err(format!("`{}` is missing; name it with --serve-program PATH", server.display()).into());
+    }
+    Ok(server)
+}
+
+/// A running `plugin-registry serve`, which ends with this value at the latest.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(program: &Path, driver: Driver, place: &Path) -> Outcome<Self> {
+        let mut serve = Command::new(program);
+        serve.args(["serve", "--delete", "--references", "sparse"]);
+        match driver {
+            Driver::Memory => serve.arg("--memory"),
+            Driver::Fs => serve.arg("--root").arg(place.join("store")),
+        };
+        let child = serve
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(place.join("serve.txt"))?)
+            .spawn()
+            .map_err(|error| format!("`{}` does not run: {error}", program.display()))?;
+        let mut server = Self { child, address: String::new() };
+        let stdout = server.child.stdout.take().ok_or("the server has no output")?;
+        let mut url = String::new();
+        BufReader::new(stdout).read_line(&mut url)?;
+        let Some(address) = url.trim_end().strip_prefix("http://") else {
+            let words = fs::read_to_string(place.join("serve.txt")).unwrap_or_default();
+            return Err(format!("serve did not print its URL: {words}").into());
+        };
+        server.address = address.to_owned();
+        Ok(server)
+    }
+
+    /// Ends it as its users do, and wants it to end well.
+    fn end(&mut self) -> Outcome<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        match wait(&mut self.child, END_TIME)? {
+            Some(ended) if ended.success() => Ok(()),
+            Some(ended) => Err(format!("serve ended with {ended} after SIGTERM").into()),
+            None => Err("serve did not end after SIGTERM".into()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(child: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
+    let begin = Instant::now();
+    loop {
+        match child.try_wait()? {
+            Some(ended) => return Ok(Some(ended)),
+            None if begin.elapsed() > time => return Ok(None),
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// What the program found in one profile.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    errors: usize,
+    skipped: usize,
+    disabled: usize,
+    /// Leaf tests and entries of results.yaml that are neither passed nor disabled.
+    bad: Vec<String>,
+}
+
+impl Report {
+    /// Reads the counts and the tree of the program's output and the lists of its `results.yaml`; its
+    /// `junit.xml` has to agree.
+    fn read(output: &str, junit: &str, results: &str) -> Outcome<Self> {
+        let (_, summary) =
+            output.split_once("\nOCI Conformance Result:").ok_or("the program printed no summary")?;
+        let count = |name: &str| -> Outcome<usize> {
+            let line = summary.lines().map(str::trim).find(|line| line.starts_with(&format!("{name}.")));
+            let number = line.and_then(|line| line.rsplit(' ').next()).ok_or("a count is missing")?;
+            Ok(number.parse()?)
+        };
+        let mut report = Self {
+            passed: count("Pass")?,
+            failed: count("FAIL")?,
+            errors: count("Error")?,
+            skipped: count("Skip")?,
+            disabled: count("Disabled")?,
+            bad: Vec::new(),
+        };
+        if count("Total")? != report.total() {
+            return Err("the program's total is not the sum of its counts".into());
+        }
+        // One test may count several times, so the tree is compared with the other list of tests.
+        let leaves = leaves(output);
+        let (seen, listed) = (leaves.len(), junit.matches("<testcase ").count());
+        if seen != listed || !junit.contains(&format!("tests=\"{}\"", report.total())) {
+            return Err(format!("the printed tree ({seen} tests) and junit.xml ({listed}) differ").into());
+        }
+        let entries = entries(results);
+        if entries.is_empty() {
+            return Err("results.yaml has neither apis nor data".into());
+        }
+        let is_bad = |status: &str| !matches!(status, "Pass" | "Disabled");
+        let bad = leaves.into_iter().chain(entries).filter(|(_, status)| is_bad(status));
+        report.bad = bad.map(|(name, status)| format!("{status}: {name}")).collect();
+        Ok(report)
+    }
+
+    fn total(&self) -> usize {
+        self.passed + self.failed + self.errors + self.skipped + self.disabled
+    }
+
+    fn is_good(&self) -> bool {
+        self.passed > 0 && self.failed + self.errors + self.skipped == 0 && self.bad.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, errors, skipped, disabled, .. } = self;
+        let total = self.total();
+        write!(
+            f,
+            "{total} run: {passed} passed, {failed} failed, {errors} errors, {skipped} skipped, {disabled} disabled"
+        )?;
+        self.bad.iter().try_for_each(|name| write!(f, "\n  {name}"))
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Fs => "fs",
+        })
+    }
+}
+
+/// The leaf tests of the printed tree with their status: lines `  …/name: Status`, two spaces a level; what
+/// follows a leaf deeper than itself are its errors, not tests.
+fn leaves(output: &str) -> Vec<(String, String)> {
+    let nodes: Vec<(usize, &str, &str)> = output
+        .lines()
+        .filter_map(|line| {
+            let text = line.trim_start_matches(' ');
+            let (name, status) = text.starts_with(TREE).then(|| text.rsplit_once(": ")).flatten()?;
+            matches!(status, "Pass" | "FAIL" | "Error" | "Skip" | "Disabled" | "Unknown").then_some((
+                line.len() - text.len(),
+                name,
+                status,
+            ))
+        })
+        .collect();
+    let next = nodes.iter().skip(1).map(|(level, ..)| *level).chain([0]);
+    let leaves = nodes.iter().zip(next).filter(|((level, ..), next)| next <= level);
+    leaves.map(|((_, name, status), _)| ((*name).to_owned(), (*status).to_owned())).collect()
+}
+
+/// The entries of the maps `apis` and `data` of `results.yaml`. The program writes each as one line
+/// `  name: Status`.
+fn entries(results: &str) -> Vec<(String, String)> {
+    let mut section = "";
+    let mut entries = Vec::new();
+    for line in results.lines() {
+        if !line.starts_with(' ') {
+            section = line.trim_end();
+        } else if let ("apis:" | "data:", Some((name, status))) = (section, line.rsplit_once(": ")) {
+            entries.push((format!("{section} {}", name.trim()), status.trim_matches('"').to_owned()));
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "Test results
+OCI Conformance Test: FAIL
+  OCI Conformance Test/ping: Pass
+  OCI Conformance Test/blobs: FAIL
+    OCI Conformance Test/blobs/mount: Skip
+     - registry returned status 202: fell back
+    OCI Conformance Test/blobs/get: FAIL
+     - wanted 200: got 404
+  OCI Conformance Test/cancel: Disabled
+
+Configuration:
+  registry: 127.0.0.1:1
+
+OCI Conformance Result: FAIL
+  Disabled......................:          1
+  Skip..........................:          1
+  Pass..........................:          1
+  FAIL..........................:          1
+  Error.........................:          0
+  Total.........................:          4
+
+";
+
+    const JUNIT: &str = "<testsuites tests=\"4\"><testcase a/><testcase b/><testcase c/><testcase d/>";
+
+    #[test]
+    fn reads_counts_leaves_and_entries() {
+        let results =
+            "config:\n  version: \"1.1\"\napis:\n  Ping: Pass\n  Blob get: FAIL\ndata:\n  Image: Pass\n";
+        let report = Report::read(OUTPUT, JUNIT, results).unwrap();
+        assert_eq!(
+            report.to_string(),
+            "4 run: 1 passed, 1 failed, 0 errors, 1 skipped, 1 disabled\
+             \n  Skip: OCI Conformance Test/blobs/mount\
+             \n  FAIL: OCI Conformance Test/blobs/get\
+             \n  FAIL: apis: Blob get"
+        );
+        assert!(!report.is_good());
+    }
+
+    #[test]
+    fn nothing_run_is_not_good() {
+        assert!(!Report::default().is_good());
+        assert!(Report::read(OUTPUT, JUNIT, "config:\n").is_err());
+        assert!(Report::read(OUTPUT, "tests=\"4\" <testcase />", "apis:\n  Ping: Pass\n").is_err());
+        assert!(Report::read("", JUNIT, "apis:\n  Ping: Pass\n").is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Where images go.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use plugin_registry::{Manifest, layout::Links};
+use plugin_registry_core::Descriptor;
+
+use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
+
+/// A place for one image, to be written.
+#[async_trait]
+pub trait Destination: fmt::Debug + Send + Sync {
+    /// What to call it in messages.
+    fn place(&self) -> String;
+
+    /// Whether [`put_manifest`](Self::put_manifest) refuses a manifest whose content is not all there,
+    /// and says what is missing. The copy then begins with the manifest and saves the question.
+    fn checks_references(&self) -> bool;
+
+    /// Which of the content that a manifest names is not there, optional blobs included.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    async fn lacking(&self, links: &Links) -> Result<PutOutcome>;
+
+    /// Stores a manifest, byte for byte.
+    ///
+    /// # Errors
+    /// Those of the store, and why it is not accepted.
+    async fn put_manifest(&self, manifest: &Manifest, role: Role) -> Result<PutOutcome>;
+
+    /// Stores a blob. Whatever does not agree with its digest and size is not stored.
+    ///
+    /// # Errors
+    /// Those of the content, those of the store, and
+    /// [`Damaged`](crate::CopyError::Damaged) when the content is not what it should be.
+    async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
+}
+
+/// What a manifest is in the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// The image: it gets the destination's name.
+    Root,
+    /// A part of it, found through its parent.
+    Child,
+    /// Something that refers to it, found through its subject.
+    Referrer,
+}
+
+/// What became of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is stored; or: nothing is lacking.
+    Stored,
+    /// It is not, for these are not there.
+    Lacking {
+        /// Blobs.
+        blobs: Vec<Descriptor>,
+        /// Manifests.
+        manifests: Vec<Descriptor>,
+    },
+}
+
+impl PutOutcome {
+    pub(crate) fn of(blobs: Vec<Descriptor>, manifests: Vec<Descriptor>) -> Self {
+        if blobs.is_empty() && manifests.is_empty() {
+            Self::Stored
+        } else {
+            Self::Lacking { blobs, manifests }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What can go wrong in a copy.
+
+use plugin_registry::{ErrorCode, RegistryError};
+use plugin_registry_core::{Descriptor, Digest, ErrorKind};
+
+/// The result of a copy.
+pub type Result<T, E = CopyError> = std::result::Result<T, E>;
+
+/// An error of a copy. It names the end where it happened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// What was asked for is not there.
+    #[error("{place} has no {what}")]
+    NotFound {
+        /// Where it was looked for.
+        place: String,
+        /// What is missing.
+        what: String,
+    },
+    /// The image names content that its source does not have.
+    #[error("{place} is incomplete: {what} is missing")]
+    Incomplete {
+        /// The source.
+        place: String,
+        /// What is missing.
+        what: String,
+    },
+    /// Content is not what its digest or size promises, or a document cannot be read.
+    #[error("{place} is damaged: {what}: {problem}")]
+    Damaged {
+        /// Where the content is.
+        place: String,
+        /// Which content.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A directory that should be an OCI image layout is none.
+    #[error("{place} is no OCI image layout: {problem}")]
+    NotALayout {
+        /// The directory.
+        place: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The layout holds several images and the reference names none of them.
+    #[error("{place} holds several images, name one of: {}", names.join(", "))]
+    Ambiguous {
+        /// The layout.
+        place: String,
+        /// Names and digests to choose from.
+        names: Vec<String>,
+    },
+    /// The destination names the image by a digest, and the source's image has another.
+    #[error("{place} is to get {wanted}, the image is {actual}")]
+    OtherImage {
+        /// The destination.
+        place: String,
+        /// The digest in the reference.
+        wanted: Digest,
+        /// The image's.
+        actual: Digest,
+    },
+    /// A manifest of a form that is not known, so that nobody can say what belongs to it.
+    #[error("manifest {digest} cannot be copied: {problem}")]
+    Unsupported {
+        /// The manifest.
+        digest: Digest,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// The destination does not take a manifest because content that it names is still not there.
+    #[error("{place} does not take manifest {manifest}: {} blobs or manifests that it names are missing, {} first",
+        missing.len(), missing.first().map(|first| first.digest.to_string()).unwrap_or_default())]
+    StillMissing {
+        /// The destination.
+        place: String,
+        /// The manifest.
+        manifest: Digest,
+        /// What is missing.
+        missing: Vec<Descriptor>,
+    },
+    /// The embedded registry refused or failed.
+    #[error("{place}: {source}")]
+    Registry {
+        /// Which repository.
+        place: String,
+        /// Why.
+        source: RegistryError,
+    },
+    /// The store of a layout failed.
+    #[error("{place}: {source}")]
+    Storage {
+        /// Which layout.
+        place: String,
+        /// Why.
+        source: plugin_registry_core::Error,
+    },
+}
+
+impl CopyError {
+    pub(crate) fn storage(place: &str, source: plugin_registry_core::Error) -> Self {
+        Self::Storage { place: place.to_owned(), source }
+    }
+
+    /// Of a registry, where an error of the other end that came through a body is that error again.
+    pub(crate) fn registry(place: &str, error: RegistryError) -> Self {
+        let place = place.to_owned();
+        match error {
+            RegistryError::Body(cause) => match cause.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(cause) => Self::Registry { place, source: RegistryError::Body(cause) },
+            },
+            RegistryError::Damaged(problem) => {
+                Self::Damaged { place, what: "stored content".to_owned(), problem }
+            }
+            source if is_unknown(&source) => Self::NotFound { place, what: what_is_unknown(&source) },
+            source => Self::Registry { place, source },
+        }
+    }
+
+    /// Whether the image or directory that was asked for is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Storage { source, .. } => source.is_not_found(),
+            _ => false,
+        }
+    }
+
+    /// Whether what is stored at one of the ends is not what it should be.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Incomplete { .. } => true,
+            Self::Storage { source, .. } => source.kind() == ErrorKind::Corrupted,
+            Self::Registry { source: RegistryError::Storage(source), .. } => {
+                source.kind() == ErrorKind::Corrupted
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_unknown(error: &RegistryError) -> bool {
+    let unknown = [ErrorCode::BlobUnknown, ErrorCode::ManifestUnknown, ErrorCode::NameUnknown];
+    unknown.contains(&error.code().1)
+}
+
+fn what_is_unknown(error: &RegistryError) -> String {
+    match error {
+        RegistryError::BlobUnknown { digest, .. } => format!("blob {digest}"),
+        RegistryError::ManifestUnknown { reference, .. } => format!("manifest {reference}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,290 @@
+//! OCI image layouts: directories that hold images (image-spec, "OCI Image Layout Specification").
+
+mod image;
+mod index;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, lock::Mutex};
+use plugin_registry::{MAX_MANIFEST_SIZE, Manifest};
+use plugin_registry_core::{
+    ByteRange, Checked, Descriptor, Digest, ErrorKind, Metrics, StorageDriver, StorageDriverExt, StoragePath,
+    VerifyError, WriteOptions,
+};
+
+use self::index::Index;
+pub use self::{image::LayoutImage, index::LayoutEntry};
+use crate::{
+    content::{BlobContent, damaged_blob},
+    error::{CopyError, Result},
+    reference::LayoutReference,
+};
+
+/// The marker file, and the only version there is.
+const MARKER: &str = "/oci-layout";
+const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+const INDEX: &str = "/index.json";
+/// Largest `index.json`, in bytes.
+const MAX_INDEX_SIZE: u64 = 16 << 20;
+
+/// An OCI image layout of version 1.0.0 in a directory, which a storage driver stands for: so its files are
+/// written whole and durable, and no link leads out of it. Cloning is cheap.
+///
+/// What is read is verified. Paths are made of parsed digests only. `index.json` is written last and as
+/// a whole; keys in it that are not known are kept. Two programs that write to one layout at a time may
+/// lose each other's entry of `index.json`, nothing else; clones of this value do not.
+#[derive(Clone)]
+pub struct OciLayout {
+    driver: Arc<Checked<dyn StorageDriver>>,
+    place: Arc<str>,
+    index: Arc<Mutex<()>>,
+}
+
+impl OciLayout {
+    /// Opens a layout to read it. `place` is what to call it in messages. 1 driver call.
+    ///
+    /// # Errors
+    /// [`CopyError::NotALayout`] when the directory is none, or of an unknown version.
+    pub async fn open(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Result<Self> {
+        let layout = Self::new(driver, place);
+        if layout.is_marked().await? {
+            Ok(layout)
+        } else {
+            Err(layout.no_layout("it has no file oci-layout"))
+        }
+    }
+
+    /// Opens a layout to write into it, and makes it where the directory is empty.
+    ///
+    /// # Errors
+    /// [`CopyError::NotALayout`] when something else is in the directory.
+    pub async fn create(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Result<Self> {
+        let layout = Self::new(driver, place);
+        if layout.is_marked().await? {
+            return Ok(layout);
+        }
+        if let Some(entry) = layout.driver.list(&StoragePath::root(), None).next().await {
+            let name = entry.map_err(|error| layout.storage(error))?.name;
+            return Err(layout.no_layout(format!("it has no file oci-layout, but `{name}`")));
+        }
+        let marker = path(MARKER);
+        let content = Bytes::from_static(MARKER_CONTENT);
+        layout.driver.put(&marker, content).await.map_err(|error| layout.storage(error))?;
+        Ok(layout)
+    }
+
+    fn new(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Self {
+        let place = Arc::from(format!("oci:{place}"));
+        Self { driver: Arc::new(Checked::new(driver)), place, index: Arc::default() }
+    }
+
+    /// What to call it in messages.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Counters of the driver calls on this layout.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.driver.metrics()
+    }
+
+    /// The images in `index.json`, in its order. 1 driver call.
+    ///
+    /// # Errors
+    /// [`CopyError::Damaged`] when it cannot be read, [`CopyError::NotALayout`] when there is none.
+    pub async fn entries(&self) -> Result<Vec<LayoutEntry>> {
+        match self.read_index().await? {
+            Some(index) => index.entries().map_err(|problem| self.damaged(INDEX, problem)),
+            None => Err(self.no_layout("it has no file index.json, so it was not written to its end")),
+        }
+    }
+
+    /// The image that `reference` names; without one, the only image.
+    ///
+    /// # Errors
+    /// [`CopyError::NotFound`] and [`CopyError::Ambiguous`].
+    pub async fn resolve(&self, reference: Option<&LayoutReference>) -> Result<Descriptor> {
+        let entries = self.entries().await?;
+        let fits = |entry: &&LayoutEntry| match reference {
+            None => true,
+            Some(LayoutReference::Name(name)) => entry.name.as_ref() == Some(name),
+            Some(LayoutReference::Digest(digest)) => entry.descriptor.digest == *digest,
+        };
+        let mut fitting = entries.iter().filter(fits);
+        let Some(first) = fitting.next() else {
+            let what = match reference {
+                None => "image".to_owned(),
+                Some(LayoutReference::Name(name)) => format!("image named `{name}`"),
+                Some(LayoutReference::Digest(digest)) => format!("image {digest}"),
+            };
+            return Err(CopyError::NotFound { place: self.place.to_string(), what });
+        };
+        if fitting.all(|entry| entry.descriptor.digest == first.descriptor.digest) {
+            return Ok(first.descriptor.clone());
+        }
+        let names = entries.iter().filter(fits).map(|entry| match (&entry.name, reference) {
+            (Some(name), None) => name.clone(),
+            _ => entry.descriptor.digest.to_string(),
+        });
+        Err(CopyError::Ambiguous { place: self.place.to_string(), names: names.collect() })
+    }
+
+    /// Reads a manifest, verified; at most 4 MiB. 1 driver call.
+    ///
+    /// # Errors
+    /// [`CopyError::NotFound`]; [`CopyError::Damaged`] when it is not what the descriptor says.
+    pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let digest = descriptor.digest;
+        let what = format!("manifest {digest}");
+        let bytes = match self.driver.get_content(&blob_path(&digest), MAX_MANIFEST_SIZE).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => {
+                return Err(CopyError::NotFound { place: self.place.to_string(), what });
+            }
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return Err(self.damaged(&what, "it is larger than 4 MiB"));
+            }
+            Err(error) => return Err(self.storage(error)),
+        };
+        let (expected, actual) = (descriptor.size, bytes.len() as u64);
+        if expected != actual {
+            return Err(self.damaged(&what, VerifyError::Size { expected, actual }));
+        }
+        let actual = Digest::of(digest.algorithm(), &bytes);
+        if actual != digest {
+            return Err(self.damaged(&what, VerifyError::Digest { expected: digest, actual }));
+        }
+        Ok(Manifest::from_stored(digest, bytes))
+    }
+
+    /// The content of a blob, opened when it is polled. 1 driver call.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest, size: Option<u64>) -> BlobContent<'static> {
+        let (layout, digest, place) = (self.clone(), *digest, self.place.to_string());
+        let open = async move {
+            let reader = match layout.driver.reader(&blob_path(&digest), ByteRange::full()).await {
+                Ok(reader) => reader,
+                Err(error) if error.is_not_found() => {
+                    let what = format!("blob {digest}");
+                    return Err(CopyError::NotFound { place: layout.place.to_string(), what });
+                }
+                Err(error) => return Err(layout.storage(error)),
+            };
+            let actual = reader.info().size;
+            if let Some(expected) = size.filter(|size| *size != actual) {
+                let error = VerifyError::Size { expected, actual };
+                return Err(damaged_blob(&layout.place, &digest, &error));
+            }
+            Ok(reader.into_stream().map_err(move |error| layout.storage(error)))
+        };
+        BlobContent::unverified(place, digest, size, open.try_flatten_stream().boxed())
+    }
+
+    /// Whether a file of this size is there; its content is not looked at. 1 driver call.
+    async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
+        match self.driver.stat(&blob_path(&descriptor.digest)).await {
+            Ok(info) => Ok(info.is_file() && info.size == descriptor.size),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(self.storage(error)),
+        }
+    }
+
+    /// Stores a blob: verified, whole, durable. Holds what the driver's writer holds, and one piece.
+    async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<()> {
+        let options = match content.size() {
+            Some(size) => WriteOptions::create().with_expected_size(size),
+            None => WriteOptions::create(),
+        };
+        let path = blob_path(&descriptor.digest);
+        let mut content = content.into_verified();
+        // The content first: when there is none, nothing is staged.
+        let mut piece = content.try_next().await?;
+        let mut writer = self.driver.writer(&path, options).await.map_err(|error| self.storage(error))?;
+        let poured = async {
+            while let Some(bytes) = piece.take() {
+                if !bytes.is_empty() {
+                    writer.write(bytes).await.map_err(|error| self.storage(error))?;
+                }
+                piece = content.try_next().await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = poured.await {
+            if let Err(error) = writer.cancel().await {
+                tracing::warn!(%error, "a stage could not be thrown away");
+            }
+            return Err(error);
+        }
+        writer.commit().await.map_err(|error| self.storage(error))
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let (path, bytes) = (blob_path(&manifest.digest()), manifest.bytes().clone());
+        self.driver.put(&path, bytes).await.map_err(|error| self.storage(error))
+    }
+
+    /// Enters an image into `index.json`; a name that another image had moves to this one.
+    async fn enter(&self, name: Option<&str>, manifest: &Manifest) -> Result<()> {
+        let _one_at_a_time = self.index.lock().await;
+        let mut index = self.read_index().await?.unwrap_or_default();
+        if index.enter(name, manifest).map_err(|problem| self.damaged(INDEX, problem))? {
+            let bytes = index.to_bytes().map_err(|problem| self.damaged(INDEX, problem))?;
+            self.driver.put(&path(INDEX), bytes).await.map_err(|error| self.storage(error))?;
+        }
+        Ok(())
+    }
+
+    async fn read_index(&self) -> Result<Option<Index>> {
+        let bytes = self.driver.get_optional(&path(INDEX), MAX_INDEX_SIZE).await;
+        match bytes.map_err(|error| self.storage(error))? {
+            Some(bytes) => Index::parse(&bytes).map(Some).map_err(|problem| self.damaged(INDEX, problem)),
+            None => Ok(None),
+        }
+    }
+
+    async fn is_marked(&self) -> Result<bool> {
+        let marker = self.driver.get_optional(&path(MARKER), 4096).await;
+        let Some(marker) = marker.map_err(|error| self.storage(error))? else { return Ok(false) };
+        match index::layout_version(&marker) {
+            Some(version) if version.starts_with("1.0.") => Ok(true),
+            Some(version) => Err(self.no_layout(format!("its version `{version}` is not 1.0.0"))),
+            None => Err(self.no_layout("its file oci-layout names no version")),
+        }
+    }
+
+    fn no_layout(&self, problem: impl Into<String>) -> CopyError {
+        CopyError::NotALayout { place: self.place.to_string(), problem: problem.into() }
+    }
+
+    fn damaged(&self, what: &str, problem: impl fmt::Display) -> CopyError {
+        CopyError::Damaged {
+            place: self.place.to_string(),
+            what: what.trim_start_matches('/').to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn storage(&self, error: plugin_registry_core::Error) -> CopyError {
+        CopyError::storage(&self.place, error)
+    }
+}
+
+impl fmt::Debug for OciLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OciLayout").field(&self.place).finish()
+    }
+}
+
+/// Where a layout has the content of a digest.
+fn blob_path(digest: &Digest) -> StoragePath {
+    path(&format!("/blobs/{}/{}", digest.algorithm(), digest.hex()))
+}
+
+/// Paths are constants and parsed digests, so they always parse. Should that ever be wrong, the root comes
+/// out, which every file operation refuses.
+fn path(text: &str) -> StoragePath {
+    text.parse().unwrap_or_else(|_| StoragePath::root())
+}

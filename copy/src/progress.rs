@@ -1,0 +1,49 @@
+//! Who watches a copy.
+
+use plugin_registry_core::Descriptor;
+
+/// An observer of a copy. It is called between pieces of work, so it should return at once.
+///
+/// `()` watches nothing; every `Fn(Event<'_>)` is an observer.
+pub trait Progress: Sync {
+    /// Something happened.
+    fn on(&self, event: Event<'_>);
+}
+
+/// What happens in a copy.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A manifest or index was read at the source.
+    Manifest(&'a Descriptor),
+    /// A blob begins to move.
+    BlobStarted(&'a Descriptor),
+    /// More of a blob has moved.
+    BlobMoved(&'a Descriptor, u64),
+    /// A blob is at the destination, or was left out.
+    BlobEnded(&'a Descriptor, BlobOutcome),
+    /// The destination has taken a manifest.
+    Stored(&'a Descriptor),
+}
+
+/// How a blob came to the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlobOutcome {
+    /// Its bytes were moved.
+    Copied,
+    /// The destination's store had the bytes; only a link was written.
+    Deduplicated,
+    /// It was left out: the source does not have it, and need not.
+    Skipped,
+}
+
+impl Progress for () {
+    fn on(&self, _: Event<'_>) {}
+}
+
+impl<F: Fn(Event<'_>) + Sync> Progress for F {
+    fn on(&self, event: Event<'_>) {
+        self(event);
+    }
+}

@@ -1,0 +1,181 @@
+//! An image in the embedded registry.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use plugin_registry::{
+    Manifest, ManifestError, PushOutcome, ReferencePolicy, Referrer, RegistryError, Repository, layout::Links,
+};
+use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
+
+use crate::{
+    content::{BlobContent, damaged_blob},
+    destination::{Destination, PutOutcome, Role},
+    error::{CopyError, Result},
+    progress::BlobOutcome,
+    source::Source,
+};
+
+/// How many questions about manifests are asked at a time.
+const QUESTIONS: usize = 16;
+
+/// An image in the embedded registry, to be read or written.
+///
+/// As a destination it holds what the driver's writer holds, for each blob on the way.
+#[derive(Clone, Debug)]
+pub struct RegistryImage {
+    repository: Repository,
+    reference: Reference,
+}
+
+impl RegistryImage {
+    /// The image that `reference` names, or will name, in `repository`.
+    #[must_use]
+    pub fn new(repository: Repository, reference: impl Into<Reference>) -> Self {
+        Self { repository, reference: reference.into() }
+    }
+
+    /// The same for a reference that may be missing: that is the tag `latest`.
+    ///
+    /// # Errors
+    /// None; `latest` is a tag.
+    pub fn named(repository: Repository, reference: Option<Reference>) -> Result<Self> {
+        let reference = match reference {
+            Some(reference) => reference,
+            None => "latest".parse().map(Reference::Tag).map_err(|error| {
+                CopyError::registry(repository.name().as_str(), RegistryError::Name(error))
+            })?,
+        };
+        Ok(Self { repository, reference })
+    }
+
+    /// The tag or digest.
+    #[must_use]
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn error(&self, error: RegistryError) -> CopyError {
+        CopyError::registry(&Source::place(self), error)
+    }
+}
+
+#[async_trait]
+impl Source for RegistryImage {
+    fn place(&self) -> String {
+        format!("registry:{}", self.repository.name())
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        self.repository.manifests().get(&self.reference).await.map_err(|error| self.error(error))
+    }
+
+    async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let reference = Reference::Digest(descriptor.digest);
+        self.repository.manifests().get(&reference).await.map_err(|error| self.error(error))
+    }
+
+    fn blob(&self, digest: &Digest, size: Option<u64>) -> BlobContent<'static> {
+        let (blobs, digest, place) = (self.repository.blobs(), *digest, Source::place(self));
+        let at = place.clone();
+        let open = async move {
+            let reader = blobs
+                .open(&digest, ByteRange::full())
+                .await
+                .map_err(|error| CopyError::registry(&at, error))?;
+            let actual = reader.info().size;
+            if let Some(expected) = size.filter(|size| *size != actual) {
+                return Err(damaged_blob(&at, &digest, &VerifyError::Size { expected, actual }));
+            }
+            Ok(reader.into_stream().map_err(move |error| CopyError::registry(&at, error)))
+        };
+        BlobContent::verified(place, digest, size, open.try_flatten_stream().boxed())
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let page = self.repository.referrers(subject, None).await.map_err(|error| self.error(error))?;
+        let descriptor = |referrer: Referrer| {
+            let media_type = MediaType::from(referrer.media_type.as_str());
+            Some(Descriptor::new(media_type, referrer.digest.parse().ok()?, referrer.size))
+        };
+        Ok(page.referrers.into_iter().filter_map(descriptor).collect())
+    }
+}
+
+#[async_trait]
+impl Destination for RegistryImage {
+    fn place(&self) -> String {
+        Source::place(self)
+    }
+
+    fn checks_references(&self) -> bool {
+        // With another policy the tag would be set before its content is there.
+        self.repository.references() == ReferencePolicy::Complete
+    }
+
+    async fn lacking(&self, links: &Links) -> Result<PutOutcome> {
+        let wanted: Vec<Descriptor> = links.blobs.iter().chain(&links.optional_blobs).cloned().collect();
+        let blobs = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            self.repository.blobs().missing(&wanted).await.map_err(|error| self.error(error))?
+        };
+        let manifests = stream::iter(links.manifests.clone())
+            .map(|child| async move {
+                let reference = Reference::Digest(child.digest);
+                let is_here = self.repository.manifests().exists(&reference).await;
+                Ok((!is_here.map_err(|error| self.error(error))?).then_some(child))
+            })
+            .buffered(QUESTIONS)
+            .try_filter_map(|child| async move { Ok::<_, CopyError>(child) })
+            .try_collect()
+            .await?;
+        Ok(PutOutcome::of(blobs, manifests))
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest, role: Role) -> Result<PutOutcome> {
+        // By its own digest, so that one of another algorithm than sha256 stays the image's name.
+        let mut digest = manifest.digest();
+        let mut tags: &[Tag] = &[];
+        match (role, &self.reference) {
+            (Role::Root, Reference::Tag(tag)) => tags = std::slice::from_ref(tag),
+            (Role::Root, Reference::Digest(named)) => digest = *named,
+            _ => {}
+        }
+        let media_type = Some(manifest.media_type().as_ref());
+        let manifests = self.repository.manifests();
+        let put = manifests.put_tagged(Some(&digest), tags, media_type, manifest.bytes().clone());
+        let links = plugin_registry::layout::links_of(manifest);
+        match put.await {
+            Ok(_) => Ok(PutOutcome::Stored),
+            Err(RegistryError::ReferencesUnknown(missing)) => {
+                let missing: HashSet<Digest> = missing.into_iter().collect();
+                let lacking = |wanted: Vec<Descriptor>| {
+                    wanted.into_iter().filter(|one| missing.contains(&one.digest)).collect::<Vec<_>>()
+                };
+                Ok(PutOutcome::of(lacking(links.blobs), lacking(links.manifests)))
+            }
+            // A blob of another size than the manifest says: its bytes were cut or replaced. Pushing it
+            // again repairs it.
+            Err(error @ RegistryError::ManifestInvalid(ManifestError::Size { .. })) => {
+                match self.lacking(&links).await? {
+                    PutOutcome::Stored => Err(self.error(error)),
+                    lacking => Ok(lacking),
+                }
+            }
+            Err(error) => Err(self.error(error)),
+        }
+    }
+
+    async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
+        let from = content.place().to_owned();
+        // The registry verifies what it stores.
+        match self.repository.blobs().push(descriptor, content.into_unverified()).await {
+            Ok(PushOutcome::Deduplicated) => Ok(BlobOutcome::Deduplicated),
+            Ok(_) => Ok(BlobOutcome::Copied),
+            Err(RegistryError::Mismatch(error)) => Err(damaged_blob(&from, &descriptor.digest, &error)),
+            Err(error) => Err(self.error(error)),
+        }
+    }
+}

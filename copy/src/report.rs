@@ -1,0 +1,53 @@
+//! What a copy has done.
+
+use plugin_registry_core::Descriptor;
+
+/// What a [`copy`](crate::copy()) has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyReport {
+    /// The image: its manifest or index.
+    pub root: Descriptor,
+    /// Manifests and indexes read at the source and given to the destination.
+    pub manifests: usize,
+    /// Manifests that the destination had, with everything that they name; they were not read.
+    pub manifests_present: usize,
+    /// Blobs whose bytes were moved.
+    pub blobs_copied: usize,
+    /// Blobs whose bytes the destination's store had under another name; only a link was written.
+    pub blobs_deduplicated: usize,
+    /// Blobs that the destination had.
+    pub blobs_present: usize,
+    /// Bytes of the blobs and manifests that were moved.
+    pub bytes_copied: u64,
+    /// Bytes of the blobs that were not moved because the destination had them.
+    pub bytes_deduplicated: u64,
+    /// Content that was left out, in order.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Content that a copy left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Skipped {
+    /// A non-distributable layer that the source does not have; it stays where its URLs say.
+    NonDistributable(Descriptor),
+    /// A child of an index that the source does not have ([`CopyOptions::sparse`](crate::CopyOptions::sparse)).
+    Child(Descriptor),
+}
+
+impl CopyReport {
+    pub(crate) fn new(root: Descriptor) -> Self {
+        Self {
+            root,
+            manifests: 0,
+            manifests_present: 0,
+            blobs_copied: 0,
+            blobs_deduplicated: 0,
+            blobs_present: 0,
+            bytes_copied: 0,
+            bytes_deduplicated: 0,
+            skipped: Vec::new(),
+        }
+    }
+}

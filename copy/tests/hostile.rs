@@ -1,0 +1,312 @@
+//! Layouts that lie, and what they get: a typed error, no tag, no index, nothing outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+mod common;
+
+use std::{fs, os::unix::fs::symlink, sync::Arc};
+
+use common::{CONFIG, Fixture, IMAGE, INDEX, LAYER, blob_path, digest_of, image, image_of, index, run};
+use plugin_registry::Registry;
+use plugin_registry_copy::{CopyError, LayoutImage, OciLayout};
+use plugin_registry_core::Digest;
+use plugin_registry_drivers_fs::{FsConfig, FsDriver};
+use plugin_registry_drivers_memory::MemoryDriver;
+use serde_json::{Value, json};
+
+/// Both destinations refuse it as damaged.
+async fn is_damaged(fixture: &Fixture, why: &str) {
+    for error in [
+        fixture.to_fresh_registry(None).await.expect_err(why),
+        fixture.to_fresh_layout(None).await.expect_err(why),
+    ] {
+        assert!(error.is_damaged() && !error.is_not_found(), "{why}: {error}");
+    }
+}
+
+async fn is_refused(fixture: &Fixture, why: &str) {
+    assert!(fixture.to_fresh_registry(None).await.is_err(), "{why}");
+    assert!(fixture.to_fresh_layout(None).await.is_err(), "{why}");
+}
+
+#[tokio::test]
+async fn digests_never_become_paths() {
+    for digest in ["sha256:../../../../etc/passwd", "../x", "sha256:", "md5:00", "sha256:..", "/etc/passwd"] {
+        let fixture = Fixture::new().await;
+        let entry = json!({ "mediaType": IMAGE, "digest": digest, "size": 5 });
+        fixture.entries(&[("", &entry)]).await;
+        is_damaged(&fixture, digest).await;
+
+        let fixture = Fixture::new().await;
+        let config = fixture.blob(CONFIG, "{}").await;
+        let root = fixture.document(&image(&config, std::slice::from_ref(&entry))).await;
+        fixture.entries(&[("", &root)]).await;
+        is_refused(&fixture, digest).await;
+
+        let fixture = Fixture::new().await;
+        let root = fixture.document(&index(&[entry])).await;
+        fixture.entries(&[("", &root)]).await;
+        is_refused(&fixture, digest).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    fixture.remove(&root).await;
+    is_damaged(&fixture, "the manifest").await;
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    fixture.remove(&json!({ "digest": Digest::sha256(b"layer").to_string() })).await;
+    is_damaged(&fixture, "a layer").await;
+    let error = fixture.to_fresh_layout(None).await.unwrap_err().to_string();
+    assert!(error.contains(&Digest::sha256(b"layer").to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn content_of_another_size_or_digest_is_damage() {
+    for content in ["laye", "layer and more", "LAYER", ""] {
+        let fixture = Fixture::new().await;
+        let root = fixture.image("app", &["layer"]).await;
+        fixture.entries(&[("", &root)]).await;
+        fixture.file(&blob_path(&Digest::sha256(b"layer")), content).await;
+        is_damaged(&fixture, content).await;
+    }
+    for (change, why) in [(1, "one byte more"), (-1, "one byte less")] {
+        let fixture = Fixture::new().await;
+        let mut root = fixture.image("app", &["layer"]).await;
+        root["size"] = json!(root["size"].as_i64().unwrap() + change);
+        fixture.entries(&[("", &root)]).await;
+        is_damaged(&fixture, why).await;
+    }
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    fixture.file(&blob_path(&digest_of(&root)), "x".repeat(root["size"].as_u64().unwrap() as usize)).await;
+    is_damaged(&fixture, "other bytes of the same size").await;
+}
+
+#[tokio::test]
+async fn sizes_beyond_everything_cost_nothing() {
+    for size in [json!(u64::MAX), json!(1_u64 << 62), json!(10_000_000_000_u64)] {
+        let fixture = Fixture::new().await;
+        let config = fixture.blob(CONFIG, "{}").await;
+        let mut layer = fixture.blob(LAYER, "layer").await;
+        layer["size"] = size.clone();
+        let root = fixture.document(&image(&config, &[layer])).await;
+        fixture.entries(&[("", &root)]).await;
+        is_damaged(&fixture, &size.to_string()).await;
+
+        let mut root = fixture.image("app", &["layer"]).await;
+        root["size"] = size.clone();
+        fixture.entries(&[("", &root)]).await;
+        is_damaged(&fixture, &size.to_string()).await;
+    }
+    let fixture = Fixture::new().await;
+    let padding = " ".repeat(5 << 20);
+    let root = fixture.blob(IMAGE, format!("{{{padding}}}")).await;
+    fixture.entries(&[("", &root)]).await;
+    is_damaged(&fixture, "a manifest of 5 MiB").await;
+    let fixture = Fixture::new().await;
+    fixture.file("/index.json", " ".repeat(17 << 20)).await;
+    is_refused(&fixture, "an index of 17 MiB").await;
+}
+
+#[tokio::test]
+async fn documents_whose_content_nobody_can_tell_are_refused() {
+    let fixture = Fixture::new().await;
+    let config = fixture.blob(CONFIG, "{}").await;
+    let child = fixture.image("child", &["layer"]).await;
+    for (document, why) in [
+        (json!([]), "no object"),
+        (json!({}), "no form"),
+        (json!({ "schemaVersion": 2, "mediaType": "application/x" }), "an unknown form"),
+        (
+            json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [child], "config": config }),
+            "an index and an image at once",
+        ),
+        (
+            json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [], "manifests": [child] }),
+            "an image and an index at once",
+        ),
+        (
+            json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [{ "digest": "blake3:00", "size": 1 }] }),
+            "a layer of an unknown algorithm",
+        ),
+        (
+            json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [{ "digest": "blake3:00", "size": 1 }] }),
+            "a child of an unknown algorithm",
+        ),
+    ] {
+        let root = fixture.blob(IMAGE, serde_json::to_vec(&document).unwrap()).await;
+        fixture.entries(&[("", &root)]).await;
+        is_refused(&fixture, why).await;
+    }
+}
+
+#[tokio::test]
+async fn nesting_ends_and_repetition_is_copied_once() {
+    let fixture = Fixture::new().await;
+    let mut root = fixture.image("leaf", &["layer"]).await;
+    for _ in 0..20 {
+        root = fixture.document(&index(&[root])).await;
+    }
+    fixture.entries(&[("", &root)]).await;
+    for result in [fixture.to_fresh_registry(None).await, fixture.to_fresh_layout(None).await] {
+        assert!(matches!(result, Err(CopyError::Unsupported { .. })));
+    }
+
+    // Ten levels of an index that names its child and a sibling of it: 2^10 paths, 11 documents a level.
+    let fixture = Fixture::new().await;
+    let mut root = fixture.image("leaf", &["layer"]).await;
+    for level in 0..10 {
+        let mut other = index(&[root.clone()]);
+        other["annotations"] = json!({ "level": level.to_string() });
+        let other = fixture.document(&other).await;
+        root = fixture.document(&index(&[root, other])).await;
+    }
+    fixture.entries(&[("", &root)]).await;
+    let report = fixture.to_fresh_layout(None).await.unwrap();
+    assert_eq!((report.manifests, report.blobs_copied), (21, 2));
+    let report = fixture.to_fresh_registry(None).await.unwrap();
+    assert_eq!((report.manifests, report.blobs_copied), (21, 2));
+}
+
+#[tokio::test]
+async fn other_directories_are_no_layouts() {
+    let empty = MemoryDriver::new();
+    for (marker, why) in [
+        (None, "no marker"),
+        (Some("{}"), "no version"),
+        (Some("1.0.0"), "no JSON"),
+        (Some(r#"{"imageLayoutVersion":"2.0.0"}"#), "another version"),
+    ] {
+        let fixture = Fixture { driver: MemoryDriver::new() };
+        if let Some(marker) = marker {
+            fixture.file("/oci-layout", marker).await;
+        }
+        let opened = OciLayout::open(fixture.shared(), "x").await;
+        assert!(matches!(opened, Err(CopyError::NotALayout { .. })), "{why}");
+        if marker.is_some() {
+            assert!(OciLayout::create(fixture.shared(), "x").await.is_err(), "{why}");
+        }
+    }
+    let fixture = Fixture { driver: empty };
+    fixture.file("/thesis.txt", "years of work").await;
+    let created = OciLayout::create(fixture.shared(), "home").await.unwrap_err();
+    assert!(created.to_string().contains("thesis.txt"), "{created}");
+    assert_eq!(fixture.files().await.len(), 1);
+
+    let fixture = Fixture::new().await;
+    let layout = OciLayout::open(fixture.shared(), "x").await.unwrap();
+    assert!(matches!(layout.entries().await, Err(CopyError::NotALayout { .. })), "no index.json");
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_read_is_not_written_over() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    let target = Fixture::new().await;
+    for text in ["{", r#"{"manifests":[{"digest":"blake3:00","size":1}]}"#] {
+        target.file("/index.json", text).await;
+        let destination = target.create(Some("1")).await.unwrap();
+        assert!(run(&fixture.open(None).await.unwrap(), &destination).await.unwrap_err().is_damaged());
+        assert_eq!(target.files().await["/index.json"], text);
+    }
+}
+
+#[tokio::test]
+async fn several_images_need_a_name() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.image("1", &["a"]).await, fixture.image("2", &["b"]).await);
+    fixture.entries(&[("one", &one), ("two", &two)]).await;
+    let error = fixture.to_fresh_registry(None).await.unwrap_err();
+    assert!(error.to_string().ends_with("name one of: one, two"), "{error}");
+    fixture.to_fresh_registry(Some("two")).await.unwrap();
+    assert!(fixture.to_fresh_registry(Some("three")).await.unwrap_err().is_not_found());
+    // One image under two names is one image.
+    fixture.entries(&[("one", &one), ("uno", &one)]).await;
+    fixture.to_fresh_registry(None).await.unwrap();
+    fixture.entries(&[("same", &one), ("same", &two)]).await;
+    assert!(matches!(fixture.to_fresh_registry(Some("same")).await, Err(CopyError::Ambiguous { .. })));
+    fixture.entries(&[]).await;
+    assert!(fixture.to_fresh_registry(None).await.unwrap_err().is_not_found());
+}
+
+type Replace<'a> = Box<dyn Fn(&std::path::Path) + 'a>;
+
+/// A layout on disk whose layer is replaced by a link.
+async fn on_disk(replace: impl Fn(&std::path::Path)) -> (tempfile::TempDir, LayoutImage) {
+    let fixture = Fixture::new().await;
+    let root: Value = fixture.image("app", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let layout = directory.path().join("layout");
+    for (path, content) in fixture.files().await {
+        let path = layout.join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    fs::write(directory.path().join("secret"), "layer").unwrap();
+    replace(&layout);
+    let driver = FsDriver::open(FsConfig::new(&layout).with_create_root(false)).await.unwrap();
+    let layout = OciLayout::open(Arc::new(driver), layout.display()).await.unwrap();
+    (directory, LayoutImage::new(layout, None))
+}
+
+#[tokio::test]
+async fn links_out_of_the_layout_are_not_followed() {
+    let layer = blob_path(&Digest::sha256(b"layer"));
+    let cases: [(&str, Replace<'_>); 4] = [
+        (
+            "an absolute link",
+            Box::new(|layout: &std::path::Path| {
+                let blob = layout.join(layer.trim_start_matches('/'));
+                fs::remove_file(&blob).unwrap();
+                symlink(layout.parent().unwrap().join("secret"), blob).unwrap();
+            }),
+        ),
+        (
+            "a relative link",
+            Box::new(|layout| {
+                let blob = layout.join(layer.trim_start_matches('/'));
+                fs::remove_file(&blob).unwrap();
+                symlink("../../../secret", blob).unwrap();
+            }),
+        ),
+        (
+            "a directory that leads out",
+            Box::new(|layout| {
+                let outside = layout.parent().unwrap().join("outside");
+                fs::rename(layout.join("blobs"), &outside).unwrap();
+                symlink(outside, layout.join("blobs")).unwrap();
+            }),
+        ),
+        (
+            "a loop",
+            Box::new(|layout| {
+                let blob = layout.join(layer.trim_start_matches('/'));
+                fs::remove_file(&blob).unwrap();
+                symlink(blob.file_name().unwrap(), &blob).unwrap();
+            }),
+        ),
+    ];
+    for (why, replace) in cases {
+        let (_directory, source) = on_disk(replace).await;
+        let registry = Registry::builder(MemoryDriver::new()).build();
+        let error = run(&source, &image_of(&registry, "a", "1")).await;
+        assert!(error.is_err(), "{why} was followed");
+    }
+    let (_directory, source) = on_disk(|_| {}).await;
+    let registry = Registry::builder(MemoryDriver::new()).build();
+    run(&source, &image_of(&registry, "a", "1")).await.unwrap();
+}
