@@ -191,8 +191,15 @@ impl Blobs {
     {
         self.inner.require_writable()?;
         let digest = &descriptor.digest;
-        if digest.is_canonical() && self.store().stat(digest).await? == Some(descriptor.size) {
-            self.link(digest, digest).await?;
+        // Bytes under another algorithm are found when this registry hashed them itself, or by their link.
+        let canonical = match self.inner.known.canonical(digest) {
+            Some(canonical) => Some(canonical),
+            None => self.resolve(digest).await?,
+        };
+        if let Some(canonical) = canonical
+            && self.store().stat(&canonical).await? == Some(descriptor.size)
+        {
+            self.link(digest, &canonical).await?;
             return Ok(PushOutcome::Deduplicated);
         }
         self.store_content(digest, Some(descriptor.size), content).await?;

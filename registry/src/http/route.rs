@@ -73,8 +73,12 @@ pub(super) struct Route {
 
 impl Route {
     /// Names hold slashes, so a path is read from its end. Percent-encoding is taken away first; what it
-    /// may hide is refused by the identifiers' own grammars.
+    /// may hide is refused by the identifiers' own grammars. An encoded slash is none of the path's
+    /// separators, and nothing that this API names has one inside.
     pub(super) fn parse(path: &str) -> Option<Self> {
+        if path.to_ascii_lowercase().contains("%2f") {
+            return None;
+        }
         let path = percent_decode_str(path).decode_utf8().ok()?;
         let rest = path.strip_prefix("/v2")?;
         if rest.is_empty() || rest == "/" {
@@ -147,6 +151,7 @@ mod tests {
             "/v2/a/things/x",
             "/v2/manifests/x",
             "/v2/%ff/manifests/x",
+            "/v2/a%2Fb/manifests/x",
         ] {
             assert_eq!(Route::parse(path), None, "{path}");
         }
