@@ -1,0 +1,131 @@
+//! A store whose whole tree is looked at.
+
+use std::{collections::BTreeSet, convert::Infallible, path::Path, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use plugin_registry_core::{Descriptor, MediaType};
+
+use super::Tree;
+use crate::{
+    driver::Store,
+    registry::{Client, Lab, on_a_runtime},
+};
+
+/// An empty store for one golden tree, and the directory that it lies in, if it does in one.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    lab: Lab,
+    directory: Option<PathBuf>,
+}
+
+impl Bench {
+    /// A store.
+    pub async fn open(store: Store) -> Self {
+        Self { lab: Lab::open(store).await, directory: None }
+    }
+
+    /// The directory of the store: then each tree is compared with the files on the disk as well.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.lab.client()
+    }
+
+    pub(super) async fn tree(&self) -> Tree {
+        self.lab.tree().await
+    }
+
+    pub(super) async fn clear(&self) {
+        self.lab.clear().await;
+    }
+
+    /// Pushes a blob through the typed API.
+    pub(super) async fn push_typed(&self, name: &str, content: &'static str) {
+        let blobs = self.lab.registry().repository(name.parse().unwrap()).blobs();
+        let descriptor = Descriptor::of(MediaType::ImageLayer, content.as_bytes());
+        let content = stream::iter([Ok::<_, Infallible>(Bytes::from_static(content.as_bytes()))]);
+        blobs.push(&descriptor, content).await.unwrap();
+    }
+
+    /// Checks that the store holds exactly these files.
+    pub(super) async fn assert_tree(&self, expected: &Tree) {
+        self.assert_tree_with(expected, &[]).await;
+    }
+
+    /// The same, where some files on the disk (relative paths) are hidden by the driver.
+    pub(super) async fn assert_tree_with(&self, expected: &Tree, hidden: &[String]) {
+        self.tree().await.assert_is(expected);
+        let Some(directory) = &self.directory else { return };
+        let mut wanted: BTreeSet<String> = expected.paths().map(|path| path[1..].to_owned()).collect();
+        wanted.extend(hidden.iter().cloned());
+        // What a dropped call was doing may end in the blocking pool a moment later.
+        let mut found = on_disk(directory, expected);
+        for _ in 0..50 {
+            if found == wanted {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            found = on_disk(directory, expected);
+        }
+        let surplus: Vec<_> = found.difference(&wanted).collect();
+        let missing: Vec<_> = wanted.difference(&found).collect();
+        assert!(surplus.is_empty() && missing.is_empty(), "surplus {surplus:?}, missing {missing:?}");
+    }
+}
+
+/// The relative paths of all files below a directory, with a `/` behind each empty directory. Modes and
+/// contents are checked on the way.
+fn on_disk(root: &Path, expected: &Tree) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let mut is_empty = true;
+        // One that vanishes meanwhile is not there.
+        for entry in std::fs::read_dir(&directory).into_iter().flatten() {
+            is_empty = false;
+            let path = entry.unwrap().path();
+            let Ok(info) = std::fs::symlink_metadata(&path) else { continue };
+            if info.is_dir() {
+                assert_eq!(mode(&info), 0o700, "{}", path.display());
+                directories.push(path);
+                continue;
+            }
+            assert!(info.is_file(), "{} is neither file nor directory", path.display());
+            assert_eq!(mode(&info), 0o600, "{}", path.display());
+            let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            if let Some(wanted) = expected.get(&format!("/{relative}")) {
+                assert!(std::fs::read(&path).unwrap() == *wanted, "{}", path.display());
+            }
+            found.insert(relative);
+        }
+        if is_empty && directory != root {
+            let relative = directory.strip_prefix(root).unwrap().to_str().unwrap();
+            found.insert(format!("{relative}/"));
+        }
+    }
+    found
+}
+
+#[cfg(unix)]
+fn mode(info: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&info.permissions()) & 0o7777
+}
+
+/// Where there are no modes, there is nothing to check.
+#[cfg(not(unix))]
+fn mode(info: &std::fs::Metadata) -> u32 {
+    if info.is_dir() { 0o700 } else { 0o600 }
+}
+
+/// Checks one golden tree: what the tests made by [`layout_suite!`](crate::layout_suite) do.
+///
+/// # Panics
+/// When the tree is another one.
+pub fn run(open: impl AsyncFnOnce() -> Bench, check: impl AsyncFnOnce(&Bench)) {
+    on_a_runtime(async { check(&open().await).await });
+}

@@ -1,0 +1,129 @@
+//! One store and registries over it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use plugin_registry::{Registry, RegistryBuilder};
+use plugin_registry_core::{StorageDriver, StorageDriverExt, StoragePath};
+
+use super::client::Client;
+use crate::{driver::Store, layout::Tree};
+
+/// Longer than any test takes on a slow disk: a call that waits for ever fails by name.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// An empty store, and a registry over it that allows deletes.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    store: Store,
+    driver: Arc<dyn StorageDriver>,
+    registry: Registry,
+}
+
+impl Lab {
+    /// Opens the store.
+    pub async fn open(store: Store) -> Self {
+        let driver = store.open().await;
+        let registry = Registry::builder_shared(driver.clone()).delete(true).build();
+        Self { store, driver, registry }
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A client of the registry.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.registry)
+    }
+
+    /// A client of another instance on the same store, as another process would have it, with other
+    /// options.
+    pub async fn with(&self, options: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Client {
+        let builder = Registry::builder_shared(self.store.open().await).delete(true);
+        Client::new(&options(builder).build())
+    }
+
+    /// A client of another instance on the same store.
+    pub async fn another(&self) -> Client {
+        self.with(|builder| builder).await
+    }
+
+    /// The store behind the registry's back.
+    #[must_use]
+    pub fn driver(&self) -> &dyn StorageDriver {
+        &*self.driver
+    }
+
+    /// The same, to be wrapped.
+    #[must_use]
+    pub fn shared(&self) -> Arc<dyn StorageDriver> {
+        self.driver.clone()
+    }
+
+    /// Writes a file behind the registry's back.
+    pub async fn write(&self, path: &str, content: impl Into<Bytes> + Send) {
+        self.driver.put(&storage(path), content).await.unwrap();
+    }
+
+    /// Removes a file behind the registry's back.
+    pub async fn remove(&self, path: &str) {
+        self.driver.delete(&storage(path)).await.unwrap();
+    }
+
+    /// Everything that is in the store.
+    pub async fn tree(&self) -> Tree {
+        Tree::read(&*self.driver).await
+    }
+
+    /// Removes a repository and all bytes that only it names, behind the registry's back.
+    pub async fn restore_without(&self, name: &str) {
+        let repository = format!("/docker/registry/v2/repositories/{name}");
+        self.driver.delete_if_exists(&storage(&repository)).await.unwrap();
+        let tree = self.tree().await;
+        let is_named = |data: &str| {
+            let digest = format!("sha256:{}", data.rsplit('/').nth(1).unwrap());
+            tree.paths().any(|path| path.ends_with("/link") && *tree.get(path).unwrap() == digest)
+        };
+        for path in tree.paths().filter(|path| path.contains("/v2/blobs/") && !is_named(path)) {
+            self.remove(path).await;
+        }
+    }
+
+    /// Gives a driver with threads of its own the time to end what dropped requests have begun.
+    pub async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    /// Removes everything that is in the store.
+    pub async fn clear(&self) {
+        self.driver.delete_if_exists(&storage("/docker")).await.unwrap();
+    }
+}
+
+/// Runs one check on a lab of its own: what the tests made by [`api_suite!`](crate::api_suite) do.
+///
+/// # Panics
+/// When the check fails or takes more than ten minutes.
+pub fn run(open: impl AsyncFnOnce() -> Store, check: impl AsyncFnOnce(&Lab)) {
+    on_a_runtime(async { check(&Lab::open(open().await).await).await });
+}
+
+/// Runs a test on a runtime of its own.
+///
+/// # Panics
+/// When it takes more than ten minutes.
+pub fn on_a_runtime(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await });
+    assert!(done.is_ok(), "no end after {DEADLINE:?}");
+}
+
+/// # Panics
+/// When the text is no path.
+fn storage(path: &str) -> StoragePath {
+    path.parse().unwrap()
+}

@@ -1,0 +1,151 @@
+//! end-11: mounting blobs.
+
+use plugin_registry_core::Algorithm;
+
+use super::{
+    Lab,
+    fixture::{content, digest_as},
+};
+
+/// A blob of the named repository: 201 with location and digest, by each algorithm, at once readable.
+pub async fn end_11_mount_is_201(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 70_000);
+    for algorithm in Algorithm::ALL {
+        let digest = client.push_as(algorithm, &format!("from/{algorithm}"), &blob).await;
+        let name = format!("to/{algorithm}");
+        let uri = format!("/v2/{name}/blobs/uploads/?mount={digest}&from=from/{algorithm}");
+        for _ in 0..2 {
+            let answer = client.post(&uri).body("").send().await.expect(201);
+            assert_eq!(answer.header("docker-content-digest"), digest);
+            assert!(client.get(answer.location()).send().await.expect(200).body() == &blob);
+        }
+        assert!(client.pull(&name, &digest).await == blob);
+        let head = client.head(format!("/v2/{name}/blobs/{digest}")).send().await.expect(200);
+        assert_eq!(head.header("docker-content-digest"), digest);
+        // The canonical link is there as well, so that distribution can read it.
+        assert!(client.pull(&name, &super::fixture::digest(&blob)).await == blob);
+    }
+}
+
+/// `from` with encoded slashes is the same repository.
+pub async fn end_11_mount_from_an_encoded_name(lab: &Lab) {
+    let client = lab.client();
+    let digest = client.push("ns/from", &content(1, 10)).await;
+    let uri = format!("/v2/a/blobs/uploads/?from=ns%2Ffrom&mount={}", digest.replace(':', "%3A"));
+    let _ = client.post(uri).body("").send().await.expect(201);
+}
+
+/// A blob that the named repository has not, although another has it: 202 with a session that works.
+pub async fn end_11_mount_of_a_missing_blob_is_202(lab: &Lab) {
+    let client = lab.client();
+    let (blob, absent) = (content(1, 1000), content(2, 1000));
+    client.push("a", &blob).await;
+    for (case, (content, algorithm, from)) in [
+        (&absent, Algorithm::Sha256, "a"),
+        (&blob, Algorithm::Sha256, "absent"),
+        (&blob, Algorithm::Sha256, "a/b"),
+        (&blob, Algorithm::Sha512, "a"),
+        (&absent, Algorithm::Sha512, "absent"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("to{case}");
+        let digest = digest_as(algorithm, content);
+        let uri = format!("/v2/{name}/blobs/uploads/?mount={digest}&from={from}");
+        let answer = client.post(uri).body("").send().await.expect(202);
+        assert_eq!(answer.header("range"), "0-0");
+        client.head(format!("/v2/{name}/blobs/{digest}")).send().await.refused(404, "BLOB_UNKNOWN");
+        let done = client.finish(&answer.location(), &digest, content.clone()).await.expect(201);
+        assert_eq!(done.header("docker-content-digest"), digest);
+        assert!(client.pull(&name, &digest).await == content);
+    }
+}
+
+/// From the same repository: there it is 201, else 202.
+pub async fn end_11_mount_from_the_same_repository(lab: &Lab) {
+    let client = lab.client();
+    let digest = client.push("a", &content(1, 1000)).await;
+    let absent = super::fixture::digest(b"absent");
+    let uri = format!("/v2/a/blobs/uploads/?mount={digest}&from=a");
+    assert_eq!(client.post(uri).body("").send().await.expect(201).header("docker-content-digest"), digest);
+    let uri = format!("/v2/a/blobs/uploads/?mount={absent}&from=a");
+    let _ = client.post(uri).body("").send().await.expect(202);
+}
+
+/// Without `from`, a blob that is anywhere in the store is 201; one that is nowhere is 202.
+pub async fn end_11_anonymous_mount(lab: &Lab) {
+    let client = lab.client();
+    let (blob, absent) = (content(1, 1000), content(2, 1000));
+    let digest = client.push("a", &blob).await;
+    for query in [format!("mount={digest}"), format!("mount={digest}&from=")] {
+        let answer = client.post(format!("/v2/b/blobs/uploads/?{query}")).body("").send().await.expect(201);
+        assert_eq!(answer.header("docker-content-digest"), digest);
+        client.assert_blob("b", &blob).await;
+        let _ = client.delete(answer.location()).send().await.expect(202);
+    }
+    let uri = format!("/v2/b/blobs/uploads/?mount={}", super::fixture::digest(&absent));
+    let answer = client.post(uri).body("").send().await.expect(202);
+    let _ =
+        client.finish(&answer.location(), &super::fixture::digest(&absent), absent.clone()).await.expect(201);
+}
+
+/// Without `from` by sha512: 201 or 202, and then the blob is there, or the session works.
+pub async fn end_11_anonymous_mount_by_sha512(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 1000);
+    let digest = client.push_as(Algorithm::Sha512, "a", &blob).await;
+    let answer = client.post(format!("/v2/b/blobs/uploads/?mount={digest}")).body("").send().await;
+    if answer.status() == 202 {
+        let _ = client.finish(&answer.location(), &digest, blob.clone()).await.expect(201);
+    } else {
+        assert_eq!(answer.expect(201).header("docker-content-digest"), digest);
+    }
+    assert!(client.pull("b", &digest).await == blob);
+}
+
+/// The option turns anonymous mounts off: 202, and no link.
+pub async fn end_11_anonymous_mount_can_be_off(lab: &Lab) {
+    let digest = lab.client().push("a", &content(1, 1000)).await;
+    let client = lab.with(|builder| builder.anonymous_mount(false)).await;
+    let before = lab.tree().await;
+    let _ = client.post(format!("/v2/b/blobs/uploads/?mount={digest}")).body("").send().await.expect(202);
+    lab.tree().await.assert_is(&before);
+    let _ =
+        client.post(format!("/v2/b/blobs/uploads/?mount={digest}&from=a")).body("").send().await.expect(201);
+}
+
+/// A digest that is none is 400; a `from` that is no name is 400 or a session; nothing is linked.
+pub async fn end_11_bad_mount(lab: &Lab) {
+    let client = lab.client();
+    let digest = client.push("a", &content(1, 1000)).await;
+    let before = lab.tree().await;
+    for bad in ["", "sha256:x", "md5:d41d8cd98f00b204e9800998ecf8427e", "latest", "../../a"] {
+        let uri = format!("/v2/b/blobs/uploads/?mount={bad}&from=a");
+        client.post(uri).body("").send().await.refused(400, "DIGEST_INVALID");
+    }
+    for from in ["A", "..", "a/../a", "a%00", "_layers", &"a".repeat(256)] {
+        let uri = format!("/v2/b/blobs/uploads/?mount={digest}&from={from}");
+        let answer = client.post(uri).body("").send().await;
+        if answer.status() != 202 {
+            answer.refused(400, "NAME_INVALID");
+        }
+    }
+    lab.tree().await.assert_is(&before);
+}
+
+/// A link without bytes is nothing that could be mounted.
+pub async fn end_11_mount_needs_the_bytes(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 1000);
+    let digest = client.push("a", &blob).await;
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    lab.remove(&format!("/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2])).await;
+    for query in [format!("mount={digest}&from=a"), format!("mount={digest}")] {
+        let answer = client.post(format!("/v2/b/blobs/uploads/?{query}")).body("").send().await;
+        let _ = answer.expect(202);
+    }
+    assert_eq!(client.probe(format!("/v2/b/blobs/{digest}")).await, 404);
+    assert_eq!(super::fixture::digest(&blob), digest);
+}
