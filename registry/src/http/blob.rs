@@ -56,7 +56,7 @@ pub(super) async fn get(
         }
         Ok(Some(ranges)) => partial(registry, &info, ranges).await,
         Err(error) => {
-            let mut response = super::error::error_response(&error);
+            let mut response = super::error::error_response(&error, "");
             set(&mut response, header::CONTENT_RANGE, format_args!("bytes */{}", info.size));
             Ok(response)
         }

@@ -9,7 +9,8 @@ use crate::error::{ErrorCode, RegistryError};
 /// Most references that one answer names as missing.
 const MAX_NAMED: usize = 100;
 
-pub(super) fn error_response(error: &RegistryError) -> ApiResponse {
+/// An error as a response; a 405 with the methods that are `allowed`, none, perhaps.
+pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
     if status.is_server_error() {
         tracing::error!(?error, "request failed");
@@ -29,18 +30,15 @@ pub(super) fn error_response(error: &RegistryError) -> ApiResponse {
         }
         error => vec![entry(code, &error.to_string(), None)],
     };
-    respond(status, &entries)
+    let mut response = respond(status, &entries);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        set(&mut response, header::ALLOW, allowed);
+    }
+    response
 }
 
 pub(super) fn no_such_endpoint() -> ApiResponse {
     respond(StatusCode::NOT_FOUND, &[entry(ErrorCode::Unsupported, "no such endpoint", None)])
-}
-
-/// 405, with the methods that are allowed; none, perhaps.
-pub(super) fn not_allowed(cause: &RegistryError, allowed: &str) -> ApiResponse {
-    let mut response = error_response(cause);
-    set(&mut response, header::ALLOW, allowed);
-    response
 }
 
 fn entry(code: ErrorCode, message: &str, digest: Option<String>) -> Value {

@@ -81,14 +81,13 @@ async fn answer(registry: &Registry, request: &ApiRequest, body: Content) -> Api
     let mut response = match Route::parse(request.path()) {
         None => error::no_such_endpoint(),
         Some(route) => {
-            let allowed = route.endpoint.allowed(&registry.inner.options);
-            let refused = route.endpoint.refuse(request.method(), &registry.inner.options);
-            match refused {
-                Some(cause) => error::not_allowed(&cause, &allowed),
-                None => dispatch(registry, route, request, body)
-                    .await
-                    .unwrap_or_else(|cause| error_response(&cause)),
-            }
+            let (endpoint, options) = (route.endpoint, &registry.inner.options);
+            let answer = match endpoint.refuse(request.method(), options) {
+                Some(cause) => Err(cause),
+                None => dispatch(registry, route, request, body).await,
+            };
+            answer
+                .unwrap_or_else(|cause| error_response(&cause, &endpoint.allowed(request.method(), options)))
         }
     };
     if is_head(request.method()) {

@@ -38,8 +38,11 @@ impl Endpoint {
     }
 
     /// The methods that a registry with these options takes, as an `Allow` header lists them.
-    pub(super) fn allowed(self, options: &Options) -> String {
-        let allowed = self.methods().iter().filter(|method| switched_off(method, options).is_none());
+    /// Not `refused`, of course: a store may refuse what the options do not.
+    pub(super) fn allowed(self, refused: &Method, options: &Options) -> String {
+        let allowed = self.methods().iter();
+        let allowed =
+            allowed.filter(|method| **method != refused.as_str() && switched_off(method, options).is_none());
         allowed.copied().collect::<Vec<_>>().join(", ")
     }
 
