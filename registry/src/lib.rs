@@ -16,6 +16,7 @@ pub mod layout;
 mod blob;
 mod catalog;
 mod error;
+mod hashing;
 mod http;
 mod known;
 mod link;

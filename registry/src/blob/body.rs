@@ -2,44 +2,38 @@
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use plugin_registry_core::{Digest, Reader, Verifier};
+use plugin_registry_core::{Digest, Reader};
 
-use crate::error::{RegistryError, Result};
+use crate::{
+    error::{RegistryError, Result},
+    hashing::{HashBeside, Hashers},
+};
 
 struct Verification {
     stream: BoxStream<'static, plugin_registry_core::Result<Bytes>>,
-    verifier: Option<Verifier>,
+    beside: HashBeside,
     digest: Digest,
     held: Option<Bytes>,
 }
 
-/// The bytes of `reader`; with a digest, hashed on the way. The last piece is held back until the digest
-/// agrees, so that a client which counts bytes cannot take damaged content for the whole.
+/// The bytes of `reader`; with a digest, hashed on the way, beside the reading and the sending. The last
+/// piece is held back until the digest agrees, so that a client which counts bytes cannot take damaged
+/// content for the whole.
 pub(crate) fn verified(reader: Reader, digest: Option<Digest>) -> BoxStream<'static, Result<Bytes>> {
-    let size = reader.content_length();
     let Some(digest) = digest else { return reader.into_stream().map_err(RegistryError::from).boxed() };
-    let state = Verification {
-        stream: reader.into_stream(),
-        verifier: Some(Verifier::new(digest, Some(size))),
-        digest,
-        held: None,
-    };
-    futures::stream::try_unfold(state, |mut state| async move {
-        loop {
-            let next = state.stream.try_next().await?;
-            let Some(verifier) = &mut state.verifier else { return Ok(None) };
-            if let Some(piece) = next {
-                verifier.update(&piece).map_err(|error| damaged(&state.digest, &error))?;
-                if let Some(previous) = state.held.replace(piece) {
-                    return Ok(Some((previous, state)));
-                }
-            } else {
-                if let Some(verifier) = state.verifier.take() {
-                    verifier.finish().map_err(|error| damaged(&state.digest, &error))?;
-                }
-                return Ok(state.held.take().map(|last| (last, state)));
+    let beside = HashBeside::new(Hashers::new(digest.algorithm()));
+    let state = Verification { stream: reader.into_stream(), beside, digest, held: None };
+    futures::stream::try_unfold(Some(state), |state| async move {
+        let Some(mut state) = state else { return Ok(None) };
+        while let Some(piece) = state.stream.try_next().await? {
+            state.beside.take(piece.clone()).await?;
+            if let Some(previous) = state.held.replace(piece) {
+                return Ok(Some((previous, Some(state))));
             }
         }
+        let hashers = state.beside.finish().await?;
+        hashers.verify(&state.digest).map_err(|error| damaged(&state.digest, &error))?;
+        Ok(state.held.map(|last| (last, None)))
     })
     .boxed()
 }

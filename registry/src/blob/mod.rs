@@ -12,7 +12,7 @@ use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
 pub(crate) use self::{
     body::verified,
-    store::{BlobStore, discard, pour},
+    store::{BlobStore, Poured, discard, pour},
 };
 use crate::{
     error::{RegistryError, Result},

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use plugin_registry_core::{
-    ByteRange, Digest, ErrorKind, FileWriter, PutMode, Reader, RepositoryName, StorageDriver, Verifier,
+    ByteRange, Digest, ErrorKind, FileWriter, PutMode, Reader, RepositoryName, StorageDriver, VerifyError,
     WriteOptions,
 };
 
 use super::BoxError;
 use crate::{
     error::{RegistryError, Result},
+    hashing::{HashBeside, Hashers},
     layout,
     registry::Inner,
     upload::UploadId,
@@ -101,17 +102,16 @@ impl<'a> BlobStore<'a> {
             options = options.with_expected_size(size);
         }
         let mut writer = self.inner.driver.writer(&path, options).await?;
-        let mut verifier = Verifier::new(*digest, size);
-        if let Err(error) = pour(content, &mut *writer, |piece| Ok(verifier.update(piece)?)).await {
-            discard(writer).await;
-            return Err(error);
-        }
-        let length = verifier.length();
-        let canonical = match verifier.finish() {
-            Ok(canonical) => canonical,
+        let hashers = Some(Hashers::new(digest.algorithm()));
+        let verified = match pour(content, &mut *writer, hashers, size).await {
+            Ok(poured) => poured.verify(digest, size),
+            Err(error) => Err(error),
+        };
+        let (canonical, length) = match verified {
+            Ok(verified) => verified,
             Err(error) => {
                 discard(writer).await;
-                return Err(error.into());
+                return Err(error);
             }
         };
         if digest.is_canonical() {
@@ -125,24 +125,69 @@ impl<'a> BlobStore<'a> {
     }
 }
 
-/// Hands every piece of `content` to `hash` and then to `writer`. Hashing runs while the driver stores
-/// the piece before.
+/// What went into a writer.
+#[derive(Debug)]
+pub(crate) struct Poured {
+    /// Bytes taken.
+    pub(crate) counted: u64,
+    /// The hashers after them, if there were any before.
+    pub(crate) hashers: Option<Box<Hashers>>,
+    /// Why the content failed after them.
+    pub(crate) failure: Option<BoxError>,
+}
+
+impl Poured {
+    /// The canonical digest and the size of content that is whole and what it was announced as.
+    fn verify(self, digest: &Digest, size: Option<u64>) -> Result<(Digest, u64)> {
+        let actual = self.counted;
+        match (self.failure, self.hashers) {
+            (Some(failure), _) => Err(RegistryError::Body(failure)),
+            (None, Some(hashers)) => match size.filter(|size| *size != actual) {
+                Some(expected) => Err(VerifyError::Size { expected, actual }.into()),
+                None => Ok((hashers.verify(digest)?, actual)),
+            },
+            (None, None) => Err(RegistryError::Damaged("content was not hashed".to_owned())),
+        }
+    }
+}
+
+/// Hands every piece of `content` to the hashers and to `writer`, which both work while the next one comes.
+/// Content that fails is no error here: the bytes before came in order, and the caller may keep them.
+///
+/// # Errors
+/// Those of the store, and a size mismatch as soon as there are more than `limit` bytes.
 pub(crate) async fn pour<S, E>(
     mut content: S,
     writer: &mut dyn FileWriter,
-    mut hash: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()>
+    hashers: Option<Box<Hashers>>,
+    limit: Option<u64>,
+) -> Result<Poured>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Into<BoxError>,
 {
-    while let Some(piece) = content.try_next().await.map_err(|error| RegistryError::Body(error.into()))? {
-        if !piece.is_empty() {
-            hash(&piece)?;
-            writer.write(piece).await?;
+    let mut counted = 0;
+    let mut beside = hashers.map(HashBeside::new);
+    let failure = loop {
+        let piece = match content.try_next().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break None,
+            Err(failure) => break Some(failure.into()),
+        };
+        counted += piece.len() as u64;
+        if let Some(expected) = limit.filter(|limit| counted > *limit) {
+            return Err(VerifyError::Size { expected, actual: counted }.into());
         }
-    }
-    Ok(())
+        if let Some(beside) = &mut beside {
+            beside.take(piece.clone()).await?;
+        }
+        writer.write(piece).await?;
+    };
+    let hashers = match beside {
+        Some(beside) => Some(beside.finish().await?),
+        None => None,
+    };
+    Ok(Poured { counted, hashers, failure })
 }
 
 /// Throws a stage away; a failure to do so leaves invisible bytes only, so it is logged, not returned.

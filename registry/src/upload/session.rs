@@ -12,11 +12,12 @@ use tokio::sync::MutexGuard;
 
 use super::{
     UploadId,
-    slot::{Hashers, Progress, Slot},
+    slot::{Progress, Slot},
 };
 use crate::{
-    blob::{BlobInfo, Blobs, BoxError, discard, pour},
+    blob::{BlobInfo, Blobs, BoxError, Poured, discard, pour},
     error::{RegistryError, Result},
+    hashing::Hashers,
     layout,
     registry::Inner,
 };
@@ -131,45 +132,30 @@ impl UploadSession {
             check_offset(at, offset)?;
             return check_length(length, 0).map(|()| offset);
         };
-        let Opened::Stage(mut writer, mut hashers) = self.open(&progress, at).await? else {
+        let Opened::Stage(mut writer, hashers) = self.open(&progress, at).await? else {
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
             return Err(RegistryError::UploadUnknown);
         };
         let offset = writer.size();
-        let mut counted = 0_u64;
         let content = stream::once(ready(Ok(first))).chain(content);
-        let poured = pour(content, &mut *writer, |piece| {
-            counted += piece.len() as u64;
-            if length.is_some_and(|length| counted > length) {
-                return Err(RegistryError::SizeInvalid("the body is longer than announced"));
-            }
-            if let Some(hashers) = &mut hashers {
-                hashers.update(piece);
-            }
-            Ok(())
-        })
-        .await;
-        let failure = match poured {
-            Ok(()) => {
-                check_length(length, counted)?;
-                None
-            }
-            // The bytes before the failure came in order: keep them.
-            Err(error @ RegistryError::Body(_)) if counted > 0 => Some(error),
-            Err(error) => return Err(error),
-        };
+        let poured = pour(content, &mut *writer, hashers, length).await.map_err(as_announced)?;
+        let Poured { counted, hashers, failure } = poured;
+        if failure.is_none() {
+            check_length(length, counted)?;
+        }
+        // When the content failed, the bytes before came in order: they are kept.
         let stage = writer.close().await?;
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
         if let (Some(hashers), Some(stage)) = (hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN), &stage)
         {
             let path = layout::upload_hash_state(&self.repository, &self.id, stage, offset);
-            let state = Bytes::copy_from_slice(hashers.canonical.state().as_bytes());
+            let state = Bytes::copy_from_slice(hashers.state().as_bytes());
             self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
         *progress = Progress::Staged { stage, offset, hashers };
         self.slot.acknowledged.store(offset, Ordering::Release);
-        failure.map_or(Ok(offset), Err)
+        failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
     }
 
     /// Appends the last bytes, verifies all of them against `digest`, makes the blob visible and links it.
@@ -242,7 +228,7 @@ impl UploadSession {
     {
         let mut content = content;
         let first = first_piece(&mut content).await?;
-        let (mut writer, mut hashers) = match self.open(progress, at).await? {
+        let (mut writer, hashers) = match self.open(progress, at).await? {
             Opened::Stage(writer, hashers) => (writer, hashers),
             Opened::Visible if first.is_none() => {
                 check_length(length, 0)?;
@@ -250,20 +236,15 @@ impl UploadSession {
             }
             Opened::Visible => return Err(RegistryError::UploadUnknown),
         };
-        hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
+        let hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
         let has_body = first.is_some();
-        let mut counted = 0_u64;
         let body = stream::iter(first.map(Ok)).chain(content);
-        pour(body, &mut *writer, |piece| {
-            counted += piece.len() as u64;
-            if let Some(hashers) = &mut hashers {
-                hashers.update(piece);
-            }
-            Ok(())
-        })
-        .await?;
-        check_length(length, counted)?;
-        let Some(hashers) = hashers else {
+        let poured = pour(body, &mut *writer, hashers, length).await.map_err(as_announced)?;
+        if let Some(failure) = poured.failure {
+            return Err(RegistryError::Body(failure));
+        }
+        check_length(length, poured.counted)?;
+        let Some(hashers) = poured.hashers else {
             // Nobody here hashed the earlier bytes: make them readable inside the upload and read them.
             writer.commit().await?;
             return self.adopt_visible(digest).await;
@@ -392,7 +373,7 @@ impl UploadSession {
                 }
                 check_offset(at, 0)?;
                 let writer = self.inner.driver.writer(&self.data(), WriteOptions::create()).await?;
-                Ok(Opened::Stage(writer, Some(Box::new(Hashers::new(self.slot.algorithm)))))
+                Ok(Opened::Stage(writer, Some(Hashers::new(self.slot.algorithm))))
             }
             Stage::Visible => {
                 check_offset(at, self.inner.driver.stat(&self.data()).await?.size)?;
@@ -422,7 +403,7 @@ impl UploadSession {
         size: u64,
     ) -> Result<Option<Box<Hashers>>> {
         if size == 0 {
-            return Ok(Some(Box::new(Hashers::new(self.slot.algorithm))));
+            return Ok(Some(Hashers::new(self.slot.algorithm)));
         }
         let Some(stage) = stage else { return Ok(None) };
         if let Progress::Staged { stage: Some(known), offset, hashers: Some(hashers) } = &**progress
@@ -438,7 +419,7 @@ impl UploadSession {
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
         let state = state.filter(|state| state.length() == size);
-        Ok(state.and_then(|state| Hashers::resume(&state)).map(Box::new))
+        Ok(state.and_then(|state| Hashers::resume(&state)))
     }
 
     async fn remove_remains(&self) {

@@ -9,10 +9,11 @@ use std::{
 };
 
 use moka::sync::Cache;
-use plugin_registry_core::{Algorithm, Digest, HashState, Hasher, RepositoryName, StageId, VerifyError};
+use plugin_registry_core::{Algorithm, RepositoryName, StageId};
 use tokio::sync::Mutex;
 
 use super::UploadId;
+use crate::hashing::Hashers;
 
 /// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
 /// look-up in the store, never bytes.
@@ -102,52 +103,5 @@ impl Slot {
 
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
-    }
-}
-
-/// The canonical hash of a session's bytes, and the one of the algorithm it was started with.
-#[derive(Clone, Debug)]
-pub(super) struct Hashers {
-    pub(super) canonical: Hasher,
-    other: Option<Hasher>,
-}
-
-impl Hashers {
-    pub(super) fn new(algorithm: Algorithm) -> Self {
-        let other = (algorithm != Algorithm::Sha256).then(|| Hasher::new(algorithm));
-        Self { canonical: Hasher::new(Algorithm::Sha256), other }
-    }
-
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.canonical.update(bytes);
-        if let Some(other) = &mut self.other {
-            other.update(bytes);
-        }
-    }
-
-    /// Goes on from a stored state of the canonical hash.
-    pub(super) fn resume(state: &HashState) -> Option<Self> {
-        let is_canonical = state.algorithm() == Algorithm::Sha256;
-        let canonical = Hasher::resume(state).ok().filter(|_| is_canonical)?;
-        Some(Self { canonical, other: None })
-    }
-
-    pub(super) fn covers(&self, algorithm: Algorithm) -> bool {
-        algorithm == Algorithm::Sha256
-            || self.other.as_ref().is_some_and(|other| other.algorithm() == algorithm)
-    }
-
-    /// The canonical digest, once the announced one agrees.
-    pub(super) fn verify(self, expected: &Digest) -> Result<Digest, VerifyError> {
-        let canonical = self.canonical.finish();
-        let actual = match self.other.filter(|other| other.algorithm() == expected.algorithm()) {
-            Some(other) => other.finish(),
-            None => canonical,
-        };
-        if actual == *expected {
-            Ok(canonical)
-        } else {
-            Err(VerifyError::Digest { expected: *expected, actual })
-        }
     }
 }
