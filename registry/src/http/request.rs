@@ -95,20 +95,22 @@ impl ApiRequest {
 
     /// The whole body, at most `limit` bytes; `None` when it is longer.
     pub(super) async fn read(&self, mut body: Content, limit: u64) -> Result<Option<Bytes>> {
-        if self.content_length()?.is_some_and(|length| length > limit) {
+        let announced = self.content_length()?;
+        if announced.is_some_and(|length| length > limit) {
             return Ok(None);
         }
+        let wrong = || RegistryError::SizeInvalid("the body is not as long as announced");
         let mut all = BytesMut::new();
         while let Some(piece) = body.try_next().await.map_err(RegistryError::Body)? {
-            if all.len() as u64 + piece.len() as u64 > limit {
-                return Ok(None);
-            }
             all.extend_from_slice(&piece);
-        }
-        match self.content_length()? {
-            Some(length) if length != all.len() as u64 => {
-                Err(RegistryError::SizeInvalid("the body is not as long as announced"))
+            match announced {
+                Some(length) if all.len() as u64 > length => return Err(wrong()),
+                None if all.len() as u64 > limit => return Ok(None),
+                _ => {}
             }
+        }
+        match announced {
+            Some(length) if length != all.len() as u64 => Err(wrong()),
             _ => Ok(Some(all.freeze())),
         }
     }

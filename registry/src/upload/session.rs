@@ -15,7 +15,7 @@ use super::{
     slot::{Progress, Slot},
 };
 use crate::{
-    blob::{BlobInfo, Blobs, BoxError, Poured, discard, pour},
+    blob::{BlobInfo, BlobStore, Blobs, BoxError, Poured, discard, pour},
     error::{RegistryError, Result},
     hashing::Hashers,
     layout,
@@ -198,7 +198,14 @@ impl UploadSession {
             }
             canonical
         } else {
-            let canonical = self.finish_staged(&progress, at, length, digest, content).await?;
+            let canonical = match self.finish_staged(&progress, at, length, digest, content).await {
+                Err(RegistryError::UploadOffset { expected, actual: 0 })
+                    if self.was_committed(digest, expected).await? =>
+                {
+                    *digest
+                }
+                canonical => canonical?,
+            };
             // Data, then link; only then the upload's remains. A crash between leaves an upload to purge.
             self.blobs().link(digest, &canonical).await?;
             self.remove_remains().await;
@@ -212,6 +219,17 @@ impl UploadSession {
             None => self.inner.driver.stat(&layout::blob_data(&canonical)).await?.size,
         };
         Ok(BlobInfo { digest: *digest, canonical, size })
+    }
+
+    /// Whether an earlier call made the bytes visible and was interrupted before it linked them: then the
+    /// acknowledged bytes are gone from the session, and the blob is there. Whoever may mount it from
+    /// anywhere may have it linked now.
+    async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<bool> {
+        if !digest.is_canonical() || !self.inner.options.anonymous_mount {
+            return Ok(false);
+        }
+        let size = BlobStore::new(&self.inner).stat(digest).await?;
+        Ok(size.is_some_and(|size| size >= acknowledged))
     }
 
     async fn finish_staged<S, E>(
