@@ -213,7 +213,7 @@ pub(crate) struct Serve {
     /// Refuse every change
     #[arg(long)]
     pub(crate) read_only: bool,
-    /// Allow clients to delete tags, manifests and blobs
+    /// Allow clients to delete tags, manifests, blobs and upload sessions
     #[arg(long, conflicts_with = "read_only")]
     pub(crate) delete: bool,
     /// What a manifest may name that is not there

@@ -56,7 +56,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     }
     let message = format!("{} found", count(report.findings.len(), "damage"));
     Err(Failure::new(Outcome::Damaged, message).with_hint(
-        "Remove the files named above from the store and copy the images again from a good source.",
+        "Remove the files named above from the store and copy the images again from a good source, with --repair.",
     ))
 }
 

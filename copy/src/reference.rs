@@ -47,10 +47,10 @@ pub enum LayoutReference {
 #[non_exhaustive]
 pub enum ReferenceError {
     /// It begins with no transport that is known.
-    #[error("`{0}` is no image: write oci:DIR[:TAG] or registry:NAME[:TAG|@DIGEST]")]
+    #[error("`{0}` is no image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
     Transport(String),
     /// A layout without a directory.
-    #[error("`{0}` names no directory: write oci:DIR[:TAG]")]
+    #[error("`{0}` names no directory: write oci:DIR[:NAME|@DIGEST]")]
     Directory(String),
     /// The name of an image in a layout breaks the grammar of the image specification.
     #[error("`{0}`: a name in a layout is made of letters and digits, separated by single -._:@/+")]

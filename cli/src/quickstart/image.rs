@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
-use plugin_registry::Manifest;
+use plugin_registry::{Manifest, layout};
 use plugin_registry_core::{Descriptor, Digest, MediaType};
 use serde_json::json;
 
@@ -91,6 +91,13 @@ impl Image {
         let blobs = self.blobs.iter().map(|(blob, _)| blob.size);
         let manifests = self.manifests.iter().chain([&self.index]).map(|one| one.bytes().len() as u64);
         blobs.chain(manifests).sum()
+    }
+
+    /// Bytes of everything, each blob as often as a manifest names it.
+    pub(super) fn named_size(&self) -> u64 {
+        let blobs = self.manifests.iter().flat_map(|manifest| layout::links_of(manifest).blobs);
+        let manifests = self.manifests.iter().chain([&self.index]).map(|one| one.bytes().len() as u64);
+        blobs.map(|blob| blob.size).chain(manifests).sum()
     }
 }
 

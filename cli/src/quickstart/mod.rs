@@ -102,8 +102,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
     })?;
     steps.done("compare", count(compared.files, "file") + " equal", compared.bytes, None);
 
-    let named_bytes =
-        first.bytes_copied + first.bytes_deduplicated + second.bytes_copied + second.bytes_deduplicated;
+    let named_bytes = made.named_size() * 2;
     let document = Document {
         digest: made.index.digest().to_string(),
         platforms: vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()],
@@ -111,7 +110,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
         manifests: made.manifests.len() + 1,
         image_bytes: made.size(),
         named_bytes,
-        deduplicated_bytes: first.bytes_deduplicated + second.bytes_deduplicated,
+        deduplicated_bytes: named_bytes.saturating_sub(first.bytes_copied + second.bytes_copied),
         steps: steps.done,
         root,
         image: directory,
