@@ -60,7 +60,6 @@ pub fn repository() -> RepositoryName {
 
 /// A stream of `size` bytes that do not repeat within a piece and differ by `seed`, and its descriptor.
 /// The pieces share one buffer: the stream itself needs no memory.
-#[must_use]
 pub fn content(
     seed: u64,
     size: u64,
