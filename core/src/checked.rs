@@ -9,12 +9,11 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::{
-    driver::{
-        ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, PutMode, Reader, StageId,
-        StorageDriver, WriteOptions,
-    },
+    driver::{FileWriter, StorageDriver},
     error::{Error, ErrorKind, Result},
+    file::{ByteRange, DeleteReport, Entry, FileInfo, Reader},
     metrics::{Metrics, Operation},
+    options::{Capabilities, PutMode, StageId, WriteOptions},
     path::StoragePath,
 };
 

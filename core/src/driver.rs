@@ -15,7 +15,7 @@
 //! - **Errors**: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only when the store said so.
 //! - **Memory**: a stream or a writer holds a few pieces of at most some MiB, stated by the driver.
 
-use std::{fmt, ops::Range, time::SystemTime};
+use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,8 +23,9 @@ use futures::stream::BoxStream;
 use url::Url;
 
 use crate::{
-    digest::Digest,
-    error::{Error, ErrorKind, Result},
+    error::Result,
+    file::{ByteRange, DeleteReport, Entry, FileInfo, Reader},
+    options::{Capabilities, PutMode, StageId, WriteOptions},
     path::StoragePath,
 };
 
@@ -52,7 +53,7 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `put_content_replaces_completely`: a shorter content leaves nothing of a longer one.
     /// - `put_content_is_atomic`: a concurrent reader sees the old or the new bytes, never a
     ///   mixture, never an empty file.
-    /// - `put_content_create_only_keeps_the_first`: with [`PutMode::CreateOnly`] and a file at the
+    /// - `put_content_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly) and a file at the
     ///   path, `AlreadyExists`, and the file is untouched; of concurrent writers exactly one wins.
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()>;
 
@@ -73,11 +74,11 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     /// - `writer_is_invisible_before_commit`: to `stat`, `list`, `walk`, `reader`, `get_content`. A directory
     ///   that holds nothing but staged bytes may be seen as a directory.
-    /// - `writer_create_forgets_an_earlier_stage`: [`WriteMode::Create`] starts at zero bytes;
+    /// - `writer_create_forgets_an_earlier_stage`: [`WriteMode::Create`](crate::WriteMode::Create) starts at zero bytes;
     ///   committing or closing it replaces what an earlier unfinished writer staged for the path.
     /// - `writer_create_does_not_disturb_others`: several writers may be open on one path; the last
     ///   commit wins as a whole.
-    /// - `writer_resume_continues_at_the_closed_size`: [`WriteMode::Resume`] goes on at exactly the
+    /// - `writer_resume_continues_at_the_closed_size`: [`WriteMode::Resume`](crate::WriteMode::Resume) goes on at exactly the
     ///   size reached at the last successful [`FileWriter::close`], also in another process.
     /// - `writer_resume_cuts_a_torn_tail`: bytes written after that close by a writer that was
     ///   dropped or killed do not count.
@@ -86,7 +87,7 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     ///   a visible file with bytes, and no stage, gives `AlreadyExists`.
     /// - `writer_resume_is_exclusive`: while one resumed writer is open, another gets `Conflict`
     ///   (where [`Capabilities::exclusive_resume`] says so).
-    /// - `writer_commit_create_only_keeps_the_first`: with [`PutMode::CreateOnly`], commit gives
+    /// - `writer_commit_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly), commit gives
     ///   `AlreadyExists` when a file is at the path, and leaves it untouched.
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>>;
 
@@ -196,7 +197,7 @@ pub trait FileWriter: fmt::Debug + Send {
     ///   stage that was created anew has another one, even with the same size at the same path.
     fn stage_id(&self) -> Option<StageId>;
 
-    /// Makes everything written durable and keeps it for [`WriteMode::Resume`]; still invisible. Gives the
+    /// Makes everything written durable and keeps it for [`WriteMode::Resume`](crate::WriteMode::Resume); still invisible. Gives the
     /// identity of what was kept.
     ///
     /// # Behavior
@@ -222,347 +223,4 @@ pub trait FileWriter: fmt::Debug + Send {
     /// # Behavior
     /// - `writer_commit_to_another_path`: visible there, whole; nothing is left at the writer's own path.
     async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()>;
-}
-
-/// The identity of staged bytes, over all writers that resumed them: whoever remembers something about
-/// them, a hash for instance, knows by it whether they are still the same ones (ADR 0014).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StageId(String);
-
-impl StageId {
-    /// An identity made of whatever is unique for a stage in its store. It may be a secret, as an upload
-    /// session's URL is: only its hash is kept.
-    #[must_use]
-    pub fn of(raw: impl AsRef<[u8]>) -> Self {
-        Self(Digest::sha256(raw.as_ref()).hex().chars().take(32).collect())
-    }
-
-    /// 32 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What a driver offers beyond the least that the contract asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// Create-only writes are atomic. Where false, two concurrent creators may both succeed.
-    pub create_only: bool,
-    /// A second resumed writer is refused while the first is open.
-    pub exclusive_resume: bool,
-    /// What was acknowledged survives a power cut.
-    pub durable: bool,
-    /// `redirect_url` can give a URL.
-    pub redirect: bool,
-    /// Largest file in bytes, where the store has such a limit.
-    pub max_file_size: Option<u64>,
-}
-
-impl Capabilities {
-    /// Sets [`create_only`](Self::create_only).
-    #[must_use]
-    pub fn with_create_only(mut self, yes: bool) -> Self {
-        self.create_only = yes;
-        self
-    }
-
-    /// Sets [`exclusive_resume`](Self::exclusive_resume).
-    #[must_use]
-    pub fn with_exclusive_resume(mut self, yes: bool) -> Self {
-        self.exclusive_resume = yes;
-        self
-    }
-
-    /// Sets [`durable`](Self::durable).
-    #[must_use]
-    pub fn with_durable(mut self, yes: bool) -> Self {
-        self.durable = yes;
-        self
-    }
-
-    /// Sets [`redirect`](Self::redirect).
-    #[must_use]
-    pub fn with_redirect(mut self, yes: bool) -> Self {
-        self.redirect = yes;
-        self
-    }
-
-    /// Sets [`max_file_size`](Self::max_file_size).
-    #[must_use]
-    pub fn with_max_file_size(mut self, bytes: u64) -> Self {
-        self.max_file_size = Some(bytes);
-        self
-    }
-}
-
-/// What a write does when a file is already there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PutMode {
-    /// Replace it as a whole.
-    #[default]
-    Overwrite,
-    /// Keep it and answer `AlreadyExists`.
-    CreateOnly,
-}
-
-/// Whether a writer starts anew or goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WriteMode {
-    /// At zero bytes.
-    #[default]
-    Create,
-    /// Where the last closed writer of the path stopped.
-    Resume,
-}
-
-/// How a writer is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WriteOptions {
-    /// Start anew or go on.
-    pub mode: WriteMode,
-    /// What commit does with a file that is already there.
-    pub put: PutMode,
-    /// The final size in bytes, if known: lets a driver choose its part size and refuse at once what
-    /// cannot fit. Only a hint; commit makes visible what was written.
-    pub expected_size: Option<u64>,
-}
-
-impl WriteOptions {
-    /// A new file that replaces whatever is there.
-    #[must_use]
-    pub fn create() -> Self {
-        Self::default()
-    }
-
-    /// Goes on where the last closed writer stopped.
-    #[must_use]
-    pub fn resume() -> Self {
-        Self { mode: WriteMode::Resume, ..Self::default() }
-    }
-
-    /// Sets [`put`](Self::put).
-    #[must_use]
-    pub fn with_put_mode(mut self, put: PutMode) -> Self {
-        self.put = put;
-        self
-    }
-
-    /// Sets [`expected_size`](Self::expected_size).
-    #[must_use]
-    pub fn with_expected_size(mut self, bytes: u64) -> Self {
-        self.expected_size = Some(bytes);
-        self
-    }
-}
-
-/// A part of a file, to be cut at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ByteRange {
-    offset: u64,
-    length: Option<u64>,
-}
-
-impl ByteRange {
-    /// The whole file.
-    #[must_use]
-    pub fn full() -> Self {
-        Self::default()
-    }
-
-    /// From `offset` to the end.
-    #[must_use]
-    pub fn from(offset: u64) -> Self {
-        Self { offset, length: None }
-    }
-
-    /// At most `length` bytes from `offset`.
-    #[must_use]
-    pub fn new(offset: u64, length: u64) -> Self {
-        Self { offset, length: Some(length) }
-    }
-
-    /// The first byte.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The most bytes wanted; `None` for all to the end.
-    #[must_use]
-    pub fn length(&self) -> Option<u64> {
-        self.length
-    }
-
-    /// Whether this is the whole file.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        *self == Self::full()
-    }
-
-    /// The bytes that this means in a file of `size` bytes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidOffset`] when the offset is beyond the end.
-    pub fn resolve(&self, size: u64) -> Result<Range<u64>> {
-        if self.offset > size {
-            let message = format!("offset {} is beyond the end at {size}", self.offset);
-            return Err(Error::new(ErrorKind::InvalidOffset).with_message(message));
-        }
-        let end = self.length.map_or(size, |length| self.offset.saturating_add(length).min(size));
-        Ok(self.offset..end)
-    }
-}
-
-/// An open file: what it is, which bytes come, and the bytes.
-pub struct Reader {
-    info: FileInfo,
-    range: Range<u64>,
-    stream: BoxStream<'static, Result<Bytes>>,
-}
-
-impl Reader {
-    /// A reader of `range` of the file `info`. `stream` yields exactly those bytes or ends in an error.
-    #[must_use]
-    pub fn new(info: FileInfo, range: Range<u64>, stream: BoxStream<'static, Result<Bytes>>) -> Self {
-        Self { info, range, stream }
-    }
-
-    /// The file, as it was when opened.
-    #[must_use]
-    pub fn info(&self) -> &FileInfo {
-        &self.info
-    }
-
-    /// The bytes of the file that come.
-    #[must_use]
-    pub fn range(&self) -> Range<u64> {
-        self.range.clone()
-    }
-
-    /// How many bytes come.
-    #[must_use]
-    pub fn content_length(&self) -> u64 {
-        self.range.end - self.range.start
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
-        self.stream
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("info", &self.info).field("range", &self.range).finish_non_exhaustive()
-    }
-}
-
-/// Whether something is a file or a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// A file.
-    File,
-    /// A path with files below it.
-    Directory,
-}
-
-/// A child in a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Entry {
-    /// The name, without any `/`.
-    pub name: String,
-    /// What it is.
-    pub kind: EntryKind,
-}
-
-impl Entry {
-    /// A child of this name and kind.
-    #[must_use]
-    pub fn new(name: impl Into<String>, kind: EntryKind) -> Self {
-        Self { name: name.into(), kind }
-    }
-}
-
-/// What `stat`, `walk` and `reader` say about a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileInfo {
-    /// The path.
-    pub path: StoragePath,
-    /// File or directory.
-    pub kind: EntryKind,
-    /// Size in bytes; 0 for a directory.
-    pub size: u64,
-    /// When the store last saw it change, in the store's clock; `None` for a directory, or where the
-    /// store does not say. Never compare it with the local clock: two clocks disagree.
-    pub modified: Option<SystemTime>,
-}
-
-impl FileInfo {
-    /// A file.
-    #[must_use]
-    pub fn file(path: StoragePath, size: u64, modified: Option<SystemTime>) -> Self {
-        Self { path, kind: EntryKind::File, size, modified }
-    }
-
-    /// A directory.
-    #[must_use]
-    pub fn directory(path: StoragePath) -> Self {
-        Self { path, kind: EntryKind::Directory, size: 0, modified: None }
-    }
-
-    /// Whether it is a file.
-    #[must_use]
-    pub fn is_file(&self) -> bool {
-        self.kind == EntryKind::File
-    }
-}
-
-/// The outcome of `delete_many`.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct DeleteReport {
-    /// Files that are gone now.
-    pub deleted: usize,
-    /// Files that may still be there, and why.
-    pub failed: Vec<(StoragePath, Error)>,
-}
-
-impl DeleteReport {
-    /// A report of these figures.
-    #[must_use]
-    pub fn new(deleted: usize, failed: Vec<(StoragePath, Error)>) -> Self {
-        Self { deleted, failed }
-    }
-
-    /// The first failure as the error of the whole, for callers that need all files gone.
-    ///
-    /// # Errors
-    /// The first failure, if there is one.
-    pub fn into_result(self) -> Result<()> {
-        match self.failed.into_iter().next() {
-            Some((path, error)) => Err(error.with_path(&path)),
-            None => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_resolve_within_the_file() {
-        assert_eq!(ByteRange::full().resolve(0).unwrap(), 0..0);
-        assert_eq!(ByteRange::from(3).resolve(5).unwrap(), 3..5);
-        assert_eq!(ByteRange::from(5).resolve(5).unwrap(), 5..5);
-        assert_eq!(ByteRange::new(1, 2).resolve(5).unwrap(), 1..3);
-        assert_eq!(ByteRange::new(1, u64::MAX).resolve(5).unwrap(), 1..5);
-        assert_eq!(ByteRange::from(6).resolve(5).unwrap_err().kind(), ErrorKind::InvalidOffset);
-    }
 }

@@ -5,8 +5,10 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 
 use crate::{
-    driver::{ByteRange, PutMode, StorageDriver},
+    driver::StorageDriver,
     error::{Error, ErrorKind, Result},
+    file::ByteRange,
+    options::PutMode,
     path::StoragePath,
 };
 

@@ -17,8 +17,10 @@ mod digest;
 mod driver;
 mod driver_ext;
 mod error;
+mod file;
 mod metrics;
 mod name;
+mod options;
 mod path;
 mod retry;
 mod secret;
@@ -27,14 +29,13 @@ pub use self::{
     checked::Checked,
     descriptor::{Descriptor, MediaType, docker, is_non_distributable},
     digest::{Algorithm, Digest, DigestError, HashState, HashStateError, Hasher, Verifier, VerifyError},
-    driver::{
-        ByteRange, Capabilities, DeleteReport, Entry, EntryKind, FileInfo, FileWriter, PutMode, Reader,
-        StageId, StorageDriver, WriteMode, WriteOptions,
-    },
+    driver::{FileWriter, StorageDriver},
     driver_ext::StorageDriverExt,
     error::{Error, ErrorKind, Result},
+    file::{ByteRange, DeleteReport, Entry, EntryKind, FileInfo, Reader},
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
+    options::{Capabilities, PutMode, StageId, WriteMode, WriteOptions},
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,
