@@ -1,5 +1,7 @@
 //! Golden trees of the layout, in memory and in a directory.
 
+#![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
+
 use std::sync::Arc;
 
 use plugin_registry_conformance::{driver::Store, layout::Bench};
@@ -14,7 +16,7 @@ plugin_registry_conformance::layout_suite! {
 plugin_registry_conformance::layout_suite! {
     name: fs,
     open: {
-        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let directory = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         let path = directory.path().to_owned();
         let store = Store::new(move || {
             let directory = directory.clone();

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use super::{
     Context,
     context::{
-        Driver, assert_file, assert_missing, create, get, kind, names, put, resume, stage, walked,
-        write, write_file,
+        Driver, assert_file, assert_missing, create, get, kind, names, put, resume, stage, walked, write,
+        write_file,
     },
     sample,
 };

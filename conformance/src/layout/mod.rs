@@ -8,6 +8,7 @@
 //! ```
 
 mod bench;
+mod content;
 mod golden;
 mod tree;
 

@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
 };
@@ -54,6 +54,19 @@ pub fn broken(content: &Bytes, size: usize) -> RequestBody {
     let frames = cut(content, size).into_iter().map(|piece| Ok(Frame::data(piece)));
     let error = BoxError::from("the client is gone");
     StreamBody::new(stream::iter(frames).chain(stream::once(async { Err(error) }))).boxed_unsync()
+}
+
+/// Zeros without end, in pieces of 64 KiB; and how many were taken so far.
+#[must_use]
+pub fn endless() -> (RequestBody, Arc<AtomicUsize>) {
+    let taken = Arc::<AtomicUsize>::default();
+    let count = taken.clone();
+    let piece = Bytes::from(vec![0; 64 << 10]);
+    let frames = stream::repeat_with(move || {
+        count.fetch_add(piece.len(), Ordering::AcqRel);
+        Ok(Frame::data(piece.clone()))
+    });
+    (StreamBody::new(frames).boxed_unsync(), taken)
 }
 
 /// The bytes in pieces, then nothing, for ever; and a look at whether all of them were taken.

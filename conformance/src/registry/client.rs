@@ -309,9 +309,6 @@ impl Answer {
         assert!(announced.is_some(), "a body of unknown length: {self}");
         let is_bodiless = self.method == Method::HEAD || matches!(self.status, 204 | 304);
         if is_bodiless {
-            if std::env::var_os("X").is_none() {
-                return;
-            }
             assert!(
                 self.received.is_empty() && self.error.is_none(),
                 "an answer without body has one: {self}"

@@ -179,7 +179,8 @@ pub async fn end_6_upload_of_distribution_with_other_bytes(lab: &Lab) {
     lab.write(&format!("{upload}/data"), content(1, 1000)).await;
     lab.write(&format!("{upload}/startedat"), "2026-11-23T16:06:04Z").await;
     client.finish(&location, &digest(b"other"), "").await.refused(400, "DIGEST_INVALID");
-    let announced = client.put(super::client::and(&location, &format!("digest={}", digest(&content(1, 1000)))));
+    let announced =
+        client.put(super::client::and(&location, &format!("digest={}", digest(&content(1, 1000)))));
     assert!(announced.header("content-length", 5).send().await.is_refusal());
     client.get(format!("/v2/old/blobs/{}", digest(b"other"))).send().await.refused(404, "BLOB_UNKNOWN");
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, ErrorKind, FileInfo, FileWriter, Operation, PutMode, Reader,
-    Result, StageId, StorageDriver, StoragePath, WriteOptions,
+    ByteRange, Capabilities, DeleteReport, Entry, ErrorKind, FileInfo, FileWriter, Operation, PutMode,
+    Reader, Result, StageId, StorageDriver, StoragePath, WriteOptions,
 };
 use url::Url;
 
@@ -37,7 +37,10 @@ impl Wrapped {
 
     /// Fails every call of which `failure` says so, before it does anything.
     #[must_use]
-    pub fn failing(mut self, failure: impl Fn(Operation) -> Option<ErrorKind> + Send + Sync + 'static) -> Self {
+    pub fn failing(
+        mut self,
+        failure: impl Fn(Operation) -> Option<ErrorKind> + Send + Sync + 'static,
+    ) -> Self {
         self.failure = Arc::new(failure);
         self
     }
