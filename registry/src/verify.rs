@@ -5,10 +5,8 @@ use std::{
     fmt,
 };
 
-use futures::{StreamExt, TryStreamExt};
-use plugin_registry_core::{
-    Algorithm, ByteRange, Descriptor, Digest, RepositoryName, StorageDriver, StoragePath, Tag, Verifier,
-};
+use futures::StreamExt;
+use plugin_registry_core::{Algorithm, Descriptor, Digest, RepositoryName, StorageDriver, StoragePath, Tag};
 
 use crate::{
     blob::BlobStore,
@@ -244,35 +242,24 @@ impl Verification<'_> {
         if let Some(known) = self.checked.get(digest) {
             return Ok(*known);
         }
-        let size = match self.read(digest).await? {
-            Ok(size) => {
+        let size = match BlobStore::new(&self.registry.inner).verify(digest).await? {
+            Some(Ok(size)) => {
                 self.report.blobs += 1;
                 self.report.bytes += size;
                 (self.observer)(VerifyEvent::Content { digest: *digest, size });
                 Some(size)
             }
-            Err(problem) => {
-                self.damage(name, layout::blob_data(digest), problem);
+            Some(Err(error)) => {
+                self.damage(name, layout::blob_data(digest), error.to_string());
+                None
+            }
+            None => {
+                self.damage(name, layout::blob_data(digest), "the bytes are missing".to_owned());
                 None
             }
         };
         self.checked.insert(*digest, size);
         Ok(size)
-    }
-
-    async fn read(&self, digest: &Digest) -> Result<Result<u64, String>> {
-        let Some(reader) = BlobStore::new(&self.registry.inner).open(digest, ByteRange::full()).await? else {
-            return Ok(Err("the bytes are missing".to_owned()));
-        };
-        let mut verifier = Verifier::new(*digest, None);
-        let mut bytes = reader?.into_stream();
-        while let Some(piece) = bytes.try_next().await? {
-            if let Err(error) = verifier.update(&piece) {
-                return Ok(Err(error.to_string()));
-            }
-        }
-        let size = verifier.length();
-        Ok(verifier.finish().map(|_| size).map_err(|error| error.to_string()))
     }
 
     async fn manifest(

@@ -111,6 +111,34 @@ pub async fn end_6_a_wrong_push_leaves_good_bytes(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
+/// A session whose staged bytes are gone does not answer for what the store holds: the repeated PUT is refused,
+/// or what it says is stored is right.
+pub async fn end_6_a_lost_stage_vouches_for_nothing(lab: &Lab) {
+    let blob = content(1, 5000);
+    let digest = digest(&blob);
+    for bad in damaged(&blob) {
+        for is_same_instance in [true, false] {
+            let client = lab.client();
+            let location = client.begin("a").await;
+            let location = client.append(&location, &blob.slice(..2000)).await;
+            let id = location.split(['?', '/']).find(|part| part.len() == 36).unwrap();
+            let upload = format!("/docker/registry/v2/repositories/a/_uploads/{id}");
+            let started = lab.tree().await.get(&format!("{upload}/startedat")).unwrap().clone();
+            lab.remove(&upload).await;
+            lab.write(&format!("{upload}/startedat"), started).await;
+            lab.write(&data(&blob), bad.clone()).await;
+            let next = if is_same_instance { client } else { lab.another().await };
+            let done = next.finish(&location, &digest, blob.slice(2000..)).await;
+            if done.status() == 201 {
+                next.assert_blob("a", &blob).await;
+            } else {
+                assert!(done.is_refusal(), "{done}");
+            }
+            lab.clear().await;
+        }
+    }
+}
+
 /// A damaged manifest is never served; a push repairs it.
 pub async fn end_3_damaged_manifest_is_never_served(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));

@@ -264,6 +264,7 @@ macro_rules! __api_requirements {
                 end_2_damaged_blob_never_ends_cleanly,
                 end_6_push_repairs_a_damaged_blob,
                 end_6_a_wrong_push_leaves_good_bytes,
+                end_6_a_lost_stage_vouches_for_nothing,
                 end_3_damaged_manifest_is_never_served,
                 end_7a_truncated_layer_is_noticed,
             ]

@@ -55,6 +55,20 @@ impl<'a> BlobStore<'a> {
         }
     }
 
+    /// Reads stored bytes to their end: their size if they hash to `digest`, an inner error if they do not,
+    /// `None` where there are none.
+    pub(crate) async fn verify(&self, digest: &Digest) -> Result<Option<Result<u64, VerifyError>>> {
+        let Some(reader) = self.open(digest, ByteRange::full()).await? else { return Ok(None) };
+        let mut bytes = reader?.into_stream();
+        let mut beside = HashBeside::new(Hashers::new(digest.algorithm()));
+        let mut size = 0;
+        while let Some(piece) = bytes.try_next().await? {
+            size += piece.len() as u64;
+            beside.take(piece).await?;
+        }
+        Ok(Some(beside.finish().await?.verify(digest).map(|_| size)))
+    }
+
     /// A small blob, verified, or `None`.
     pub(crate) async fn get(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {

@@ -228,8 +228,9 @@ impl UploadSession {
         if !digest.is_canonical() || !self.inner.options.anonymous_mount {
             return Ok(false);
         }
-        let size = BlobStore::new(&self.inner).stat(digest).await?;
-        Ok(size.is_some_and(|size| size >= acknowledged))
+        // Read, not only asked for: nothing else of this session vouches for these bytes.
+        let stored = BlobStore::new(&self.inner).verify(digest).await?;
+        Ok(matches!(stored, Some(Ok(size)) if size >= acknowledged))
     }
 
     async fn finish_staged<S, E>(
