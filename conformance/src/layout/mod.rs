@@ -1,6 +1,6 @@
 //! The object layout, byte for byte.
 //!
-//! ```ignore
+//! ```text
 //! plugin_registry_conformance::layout_suite! {
 //!     name: memory,
 //!     open: Bench::open(Store::of_clones(MemoryDriver::new())).await,

@@ -1,7 +1,7 @@
 //! The suite of the registry's API, over [`Registry::service`](plugin_registry::Registry::service) in
 //! process.
 //!
-//! ```ignore
+//! ```text
 //! plugin_registry_conformance::api_suite! {
 //!     name: memory,
 //!     open: Store::of_clones(MemoryDriver::new()),
