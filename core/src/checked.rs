@@ -1,6 +1,6 @@
 //! The wrapper that every driver gets: path rules, error naming, spans, counters, latched writers.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -222,6 +222,14 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
             (path, error)
         });
         Ok(DeleteReport::new(report.deleted, failed.collect()))
+    }
+
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        self.stream(Operation::ListStaged, path, self.driver.list_staged(path))
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        self.call_file(Operation::DeleteStaged, path, self.driver.delete_staged(path, before)).await
     }
 
     async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>> {

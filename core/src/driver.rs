@@ -15,7 +15,7 @@
 //! - **Errors**: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only when the store said so.
 //! - **Memory**: a stream or a writer holds a few pieces of at most some MiB, stated by the driver.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -167,6 +167,23 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `delete_many_reports_each_failure`: the call itself fails only when nothing was tried.
     /// - `delete_many_ignores_missing_files`.
     async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport>;
+
+    /// Finds what unfinished writers have staged below a path: for each stage the path that it is meant for,
+    /// its bytes and its last change. In no order; a path that was staged more than once comes more than once.
+    ///
+    /// # Behavior
+    /// - `list_staged_finds_what_was_closed`: stages that wait for resumption, at the path itself and below
+    ///   it; those of open or killed writers too, where the store keeps them. Visible files never.
+    /// - `list_staged_of_nothing_is_empty`: also for a path that is missing.
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>>;
+
+    /// Throws away what was staged for a path and last changed before a time of the store's clock; gives how
+    /// many stages went. The visible file, if any, is untouched.
+    ///
+    /// # Behavior
+    /// - `delete_staged_keeps_younger_stages`: what changed at `before` or later.
+    /// - `delete_staged_keeps_the_visible_file`: and whatever is staged for other paths.
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize>;
 
     /// A URL at which the store itself serves the file for a while, or `None` where it cannot.
     ///

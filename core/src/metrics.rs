@@ -51,6 +51,10 @@ operations! {
     Delete => "delete",
     /// `StorageDriver::delete_many`.
     DeleteMany => "delete_many",
+    /// `StorageDriver::list_staged`.
+    ListStaged => "list_staged",
+    /// `StorageDriver::delete_staged`.
+    DeleteStaged => "delete_staged",
     /// `StorageDriver::redirect_url`.
     RedirectUrl => "redirect_url",
     /// Opening the driver itself.

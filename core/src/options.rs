@@ -34,6 +34,9 @@ pub struct Capabilities {
     pub durable: bool,
     /// `redirect_url` can give a URL.
     pub redirect: bool,
+    /// Directories can be there without a file below them, so that a listed directory does not prove that it
+    /// holds anything: a file system, not an object store.
+    pub empty_directories: bool,
     /// Largest file in bytes, where the store has such a limit.
     pub max_file_size: Option<u64>,
 }
@@ -64,6 +67,13 @@ impl Capabilities {
     #[must_use]
     pub fn with_redirect(mut self, yes: bool) -> Self {
         self.redirect = yes;
+        self
+    }
+
+    /// Sets [`empty_directories`](Self::empty_directories).
+    #[must_use]
+    pub fn with_empty_directories(mut self, yes: bool) -> Self {
+        self.empty_directories = yes;
         self
     }
 

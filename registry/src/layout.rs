@@ -16,6 +16,20 @@ use crate::{
 /// The root of the tree.
 pub const ROOT: &str = "/docker/registry/v2";
 
+/// The directory of a repository's upload sessions.
+pub(crate) const UPLOADS: &str = "_uploads";
+
+/// [`ROOT`] as a path.
+#[must_use]
+pub fn root() -> StoragePath {
+    path(ROOT.to_owned())
+}
+
+/// A small object that is written to read the store's clock, and deleted at once.
+pub(crate) fn clock_probe(id: &uuid::Uuid) -> StoragePath {
+    path(format!("{ROOT}/gc/clock/{id}"))
+}
+
 /// Where all repositories are.
 #[must_use]
 pub fn repositories() -> StoragePath {
@@ -101,7 +115,7 @@ pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> StoragePa
 /// The upload sessions of a repository: a directory a session.
 #[must_use]
 pub fn uploads(name: &RepositoryName) -> StoragePath {
-    path(format!("{ROOT}/repositories/{name}/_uploads"))
+    path(format!("{ROOT}/repositories/{name}/{UPLOADS}"))
 }
 
 /// Everything of one upload session.

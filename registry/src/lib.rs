@@ -13,6 +13,10 @@ struct Readme;
 
 pub mod layout;
 
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
+
 mod blob;
 mod catalog;
 mod error;
@@ -39,6 +43,6 @@ pub use self::{
     registry::{ReferencePolicy, Registry, RegistryBuilder, UrlPolicy},
     repository::Repository,
     tag::{Page, Tags},
-    upload::{UploadId, UploadSession, Uploads},
+    upload::{PurgeReport, StaleUpload, UploadId, UploadSession, Uploads},
     verify::{Finding, VerifyEvent, VerifyReport, VerifyScope},
 };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use plugin_registry_core::{Digest, RepositoryName};
+use plugin_registry_core::{Digest, RepositoryName, StorageDriver};
 use serde::Serialize;
 
 use crate::{error::Result, manifest::Manifest, manifests::Manifests, registry::Inner};
@@ -126,7 +126,9 @@ impl<'a> Referrers<'a> {
     /// damaged refers to nothing that can be shown.
     async fn facts(&self, digest: Digest) -> Result<Option<Arc<Facts>>> {
         if let Some(facts) = self.inner.known.facts(&digest) {
-            return Ok(Some(facts));
+            let is_proof = !self.inner.driver.capabilities().empty_directories;
+            let is_here = is_proof || self.manifests().revision(&digest).await?.is_some();
+            return Ok(is_here.then_some(facts));
         }
         let manifest = match self.manifests().by_digest(&digest).await {
             Ok(Some(manifest)) => manifest,

@@ -23,6 +23,10 @@ pub struct HashState {
 #[error("the stored hash state is not readable")]
 pub struct HashStateError;
 
+/// Most bytes that a state may have seen: 1 EiB. SHA-256 counts bits in 64 bits, so that a count from 2 EiB
+/// on is a smaller one to it.
+const MAX_LENGTH: u64 = 1 << 60;
+
 /// Sizes of one algorithm's forms. "Native" is the form of the `sha2` crate: state words
 /// little-endian, the number of whole blocks little-endian (8 or 16 bytes), then one byte with the
 /// number of pending bytes and those bytes, zero-filled.
@@ -61,8 +65,8 @@ impl HashState {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// [`HashStateError`] for an unknown magic, a wrong length, or a buffer that holds more than its
-    /// length says.
+    /// [`HashStateError`] for an unknown magic, a wrong length, a buffer that holds more than its
+    /// length says, or more than 1 EiB.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HashStateError> {
         let layout = Algorithm::ALL
             .into_iter()
@@ -72,11 +76,8 @@ impl HashState {
         let state = Self { algorithm: layout.algorithm, bytes: bytes.to_vec() };
         let pending = layout.pending(state.length());
         let unused = bytes.get(4 + layout.words() + pending..4 + layout.words() + layout.block);
-        if unused.is_some_and(|unused| unused.iter().all(|byte| *byte == 0)) {
-            Ok(state)
-        } else {
-            Err(HashStateError)
-        }
+        let is_zero = unused.is_some_and(|unused| unused.iter().all(|byte| *byte == 0));
+        if is_zero && state.length() <= MAX_LENGTH { Ok(state) } else { Err(HashStateError) }
     }
 
     /// The stored form.
@@ -170,8 +171,11 @@ mod tests {
         let mut other_magic = good.clone();
         other_magic[3] = 9;
         assert!(HashState::from_bytes(&other_magic).is_err());
-        let mut shorter = good;
+        let mut shorter = good.clone();
         shorter[107] = 2;
         assert!(HashState::from_bytes(&shorter).is_err(), "more pending bytes than the length says");
+        let mut endless = good;
+        endless[100] = 0x20;
+        assert!(HashState::from_bytes(&endless).is_err(), "a length that SHA-256 cannot count in bits");
     }
 }

@@ -1,12 +1,11 @@
 //! Directories that were made but are not yet sure to survive a power cut.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, io, sync::PoisonError};
 
 use plugin_registry_core::StoragePath;
+
+// Not those of `std` where `tests/ancestors.rs` tries every order of the threads.
+use crate::sync::{Mutex, MutexGuard};
 
 /// The directories whose entry in their parent is not synced yet, by path. A commit below one of them
 /// syncs it, whoever made it: the one who did may not have got there.
@@ -72,28 +71,5 @@ impl Ancestors {
     fn lock(&self) -> MutexGuard<'_, Unsynced> {
         // No step leaves the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sync_counts_for_its_own_making_only() {
-        let ancestors = Ancestors::default();
-        let path: StoragePath = "/a/b".parse().unwrap();
-        assert!(ancestors.make("/a", || Ok(())).unwrap());
-        let (found, first) = ancestors.unsynced(&path).pop().unwrap();
-        assert_eq!(found.as_str(), "/a");
-        ancestors.remove("/a", || Ok(())).unwrap();
-        assert!(ancestors.unsynced(&path).is_empty());
-        assert!(ancestors.make("/a", || Ok(())).unwrap());
-        ancestors.synced(&found, first);
-        let (_, second) = ancestors.unsynced(&path).pop().unwrap();
-        ancestors.synced(&found, second);
-        assert!(ancestors.unsynced(&path).is_empty());
-        assert!(!ancestors.make("/a", || Err(rustix::io::Errno::EXIST)).unwrap());
-        assert!(ancestors.unsynced(&path).is_empty());
     }
 }

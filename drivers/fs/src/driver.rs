@@ -1,6 +1,6 @@
 //! The contract.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,12 +21,15 @@ use crate::{
     list, names, reader,
     root::Root,
     stage::{Parts, Stage},
-    walk,
+    staged, walk,
     writer::FsWriter,
 };
 
 /// Files that `delete_many` deletes in one piece of blocking work.
 const DELETE_BATCH: usize = 256;
+
+/// How often a small file is written again whose stage somebody deleted meanwhile.
+const RETRIES: usize = 64;
 
 /// A store in a directory. Clones share it.
 ///
@@ -70,6 +73,7 @@ impl StorageDriver for FsDriver {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+            .with_empty_directories(true)
             .with_create_only(true)
             .with_exclusive_resume(true)
             .with_durable(self.root.config.durable)
@@ -173,6 +177,15 @@ impl StorageDriver for FsDriver {
         Ok(report)
     }
 
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        walk::stream(self.root.clone(), staged::Staged::new(path.clone()))
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        let path = path.clone();
+        self.root.run(move |root| staged::delete(root, &path, before)).await
+    }
+
     async fn redirect_url(&self, _path: &StoragePath, _method: &Method) -> Result<Option<Url>> {
         Ok(None)
     }
@@ -193,8 +206,25 @@ fn put(
             _ => {}
         }
     }
+    for _ in 0..RETRIES {
+        match put_once(root, path, &content, mode, abandoned) {
+            // Somebody deleted the directory, and the stage with it. The file comes after that.
+            Err(error) if error.kind() == ErrorKind::Conflict => std::thread::yield_now(),
+            put => return put,
+        }
+    }
+    put_once(root, path, &content, mode, abandoned)
+}
+
+fn put_once(
+    root: &Arc<Root>,
+    path: &StoragePath,
+    content: &Bytes,
+    mode: PutMode,
+    abandoned: &Abandoned,
+) -> Result<()> {
     let mut stage = Stage::create(root, path)?;
-    stage.append(&[content])?;
+    stage.append(std::slice::from_ref(content))?;
     stage.seal(false)?;
     stage.place(path, mode, &Parts::default(), abandoned)
 }

@@ -41,7 +41,13 @@ mod names;
 mod reader;
 mod root;
 mod stage;
+mod staged;
 mod walk;
 mod writer;
+
+/// Where the locks come from that a test exchanges.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
 
 pub use self::{config::FsConfig, driver::FsDriver};

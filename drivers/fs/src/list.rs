@@ -22,6 +22,8 @@ pub(crate) enum ChildKind {
     File,
     Directory,
     Link,
+    /// A staged file, which only [`everything`] shows.
+    Staged,
 }
 
 /// The children of a directory in byte order of their names. Blocks.
@@ -39,6 +41,7 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
             ChildKind::File => Some(EntryKind::File),
             ChildKind::Directory => Some(EntryKind::Directory),
             ChildKind::Link => follow(root, path, &child.name)?.map(|info| info.kind),
+            ChildKind::Staged => None,
         };
         entries.extend(kind.map(|kind| Entry::new(child.name, kind)));
     }
@@ -47,6 +50,13 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
 
 /// A directory and its visible children, in no order. A link may lead nowhere.
 pub(crate) fn children(root: &Root, path: &StoragePath) -> io::Result<(Dir, Vec<Child>)> {
+    let (dir, mut children) = everything(root, path)?;
+    children.retain(|child| child.kind != ChildKind::Staged);
+    Ok((dir, children))
+}
+
+/// A directory and its children with the staged files, in no order.
+pub(crate) fn everything(root: &Root, path: &StoragePath) -> io::Result<(Dir, Vec<Child>)> {
     let mut dir = Dir::new(root.open_dir(path)?)?;
     let longest = MAX_PATH_LEN.saturating_sub(path.as_str().len() + 1);
     let mut children = Vec::new();
@@ -65,7 +75,8 @@ pub(crate) fn children(root: &Root, path: &StoragePath) -> io::Result<(Dir, Vec<
         };
         let kind = match file_type {
             FileType::Directory => ChildKind::Directory,
-            FileType::RegularFile if !names::is_staged(name) => ChildKind::File,
+            FileType::RegularFile if names::is_staged(name) => ChildKind::Staged,
+            FileType::RegularFile => ChildKind::File,
             FileType::Symlink => ChildKind::Link,
             _ => continue,
         };

@@ -8,9 +8,15 @@ const MAX_NAME: usize = 255 - 41;
 
 /// Whether a regular file of this name is staged: ours, or one that distribution left.
 pub(crate) fn is_staged(name: &str) -> bool {
-    let inner =
-        |suffix| name.strip_suffix(suffix).and_then(|rest| rest.rsplit_once('.')).map(|(_, inner)| inner);
-    inner(".tmp").is_some_and(is_uuid) || inner(".part").is_some_and(|size| parse_size(size).is_some())
+    target(name).is_some()
+}
+
+/// The name of the file that a regular file of this name is staged for, if it is.
+pub(crate) fn target(name: &str) -> Option<&str> {
+    let split = |suffix| name.strip_suffix(suffix).and_then(|rest: &str| rest.rsplit_once('.'));
+    let temporary = split(".tmp").filter(|(_, inner)| is_uuid(inner));
+    let part = || split(".part").filter(|(_, size)| parse_size(size).is_some());
+    temporary.or_else(part).map(|(target, _)| target)
 }
 
 /// A name that nobody else has, to write `name` under.

@@ -121,6 +121,7 @@ impl Walk for Files {
                     let info = list::follow(root, &directory.path, &child.name)?;
                     found.extend(info.filter(FileInfo::is_file).map(Ok));
                 }
+                ChildKind::Staged => {}
             }
         }
         Ok(true)
@@ -140,7 +141,7 @@ fn is_later(directory: &StoragePath, child: &Child, after: &StoragePath) -> bool
             after.strip_prefix(&path).is_some()
                 || path.as_str().bytes().chain([b'/']).gt(after.as_str().bytes())
         }
-        ChildKind::File | ChildKind::Link => path > *after,
+        ChildKind::File | ChildKind::Link | ChildKind::Staged => path > *after,
     }
 }
 

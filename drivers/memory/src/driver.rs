@@ -1,5 +1,7 @@
 //! The contract.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream, stream::BoxStream};
@@ -115,6 +117,15 @@ impl StorageDriver for MemoryDriver {
             }
         }
         Ok(DeleteReport::new(deleted, failed))
+    }
+
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        let staged = self.store.lock().staged(path);
+        stream::iter(staged).map(Ok).boxed()
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        Ok(usize::from(self.store.lock().remove_stage_before(path, before)))
     }
 
     async fn redirect_url(&self, _path: &StoragePath, _method: &Method) -> Result<Option<Url>> {

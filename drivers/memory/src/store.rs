@@ -43,7 +43,7 @@ impl Content {
     }
 }
 
-/// A visible file.
+/// A visible file, or one that is staged.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     pub(crate) content: Content,
@@ -72,7 +72,7 @@ impl Shared {
 pub(crate) struct Store {
     files: Files,
     /// What closed writers left for resumption.
-    stages: BTreeMap<Key, Content>,
+    stages: Files,
     /// Paths with an open resumed writer.
     resumed: BTreeSet<StoragePath>,
     capacity: Option<u64>,
@@ -187,7 +187,7 @@ impl Store {
             bytes += file.content.size;
         }
         while let Some(stage) = pop_below(&mut self.stages, &prefix) {
-            bytes += stage.size;
+            bytes += stage.content.size;
         }
         self.release(bytes);
         removed
@@ -195,21 +195,40 @@ impl Store {
 
     /// Keeps content for resumption that counts as used already.
     pub(crate) fn set_stage(&mut self, path: &StoragePath, content: Content) {
-        if let Some(old) = self.stages.insert(Key(path.clone()), content) {
-            self.release(old.size);
+        let modified = self.now();
+        if let Some(old) = self.stages.insert(Key(path.clone()), File { content, modified }) {
+            self.release(old.content.size);
         }
     }
 
     pub(crate) fn remove_stage(&mut self, path: &StoragePath) {
         if let Some(old) = self.stages.remove(path.as_str()) {
-            self.release(old.size);
+            self.release(old.content.size);
         }
+    }
+
+    /// Removes a stage that changed before a moment; whether there was one.
+    pub(crate) fn remove_stage_before(&mut self, path: &StoragePath, before: SystemTime) -> bool {
+        let is_old = self.stages.get(path.as_str()).is_some_and(|stage| stage.modified < before);
+        if is_old {
+            self.remove_stage(path);
+        }
+        is_old
+    }
+
+    /// What is staged for the path and below it.
+    pub(crate) fn staged(&self, path: &StoragePath) -> Vec<FileInfo> {
+        let prefix = below(path);
+        let here = self.stages.get(path.as_str()).map(|stage| stage.info(path));
+        let range = self.stages.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        let children = range.take_while(|(key, _)| key.0.as_str().starts_with(&prefix));
+        here.into_iter().chain(children.map(|(key, stage)| stage.info(&key.0))).collect()
     }
 
     /// What a resumed writer begins with; nobody else resumes the path before `unlock`.
     pub(crate) fn resume(&mut self, path: &StoragePath) -> Result<Content> {
         let content = match (self.stages.get(path.as_str()), self.file(path)) {
-            (Some(stage), _) => stage.clone(),
+            (Some(stage), _) => stage.content.clone(),
             (None, Some(file)) if file.content.size == 0 => Content::default(),
             (None, Some(_)) => return Err(ErrorKind::AlreadyExists.into()),
             (None, None) => return Err(ErrorKind::NotFound.into()),

@@ -1,6 +1,9 @@
 //! Which of many blobs a repository has, in few driver calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use plugin_registry_core::{Algorithm, Descriptor, Digest, StorageDriver};
@@ -79,8 +82,8 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Lists the canonical links from the first to the last wanted one; gives back those that the listing
-    /// did not reach within `most` entries.
+    /// Lists the canonical links from the first to the last wanted one; gives back those that have to be read
+    /// one by one: the listing did not reach them within `most` entries, or it does not prove a link.
     async fn list_links(
         &self,
         wanted: &BTreeMap<String, Digest>,
@@ -91,24 +94,29 @@ impl Blobs {
         let before = wanted.keys().next().and_then(|first| first.get(..63));
         let last = wanted.keys().next_back().map(String::as_str).unwrap_or_default();
         let mut entries = self.inner.driver.list(&directory, before).take(most);
-        let mut reached = 0;
+        let is_proof = !self.inner.driver.capabilities().empty_directories;
+        let (mut reached, mut rest) = (0, Vec::new());
         while let Some(entry) = entries.next().await {
             let name = match entry {
                 Ok(entry) => entry.name,
-                Err(error) if error.is_not_found() => return Ok(Vec::new()),
+                Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(error.into()),
             };
             reached += 1;
-            if let Some(digest) = wanted.get(&name) {
-                found.insert(*digest, *digest);
+            match wanted.get(&name) {
+                Some(digest) if is_proof => drop(found.insert(*digest, *digest)),
+                Some(digest) => rest.push(*digest),
+                None => {}
             }
             if name.as_str() >= last {
-                return Ok(Vec::new());
+                break;
             }
             if reached == most {
-                return Ok(wanted.range(name..).map(|(_, digest)| *digest).collect());
+                let after = (Bound::Excluded(name), Bound::Unbounded);
+                rest.extend(wanted.range(after).map(|(_, digest)| *digest));
+                break;
             }
         }
-        Ok(Vec::new())
+        Ok(rest)
     }
 }

@@ -1,5 +1,7 @@
 //! Errors as the specification writes them.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -8,6 +10,9 @@ use crate::error::{ErrorCode, RegistryError};
 
 /// Most references that one answer names as missing.
 const MAX_NAMED: usize = 100;
+
+/// Most bytes of a message: texts of a request that it quotes may be as long as a manifest.
+const MAX_MESSAGE: usize = 1024;
 
 /// An error as a response; a 405 with the methods that are `allowed`, none, perhaps.
 pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiResponse {
@@ -42,9 +47,17 @@ pub(super) fn no_such_endpoint() -> ApiResponse {
 }
 
 fn entry(code: ErrorCode, message: &str, digest: Option<String>) -> Value {
+    let message = shortened(message);
     match digest {
         Some(digest) => json!({"code": code.as_str(), "message": message, "detail": {"digest": digest}}),
         None => json!({"code": code.as_str(), "message": message}),
+    }
+}
+
+fn shortened(message: &str) -> Cow<'_, str> {
+    match message.get(..message.floor_char_boundary(MAX_MESSAGE)) {
+        Some(start) if start.len() < message.len() => Cow::Owned(format!("{start}…")),
+        _ => Cow::Borrowed(message),
     }
 }
 
@@ -54,4 +67,17 @@ fn respond(status: StatusCode, entries: &[Value]) -> ApiResponse {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_quote_no_more_than_a_beginning() {
+        assert_eq!(shortened("short"), "short");
+        assert_eq!(shortened(&"a".repeat(1024)), "a".repeat(1024));
+        assert_eq!(shortened(&"a".repeat(4 << 20)), format!("{}…", "a".repeat(1024)));
+        assert_eq!(shortened(&"ä…".repeat(1024)).chars().filter(|c| *c == 'ä').count(), 205);
+    }
 }

@@ -5,10 +5,10 @@ mod body;
 mod catalog;
 mod error;
 mod manifest;
-mod range;
+pub(crate) mod range;
 mod referrers;
 mod request;
-mod route;
+pub(crate) mod route;
 mod tags;
 mod upload;
 

@@ -12,10 +12,10 @@ const MAX_RANGES: usize = 32;
 /// A range whose end lies before its start is refused, although RFC 9110 (section 14.1.1) would let it
 /// be ignored: the official conformance program takes a whole blob for it as a missing feature. Ranges
 /// of which none lies in the content are not satisfiable; a header in another unit or syntax is ignored.
-pub(super) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Range<u64>>>> {
+pub(crate) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Range<u64>>>> {
     let Some(list) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Ok(None) };
     let mut ranges = Vec::new();
-    let mut total = 0_u64;
+    let mut total = 0_u128;
     for (position, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
         if position >= MAX_RANGES {
             return Ok(None);
@@ -31,7 +31,7 @@ pub(super) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Ra
             _ => return Ok(None),
         };
         if range.start < range.end {
-            total = total.saturating_add(range.end - range.start);
+            total += u128::from(range.end - range.start);
             ranges.push(range);
         }
     }
@@ -39,7 +39,7 @@ pub(super) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Ra
         return Err(RegistryError::RangeNotSatisfiable);
     }
     // Overlapping ranges that add up to more than the content are no better than the content.
-    Ok(if ranges.len() > 1 && total > size { None } else { Some(ranges) })
+    Ok(if ranges.len() > 1 && total > u128::from(size) { None } else { Some(ranges) })
 }
 
 enum Number {
@@ -60,7 +60,7 @@ fn number(text: &str) -> Number {
 
 /// A chunk's `Content-Range`, `start-end` with both ends included (distribution-spec, "Pushing a blob in
 /// chunks"); RFC 9110's `bytes start-end/…` is read too. Gives start and length.
-pub(super) fn chunk(header: &str) -> Result<(u64, u64)> {
+pub(crate) fn chunk(header: &str) -> Result<(u64, u64)> {
     let text = header.trim();
     let text = text.strip_prefix("bytes ").unwrap_or(text);
     let text = text.split_once('/').map_or(text, |(range, _)| range);
@@ -99,6 +99,8 @@ mod tests {
             assert_eq!(requested(Some(header), 2048).unwrap(), expected, "{header}");
         }
         assert_eq!(requested(None, 5).unwrap(), None);
+        // A sum of 65 bits is still more than the content.
+        assert_eq!(requested(Some("bytes=0-,0-"), u64::MAX).unwrap(), None);
         for header in ["bytes=500-0", "bytes=5000-10000", "bytes=2048-", "bytes=-0", "bytes="] {
             assert!(requested(Some(header), 2048).is_err(), "{header}");
         }

@@ -7,7 +7,7 @@ use crate::{error::RegistryError, registry::Options};
 
 /// The endpoints of the specification, and the catalog of distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// end-1.
     Base,
     /// distribution's catalog.
@@ -68,17 +68,17 @@ fn switched_off(method: &str, options: &Options) -> Option<RegistryError> {
 /// A request's path, taken apart; name and argument are not parsed yet, so that a bad one gets the
 /// error code of its kind instead of a plain 404.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) endpoint: Endpoint,
-    pub(super) name: String,
-    pub(super) argument: String,
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) name: String,
+    pub(crate) argument: String,
 }
 
 impl Route {
     /// Names hold slashes, so a path is read from its end. Percent-encoding is taken away first; what it
     /// may hide is refused by the identifiers' own grammars. An encoded slash is none of the path's
     /// separators, and nothing that this API names has one inside.
-    pub(super) fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         if path.to_ascii_lowercase().contains("%2f") {
             return None;
         }

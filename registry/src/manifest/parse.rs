@@ -131,11 +131,14 @@ pub(super) fn strictly(
     if raw.schema_version != Some(2) {
         return Err(ManifestError::Shape("schemaVersion is not 2"));
     }
-    let is_index =
-        matches!(media_type.as_str(), docker::MANIFEST_LIST | "application/vnd.oci.image.index.v1+json");
+    let is_index = is_index_type(&media_type);
     if is_index {
         if raw.config.is_some() || raw.layers.is_some() {
             return Err(ManifestError::Shape("an index has no config and no layers"));
+        }
+        if raw.manifests.is_none() && in_body.is_none() {
+            // Stored, nothing would tell it from an image: only the bytes are kept.
+            return Err(ManifestError::Shape("an index has manifests, or a mediaType at least"));
         }
     } else if raw.manifests.is_some() {
         return Err(ManifestError::Shape("an image manifest has no manifests"));
@@ -161,7 +164,9 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
     };
     let own = raw.media_type.as_deref().filter(|media_type| is_header_safe(media_type));
     let media_type = MediaType::from(own.unwrap_or_else(|| derive_media_type(&raw)));
-    let is_index = raw.manifests.is_some();
+    // One without manifests is an index only as long as nothing would be lost by it.
+    let is_empty = raw.config.is_none() && raw.layers.is_none() && raw.fs_layers.is_none();
+    let is_index = raw.manifests.is_some() || (is_empty && is_index_type(media_type.as_ref()));
     // A descriptor that does not parse is left out: the bytes are served as they are.
     let document = document::<()>(raw, is_index, |_, _| Ok(None)).unwrap_or(nothing);
     (media_type, document)
@@ -191,6 +196,10 @@ fn field_by_field(bytes: &[u8]) -> Option<Raw> {
         fs_layers: entries(field("fsLayers")),
         signatures: read(field("signatures")),
     })
+}
+
+fn is_index_type(media_type: &str) -> bool {
+    matches!(media_type, docker::MANIFEST_LIST | "application/vnd.oci.image.index.v1+json")
 }
 
 fn derive_media_type(raw: &Raw) -> &'static str {
@@ -304,6 +313,8 @@ mod tests {
             (INDEX, r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#.to_owned()),
             (OCI, format!(r#"{{"schemaVersion":2,"mediaType":"{list}","config":{config}}}"#)),
             (list, r#"{"schemaVersion":2,"manifests":[]}"#.to_owned()),
+            (INDEX, r#"{"schemaVersion":2}"#.to_owned()),
+            (INDEX, r#"{"schemaVersion":2,"manifests":null}"#.to_owned()),
             (OCI, format!(r#"{{"schemaVersion":2,"schemaVersion":2,"config":{config}}}"#)),
             (OCI, format!(r#"{{"schemaVersion":2,"x":{{"k":1,"k":2}},"config":{config}}}"#)),
             (
@@ -315,6 +326,26 @@ mod tests {
         ] {
             assert!(parse(Some(media_type), body.clone()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn what_was_pushed_is_read_again() {
+        let config = entry("x/y");
+        for body in [
+            format!(r#"{{"schemaVersion":2,"config":{config}}}"#),
+            format!(r#"{{"schemaVersion":2,"mediaType":"{OCI}","config":{config},"layers":[{config}]}}"#),
+            r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(),
+            // As Go writes an empty list.
+            format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":null}}"#),
+            format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}"}}"#),
+        ] {
+            let pushed = parse(None, body.clone()).unwrap();
+            let stored = Manifest::from_stored(pushed.digest(), body.clone().into());
+            assert_eq!((pushed.media_type(), pushed.kind()), (stored.media_type(), stored.kind()), "{body}");
+        }
+        let confused = format!(r#"{{"mediaType":"{INDEX}","config":{config}}}"#);
+        let confused = Manifest::from_stored(Digest::sha256(b""), confused.into());
+        assert!(matches!(confused.kind(), ManifestKind::Image { config: Some(_), .. }), "nothing is lost");
     }
 
     #[test]

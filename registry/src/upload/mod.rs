@@ -1,5 +1,7 @@
 //! Upload sessions: bytes that come before, or without, their digest.
 
+mod checks;
+mod purge;
 mod session;
 mod slot;
 mod state;
@@ -9,7 +11,10 @@ use std::{fmt, str::FromStr, sync::Arc};
 use plugin_registry_core::{Algorithm, RepositoryName};
 use uuid::Uuid;
 
-pub use self::session::UploadSession;
+pub use self::{
+    purge::{PurgeReport, StaleUpload},
+    session::UploadSession,
+};
 pub(crate) use self::{
     slot::{Sessions, Slot},
     state::{StateKey, UploadState},
@@ -103,6 +108,7 @@ impl Uploads {
     /// Continues the session of a genuine state token, also when it has no bytes yet.
     pub(crate) async fn resume_state(&self, state: &UploadState) -> Result<UploadSession> {
         if let Some(session) = self.find(state.id()).await? {
+            session.has_acknowledged(state.offset());
             return Ok(session);
         }
         if state.offset() > 0 || self.inner.sessions.has_ended(state.id()) {

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use plugin_registry_core::{
     Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StageId,
-    StorageDriver, StorageDriverExt, Verifier, VerifyError, WriteOptions,
+    StorageDriver, StorageDriverExt, Verifier, WriteOptions,
 };
 use tokio::sync::MutexGuard;
 
 use super::{
     UploadId,
+    checks::{as_announced, check_length, check_offset, first_piece, too_late},
     slot::{Progress, Slot},
 };
 use crate::{
@@ -72,6 +73,11 @@ impl UploadSession {
         self.id
     }
 
+    /// Learns from a genuine state token what an instance has acknowledged.
+    pub(super) fn has_acknowledged(&self, offset: u64) {
+        self.slot.acknowledged.fetch_max(offset, Ordering::AcqRel);
+    }
+
     /// The algorithm that the session was started with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -81,7 +87,8 @@ impl UploadSession {
     /// How many bytes are acknowledged: exactly where the next append has to begin. At most 2 driver calls.
     ///
     /// # Errors
-    /// [`RegistryError::UploadUnknown`] when the session has ended.
+    /// [`RegistryError::UploadUnknown`] when the session has ended, [`RegistryError::UploadBusy`] while another
+    /// instance is writing to it and this one knows nothing of it.
     #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, upload = %self.id))]
     pub async fn status(&self) -> Result<u64> {
         let Ok(progress) = self.slot.progress.try_lock() else {
@@ -93,14 +100,22 @@ impl UploadSession {
         let is_fresh = matches!(*progress, Progress::Fresh);
         match self.open_stage().await {
             Ok(Stage::Open(writer)) => Ok(writer.size()),
-            Ok(Stage::Visible) => Ok(self.inner.driver.stat(&self.data()).await?.size),
+            Ok(Stage::Visible) => self.visible_size().await.map_err(too_late),
+            // Acknowledged bytes that are gone have been committed, or given up, by another instance that is
+            // about to end the session: no offset says so.
+            Ok(Stage::Empty) if self.slot.acknowledged.load(Ordering::Acquire) > 0 => {
+                Err(RegistryError::UploadUnknown)
+            }
             Ok(Stage::Empty) if is_fresh || self.is_started().await? => Ok(0),
             Ok(Stage::Empty) => {
                 self.end();
                 Err(RegistryError::UploadUnknown)
             }
-            // Another instance is writing; what this one knows is still acknowledged.
-            Err(RegistryError::UploadBusy) => Ok(self.slot.acknowledged.load(Ordering::Acquire)),
+            // Another instance is writing. What this one knows is still acknowledged; nothing is no answer.
+            Err(RegistryError::UploadBusy) => match self.slot.acknowledged.load(Ordering::Acquire) {
+                0 => Err(RegistryError::UploadBusy),
+                known => Ok(known),
+            },
             Err(error) => Err(error),
         }
     }
@@ -128,23 +143,23 @@ impl UploadSession {
         // Nothing is written for a body without bytes.
         let mut content = content;
         let Some(first) = first_piece(&mut content).await? else {
-            let offset = self.stored_offset(&progress).await?;
+            let offset = self.stored_offset(&progress).await.map_err(too_late)?;
             check_offset(at, offset)?;
             return check_length(length, 0).map(|()| offset);
         };
-        let Opened::Stage(mut writer, hashers) = self.open(&progress, at).await? else {
+        let Opened::Stage(mut writer, hashers) = self.open(&progress, at).await.map_err(too_late)? else {
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
             return Err(RegistryError::UploadUnknown);
         };
         let offset = writer.size();
         let content = stream::once(ready(Ok(first))).chain(content);
-        let poured = pour(content, &mut *writer, hashers, length).await.map_err(as_announced)?;
-        let Poured { counted, hashers, failure } = poured;
+        let poured = pour(content, &mut *writer, hashers, length).await.map_err(as_announced);
+        let Poured { counted, hashers, failure } = poured.map_err(too_late)?;
         if failure.is_none() {
             check_length(length, counted)?;
         }
         // When the content failed, the bytes before came in order: they are kept.
-        let stage = writer.close().await?;
+        let stage = writer.close().await.map_err(|error| too_late(error.into()))?;
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
         if let (Some(hashers), Some(stage)) = (hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN), &stage)
@@ -162,7 +177,9 @@ impl UploadSession {
     ///
     /// A session without earlier bytes goes straight to the final path. When the content does not agree,
     /// bytes acknowledged before this call are kept if this call brought bytes (they may have been the
-    /// wrong ones; the call can be repeated), else the session ends, because nothing can make it agree.
+    /// wrong ones; the call can be repeated), else the session ends, because nothing can make it agree. It
+    /// ends too where nobody can say what the earlier bytes were but by reading them together with the new
+    /// ones: another instance brought them, and they are fewer than 16 MiB.
     ///
     /// 2 driver calls without earlier bytes, 3 with; 2 more when this instance did not see the earlier
     /// bytes and they have no hash state.
@@ -198,7 +215,8 @@ impl UploadSession {
             }
             canonical
         } else {
-            let canonical = match self.finish_staged(&progress, at, length, digest, content).await {
+            let finished = self.finish_staged(&progress, at, length, digest, content).await;
+            let canonical = match finished.map_err(too_late) {
                 Err(RegistryError::UploadOffset { expected, actual: 0 })
                     if self.was_committed(digest, expected).await? =>
                 {
@@ -211,8 +229,9 @@ impl UploadSession {
             self.remove_remains().await;
             canonical
         };
-        drop(progress);
+        // Ended first: whoever gets the lock next has to see it.
         self.end();
+        drop(progress);
         self.inner.known.learned_alias(digest, &canonical);
         let size = match self.inner.known.blob(&canonical) {
             Some(seen) => seen.size,
@@ -316,9 +335,15 @@ impl UploadSession {
     pub async fn cancel(&self) -> Result<()> {
         self.inner.require_delete()?;
         let progress = self.lock()?;
+        // Another instance may have ended it; a fresh one need not be in the store.
+        if !matches!(*progress, Progress::Fresh) && !self.is_started().await? {
+            self.end();
+            return Err(RegistryError::UploadUnknown);
+        }
         self.inner.driver.delete_if_exists(&layout::upload(&self.repository, &self.id)).await?;
-        drop(progress);
+        // Ended first: whoever gets the lock next has to see it.
         self.end();
+        drop(progress);
         Ok(())
     }
 
@@ -343,10 +368,14 @@ impl UploadSession {
         is_started(&self.inner, &self.repository, self.id).await
     }
 
+    async fn visible_size(&self) -> Result<u64> {
+        Ok(self.inner.driver.stat(&self.data()).await?.size)
+    }
+
     async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
         match self.open_stage().await? {
             Stage::Open(writer) => Ok(writer.size()),
-            Stage::Visible => Ok(self.inner.driver.stat(&self.data()).await?.size),
+            Stage::Visible => self.visible_size().await,
             Stage::Empty if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
             Stage::Empty => {
                 self.end();
@@ -395,7 +424,7 @@ impl UploadSession {
                 Ok(Opened::Stage(writer, Some(Hashers::new(self.slot.algorithm))))
             }
             Stage::Visible => {
-                check_offset(at, self.inner.driver.stat(&self.data()).await?.size)?;
+                check_offset(at, self.visible_size().await?)?;
                 Ok(Opened::Visible)
             }
         }
@@ -456,36 +485,4 @@ pub(super) async fn is_started(inner: &Inner, repository: &RepositoryName, id: U
         Err(error) if error.kind() == ErrorKind::TooLarge => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
-    match at.filter(|at| *at != offset) {
-        Some(expected) => Err(RegistryError::UploadOffset { expected, actual: offset }),
-        None => Ok(()),
-    }
-}
-
-fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
-    match announced.filter(|announced| *announced != counted) {
-        Some(_) => Err(RegistryError::SizeInvalid("the body is not as long as announced")),
-        None => Ok(()),
-    }
-}
-
-/// A body that is longer or shorter than announced is the request's fault, not the content's.
-fn as_announced(error: RegistryError) -> RegistryError {
-    match error {
-        RegistryError::Mismatch(VerifyError::Size { .. }) => {
-            RegistryError::SizeInvalid("the body is not as long as announced")
-        }
-        other => other,
-    }
-}
-
-async fn first_piece<S, E>(content: &mut S) -> Result<Option<Bytes>>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: Into<BoxError>,
-{
-    content.try_next().await.map_err(|error| RegistryError::Body(error.into()))
 }

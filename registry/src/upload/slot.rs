@@ -1,15 +1,14 @@
 //! What one instance remembers of its upload sessions.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+#[cfg(not(test))]
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use plugin_registry_core::{Algorithm, RepositoryName, StageId};
+// In unit tests, every use of them is a place where another thread may go on (`tests`).
+#[cfg(test)]
+use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 use super::UploadId;
@@ -105,3 +104,6 @@ impl Slot {
         self.ended.store(true, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests;

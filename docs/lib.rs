@@ -1,0 +1,51 @@
+//! The pages of the book. Each is the documentation of a module that only doc tests see, so that
+//! `cargo test -p plugin-registry-docs --doc` compiles and runs every Rust example in them.
+//!
+//! `tests/pages.rs` compares this list with the folder: no page can be forgotten.
+
+macro_rules! pages {
+    ($($module:ident: $path:literal,)+) => {
+        /// The pages whose examples are tested, by their paths below `docs/src`.
+        pub const PAGES: &[&str] = &[$($path),+];
+
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!(concat!("src/", $path))]
+            mod $module {}
+        )+
+    };
+}
+
+pages! {
+    introduction: "introduction.md",
+    tutorial_quickstart: "tutorial/quickstart.md",
+    how_to_embed: "how-to/embed.md",
+    how_to_add_a_driver: "how-to/add-a-driver.md",
+    how_to_official_conformance: "how-to/official-conformance.md",
+    how_to_serve_an_old_directory: "how-to/serve-an-old-directory.md",
+    how_to_read_with_distribution: "how-to/read-with-distribution.md",
+    how_to_fuzz: "how-to/fuzz.md",
+    how_to_model_tests: "how-to/model-tests.md",
+    explanation_straight_lines: "explanation/straight-lines.md",
+    explanation_nothing_gets_lost: "explanation/nothing-gets-lost.md",
+    reference_layout: "reference/layout.md",
+    reference_http_api: "reference/http-api.md",
+    reference_interop: "reference/interop.md",
+    reference_storage_driver: "reference/storage-driver.md",
+    reference_command: "reference/command.md",
+    adr_0001: "adr/0001-never-listens.md",
+    adr_0002: "adr/0002-layout-is-a-public-contract.md",
+    adr_0003: "adr/0003-commit-is-visibility.md",
+    adr_0004: "adr/0004-commit-to.md",
+    adr_0005: "adr/0005-list-marked.md",
+    adr_0006: "adr/0006-errors-are-typed.md",
+    adr_0007: "adr/0007-configuration-is-passed-in.md",
+    adr_0008: "adr/0008-the-caller-owns-time-and-tasks.md",
+    adr_0009: "adr/0009-bulk-path-pieces.md",
+    adr_0010: "adr/0010-azure-successor-sdk.md",
+    adr_0011: "adr/0011-referrers-are-derived.md",
+    adr_0012: "adr/0012-presence-is-read-live.md",
+    adr_0013: "adr/0013-sha512-aliases.md",
+    adr_0014: "adr/0014-upload-sessions.md",
+    adr_0015: "adr/0015-staged-bytes-can-be-found.md",
+}

@@ -1,0 +1,108 @@
+//! Not part of the API, and may change with every commit: the private parsers, as functions from text or
+//! bytes to something that can be compared. The fuzz targets of the conformance crate come in here.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use plugin_registry_core::{
+    Algorithm, Digest, HashState, RepositoryName, Secret, StorageDriver, StoragePath, VerifyError,
+};
+
+use crate::{
+    error::Result,
+    hashing::{HashBeside, Hashers},
+    http::{range, route::Route},
+    link::LinkStore,
+    upload::{StateKey, UploadId, UploadState},
+};
+
+/// Endpoint, name and argument of a request's path.
+#[must_use]
+pub fn route(path: &str) -> Option<(String, String, String)> {
+    let Route { endpoint, name, argument } = Route::parse(path)?;
+    Some((format!("{endpoint:?}"), name, argument))
+}
+
+/// What a `Range` header asks of content of `size` bytes.
+///
+/// # Errors
+/// That no range lies in the content.
+pub fn ranges(header: &str, size: u64) -> Result<Option<Vec<Range<u64>>>> {
+    range::requested(Some(header), size)
+}
+
+/// Start and length of a chunk's `Content-Range`.
+///
+/// # Errors
+/// That it is none.
+pub fn content_range(header: &str) -> Result<(u64, u64)> {
+    range::chunk(header)
+}
+
+/// The state token of an upload, as a location has it.
+#[must_use]
+pub fn seal(
+    key: Option<&str>,
+    repository: &RepositoryName,
+    id: UploadId,
+    offset: u64,
+    algorithm: Algorithm,
+) -> String {
+    UploadState::new(repository, id, offset, algorithm).encode(&state_key(key))
+}
+
+/// Offset and algorithm in a token.
+///
+/// # Errors
+/// That it is not genuine.
+pub fn unseal(
+    token: &str,
+    key: Option<&str>,
+    repository: &RepositoryName,
+    id: UploadId,
+) -> Result<(u64, Algorithm)> {
+    let state = UploadState::decode(token, &state_key(key), repository, id)?;
+    Ok((state.offset(), state.algorithm()))
+}
+
+fn state_key(key: Option<&str>) -> StateKey {
+    StateKey::new(key.map(Secret::new).as_ref())
+}
+
+/// The digest in a link file.
+///
+/// # Errors
+/// Those of the store.
+pub async fn read_link(driver: &dyn StorageDriver, path: &StoragePath) -> Result<Option<Digest>> {
+    LinkStore::new(driver).read(path).await
+}
+
+/// Where a link file that stands for `digest` leads.
+///
+/// # Errors
+/// Those of the store.
+pub async fn follow_link(
+    driver: &dyn StorageDriver,
+    path: &StoragePath,
+    digest: &Digest,
+) -> Result<Option<Digest>> {
+    LinkStore::new(driver).follow(path, digest).await
+}
+
+/// What an upload makes of a stored hash state, the bytes behind it, and the digest in the last request:
+/// `None` where the state is not used.
+///
+/// # Errors
+/// Those of the runtime.
+pub async fn finish_from(
+    state: &[u8],
+    rest: Bytes,
+    expected: &Digest,
+) -> Result<Option<Result<Digest, VerifyError>>> {
+    let Some(hashers) = HashState::from_bytes(state).ok().and_then(|state| Hashers::resume(&state)) else {
+        return Ok(None);
+    };
+    let mut beside = HashBeside::new(hashers);
+    beside.take(rest).await?;
+    Ok(Some(beside.finish().await?.verify(expected)))
+}

@@ -1,0 +1,61 @@
+//! What a request says of its body and offset, held against what is so.
+
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
+use plugin_registry_core::{ErrorKind, VerifyError};
+
+use crate::{
+    blob::BoxError,
+    error::{RegistryError, Result},
+};
+
+pub(super) fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
+    match at.filter(|at| *at != offset) {
+        Some(expected) => Err(RegistryError::UploadOffset { expected, actual: offset }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
+    match announced.filter(|announced| *announced != counted) {
+        Some(_) => Err(RegistryError::SizeInvalid("the body is not as long as announced")),
+        None => Ok(()),
+    }
+}
+
+/// A body that is longer or shorter than announced is the request's fault, not the content's.
+pub(super) fn as_announced(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::Mismatch(VerifyError::Size { .. }) => {
+            RegistryError::SizeInvalid("the body is not as long as announced")
+        }
+        other => other,
+    }
+}
+
+/// The first piece that has bytes.
+pub(super) async fn first_piece<S, E>(content: &mut S) -> Result<Option<Bytes>>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<BoxError>,
+{
+    while let Some(piece) = content.try_next().await.map_err(|error| RegistryError::Body(error.into()))? {
+        if !piece.is_empty() {
+            return Ok(Some(piece));
+        }
+    }
+    Ok(None)
+}
+
+/// What was there a moment ago was finished, cancelled or purged by another instance: the request came too
+/// late, and the store is not to blame.
+pub(super) fn too_late(error: RegistryError) -> RegistryError {
+    match &error {
+        RegistryError::Storage(storage) => match storage.kind() {
+            ErrorKind::NotFound => RegistryError::UploadUnknown,
+            ErrorKind::Conflict => RegistryError::UploadBusy,
+            _ => error,
+        },
+        _ => error,
+    }
+}

@@ -1,0 +1,202 @@
+//! Throwing away uploads that nobody will finish.
+
+use std::time::{Duration, SystemTime};
+
+use futures::{StreamExt, TryStreamExt};
+use plugin_registry_core::{
+    EntryKind, PutMode, RepositoryName, StorageDriver, StorageDriverExt, StoragePath,
+};
+use uuid::Uuid;
+
+use super::UploadId;
+use crate::{error::Result, layout, registry::Registry};
+
+/// An upload session, or staged bytes without one, that was idle for too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StaleUpload {
+    /// Where it is: the directory of a session, or the path that the bytes were staged for.
+    pub path: StoragePath,
+    /// Bytes of its files and stages.
+    pub bytes: u64,
+    /// How long nothing of it had changed.
+    pub idle: Duration,
+}
+
+/// What [`Registry::purge_uploads`] found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PurgeReport {
+    /// Sessions that were idle for too long; deleted unless it was a dry run.
+    pub uploads: Vec<StaleUpload>,
+    /// Bytes staged straight for a blob or a link by writers that died; deleted unless it was a dry run.
+    pub staged: Vec<StaleUpload>,
+    /// Sessions that are younger.
+    pub kept: usize,
+    /// What lies among the sessions and is none, or has no age: never touched.
+    pub unknown: Vec<StoragePath>,
+}
+
+impl PurgeReport {
+    /// Bytes of all that was, or would be, deleted.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.uploads.iter().chain(&self.staged).map(|stale| stale.bytes).sum()
+    }
+}
+
+/// When something last changed, and how large it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Activity {
+    last: Option<SystemTime>,
+    bytes: u64,
+}
+
+impl Activity {
+    fn add(&mut self, info: &plugin_registry_core::FileInfo) {
+        self.last = self.last.max(info.modified);
+        self.bytes = self.bytes.saturating_add(info.size);
+    }
+}
+
+impl Registry {
+    /// Deletes upload sessions of every repository that nothing has happened to for `older_than`, of this
+    /// registry or of another program's (distribution 2.8 and 3.x), and what writers that died have staged
+    /// elsewhere. With `dry_run` only says what it would delete, and writes nothing.
+    ///
+    /// Age is that of the last change, by the store's own clock: a small object under `gc/` is written to
+    /// ask it (a dry run takes this host's clock). A session of which something changes at the very moment
+    /// it is purged is lost to its client, which gets [`RegistryError::UploadUnknown`](crate::RegistryError)
+    /// and begins again: let `older_than` be far longer than any pause of a client; distribution's default
+    /// is 168 hours. Finished content is never touched, and what is not understood is only reported.
+    ///
+    /// Holds one page of sessions and what it reports. About 3 driver calls a session. Stopping early,
+    /// also by dropping the future, leaves the rest for the next time.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotAllowed`](crate::RegistryError::NotAllowed) when the registry is read-only and it
+    /// is no dry run, and those of the store.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub async fn purge_uploads(&self, older_than: Duration, dry_run: bool) -> Result<PurgeReport> {
+        let now = if dry_run { SystemTime::now() } else { self.store_time().await? };
+        let mut purge = Purge { registry: self, now, older_than, dry_run, report: PurgeReport::default() };
+        let repositories = layout::repositories();
+        let mut found = self.inner.driver.list_marked(&repositories, layout::UPLOADS, None);
+        while let Some(path) = found.try_next().await? {
+            // Whatever is no repository lies there by somebody else's hand.
+            let name = path.strip_prefix(&repositories).and_then(|name| name.parse().ok());
+            match name {
+                Some(name) => purge.repository(&name).await?,
+                None => purge.report.unknown.push(path),
+            }
+        }
+        purge.staged().await?;
+        Ok(purge.report)
+    }
+
+    /// What time the store has: two clocks disagree, and only one of them dates its files.
+    async fn store_time(&self) -> Result<SystemTime> {
+        self.inner.require_writable()?;
+        let probe = layout::clock_probe(&Uuid::now_v7());
+        self.inner.driver.put_content(&probe, "now".into(), PutMode::Overwrite).await?;
+        let info = self.inner.driver.stat(&probe).await;
+        self.inner.driver.delete_if_exists(&probe).await?;
+        // A store that does not date its files has no session that could be judged either.
+        Ok(info?.modified.unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+}
+
+/// One run.
+struct Purge<'a> {
+    registry: &'a Registry,
+    now: SystemTime,
+    older_than: Duration,
+    dry_run: bool,
+    report: PurgeReport,
+}
+
+impl Purge<'_> {
+    async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
+        let uploads = layout::uploads(name);
+        let driver = &self.registry.inner.driver;
+        let mut sessions = driver.list(&uploads, None);
+        loop {
+            let entry = match sessions.next().await {
+                Some(Ok(entry)) => entry,
+                // The last session ended since the repository was found.
+                Some(Err(error)) if error.is_not_found() => return Ok(()),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
+            };
+            match entry.name.parse::<UploadId>() {
+                Ok(id) if entry.kind == EntryKind::Directory => {
+                    self.session(&layout::upload(name, &id)).await?
+                }
+                _ => self.report.unknown.extend(uploads.join(&entry.name)),
+            }
+        }
+    }
+
+    async fn session(&mut self, path: &StoragePath) -> Result<()> {
+        let driver = &self.registry.inner.driver;
+        let mut activity = Activity::default();
+        let mut files = driver.walk(path, None);
+        while let Some(info) = files.next().await {
+            match info {
+                Ok(info) => activity.add(&info),
+                // It ended meanwhile, or nothing of it is visible.
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut staged = driver.list_staged(path);
+        while let Some(info) = staged.try_next().await? {
+            activity.add(&info);
+        }
+        if activity.last.is_none() {
+            // An empty directory, which a filesystem keeps and nobody needs, is not worth a word.
+            if activity.bytes > 0 {
+                self.report.unknown.push(path.clone());
+            }
+            return Ok(());
+        }
+        let Some(stale) = self.judge(path, activity) else {
+            self.report.kept += 1;
+            return Ok(());
+        };
+        if !self.dry_run {
+            driver.delete_if_exists(path).await?;
+        }
+        self.report.uploads.push(stale);
+        Ok(())
+    }
+
+    /// Stages that belong to no session: a direct write of a blob, or of a link, whose writer died.
+    async fn staged(&mut self) -> Result<()> {
+        let driver = &self.registry.inner.driver;
+        let root = layout::root();
+        let mut found = driver.list_staged(&root);
+        while let Some(info) = found.try_next().await? {
+            // Those of sessions go with their sessions.
+            if info.path.components().any(|component| component == layout::UPLOADS) {
+                continue;
+            }
+            let mut activity = Activity::default();
+            activity.add(&info);
+            let Some(stale) = self.judge(&info.path, activity) else { continue };
+            if !self.dry_run {
+                let Some(before) = self.now.checked_sub(self.older_than) else { continue };
+                if driver.delete_staged(&info.path, before).await? == 0 {
+                    continue;
+                }
+            }
+            self.report.staged.push(stale);
+        }
+        Ok(())
+    }
+
+    fn judge(&self, path: &StoragePath, activity: Activity) -> Option<StaleUpload> {
+        let idle = self.now.duration_since(activity.last?).ok().filter(|idle| *idle > self.older_than)?;
+        Some(StaleUpload { path: path.clone(), bytes: activity.bytes, idle })
+    }
+}
