@@ -1,6 +1,6 @@
 //! The arguments of the commands.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Inspect(Inspect),
     Rm(Rm),
     Verify(Verify),
+    Purge(Purge),
     Serve(Serve),
     Completion(Completion),
 }
@@ -188,6 +189,28 @@ pub(crate) struct Verify {
     /// Print no progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) root: Root,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Deletes uploads that nobody will finish, of any program that writes to the registry
+///
+/// An upload is stale when nothing of it has changed for --older-than: uploads that broke off, of this program
+/// or of CNCF distribution, and bytes that killed writers left. Images are never touched, and what is no
+/// upload is reported and left alone.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry purge --root ./backup --dry-run
+  plugin-registry purge --root ./backup --older-than 2days --format json")]
+pub(crate) struct Purge {
+    /// How long nothing may have happened: 168h, 7days, 90min; be generous, a stale upload cannot go on
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = humantime::parse_duration)]
+    pub(crate) older_than: Duration,
+    /// Only say what would be deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) root: Root,
     #[command(flatten)]

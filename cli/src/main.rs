@@ -9,6 +9,7 @@ mod inspect;
 mod list;
 mod output;
 mod progress;
+mod purge;
 mod quickstart;
 mod remove;
 mod serve;
@@ -59,6 +60,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Inspect(options) => inspect::run(options).await,
             Command::Rm(options) => remove::run(options).await,
             Command::Verify(options) => verify::run(options).await,
+            Command::Purge(options) => purge::run(options).await,
             Command::Serve(options) => Box::pin(serve::run(options)).await,
             Command::Completion(options) => completion::run(&options),
         }

@@ -19,6 +19,7 @@ struct Document {
     blobs: usize,
     bytes: u64,
     findings: Vec<Entry>,
+    unknown: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +42,9 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     let document = Document::from(&report);
     Output::new(options.printing.format).print(&document, |out| {
         report.findings.iter().try_for_each(|finding| writeln!(out, "damaged: {finding}"))?;
+        for path in &report.unknown {
+            writeln!(out, "not looked at, no repository name: {path}")?;
+        }
         writeln!(
             out,
             "{}: {}, {}, {}",
@@ -74,6 +78,7 @@ impl From<&VerifyReport> for Document {
             blobs: report.blobs,
             bytes: report.bytes,
             findings: findings.collect(),
+            unknown: report.unknown.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `serve`: the URL comes first, the end is clean, errors do not cost the connection.
+//! `serve`: the URL comes first, the end is clean. How connections fare is in `edge/`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,65 +10,14 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{Read, Write},
     os::unix::{fs::FileTypeExt, net::UnixStream},
-    process::{Child, ChildStdout, Stdio},
     time::{Duration, Instant},
 };
 
-use common::{Backup, command};
-use rustix::process::{Pid, Signal, kill_process};
+use common::{Backup, server::Server};
+use rustix::process::Signal;
 use tempfile::TempDir;
-
-/// A running `serve`, killed when the test ends.
-struct Server {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = command()
-            .arg("serve")
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut url = String::new();
-        stdout.read_line(&mut url).unwrap();
-        Self { child, stdout, url: url.trim_end().to_owned() }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// The exit code and everything else that it printed.
-    fn wait(&mut self) -> (Option<i32>, String, String) {
-        let code = self.child.wait().unwrap().code();
-        let (mut out, mut err) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (code, out, err)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Sends a request and reads one answer: its head, and a body of its Content-Length.
 fn exchange(stream: &mut (impl Read + Write), request: &str) -> (u16, String, String) {
@@ -147,69 +96,6 @@ fn deletes_are_off_unless_asked_for() {
         let server = Server::start(arguments);
         assert_eq!(exchange(&mut server.connect(), &delete).0, status);
     }
-}
-
-#[test]
-fn a_connection_survives_an_unread_body() {
-    let server = Server::start(&["--memory"]);
-    let mut stream = server.connect();
-    // A wrong name is answered before the body is looked at.
-    for length in [1, 70_000, 1 << 20] {
-        let request = format!(
-            "PUT /v2/UPPER/manifests/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{}",
-            "x".repeat(length)
-        );
-        let (status, head, _) = exchange(&mut stream, &request);
-        assert_eq!(status, 400, "{head}");
-        assert!(!head.contains("connection: close"), "{length}: {head}");
-        assert_eq!(exchange(&mut stream, PING).0, 200, "{length}");
-    }
-}
-
-#[test]
-fn an_answer_to_a_body_too_large_to_drain_arrives_and_closes() {
-    let server = Server::start(&["--memory"]);
-    let mut stream = server.connect();
-    let head = "PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
-    // A client that sends on until it sees the answer.
-    let mut writer = stream.try_clone().unwrap();
-    let sending = std::thread::spawn(move || {
-        let piece = vec![b'x'; 64 * 1024];
-        (0..64).take_while(|_| writer.write_all(&piece).is_ok()).count()
-    });
-    let (status, head, _) = answer(&mut stream);
-    assert_eq!(status, 413, "{head}");
-    assert!(head.contains("connection: close"), "{head}");
-    let _ = sending.join().unwrap();
-    assert_eq!(exchange(&mut server.connect(), PING).0, 200);
-}
-
-#[test]
-fn a_body_that_nobody_wants_is_not_asked_for() {
-    let server = Server::start(&["--memory"]);
-    let mut stream = server.connect();
-    let (status, head, _) = exchange(
-        &mut stream,
-        "PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 10000000000\r\n\r\n",
-    );
-    assert_eq!(status, 413, "no 100 comes first: {head}");
-}
-
-#[test]
-fn a_body_that_stands_still_ends_in_time() {
-    let server = Server::start(&["--memory", "--body-timeout", "1"]);
-    let mut stream = server.connect();
-    let begin = Instant::now();
-    let (status, head, _) = exchange(
-        &mut stream,
-        &format!(
-            "POST /v2/a/blobs/uploads/?digest=sha256:{} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na",
-            "0".repeat(64)
-        ),
-    );
-    assert_eq!(status, 400, "{head}");
-    assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

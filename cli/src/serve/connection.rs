@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use plugin_registry::{Body, RegistryService};
@@ -21,10 +21,17 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::{listener::Stream, request::Leftover};
+use super::{
+    listener::Stream,
+    refuse,
+    request::{Ending, Leftover},
+};
 
 /// How long the head of a request may take, from its first byte or from the end of the one before.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes of the head of a request, and of trailers: more than the longest request target that is read
+/// (64 KiB), so that a longer one gets its own status.
+const MAX_HEAD: usize = 128 * 1024;
 /// Buffer of a connection in bytes, for request heads and for bodies on their way in.
 const BUFFER: usize = 256 * 1024;
 /// How long, and for how many bytes, the rest of an unwanted body is read after the answer, so that the
@@ -53,6 +60,9 @@ pub(super) async fn serve(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(MAX_HEAD)
+        // A client may say that it sends no more and still wait for its answer.
+        .half_close(true)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), answer);
     let mut is_closing = false;
@@ -97,16 +107,30 @@ async fn answer(
     limits: Limits,
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
-    let (request, leftover) = Leftover::share(request, limits.body_idle);
     let line = tracing::enabled!(tracing::Level::INFO)
         .then(|| (request.method().clone(), request.uri().path().to_owned()));
-    let mut response = service.call(request).await?;
+    let response = match refuse::refusal(&request) {
+        Some(status) => {
+            unread.store(true, Ordering::Relaxed);
+            refuse::answer(status)
+        }
+        None => {
+            let (request, leftover) = Leftover::share(request, limits.body_idle);
+            let mut response = service.call(request).await?;
+            let ending = leftover.drain().await;
+            if ending == Ending::StoodStill && response.status() == StatusCode::BAD_REQUEST {
+                // The registry knows that the body failed, not why (RFC 9110, section 15.5.9).
+                *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            }
+            if ending != Ending::Whole {
+                unread.store(true, Ordering::Relaxed);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
     if let Some((method, path)) = line {
         tracing::info!(%method, path, status = response.status().as_u16(), "answered");
-    }
-    if !leftover.drain().await {
-        unread.store(true, Ordering::Relaxed);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }

@@ -98,9 +98,10 @@ impl Listener {
         }
     }
 
-    /// Takes the socket's file away, so that nobody finds it. Connections live on.
-    pub(super) fn close(&self) {
-        if let Self::Unix { path, file: Some(file), .. } = self
+    /// Listens no more, and takes the socket's file away, so that nobody waits to be let in. Connections live
+    /// on.
+    pub(super) fn close(self) {
+        if let Self::Unix { path, file: Some(file), .. } = &self
             && file_id(path).as_ref() == Some(file)
             && let Err(error) = fs::remove_file(path)
         {

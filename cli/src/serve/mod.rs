@@ -2,6 +2,7 @@
 
 mod connection;
 mod listener;
+mod refuse;
 mod request;
 
 use std::{
@@ -59,12 +60,12 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     writeln!(out, "{}", listener.url())?;
     out.flush()?;
     let limits = Limits { body_idle: options.body_timeout.map(Duration::from_secs) };
-    accept_until(&mut end, &listener, registry.service(), limits).await;
+    accept_until(&mut end, listener, registry.service(), limits).await;
     Ok(())
 }
 
 /// Accepts until the signal, then waits for the connections, at most [`GRACE`] or until a second signal.
-async fn accept_until(end: &mut End, listener: &Listener, service: RegistryService, limits: Limits) {
+async fn accept_until(end: &mut End, listener: Listener, service: RegistryService, limits: Limits) {
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     loop {

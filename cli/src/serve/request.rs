@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use plugin_registry::BoxError;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// How much of a body that nobody wants is read so that the connection can be used again.
 const DRAIN_BYTES: usize = 1 << 20;
@@ -24,9 +24,10 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// [`Leftover`].
 pub(super) struct RequestBody {
     incoming: Option<Incoming>,
-    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    idle: Option<Idle>,
     leftover: Arc<Mutex<Rest>>,
     was_read: bool,
+    failure: Option<Ending>,
 }
 
 /// What the registry did not read of a body.
@@ -35,10 +36,47 @@ pub(super) struct Leftover {
     waits_for_continue: bool,
 }
 
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was read to its end, by the registry or for nobody: the connection can be used again.
+    Whole,
+    /// There is more of it.
+    Unread,
+    /// It broke off, or its framing is wrong.
+    Broken,
+    /// It stood still for longer than it may.
+    StoodStill,
+}
+
 #[derive(Default)]
 struct Rest {
     incoming: Option<Incoming>,
     was_read: bool,
+    failure: Option<Ending>,
+}
+
+/// The clock of a body that does not come. It stands while nobody waits: a slow store is not the client's
+/// fault.
+struct Idle {
+    time: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    fn new(time: Duration) -> Self {
+        Self { time, waiting: None }
+    }
+
+    fn stop(&mut self) {
+        self.waiting = None;
+    }
+
+    /// Ready when the body was waited for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let time = self.time;
+        self.waiting.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(cx)
+    }
 }
 
 impl Leftover {
@@ -49,38 +87,40 @@ impl Leftover {
         let leftover = Self { rest: rest.clone(), waits_for_continue };
         let request = request.map(|incoming| RequestBody {
             incoming: Some(incoming),
-            idle: idle.map(|time| (time, Box::pin(sleep(time)))),
+            idle: idle.map(Idle::new),
             leftover: rest,
             was_read: false,
+            failure: None,
         });
         (request, leftover)
     }
 
-    /// Reads a bounded rest of the body away; whether the connection can be used again. A client that
-    /// waits for `100 Continue` is not asked for a body that nobody wants.
-    pub(super) async fn drain(self) -> bool {
+    /// Reads a bounded rest of the body away. A client that waits for `100 Continue` is not asked for a body
+    /// that nobody wants.
+    pub(super) async fn drain(self) -> Ending {
         let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(mut incoming) = rest.incoming.filter(|incoming| !incoming.is_end_stream()) else {
-            return true;
-        };
-        if self.waits_for_continue && !rest.was_read {
-            return false;
+        if let Some(failure) = rest.failure {
+            return failure;
         }
-        if incoming.size_hint().lower() > DRAIN_BYTES as u64 {
-            return false;
+        let Some(mut incoming) = rest.incoming.filter(|incoming| !incoming.is_end_stream()) else {
+            return Ending::Whole;
+        };
+        let is_awaited = self.waits_for_continue && !rest.was_read;
+        if is_awaited || incoming.size_hint().lower() > DRAIN_BYTES as u64 {
+            return Ending::Unread;
         }
         let drained = async {
             let mut left = DRAIN_BYTES;
             while let Some(frame) = incoming.frame().await {
-                let Ok(frame) = frame else { return false };
+                let Ok(frame) = frame else { return Ending::Broken };
                 let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
-                    return false;
+                    return Ending::Unread;
                 };
                 left = rest;
             }
-            true
+            Ending::Whole
         };
-        timeout(DRAIN_TIME, drained).await.unwrap_or(false)
+        timeout(DRAIN_TIME, drained).await.unwrap_or(Ending::Unread)
     }
 }
 
@@ -97,18 +137,19 @@ impl http_body::Body for RequestBody {
         this.was_read = true;
         match Pin::new(incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
-                if let Some((time, sleep)) = &mut this.idle {
-                    sleep.as_mut().reset(Instant::now() + *time);
+                if let Some(idle) = &mut this.idle {
+                    idle.stop();
+                }
+                if matches!(frame, Some(Err(_))) {
+                    this.failure = Some(Ending::Broken);
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                let Some((time, sleep)) = &mut this.idle else { return Poll::Pending };
-                let seconds = time.as_secs();
-                sleep
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Some(Err(format!("the body stood still for {seconds} s").into())))
+                let Some(idle) = &mut this.idle else { return Poll::Pending };
+                ready!(idle.poll(cx));
+                this.failure = Some(Ending::StoodStill);
+                Poll::Ready(Some(Err(format!("the body stood still for {} s", idle.time.as_secs()).into())))
             }
         }
     }
@@ -124,7 +165,35 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let rest = Rest { incoming: self.incoming.take(), was_read: self.was_read };
+        let rest =
+            Rest { incoming: self.incoming.take(), was_read: self.was_read, failure: self.failure.take() };
         *self.leftover.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::poll_fn;
+    use tokio::time::Instant;
+
+    /// A store that takes longer than the client may does not cost the client its request.
+    #[test]
+    fn the_clock_stands_while_nobody_waits() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let limit = Duration::from_millis(200);
+            let mut idle = Idle::new(limit);
+            for _ in 0..2 {
+                std::thread::sleep(2 * limit);
+                // The runtime's clock has to notice.
+                sleep(Duration::from_millis(1)).await;
+                assert!(poll_fn(|cx| Poll::Ready(idle.poll(cx).is_pending())).await);
+                idle.stop();
+            }
+            let begin = Instant::now();
+            poll_fn(|cx| idle.poll(cx)).await;
+            assert!(begin.elapsed() >= limit);
+        });
     }
 }

@@ -1,6 +1,8 @@
 //! Runs the command.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod server;
+
 use std::{
     ffi::OsStr,
     fs,

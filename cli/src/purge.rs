@@ -1,0 +1,81 @@
+//! `purge`.
+
+use std::{io, io::Write, time::Duration};
+
+use plugin_registry::{PurgeReport, Registry, StaleUpload};
+use serde::Serialize;
+
+use crate::{
+    args::Purge,
+    failure::Failure,
+    output::{Bytes, Output, count},
+    store,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    dry_run: bool,
+    uploads: Vec<Entry>,
+    staged: Vec<Entry>,
+    bytes: u64,
+    kept: usize,
+    unknown: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    path: String,
+    bytes: u64,
+    idle_seconds: u64,
+}
+
+pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
+    let registry = Registry::builder_shared(store::open_root(&options.root.root).await?).build();
+    let report = registry.purge_uploads(options.older_than, options.dry_run).await?;
+    let document = Document::new(&report, options.dry_run);
+    Output::new(options.printing.format).print(&document, |out| {
+        let verb = if options.dry_run { "would delete" } else { "deleted" };
+        for stale in report.uploads.iter().chain(&report.staged) {
+            line(out, verb, stale)?;
+        }
+        for path in &report.unknown {
+            writeln!(out, "left alone, no upload that is known: {path}")?;
+        }
+        writeln!(
+            out,
+            "{verb} {} and {}, {}; {} younger",
+            count(report.uploads.len(), "upload"),
+            count(report.staged.len(), "staged file"),
+            Bytes(report.bytes()),
+            report.kept
+        )
+    })
+}
+
+fn line(out: &mut dyn Write, verb: &str, stale: &StaleUpload) -> io::Result<()> {
+    let idle = humantime::format_duration(Duration::from_secs(stale.idle.as_secs()));
+    writeln!(out, "{verb} {}: {}, idle for {idle}", stale.path, Bytes(stale.bytes))
+}
+
+impl Document {
+    fn new(report: &PurgeReport, dry_run: bool) -> Self {
+        let entries = |stale: &[StaleUpload]| {
+            let entry = |stale: &StaleUpload| Entry {
+                path: stale.path.to_string(),
+                bytes: stale.bytes,
+                idle_seconds: stale.idle.as_secs(),
+            };
+            stale.iter().map(entry).collect()
+        };
+        Self {
+            dry_run,
+            uploads: entries(&report.uploads),
+            staged: entries(&report.staged),
+            bytes: report.bytes(),
+            kept: report.kept,
+            unknown: report.unknown.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
