@@ -4,6 +4,9 @@
 //!   and [`FileWriter`](plugin_registry_core::FileWriter) as a function of the same name, distribution's
 //!   own driver suite name by name, and a model test against the driver in memory.
 //!   [`driver_suite!`](crate::driver_suite) turns them into one test each.
+//! - [`fuzz`]: the bodies of the fuzz targets, which replay the committed corpus in every test run.
+//! - [`program`]: registries as programs of their own, ours and other people's.
+//! - [`concurrency`]: by what concurrent use is judged.
 //! - [`report`]: how skipped tests are named and counted.
 //!
 //! Nothing depends on this crate but tests; it panics where a check fails.
@@ -18,7 +21,11 @@
 // A check that no list names would never run.
 #![deny(dead_code)]
 
+pub mod concurrency;
 pub mod driver;
+pub mod fuzz;
 pub mod layout;
+pub mod model;
+pub mod program;
 pub mod registry;
 pub mod report;

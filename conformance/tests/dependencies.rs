@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &str)] = &[
          http-body http-body-util serde serde_json tokio tower-service *harness",
     ),
     ("plugin-registry-benches", "*"),
+    ("plugin-registry-docs", "*"),
 ];
 
 /// Never in anybody's normal dependencies outside the command: servers, and other people's registries.

@@ -7,12 +7,12 @@ use plugin_registry_drivers_memory::MemoryDriver;
 /// Shows that the harness itself decides nothing by chance.
 #[test]
 fn memory_behaves_like_memory() {
-    model::check(100, async || Store::of_clones(MemoryDriver::new()));
+    model::check(300, async || Store::of_clones(MemoryDriver::new()));
 }
 
 #[test]
 fn fs_behaves_like_memory() {
-    model::check(200, async || {
+    model::check(500, async || {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         Store::new(move || FsDriver::open(FsConfig::new(directory.path()).with_durable(false)))
     });

@@ -6,25 +6,19 @@
 //! when tests ran and none failed, had an error or was skipped.
 
 use std::{
-    error::Error,
     fmt,
     fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use clap::{Parser, ValueEnum};
-use rustix::process::{Pid, Signal, kill_process};
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use plugin_registry_conformance::program::{Outcome, Server, build_server, wait};
 
 /// How long the program may take in one profile; it takes seconds.
 const PROGRAM_TIME: Duration = Duration::from_secs(600);
-/// How long the server may take to end; it gives itself 10 s.
-const END_TIME: Duration = Duration::from_secs(15);
 /// The profiles, as `OCI_VERSION` names them.
 const PROFILES: [&str; 2] = ["1.1", "dev"];
 /// The name of the tree's root, with which each line of it begins.
@@ -71,7 +65,10 @@ fn run(arguments: &Arguments) -> Outcome<bool> {
         .map_err(|error| format!("the program `{}`: {error}", arguments.program.display()))?;
     let server = match &arguments.serve_program {
         Some(path) => fs::canonicalize(path).map_err(|error| format!("`{}`: {error}", path.display()))?,
-        None => build_server()?,
+        None => {
+            writeln!(io::stderr(), "building plugin-registry-cli; --serve-program PATH takes another")?;
+            build_server()?
+        }
     };
     let temporary = tempfile::tempdir()?;
     let work = arguments.keep.as_deref().unwrap_or(temporary.path());
@@ -103,12 +100,12 @@ fn run_profile(
     profile: &str,
     place: &Path,
 ) -> Outcome<Report> {
-    let mut server = Server::start(server, driver, place)?;
+    let server = serve(server, driver, place)?;
     let output = place.join("output.txt");
     let results = place.join("results");
     let mut child = Command::new(program)
         .current_dir(place)
-        .env("OCI_REGISTRY", &server.address)
+        .env("OCI_REGISTRY", server.address())
         .env("OCI_TLS", "disabled")
         .env("OCI_VERSION", profile)
         .env("OCI_DATA_SPARSE", "true")
@@ -138,88 +135,15 @@ fn run_profile(
     Ok(report)
 }
 
-/// Builds the `plugin-registry` of this workspace, so that no stale one is tested.
-fn build_server() -> Outcome<PathBuf> {
-    let own = std::env::current_exe()?;
-    let directory = own.parent().ok_or("the runner's own executable has no directory")?;
-    let server = directory.join(format!("plugin-registry{}", std::env::consts::EXE_SUFFIX));
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "plugin-registry-cli"]);
-    build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    if directory.ends_with("release") {
-        build.arg("--release");
-    }
-    writeln!(io::stderr(), "building plugin-registry-cli")?;
-    let built = build.status().map_err(|error| format!("cargo does not run: {error}"))?;
-    if !built.success() {
-        return Err("plugin-registry-cli does not build; --serve-program PATH takes another".into());
-    }
-    if !server.is_file() {
-        return Err(format!("`{}` is missing; name it with --serve-program PATH", server.display()).into());
-    }
-    Ok(server)
-}
-
-/// A running `plugin-registry serve`, which ends with this value at the latest.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(program: &Path, driver: Driver, place: &Path) -> Outcome<Self> {
-        let mut serve = Command::new(program);
-        serve.args(["serve", "--delete", "--references", "sparse"]);
-        match driver {
-            Driver::Memory => serve.arg("--memory"),
-            Driver::Fs => serve.arg("--root").arg(place.join("store")),
-        };
-        let child = serve
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(place.join("serve.txt"))?)
-            .spawn()
-            .map_err(|error| format!("`{}` does not run: {error}", program.display()))?;
-        let mut server = Self { child, address: String::new() };
-        let stdout = server.child.stdout.take().ok_or("the server has no output")?;
-        let mut url = String::new();
-        BufReader::new(stdout).read_line(&mut url)?;
-        let Some(address) = url.trim_end().strip_prefix("http://") else {
-            let words = fs::read_to_string(place.join("serve.txt")).unwrap_or_default();
-            return Err(format!("serve did not print its URL: {words}").into());
-        };
-        server.address = address.to_owned();
-        Ok(server)
-    }
-
-    /// Ends it as its users do, and wants it to end well.
-    fn end(&mut self) -> Outcome<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        match wait(&mut self.child, END_TIME)? {
-            Some(ended) if ended.success() => Ok(()),
-            Some(ended) => Err(format!("serve ended with {ended} after SIGTERM").into()),
-            None => Err("serve did not end after SIGTERM".into()),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait(child: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
-    let begin = Instant::now();
-    loop {
-        match child.try_wait()? {
-            Some(ended) => return Ok(Some(ended)),
-            None if begin.elapsed() > time => return Ok(None),
-            None => thread::sleep(Duration::from_millis(20)),
-        }
-    }
+/// Starts `plugin-registry serve` with a fresh store.
+fn serve(program: &Path, driver: Driver, place: &Path) -> Outcome<Server> {
+    let mut serve = Command::new(program);
+    serve.args(["serve", "--delete", "--references", "sparse"]);
+    match driver {
+        Driver::Memory => serve.arg("--memory"),
+        Driver::Fs => serve.arg("--root").arg(place.join("store")),
+    };
+    Server::serve(&mut serve, &place.join("serve.txt"))
 }
 
 /// What the program found in one profile.

@@ -1,5 +1,7 @@
 //! A driver that passes everything on to another, and fails where a test says.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
@@ -111,6 +113,14 @@ impl StorageDriver for Faulty {
 
     async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
         self.driver.delete_many(paths).await
+    }
+
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        self.driver.list_staged(path)
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        self.driver.delete_staged(path, before).await
     }
 
     async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {

@@ -29,6 +29,7 @@ mod remove;
 mod resume;
 mod run;
 mod sample;
+mod staged;
 mod stat;
 mod store;
 mod walk;
@@ -80,6 +81,12 @@ macro_rules! __driver_behaviors {
                 writer_resume_continues_a_committed_empty_file,
                 writer_resume_is_exclusive,
                 writer_stage_id_tells_stages_apart,
+            ]
+            staged: [
+                list_staged_finds_what_was_closed,
+                list_staged_of_nothing_is_empty,
+                delete_staged_keeps_younger_stages,
+                delete_staged_keeps_the_visible_file,
             ]
             stat: [
                 stat_file,

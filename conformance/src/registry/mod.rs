@@ -21,6 +21,7 @@ pub mod client;
 mod damage;
 mod delete;
 mod digests;
+mod dropped;
 mod failures;
 mod finish;
 pub mod fixture;
@@ -31,6 +32,7 @@ mod manifest_put;
 mod mount;
 mod old_store;
 mod options;
+mod purge;
 mod push;
 mod range;
 mod referrers;
@@ -38,6 +40,9 @@ mod resume;
 mod session;
 mod start;
 mod tags;
+mod unread;
+mod verify;
+pub mod watched;
 mod wrapped;
 
 pub use self::{
@@ -267,6 +272,33 @@ macro_rules! __api_requirements {
                 end_6_a_lost_stage_vouches_for_nothing,
                 end_3_damaged_manifest_is_never_served,
                 end_7a_truncated_layer_is_noticed,
+            ]
+            purge: [
+                purge_removes_idle_uploads,
+                purge_judges_by_the_last_activity,
+                purge_removes_what_dead_writers_staged,
+                purge_of_a_read_only_registry,
+                purge_during_an_upload,
+            ]
+            unread: [
+                refused_bodies_are_not_polled,
+                empty_frames_and_trailers_are_no_content,
+                size_hints_may_lie,
+                bodies_are_not_polled_after_their_end,
+                head_bodies_are_over,
+            ]
+            dropped: [
+                a_manifest_push_may_be_dropped_anywhere,
+                a_single_post_may_be_dropped_anywhere,
+                a_delete_may_be_dropped_anywhere,
+                a_download_may_be_dropped_anywhere,
+                the_caller_s_time_limit_keeps_the_offset,
+                a_body_may_take_its_time,
+            ]
+            verify: [
+                verify_of_a_sound_store,
+                verify_finds_every_damage,
+                verify_takes_nothing_else_for_damage,
             ]
             old_store: [
                 end_3_old_manifests_are_read_verbatim,

@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -155,6 +156,14 @@ impl StorageDriver for Wrapped {
 
     async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
         self.call(Operation::DeleteMany, self.driver.delete_many(paths)).await
+    }
+
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        self.stream(Operation::ListStaged, self.driver.list_staged(path))
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        self.call(Operation::DeleteStaged, self.driver.delete_staged(path, before)).await
     }
 
     async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {

@@ -1,0 +1,266 @@
+//! The calls.
+
+use std::fmt;
+
+use plugin_registry_core::Algorithm;
+/// A repository or a tag.
+pub(super) type Name = &'static str;
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// The registry that makes it.
+    pub(super) on: usize,
+    /// Where its future is dropped, if it gets there.
+    pub(super) cut: Option<Cut>,
+    pub(super) what: What,
+}
+
+/// Where a call is dropped: at its change of the store of this number, before or after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) change: usize,
+    pub(super) done: bool,
+}
+
+/// What is called.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Push {
+        to: Name,
+        blob: usize,
+        by: Algorithm,
+        size: Size,
+        body: Body,
+    },
+    Start {
+        to: Name,
+        blob: usize,
+        by: Algorithm,
+    },
+    Append {
+        session: Pick,
+        at: At,
+        length: Size,
+        content: Chunk,
+        body: Body,
+    },
+    Finish {
+        session: Pick,
+        at: At,
+        length: Size,
+        content: Chunk,
+        body: Body,
+        digest: Named,
+    },
+    Status {
+        session: Pick,
+    },
+    Cancel {
+        session: Pick,
+    },
+    Mount {
+        from: Name,
+        to: Name,
+        blob: usize,
+        by: Algorithm,
+    },
+    MountAny {
+        to: Name,
+        blob: usize,
+        by: Algorithm,
+    },
+    Stat {
+        of: Name,
+        blob: usize,
+        by: Algorithm,
+    },
+    Open {
+        of: Name,
+        blob: usize,
+        by: Algorithm,
+        offset: u64,
+        length: Option<u64>,
+    },
+    Get {
+        of: Name,
+        blob: usize,
+        by: Algorithm,
+        limit: usize,
+    },
+    Missing {
+        of: Name,
+        by: Algorithm,
+    },
+    DeleteBlob {
+        of: Name,
+        blob: usize,
+        by: Algorithm,
+    },
+    PutManifest {
+        to: Name,
+        document: usize,
+        by: PutBy,
+        media_type: Media,
+    },
+    GetManifest {
+        of: Name,
+        by: By,
+    },
+    ManifestExists {
+        of: Name,
+        by: By,
+    },
+    DeleteManifest {
+        of: Name,
+        by: By,
+    },
+    Resolve {
+        of: Name,
+        tag: Name,
+    },
+    ListTags {
+        of: Name,
+        last: Option<Name>,
+        limit: usize,
+    },
+    DeleteTag {
+        of: Name,
+        tag: Name,
+    },
+    Catalog {
+        last: Option<Name>,
+        limit: usize,
+    },
+    Referrers {
+        of: Name,
+        document: usize,
+        by: Algorithm,
+        filter: Option<Name>,
+    },
+    Verify {
+        of: Option<Name>,
+    },
+    /// The registry is thrown away, and another one opened in its place.
+    Reopen(Mode),
+}
+
+/// The size that is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Right,
+    Unsaid,
+    OneMore,
+    OneLess,
+}
+
+/// What becomes of a body on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Whole,
+    /// It has pieces without bytes before, between and after the others.
+    Untidy,
+    /// One byte is another one, or one more where there is none.
+    Wrong,
+    /// It fails before its first byte.
+    FailsAtOnce,
+    /// It fails after half of its bytes.
+    FailsMidway,
+}
+
+/// A session: the youngest, the one before, …
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pick {
+    pub(super) back: usize,
+    /// Asked for in another repository than its own.
+    pub(super) elsewhere: bool,
+}
+
+/// Where the caller believes a session to stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At {
+    Unsaid,
+    Right,
+    Zero,
+    OneMore,
+    OneLess,
+}
+
+/// The bytes of a request of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chunk {
+    Nothing,
+    /// So many quarters of what the session lacks.
+    Quarters(usize),
+    /// All bytes, from the first.
+    Everything,
+    Rubbish,
+}
+
+/// The digest that a session is finished with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Named {
+    /// That of its content.
+    Right(Algorithm),
+    /// That of this blob.
+    Blob(usize),
+}
+
+/// What a manifest is put under.
+#[derive(Clone, Debug)]
+pub(super) enum PutBy {
+    Tag(Name),
+    Digest(Algorithm),
+    /// The digest of another document.
+    OtherDigest,
+    Both(Algorithm, Vec<Name>),
+}
+
+/// The media type that a manifest is put with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Media {
+    Right,
+    Unsaid,
+    Json,
+    /// That of something else.
+    Other,
+    Text,
+}
+
+/// What a manifest is asked for by.
+#[derive(Clone, Debug)]
+pub(super) enum By {
+    Tag(Name),
+    Digest(usize, Algorithm),
+}
+
+/// How a registry is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Default,
+    /// It asks the store each time (`blob_memory` zero).
+    Forgetful,
+    ReadOnly,
+    /// Deletes are off.
+    Keeping,
+}
+
+impl What {
+    /// The name of the call.
+    pub(super) fn name(&self) -> String {
+        let text = format!("{self:?}");
+        text.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned()
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "registry {}: {:?}", self.on, self.what)?;
+        match self.cut {
+            Some(cut) => {
+                write!(f, ", dropped {} change {}", if cut.done { "after" } else { "before" }, cut.change)
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What verification finds, and what it does not take for damage.
+
+use bytes::Bytes;
+use plugin_registry::{Registry, RegistryError, VerifyReport, VerifyScope};
+
+use super::{
+    Lab,
+    fixture::{INDEX, Image, content, digest, index},
+};
+
+const ROOT: &str = "/docker/registry/v2";
+
+async fn verify(lab: &Lab) -> VerifyReport {
+    // One that remembers nothing.
+    let registry = Registry::builder_shared(lab.shared()).read_only(true).build();
+    registry.verify(VerifyScope::All, |_| ()).await.unwrap()
+}
+
+fn data(content: &[u8]) -> String {
+    let digest = digest(content);
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    format!("{ROOT}/blobs/sha256/{}/{hex}/data", &hex[..2])
+}
+
+fn link(name: &str, kind: &str, content: &[u8]) -> String {
+    format!("{ROOT}/repositories/{name}/{kind}/{}/link", digest(content).replace(':', "/"))
+}
+
+/// Two images, an index of both, shared layers, a second repository.
+async fn fill(lab: &Lab) -> [Image; 2] {
+    let client = lab.client();
+    let images = [Image::new(1), Image::new(2)];
+    for image in &images {
+        client.push_image("a", &image.digest(), image).await;
+    }
+    let both = index(&[images[0].descriptor(), images[1].descriptor()]);
+    let _ = client.put_manifest("a", "both", INDEX, &both).await.expect(201);
+    client.push_image("a/b", "v1", &images[0]).await;
+    images
+}
+
+/// Everything counts once, and nothing is wrong.
+pub async fn verify_of_a_sound_store(lab: &Lab) {
+    assert_eq!(verify(lab).await, VerifyReport::default());
+    let images = fill(lab).await;
+    let report = verify(lab).await;
+    assert!(report.is_sound(), "{report:?}");
+    // Three manifests and one in the second repository; the two images share no blob.
+    assert_eq!((report.repositories, report.manifests, report.blobs), (2, 4, 6), "{report:?}");
+    let blobs: usize = images.iter().flat_map(|image| &image.blobs).map(Bytes::len).sum();
+    assert!(report.bytes > blobs as u64);
+    let one = VerifyScope::Repository("a/b".parse().unwrap());
+    assert_eq!(lab.registry().verify(one, |_| ()).await.unwrap().repositories, 1);
+    let none = lab.registry().verify(VerifyScope::Repository("missing".parse().unwrap()), |_| ()).await;
+    assert!(matches!(none, Err(RegistryError::RepositoryUnknown(_))), "{none:?}");
+}
+
+/// Each kind of damage, one at a time: found, and named by its path.
+pub async fn verify_finds_every_damage(lab: &Lab) {
+    let images = fill(lab).await;
+    let [first, second] = &images;
+    let both = index(&[first.descriptor(), second.descriptor()]);
+    let mut flipped = second.blobs[1].to_vec();
+    flipped[17] ^= 1;
+    let tag = format!("{ROOT}/repositories/a/_manifests/tags/both/current/link");
+    let revision = |image: &Image| link("a", "_manifests/revisions", &image.manifest);
+    let layer = link("a", "_layers", &second.blobs[2]);
+    // What is damaged, the bytes that it has then (none: it is gone), and the path of the finding.
+    let damages: Vec<(String, Option<Bytes>, String)> = vec![
+        (data(&second.blobs[1]), Some(flipped.into()), data(&second.blobs[1])),
+        (data(&second.blobs[1]), Some(second.blobs[1].slice(1..)), data(&second.blobs[1])),
+        (data(&second.blobs[1]), Some(Bytes::new()), data(&second.blobs[1])),
+        (data(&second.blobs[1]), None, data(&second.blobs[1])),
+        (data(&first.blobs[0]), None, data(&first.blobs[0])),
+        (data(&second.manifest), None, data(&second.manifest)),
+        (data(&second.manifest), Some(first.manifest.clone()), data(&second.manifest)),
+        (data(&both), Some("{}".into()), data(&both)),
+        (layer.clone(), Some(Bytes::new()), layer.clone()),
+        (layer.clone(), Some(digest(&first.blobs[0]).into()), layer.clone()),
+        (layer.clone(), Some("sha256:short".into()), layer.clone()),
+        // A link that is gone is missed by the manifest that needs it.
+        (layer.clone(), None, layer.clone()),
+        (revision(second), None, revision(second)),
+        (revision(second), Some(Bytes::new()), revision(second)),
+        (link("a", "_manifests/revisions", &both), None, tag.clone()),
+        (tag.clone(), None, tag.clone()),
+        (tag.clone(), Some(Bytes::new()), tag.clone()),
+        (tag.clone(), Some(digest(b"missing").into()), tag.clone()),
+    ];
+    for (path, damage, finding) in damages {
+        let sound = lab.tree().await.get(&path).unwrap().clone();
+        match &damage {
+            Some(bytes) => lab.write(&path, bytes.clone()).await,
+            None => lab.remove(&path).await,
+        }
+        let before = lab.tree().await;
+        let report = verify(lab).await;
+        let found = report.findings.iter().any(|found| found.path.to_string() == finding);
+        assert!(found, "{path} {damage:?}: {:?}", report.findings);
+        lab.tree().await.assert_is(&before);
+        lab.write(&path, sound).await;
+        let report = verify(lab).await;
+        assert!(report.is_sound(), "{path}: {report:?}");
+    }
+}
+
+/// Uploads, deleted content, empty leftovers and other people's files are no damage. A repository whose name
+/// nobody could ask for is said.
+pub async fn verify_takes_nothing_else_for_damage(lab: &Lab) {
+    let client = lab.client();
+    let [first, second] = fill(lab).await;
+    let location = client.begin("a").await;
+    let _ = client.append(&location, &content(7, 100)).await;
+    let _ = client.append(&client.begin("uploads/only").await, &content(8, 100)).await;
+    for path in ["gc/state", "repositories/note", "repositories/a/note", "blobs/sha256/zz/note", "note"] {
+        lab.write(&format!("{ROOT}/{path}"), "x").await;
+    }
+    assert!(verify(lab).await.is_sound());
+    let _ = client.delete("/v2/a/manifests/both").send().await.expect(202);
+    for gone in [digest(&index(&[first.descriptor(), second.descriptor()])), second.digest()] {
+        let _ = client.delete(format!("/v2/a/manifests/{gone}")).send().await.expect(202);
+    }
+    let _ = client.delete(format!("/v2/a/blobs/{}", digest(&second.blobs[1]))).send().await.expect(202);
+    // What a killed push leaves: blobs and links that no manifest names, a blob without a link.
+    client.push("a", &content(9, 100)).await;
+    lab.write(&data(b"unlinked"), "unlinked").await;
+    let report = verify(lab).await;
+    assert!(report.is_sound() && report.unknown.is_empty(), "{report:?}");
+    let hidden = format!("{ROOT}/repositories/Example.Com/app");
+    lab.write(&format!("{hidden}/_layers/sha256/x/link"), "x").await;
+    let report = verify(lab).await;
+    let unknown: Vec<String> = report.unknown.iter().map(ToString::to_string).collect();
+    assert_eq!(unknown, [hidden]);
+    assert!(report.is_sound());
+}
