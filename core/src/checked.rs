@@ -181,6 +181,13 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         self.call(Operation::Stat, path, self.driver.stat(path)).await
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        if path.is_root() {
+            return Err(self.scope(Operation::Stat, path).fail(ErrorKind::NotFound.into()));
+        }
+        self.call(Operation::Stat, path, self.driver.stat_file(path)).await
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         self.stream(Operation::List, path, self.driver.list(path, after))
     }

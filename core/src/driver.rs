@@ -85,8 +85,8 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `writer_resume_without_a_stage_is_not_found`.
     /// - `writer_resume_continues_a_committed_empty_file`: a visible file of zero bytes may be resumed;
     ///   a visible file with bytes, and no stage, gives `AlreadyExists`.
-    /// - `writer_resume_is_exclusive`: while one resumed writer is open, another gets `Conflict`
-    ///   (where [`Capabilities::exclusive_resume`] says so).
+    /// - `writer_resume_is_exclusive`: while one resumed writer is open, another gets `Conflict`; where
+    ///   [`Capabilities::exclusive_resume`] does not say so, the second to close gets it.
     /// - `writer_commit_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly), commit gives
     ///   `AlreadyExists` when a file is at the path, and leaves it untouched.
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>>;
@@ -99,6 +99,13 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `stat_missing_is_not_found`: `/a` is missing when only `/ab` exists.
     /// - `stat_root_always_succeeds`.
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo>;
+
+    /// Describes a file; a directory is missing. One request where [`stat`](Self::stat) may need two.
+    ///
+    /// # Behavior
+    /// - `stat_file_alone`: as `stat` for a file.
+    /// - `stat_file_of_a_directory_is_not_found`: as for what is missing, and for the root.
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo>;
 
     /// Lists one level, in byte order of the names.
     ///
@@ -161,7 +168,7 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     async fn delete(&self, path: &StoragePath) -> Result<()>;
 
     /// Deletes single files, in batches where the store has them. A missing file counts as deleted; a
-    /// directory is left alone and reported as failed.
+    /// directory is left alone, and is reported as failed where it costs nothing to tell it from a missing file.
     ///
     /// # Behavior
     /// - `delete_many_reports_each_failure`: the call itself fails only when nothing was tried.

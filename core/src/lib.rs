@@ -7,7 +7,7 @@
 //!   once at the door, so that no unchecked text ever becomes a path.
 //! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it hashed to its digest.
 //! - [`Error`] and [`ErrorKind`]: one typed error for all stores. [`RetryPolicy`] plans repeats.
-//!   [`Secret`] keeps credentials out of logs.
+//!   [`Secret`] keeps credentials out of logs, [`Parameters`] settings that may hold some.
 //!
 //! No runtime, no cloud, no server, no global state.
 
@@ -21,6 +21,7 @@ mod file;
 mod metrics;
 mod name;
 mod options;
+mod parameters;
 mod path;
 mod retry;
 mod secret;
@@ -36,6 +37,7 @@ pub use self::{
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
     options::{Capabilities, PutMode, StageId, WriteMode, WriteOptions},
+    parameters::{ParameterReader, Parameters, did_you_mean},
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,

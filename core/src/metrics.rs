@@ -37,7 +37,7 @@ operations! {
     Reader => "reader",
     /// `StorageDriver::writer`.
     Writer => "writer",
-    /// `StorageDriver::stat`.
+    /// `StorageDriver::stat` and `StorageDriver::stat_file`.
     Stat => "stat",
     /// `StorageDriver::list`.
     List => "list",

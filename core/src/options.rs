@@ -116,6 +116,9 @@ pub struct WriteOptions {
     /// The final size in bytes, if known: lets a driver choose its part size and refuse at once what
     /// cannot fit. Only a hint; commit makes visible what was written.
     pub expected_size: Option<u64>,
+    /// No writer of this path is ever closed: this one is committed or given up. So there is no earlier stage
+    /// that a driver would have to look for. Default false.
+    pub one_shot: bool,
 }
 
 impl WriteOptions {
@@ -142,6 +145,13 @@ impl WriteOptions {
     #[must_use]
     pub fn with_expected_size(mut self, bytes: u64) -> Self {
         self.expected_size = Some(bytes);
+        self
+    }
+
+    /// Sets [`one_shot`](Self::one_shot).
+    #[must_use]
+    pub fn with_one_shot(mut self) -> Self {
+        self.one_shot = true;
         self
     }
 }

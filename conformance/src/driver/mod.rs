@@ -90,6 +90,8 @@ macro_rules! __driver_behaviors {
             ]
             stat: [
                 stat_file,
+                stat_file_alone,
+                stat_file_of_a_directory_is_not_found,
                 stat_directory,
                 stat_missing_is_not_found,
                 stat_root_always_succeeds,

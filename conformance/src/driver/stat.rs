@@ -4,7 +4,7 @@ use plugin_registry_core::{EntryKind, ErrorKind, StorageDriver, StoragePath};
 
 use super::{
     Context,
-    context::{assert_missing, kind, pause, put, write_file},
+    context::{assert_missing, kind, pause, put, stage, write_file},
 };
 
 /// Size and time of the last change, of files written either way.
@@ -59,4 +59,25 @@ pub async fn stat_root_always_succeeds(cx: &Context) {
         assert_eq!((info.path, info.kind, info.size), (StoragePath::root(), EntryKind::Directory, 0));
         put(cx.driver(), &cx.path("file"), "x").await;
     }
+}
+
+/// As `stat`, in one request where that is possible.
+pub async fn stat_file_alone(cx: &Context) {
+    let file = cx.path("dir/file");
+    for content in ["1234", ""] {
+        put(cx.driver(), &file, content).await;
+        let info = cx.driver().stat_file(&file).await.unwrap();
+        assert_eq!((info.kind, info.size), (EntryKind::File, content.len() as u64));
+        assert_eq!(info, cx.driver().stat(&file).await.unwrap());
+    }
+}
+
+/// A directory is no file, nor is what is missing, nor the root.
+pub async fn stat_file_of_a_directory_is_not_found(cx: &Context) {
+    cx.put_all(&["a/b/file", "a-b", "ab"]).await;
+    stage(cx.driver(), &cx.path("a/staged"), "x").await;
+    for rest in ["a", "a/b", "a/b/fil", "a/b/file/below", "missing", "a/staged"] {
+        assert_eq!(kind(cx.driver().stat_file(&cx.path(rest)).await), ErrorKind::NotFound, "{rest}");
+    }
+    assert_eq!(kind(cx.driver().stat_file(&StoragePath::root()).await), ErrorKind::NotFound);
 }

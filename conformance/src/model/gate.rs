@@ -131,6 +131,10 @@ impl StorageDriver for Gate {
         self.driver.stat(path).await
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        self.driver.stat_file(path).await
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         self.driver.list(path, after)
     }

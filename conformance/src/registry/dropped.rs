@@ -7,7 +7,10 @@ use futures::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use plugin_registry::{BoxError, Registry};
-use tokio::time::{Instant, pause, resume, sleep, timeout};
+use tokio::{
+    select,
+    time::{Instant, pause, resume, sleep, timeout},
+};
 
 use super::{
     Answer, Call, Lab, Wrapped,
@@ -184,9 +187,21 @@ impl Slow {
     /// The body stands still; the caller waits for as long as it wants, to the tick, and gives up.
     async fn give_up(self, script: Script) {
         let (body, watch) = script.watched();
+        let mut call = pin!(self.call.stream(body).send());
+        // What the request asks of a store over a network takes real time; once the body stands still, only the
+        // caller's clock runs.
+        let reached = async {
+            while !watch.is_stalled() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        select! {
+            answer = &mut call => panic!("an answer to a request that is not over: {answer}"),
+            () = reached => {}
+        }
         pause();
         let begin = Instant::now();
-        let ended = timeout(self.limit, self.call.stream(body).send()).await;
+        let ended = timeout(self.limit, call).await;
         let waited = begin.elapsed();
         resume();
         assert!(ended.is_err(), "an answer to a request that is not over: {ended:?}");

@@ -147,7 +147,9 @@ pub async fn end_2_redirect_is_an_option(lab: &Lab) {
     assert_eq!(on.get("/v2/a/manifests/latest").send().await.expect(200).body(), &image.manifest);
     let off = Client::new(&Registry::builder(driver()).build());
     assert_eq!(off.pull("a", &blob).await, image.blobs[1]);
-    let without_urls = lab.with(|builder| builder.redirect(true)).await;
-    assert_eq!(without_urls.pull("a", &blob).await, image.blobs[1]);
+    if !lab.driver().capabilities().redirect {
+        let without_urls = lab.with(|builder| builder.redirect(true)).await;
+        assert_eq!(without_urls.pull("a", &blob).await, image.blobs[1]);
+    }
     assert_eq!(off.get("/v2/a/tags/list").send().await.json()["tags"], json!(["latest"]));
 }

@@ -17,7 +17,8 @@ const FOREIGN: &str = "5f0c0f5e-6a0b-4c1c-9d0a-3d6f3c1d2b4a";
 
 /// Purges what was idle for longer than a moment ago.
 async fn purge(registry: &Registry, dry_run: bool) -> PurgeReport {
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    // Some stores count seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     registry.purge_uploads(Duration::from_millis(1), dry_run).await.unwrap()
 }
 

@@ -125,6 +125,10 @@ impl StorageDriver for Wrapped {
         self.call(Operation::Stat, self.driver.stat(path)).await
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        self.call(Operation::Stat, self.driver.stat_file(path)).await
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         self.stream(Operation::List, self.driver.list(path, after))
     }
@@ -168,7 +172,7 @@ impl StorageDriver for Wrapped {
 
     async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {
         let url = self.call(Operation::RedirectUrl, self.driver.redirect_url(path, method)).await?;
-        Ok(url.or_else(|| self.url.clone()))
+        Ok(self.url.clone().or(url))
     }
 }
 

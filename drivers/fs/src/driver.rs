@@ -108,6 +108,11 @@ impl StorageDriver for FsDriver {
         self.root.run(move |root| root.stat(&path)).await
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        let info = self.stat(path).await?;
+        if info.is_file() { Ok(info) } else { Err(ErrorKind::NotFound.into()) }
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         let entries = async move {
             let (path, after) = (path.clone(), after.map(str::to_owned));

@@ -71,6 +71,10 @@ impl StorageDriver for MemoryDriver {
         }
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        Ok(self.store.lock().file(path).ok_or(ErrorKind::NotFound)?.info(path))
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         stream::iter(list::list(self.store.clone(), path, after)).boxed()
     }

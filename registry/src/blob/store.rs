@@ -29,12 +29,11 @@ impl<'a> BlobStore<'a> {
 
     /// The size of a stored blob, or `None`.
     pub(crate) async fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
-        match self.inner.driver.stat(&layout::blob_data(digest)).await {
-            Ok(info) if info.is_file() => {
+        match self.inner.driver.stat_file(&layout::blob_data(digest)).await {
+            Ok(info) => {
                 self.inner.known.saw_blob(digest, info.size);
                 Ok(Some(info.size))
             }
-            Ok(_) => Ok(None),
             Err(error) if error.is_not_found() => {
                 self.inner.known.forget_blob(digest);
                 Ok(None)
@@ -111,7 +110,7 @@ impl<'a> BlobStore<'a> {
         } else {
             layout::upload_data(repository, &UploadId::generate())
         };
-        let mut options = WriteOptions::create();
+        let mut options = WriteOptions::create().with_one_shot();
         if let Some(size) = size {
             options = options.with_expected_size(size);
         }

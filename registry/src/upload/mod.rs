@@ -108,7 +108,6 @@ impl Uploads {
     /// Continues the session of a genuine state token, also when it has no bytes yet.
     pub(crate) async fn resume_state(&self, state: &UploadState) -> Result<UploadSession> {
         if let Some(session) = self.find(state.id()).await? {
-            session.has_acknowledged(state.offset());
             return Ok(session);
         }
         if state.offset() > 0 || self.inner.sessions.has_ended(state.id()) {

@@ -99,7 +99,7 @@ impl Registry {
         self.inner.require_writable()?;
         let probe = layout::clock_probe(&Uuid::now_v7());
         self.inner.driver.put_content(&probe, "now".into(), PutMode::Overwrite).await?;
-        let info = self.inner.driver.stat(&probe).await;
+        let info = self.inner.driver.stat_file(&probe).await;
         self.inner.driver.delete_if_exists(&probe).await?;
         // A store that does not date its files has no session that could be judged either.
         Ok(info?.modified.unwrap_or(SystemTime::UNIX_EPOCH))

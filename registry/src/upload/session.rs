@@ -73,11 +73,6 @@ impl UploadSession {
         self.id
     }
 
-    /// Learns from a genuine state token what an instance has acknowledged.
-    pub(super) fn has_acknowledged(&self, offset: u64) {
-        self.slot.acknowledged.fetch_max(offset, Ordering::AcqRel);
-    }
-
     /// The algorithm that the session was started with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -101,11 +96,8 @@ impl UploadSession {
         match self.open_stage().await {
             Ok(Stage::Open(writer)) => Ok(writer.size()),
             Ok(Stage::Visible) => self.visible_size().await.map_err(too_late),
-            // Acknowledged bytes that are gone have been committed, or given up, by another instance that is
-            // about to end the session: no offset says so.
-            Ok(Stage::Empty) if self.slot.acknowledged.load(Ordering::Acquire) > 0 => {
-                Err(RegistryError::UploadUnknown)
-            }
+            // Also while another instance commits the bytes: whoever begins again at 0 then gets the right blob
+            // or learns that the session has ended.
             Ok(Stage::Empty) if is_fresh || self.is_started().await? => Ok(0),
             Ok(Stage::Empty) => {
                 self.end();
@@ -235,7 +227,7 @@ impl UploadSession {
         self.inner.known.learned_alias(digest, &canonical);
         let size = match self.inner.known.blob(&canonical) {
             Some(seen) => seen.size,
-            None => self.inner.driver.stat(&layout::blob_data(&canonical)).await?.size,
+            None => self.inner.driver.stat_file(&layout::blob_data(&canonical)).await?.size,
         };
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
@@ -369,7 +361,7 @@ impl UploadSession {
     }
 
     async fn visible_size(&self) -> Result<u64> {
-        Ok(self.inner.driver.stat(&self.data()).await?.size)
+        Ok(self.inner.driver.stat_file(&self.data()).await?.size)
     }
 
     async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {

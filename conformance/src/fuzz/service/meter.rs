@@ -180,6 +180,10 @@ impl StorageDriver for Metered {
         self.gauge.call(self.driver.stat(path)).await
     }
 
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        self.gauge.call(self.driver.stat_file(path)).await
+    }
+
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         self.gauge.stream(self.driver.list(path, after))
     }

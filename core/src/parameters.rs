@@ -1,0 +1,143 @@
+//! Settings of a driver, as text.
+
+mod reader;
+mod suggest;
+
+use std::{collections::BTreeMap, fmt};
+
+pub use self::{reader::ParameterReader, suggest::did_you_mean};
+use crate::secret::Secret;
+
+/// Settings by key, as a file, a list of variables or a host gives them: each value is the text that was
+/// written, and nothing has guessed at a type.
+///
+/// Keys are lower-cased, since variables come in capitals. Any value may be a secret, so `Debug` shows the
+/// keys alone, and the texts leave memory when dropped. Who knows the keys reads them with
+/// [`reader`](Self::reader), which finds all mistakes at once.
+///
+/// ```
+/// use plugin_registry_core::Parameters;
+/// let parameters = Parameters::new().with("Bucket", "backup").with("accesskey", "0123456");
+/// assert_eq!(parameters.get("accesskey"), Some("0123456"));
+/// assert_eq!(format!("{parameters:?}"), r#"{"accesskey": …, "bucket": …}"#);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parameters {
+    values: BTreeMap<String, Value>,
+    source: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Value {
+    text: Secret,
+    source: Option<String>,
+}
+
+impl Parameters {
+    /// No settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a value; one that was there is replaced.
+    #[must_use]
+    pub fn with(mut self, key: impl AsRef<str>, value: impl Into<String>) -> Self {
+        self.insert(key.as_ref(), value.into(), None);
+        self
+    }
+
+    /// Sets a value and says where it comes from: a line of a file, a variable, a key of a Secret. Mistakes
+    /// name that place.
+    #[must_use]
+    pub fn with_from(
+        mut self,
+        key: impl AsRef<str>,
+        value: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Self {
+        self.insert(key.as_ref(), value.into(), Some(source.into()));
+        self
+    }
+
+    /// Says where everything comes from that names no place of its own, and where something is missing.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The text of a value, which may be a secret.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(&key.to_lowercase()).map(|value| value.text.expose())
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Begins to read them.
+    #[must_use]
+    pub fn reader(&self) -> ParameterReader<'_> {
+        ParameterReader::new(self)
+    }
+
+    fn insert(&mut self, key: &str, text: String, source: Option<String>) {
+        self.values.insert(key.to_lowercase(), Value { text: text.into(), source });
+    }
+
+    /// Where a value comes from, or would.
+    fn source_of(&self, key: &str) -> Option<&str> {
+        let own = self.values.get(key).and_then(|value| value.source.as_deref());
+        own.or(self.source.as_deref())
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.keys().map(|key| (key, format_args!("…")))).finish()
+    }
+}
+
+impl<K: AsRef<str>, V: Into<String>> FromIterator<(K, V)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        pairs.into_iter().fold(Self::new(), |parameters, (key, value)| parameters.with(key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_lower_case_and_the_last_value_wins() {
+        let parameters: Parameters = [("BUCKET", "a"), ("bucket", "b"), ("Region", "")].into_iter().collect();
+        assert_eq!(parameters.keys().collect::<Vec<_>>(), ["bucket", "region"]);
+        assert_eq!(parameters.get("Bucket"), Some("b"));
+        assert_eq!(parameters.get("region"), Some(""));
+        assert_eq!(parameters.get("none"), None);
+        assert!(!parameters.is_empty() && Parameters::new().is_empty());
+    }
+
+    #[test]
+    fn values_stay_as_they_are_written() {
+        for text in ["0123456", "1e9", "a: b", "ab #c", "@abc", "'x'", "~", "null", "yes", "0x10", " a ", ""]
+        {
+            assert_eq!(Parameters::new().with("accesskey", text).get("accesskey"), Some(text));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let parameters = Parameters::new().with("secretkey", "hunter2").with_from("a", "hunter2", "line 2");
+        assert_eq!(format!("{parameters:?}"), r#"{"a": …, "secretkey": …}"#);
+    }
+}

@@ -1,0 +1,215 @@
+//! Reading parameters by their types, all mistakes at once.
+
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
+
+use super::{Parameters, suggest::did_you_mean};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    secret::Secret,
+};
+
+/// The longest wrong value that a message repeats. A key that was pasted into the wrong place is longer.
+const MAX_SHOWN: usize = 12;
+/// The longest key that a message repeats.
+const MAX_KEY: usize = 64;
+
+/// Reads [`Parameters`] key by key. Each call returns what it can, and remembers what is wrong;
+/// [`finish`](Self::finish) tells all of it, with every key that nobody asked for.
+///
+/// An empty text is as good as none, as in distribution; only a [`secret`](Self::secret) that is empty is a
+/// mistake, since it hides that the real one was not found.
+///
+/// ```
+/// use plugin_registry_core::Parameters;
+/// let parameters = Parameters::new().with("bukcet", "b").with("secure", "maybe");
+/// let mut reader = parameters.reader();
+/// let (_bucket, _secure) = (reader.required("bucket"), reader.flag("secure"));
+/// assert_eq!(
+///     reader.finish().unwrap_err().to_string(),
+///     "invalid configuration: 3 mistakes: `bucket`: required, but not given; \
+///      `secure`: has to be true or false, not `maybe`; `bukcet`: unknown, did you mean `bucket`?"
+/// );
+/// ```
+#[derive(Debug)]
+pub struct ParameterReader<'a> {
+    parameters: &'a Parameters,
+    asked: BTreeSet<&'static str>,
+    mistakes: Vec<String>,
+}
+
+impl<'a> ParameterReader<'a> {
+    pub(super) fn new(parameters: &'a Parameters) -> Self {
+        Self { parameters, asked: BTreeSet::new(), mistakes: Vec::new() }
+    }
+
+    /// Whether there is a value that is not empty.
+    pub fn is_given(&mut self, key: &'static str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
+        self.value(key).map(str::to_owned)
+    }
+
+    /// A text that has to be there; empty, and a mistake, where it is not.
+    pub fn required(&mut self, key: &'static str) -> String {
+        let value = self.text(key);
+        if value.is_none() {
+            self.mistake(key, "required, but not given");
+        }
+        value.unwrap_or_default()
+    }
+
+    /// A secret. An empty one is a mistake.
+    pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        self.asked.insert(key);
+        let value = &self.parameters.values.get(key)?.text;
+        if value.expose().is_empty() {
+            self.mistake(key, "is empty");
+            return None;
+        }
+        Some(value.clone())
+    }
+
+    /// True or false, as Go's `ParseBool` reads them: `1 t T TRUE true True 0 f F FALSE false False`.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        match self.value(key)? {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+            wrong => {
+                self.mistake(key, format_args!("has to be true or false{}", Shown(wrong)));
+                None
+            }
+        }
+    }
+
+    /// A whole number, decimal or hexadecimal after `0x`, within a range.
+    pub fn number(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.within(key, range, "a number", |number| number.to_string())
+    }
+
+    /// A number of bytes, within a range.
+    pub fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.within(key, range, "a number of bytes", |number| Size(number).to_string())
+    }
+
+    /// One of some words, in capitals or not.
+    pub fn choice(&mut self, key: &'static str, allowed: &[&'static str]) -> Option<&'static str> {
+        let value = self.value(key)?;
+        let found = allowed.iter().find(|word| word.eq_ignore_ascii_case(value));
+        if found.is_none() {
+            let words = allowed.join(", ");
+            self.mistake(key, format_args!("has to be one of {words}{}", Shown(value)));
+        }
+        found.copied()
+    }
+
+    /// Remembers a mistake if both are given.
+    pub fn conflict(&mut self, key: &'static str, other: &'static str) {
+        if self.is_given(key) && self.is_given(other) {
+            self.mistake(key, format_args!("cannot be given together with `{other}`"));
+        }
+    }
+
+    /// Remembers what is wrong with a value. The words must not hold it if it can be a secret.
+    pub fn mistake(&mut self, key: &str, what: impl fmt::Display) {
+        let key = key.to_lowercase();
+        let named: String = key.escape_debug().take(MAX_KEY).collect();
+        self.mistakes.push(match self.parameters.source_of(&key) {
+            Some(source) => format!("`{named}` ({source}): {what}"),
+            None => format!("`{named}`: {what}"),
+        });
+    }
+
+    /// Remembers a mistake that is not about a value: it names its place itself.
+    pub fn note(&mut self, mistake: impl Into<String>) {
+        self.mistakes.push(mistake.into());
+    }
+
+    /// Ends the reading. Whatever was not asked for is unknown.
+    ///
+    /// # Errors
+    /// One of the kind [`ErrorKind::InvalidConfig`] that lists all mistakes, each with its key and its place,
+    /// and none with a secret.
+    pub fn finish(mut self) -> Result<()> {
+        let unknown = self.parameters.keys().filter(|key| !self.asked.contains(*key));
+        for key in unknown.collect::<Vec<_>>() {
+            match did_you_mean(key, self.asked.iter().copied()) {
+                Some(near) => self.mistake(key, format_args!("unknown, did you mean `{near}`?")),
+                None => self.mistake(key, "unknown"),
+            }
+        }
+        let message = match self.mistakes.as_slice() {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            all => format!("{} mistakes: {}", all.len(), all.join("; ")),
+        };
+        Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
+    }
+
+    fn value(&mut self, key: &'static str) -> Option<&'a str> {
+        self.asked.insert(key);
+        self.parameters.values.get(key).map(|value| value.text.expose()).filter(|text| !text.is_empty())
+    }
+
+    fn within(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        what: &str,
+        show: impl Fn(u64) -> String,
+    ) -> Option<u64> {
+        let value = self.value(key)?;
+        let number = number(value).filter(|number| range.contains(number));
+        if number.is_none() {
+            let limits = match *range.end() {
+                u64::MAX => format!("of at least {}", show(*range.start())),
+                end => format!("from {} to {}", show(*range.start()), show(end)),
+            };
+            self.mistake(key, format_args!("has to be {what} {limits}{}", Shown(value)));
+        }
+        number
+    }
+}
+
+/// A number without sign, and without the leading zero that means octal to some readers and nothing to others.
+fn number(text: &str) -> Option<u64> {
+    let is_number = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => is_number(digits, 16).then(|| u64::from_str_radix(digits, 16).ok())?,
+        None if text.len() > 1 && text.starts_with('0') => None,
+        None => is_number(text, 10).then(|| text.parse().ok())?,
+    }
+}
+
+/// A wrong value for a message, unless it is long enough to be somebody's secret.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.chars().count() > MAX_SHOWN {
+            return Ok(());
+        }
+        write!(f, ", not `{}`", self.0.escape_debug())
+    }
+}
+
+/// A number of bytes, with the round number that somebody will remember.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            let count = self.0 >> shift;
+            if count > 0 && count << shift == self.0 {
+                return write!(f, " ({count} {unit})");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
