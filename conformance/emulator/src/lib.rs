@@ -1,0 +1,12 @@
+//! What stands for the clouds in the tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+pub mod programs;
+pub mod s3;

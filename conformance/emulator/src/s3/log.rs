@@ -1,0 +1,124 @@
+//! What the server remembers of its requests.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use http::HeaderMap;
+
+use super::operation::Target;
+
+/// One request, from the moment that its head was read.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The operation, such as `PutObject`.
+    pub operation: &'static str,
+    /// The key; the prefix of a list; the keys of DeleteObjects, one a line.
+    pub key: String,
+    /// The query as it came.
+    pub query: String,
+    /// The headers, without the signature and the token.
+    pub headers: HeaderMap,
+    /// The status; zero while there is no answer, or when there never was one.
+    pub status: u16,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body that were meant to be sent.
+    pub bytes_out: u64,
+    /// Whether a fault happened to it.
+    pub faulty: bool,
+    /// When it came, since the server's start.
+    pub began: Duration,
+    /// When its answer was ready, since the server's start.
+    pub ended: Option<Duration>,
+}
+
+/// The requests since the start or since they were last forgotten.
+#[derive(Debug)]
+pub(super) struct Log {
+    start: Instant,
+    /// Counts the times of forgetting, so that an old request does not end in a new one's entry.
+    age: u64,
+    requests: Vec<Request>,
+    running: usize,
+    peak: usize,
+}
+
+/// Which entry a running request has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    age: u64,
+    at: usize,
+}
+
+impl Ticket {
+    /// Tells the requests of one age apart.
+    pub(super) fn number(self) -> usize {
+        self.at
+    }
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), age: 0, requests: Vec::new(), running: 0, peak: 0 }
+    }
+
+    pub(super) fn begin(&mut self, target: &Target, query: &str, mut headers: HeaderMap) -> Ticket {
+        headers.remove("authorization");
+        headers.remove("x-amz-security-token");
+        self.requests.push(Request {
+            operation: target.operation,
+            key: target.key.clone(),
+            query: query.to_owned(),
+            headers,
+            status: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            faulty: false,
+            began: self.start.elapsed(),
+            ended: None,
+        });
+        self.running += 1;
+        self.peak = self.peak.max(self.running);
+        Ticket { age: self.age, at: self.requests.len() - 1 }
+    }
+
+    pub(super) fn change(&mut self, ticket: Ticket, change: impl FnOnce(&mut Request)) {
+        if ticket.age == self.age {
+            change(&mut self.requests[ticket.at]);
+        }
+    }
+
+    pub(super) fn end(&mut self, ticket: Ticket) {
+        self.running -= 1;
+        let now = self.start.elapsed();
+        self.change(ticket, |request| request.ended = Some(now));
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.clone()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for request in &self.requests {
+            *counts.entry(request.operation).or_default() += 1;
+        }
+        counts
+    }
+
+    pub(super) fn peak(&self) -> usize {
+        self.peak
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.age += 1;
+        self.requests.clear();
+        self.peak = self.running;
+    }
+}

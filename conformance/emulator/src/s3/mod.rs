@@ -1,0 +1,39 @@
+//! An S3 server in memory, on loopback, that misbehaves on request.
+//!
+//! Signatures, presigned URLs and XML come from `s3s`; the store, its limits and its conditions are ours,
+//! and so is a layer before and behind `s3s` that counts the requests and does what no S3 server should:
+//! lost answers, bodies that end early, lists that repeat themselves.
+//!
+//! It follows what AWS documents for general purpose buckets where S3-compatible servers differ;
+//! [`Quirks`] turn on what the others do. One bucket, no versions, no access lists.
+
+mod auth;
+mod checksum;
+mod connection;
+mod copy;
+mod fault;
+mod faulty;
+mod front;
+mod list;
+mod listing;
+mod log;
+mod multipart;
+mod objects;
+mod operation;
+mod options;
+mod raw;
+mod refuse;
+mod reply;
+mod server;
+mod service;
+mod shared;
+mod store;
+mod text;
+mod upload;
+
+pub use fault::{Fault, Kind, Length};
+pub use log::Request;
+pub use multipart::{Part, Upload};
+pub use options::{Builder, DelimiterRule, Limits, Quirks, StartAfterRule};
+pub use server::Server;
+pub use store::{Attributes, Object};

@@ -1,0 +1,184 @@
+//! What a server is started with.
+
+use std::time::Duration;
+
+use super::server::Server;
+
+/// The limits of the store. AWS's own by default; tests scale them down.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest object of one PutObject (`EntityTooLarge` above).
+    pub single_put: u64,
+    /// The smallest part that is not the last (`EntityTooSmall` at completion).
+    pub min_part: u64,
+    /// The largest part, sent or copied.
+    pub max_part: u64,
+    /// The largest part number.
+    pub max_parts: i32,
+    /// The largest source of CopyObject (`InvalidRequest` above; U25).
+    pub copy_source: u64,
+    /// The largest object of all parts together.
+    pub max_object: u64,
+    /// The longest page of every list, whatever the request asks for.
+    pub page: usize,
+    /// The most keys of one DeleteObjects.
+    pub delete: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: u64 = 1 << 20;
+        const GIB: u64 = 1 << 30;
+        Self {
+            single_put: 5 * GIB,
+            min_part: 5 * MIB,
+            max_part: 5 * GIB,
+            max_parts: 10_000,
+            copy_source: 5 * GIB,
+            max_object: 5 << 40,
+            page: 1000,
+            delete: 1000,
+        }
+    }
+}
+
+/// What the server makes of a delimiter of more than one character.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DelimiterRule {
+    /// It is one string, as on AWS.
+    #[default]
+    Whole,
+    /// Only its first character counts.
+    FirstCharacter,
+    /// It is ignored: every key comes by itself.
+    Ignored,
+}
+
+/// What the server makes of `start-after` where a delimiter folds keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAfterRule {
+    /// A common prefix comes when it is greater itself.
+    #[default]
+    Items,
+    /// A common prefix comes when any of its keys is greater.
+    Keys,
+    /// `start-after` is ignored.
+    Ignored,
+}
+
+/// What servers that call themselves compatible do, for every request until it is turned off.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks {
+    /// F13: `If-Match` and `If-None-Match` are ignored on writes.
+    pub conditions_ignored: bool,
+    /// Delimiters of more than one character.
+    pub delimiter: DelimiterRule,
+    /// `start-after` of a folded list.
+    pub start_after: StartAfterRule,
+    /// ETags come without quotes, in headers and in XML.
+    pub unquoted_etags: bool,
+    /// Bodies in `aws-chunked` coding, and so trailing checksums, are refused.
+    pub trailers_refused: bool,
+    /// The caller lacks the permission to list: what is missing gives 403 instead of 404.
+    pub missing_is_forbidden: bool,
+    /// F12: lists show the state before the latest write.
+    pub stale_lists: bool,
+}
+
+/// Prepares a [`Server`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) access_key: String,
+    pub(super) secret_key: String,
+    pub(super) auth: bool,
+    pub(super) orphans: bool,
+    pub(super) latency: Duration,
+    pub(super) limits: Limits,
+    pub(super) quirks: Quirks,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            bucket: "registry".to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key: "AKIAEMULATOR00000001".to_owned(),
+            secret_key: "emulator/secret+key/of+the+tests/0000001".to_owned(),
+            auth: true,
+            orphans: false,
+            latency: Duration::ZERO,
+            limits: Limits::default(),
+            quirks: Quirks::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Names the bucket.
+    pub fn bucket(mut self, bucket: &str) -> Self {
+        bucket.clone_into(&mut self.bucket);
+        self
+    }
+
+    /// Names the region. Requests signed for another one are answered all the same.
+    pub fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    /// The first pair of keys.
+    pub fn keys(mut self, access: &str, secret: &str) -> Self {
+        access.clone_into(&mut self.access_key);
+        secret.clone_into(&mut self.secret_key);
+        self
+    }
+
+    /// With `false`, requests without a signature are served too. A signature is checked either way.
+    pub fn auth(mut self, required: bool) -> Self {
+        self.auth = required;
+        self
+    }
+
+    /// With `true`, a request that was read whole is carried out even when its client left meanwhile.
+    pub fn orphans(mut self, finished: bool) -> Self {
+        self.orphans = finished;
+        self
+    }
+
+    /// A wait before each request is handled.
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The longest page of every list.
+    pub fn page_size(mut self, page: usize) -> Self {
+        self.limits.page = page;
+        self
+    }
+
+    /// The smallest part that is not the last.
+    pub fn min_part(mut self, bytes: u64) -> Self {
+        self.limits.min_part = bytes;
+        self
+    }
+
+    /// Changes the limits in place.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the quirks in place.
+    pub fn quirks(mut self, change: impl FnOnce(&mut Quirks)) -> Self {
+        change(&mut self.quirks);
+        self
+    }
+
+    /// Starts the server. Panics where loopback has no free port.
+    pub fn start(self) -> Server {
+        Server::run(self)
+    }
+}

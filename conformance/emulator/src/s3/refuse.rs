@@ -1,0 +1,47 @@
+//! What is refused before the operation is asked.
+
+use super::{
+    checksum,
+    front::{Asked, Front},
+    reply::Reply,
+    text::{amz_date, unix},
+};
+
+/// The server's clock may differ by so many seconds from a request's.
+const MOST_SKEW: u64 = 15 * 60;
+
+impl Front {
+    /// What is refused whatever the operation would say.
+    pub(super) fn refused(&self, asked: &Asked) -> Option<Reply> {
+        if self.shared.denied.lock().unwrap().contains(asked.target.operation) {
+            return Some(Reply::error(403, "AccessDenied", "Access Denied"));
+        }
+        let header = |name: &str| asked.parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(date) = header("x-amz-date").and_then(amz_date)
+            && date.abs_diff(unix(self.shared.now())) > MOST_SKEW
+        {
+            let message = "The difference between the request time and the current time is too large.";
+            return Some(Reply::error(403, "RequestTimeTooSkewed", message));
+        }
+        let coded = header("content-encoding").is_some_and(|coding| coding.contains("aws-chunked"))
+            || header("x-amz-content-sha256").is_some_and(|hash| hash.starts_with("STREAMING-"));
+        if coded && self.shared.quirks.lock().unwrap().trailers_refused {
+            let message = "A header you provided implies functionality that is not implemented";
+            return Some(Reply::error(501, "NotImplemented", message));
+        }
+        (asked.target.operation == "DeleteObjects").then(|| batch(asked)).flatten()
+    }
+}
+
+/// AWS wants a digest of the list of keys, one way or another.
+fn batch(asked: &Asked) -> Option<Reply> {
+    let headers = &asked.parts.headers;
+    let given = checksum::of_headers(headers);
+    let md5 = headers.get("content-md5").and_then(|value| value.to_str().ok());
+    if md5.is_none() && checksum::is_empty(&given) && !headers.contains_key("x-amz-trailer") {
+        let message = "Missing required header for this request: Content-MD5";
+        return Some(Reply::error(400, "InvalidRequest", message));
+    }
+    let error = checksum::check(given, md5, &asked.body).err()?;
+    Some(Reply::error(400, error.code().as_str(), error.message().unwrap_or_default()))
+}

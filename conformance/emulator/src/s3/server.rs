@@ -1,0 +1,209 @@
+//! A running server, seen from the test.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use s3s::{
+    config::{S3Config, StaticConfigProvider},
+    service::S3ServiceBuilder,
+};
+use tokio::runtime::Runtime;
+
+use super::{
+    auth::Guard,
+    connection::accept,
+    fault::Fault,
+    front::Front,
+    log::Request,
+    options::{Builder, Quirks},
+    service::Service,
+    shared::Shared,
+};
+
+/// An S3 server on loopback, which ends when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) shared: Arc<Shared>,
+    address: SocketAddr,
+    /// Its own, so that a test without a runtime, or with a stopped clock, can use the server.
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// A server as it comes.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A server with other limits, latency, keys or quirks.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn run(builder: Builder) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a test harness")]
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        listener.set_nonblocking(true).expect("a socket that does not block");
+        let address = listener.local_addr().expect("a bound socket has an address");
+
+        let shared = Arc::new(Shared::new(builder));
+        let mut service = S3ServiceBuilder::new(Service(Arc::clone(&shared)));
+        service.set_auth(Guard(Arc::clone(&shared)));
+        service.set_access(Guard(Arc::clone(&shared)));
+        let mut config = S3Config::default();
+        // The layer before compares times itself, by a clock that tests move.
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        service.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        let front = Arc::new(Front { shared: Arc::clone(&shared), service: service.build() });
+
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).thread_name("s3-emulator").enable_all();
+        let runtime = runtime.build().expect("threads for the server");
+        runtime.spawn(accept(listener, front));
+        Self { shared, address, runtime: Some(runtime) }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The bucket, which exists from the start.
+    pub fn bucket(&self) -> &str {
+        &self.shared.bucket
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.shared.region
+    }
+
+    /// The access key that was set last.
+    pub fn access_key(&self) -> String {
+        self.shared.keys.lock().unwrap().current().0
+    }
+
+    /// Its secret.
+    pub fn secret_key(&self) -> String {
+        self.shared.keys.lock().unwrap().current().1
+    }
+
+    /// The requests since the start or since [`forget`](Self::forget), in the order of their arrival.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.log.lock().unwrap().requests()
+    }
+
+    /// The requests of one operation.
+    pub fn requests_of(&self, operation: &str) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.operation == operation);
+        requests
+    }
+
+    /// How many requests there were.
+    pub fn count(&self) -> usize {
+        self.shared.log.lock().unwrap().count()
+    }
+
+    /// How many requests there were of one operation.
+    pub fn count_of(&self, operation: &str) -> usize {
+        self.counts().get(operation).copied().unwrap_or_default()
+    }
+
+    /// How many requests there were of each operation.
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        self.shared.log.lock().unwrap().counts()
+    }
+
+    /// The most requests that were open at once.
+    pub fn peak(&self) -> usize {
+        self.shared.log.lock().unwrap().peak()
+    }
+
+    /// Forgets the requests. The objects stay.
+    pub fn forget(&self) {
+        self.shared.log.lock().unwrap().forget();
+    }
+
+    /// A wait before each request is handled.
+    pub fn set_latency(&self, latency: Duration) {
+        *self.shared.latency.lock().unwrap() = latency;
+    }
+
+    /// Moves the server's clock: by these seconds it is ahead, or behind if they are negative.
+    pub fn set_clock_skew(&self, seconds: i64) {
+        self.shared.skew.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Changes the quirks in place.
+    pub fn quirks(&self, change: impl FnOnce(&mut Quirks)) {
+        change(&mut self.shared.quirks.lock().unwrap());
+    }
+
+    /// From now on only these keys count; all others give 403 `InvalidAccessKeyId`.
+    pub fn rotate_keys(&self, access: &str, secret: &str) {
+        let mut keys = self.shared.keys.lock().unwrap();
+        keys.forget();
+        keys.add(access, secret, None);
+    }
+
+    /// The same with a session token, which every request must bring.
+    pub fn rotate_session(&self, access: &str, secret: &str, token: &str) {
+        let mut keys = self.shared.keys.lock().unwrap();
+        keys.forget();
+        keys.add(access, secret, Some(token));
+    }
+
+    /// Adds keys beside those that count, and makes them the current ones.
+    pub fn add_keys(&self, access: &str, secret: &str, token: Option<&str>) {
+        self.shared.keys.lock().unwrap().add(access, secret, token);
+    }
+
+    /// The keys of now give 400 `ExpiredToken`, until others come.
+    pub fn expire_keys(&self) {
+        self.shared.keys.lock().unwrap().expire();
+    }
+
+    /// F14: this operation gives 403 `AccessDenied`.
+    pub fn deny(&self, operation: &str) {
+        self.shared.denied.lock().unwrap().insert(operation.to_owned());
+    }
+
+    /// Undoes [`deny`](Self::deny).
+    pub fn allow(&self, operation: &str) {
+        self.shared.denied.lock().unwrap().remove(operation);
+    }
+
+    /// Puts a fault at the end of the queue; of those that match a request, the first happens.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.faults.lock().unwrap().push(fault);
+    }
+
+    /// The faults that have not happened as often as they should.
+    pub fn faults_left(&self) -> Vec<Fault> {
+        self.shared.faults.lock().unwrap().clone()
+    }
+
+    /// Empties the queue of faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults.lock().unwrap().clear();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Never waits: the drop may happen on a thread of another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}

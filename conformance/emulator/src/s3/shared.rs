@@ -1,0 +1,70 @@
+//! What the parts of a running server share.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use s3s::{S3Result, s3_error};
+
+use super::{
+    auth::Keys,
+    fault::Fault,
+    log::Log,
+    options::{Builder, Limits, Quirks},
+    store::Store,
+    text::moved,
+};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) limits: Limits,
+    pub(super) auth: bool,
+    pub(super) orphans: bool,
+    pub(super) keys: Mutex<Keys>,
+    pub(super) store: Mutex<Store>,
+    pub(super) log: Mutex<Log>,
+    pub(super) faults: Mutex<Vec<Fault>>,
+    pub(super) denied: Mutex<BTreeSet<String>>,
+    pub(super) quirks: Mutex<Quirks>,
+    pub(super) latency: Mutex<Duration>,
+    /// Seconds that the server's clock is ahead.
+    pub(super) skew: AtomicI64,
+}
+
+impl Shared {
+    pub(super) fn new(builder: Builder) -> Self {
+        Self {
+            keys: Mutex::new(Keys::new(&builder.access_key, &builder.secret_key)),
+            bucket: builder.bucket,
+            region: builder.region,
+            limits: builder.limits,
+            auth: builder.auth,
+            orphans: builder.orphans,
+            store: Mutex::default(),
+            log: Mutex::new(Log::new()),
+            faults: Mutex::default(),
+            denied: Mutex::default(),
+            quirks: Mutex::new(builder.quirks),
+            latency: Mutex::new(builder.latency),
+            skew: AtomicI64::new(0),
+        }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        moved(SystemTime::now(), self.skew.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn check_bucket(&self, bucket: &str) -> S3Result<()> {
+        if bucket == self.bucket {
+            return Ok(());
+        }
+        Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a request's keys come from. Asked for each request, so that a rotated key is used at once.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use aws_config::{
+    default_provider::credentials::DefaultCredentialsChain, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, Result as Found, error::CredentialsError, future},
+};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use tokio::sync::Mutex;
+
+use crate::config::{CredentialsSource, Keys, S3Credentials};
+
+/// Temporary keys are renewed so long before their end.
+const MARGIN: Duration = Duration::from_secs(120);
+
+/// The keys of the moment.
+#[derive(Debug)]
+pub(super) struct Current {
+    source: Source,
+    /// What was found last, for sources that take time to ask. Held while they are asked: one asks for all.
+    found: Mutex<Option<Remembered>>,
+    /// The store has refused what was found last.
+    is_refused: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Fixed(Credentials),
+    Chain(DefaultCredentialsChain),
+    File { path: PathBuf, profile: Option<String>, provider: ProviderConfig },
+    Host(Arc<dyn CredentialsSource>),
+}
+
+#[derive(Debug)]
+struct Remembered {
+    credentials: Credentials,
+    version: Option<(SystemTime, u64)>,
+}
+
+impl Current {
+    /// Asks nobody yet. `provider` says how to reach a token service.
+    pub(super) async fn new(credentials: &S3Credentials, provider: ProviderConfig) -> Self {
+        let source = match credentials {
+            S3Credentials::Keys(keys) => Source::Fixed(of_keys(keys)),
+            S3Credentials::File { path, profile } => {
+                Source::File { path: path.clone(), profile: profile.clone(), provider }
+            }
+            S3Credentials::Source(source) => Source::Host(source.clone()),
+            S3Credentials::Chain => {
+                Source::Chain(DefaultCredentialsChain::builder().configure(provider).build().await)
+            }
+        };
+        Self { source, found: Mutex::default(), is_refused: AtomicBool::new(false) }
+    }
+
+    /// Says that the store refused the last keys; gives whether others may be had.
+    pub(super) fn refuse(&self) -> bool {
+        self.is_refused.store(true, Ordering::Release);
+        !matches!(self.source, Source::Fixed(_))
+    }
+
+    async fn find(&self) -> Found {
+        match &self.source {
+            Source::Fixed(credentials) => return Ok(credentials.clone()),
+            Source::Host(source) => {
+                let keys = source.keys().await.map_err(CredentialsError::provider_error)?;
+                return Ok(of_keys(&keys));
+            }
+            Source::Chain(_) | Source::File { .. } => {}
+        }
+        let mut found = self.found.lock().await;
+        let version = self.version().await;
+        let is_refused = self.is_refused.swap(false, Ordering::AcqRel);
+        if let Some(known) = found.as_ref().filter(|known| !is_refused && known.version == version)
+            && known.credentials.expiry().is_none_or(|end| SystemTime::now() + MARGIN < end)
+        {
+            return Ok(known.credentials.clone());
+        }
+        let credentials = match &self.source {
+            Source::Chain(chain) => chain.provide_credentials().await?,
+            Source::File { path, profile, provider } => {
+                // Credentials and configuration in one file, as `aws configure` and Velero write them.
+                let files = EnvConfigFiles::builder()
+                    .with_file(EnvConfigFileKind::Credentials, path)
+                    .with_file(EnvConfigFileKind::Config, path)
+                    .build();
+                let profile = profile.as_deref().unwrap_or("default");
+                let provider = ProfileFileCredentialsProvider::builder()
+                    .configure(provider)
+                    .profile_files(files)
+                    .profile_name(profile)
+                    .build();
+                provider.provide_credentials().await?
+            }
+            Source::Fixed(_) | Source::Host(_) => return Err(CredentialsError::unhandled("unreachable")),
+        };
+        *found = Some(Remembered { credentials: credentials.clone(), version });
+        Ok(credentials)
+    }
+
+    /// When the file was changed, and its size.
+    async fn version(&self) -> Option<(SystemTime, u64)> {
+        let Source::File { path, .. } = &self.source else { return None };
+        let path = path.clone();
+        let found = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await.ok()?.ok()?;
+        Some((found.modified().ok()?, found.len()))
+    }
+}
+
+/// What the SDK asks.
+#[derive(Clone, Debug)]
+pub(super) struct Provider(pub(super) Arc<Current>);
+
+impl ProvideCredentials for Provider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.0.find())
+    }
+}
+
+fn of_keys(keys: &Keys) -> Credentials {
+    let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
+    let (access, secret) = (keys.access_key.expose(), keys.secret_key.expose());
+    Credentials::new(access, secret, token, keys.expires, "plugin-registry")
+}

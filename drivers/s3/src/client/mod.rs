@@ -1,0 +1,173 @@
+//! The SDK, set up for one location. Its types end here and in `error`.
+
+mod credentials;
+mod http;
+mod insecure;
+mod listing;
+mod multipart;
+mod objects;
+mod region;
+mod retry;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::{
+    Client,
+    config::{
+        AppName, BehaviorVersion, Builder, IdentityCache, Region, RequestChecksumCalculation,
+        ResponseChecksumValidation, retry::RetryConfig, retry::RetryPartition, timeout::TimeoutConfig,
+    },
+    types::{ObjectCannedAcl, ServerSideEncryption, StorageClass},
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use plugin_registry_core::{Error, ErrorKind, Result};
+
+pub(crate) use self::{
+    listing::{Listing, Page, Uploads},
+    multipart::{Part, UploadId},
+    objects::{Condition, Download, Object, is_condition},
+};
+use crate::config::{Checksums, S3Config};
+
+/// A connection has to be there within this time.
+const CONNECT: Duration = Duration::from_secs(10);
+/// An answer has to begin within this time after the request was sent.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// The requests that a driver makes, with values of its own. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct S3Client {
+    client: Client,
+    /// Signs URLs for the endpoint that clients reach.
+    presigner: Client,
+    bucket: Arc<str>,
+    puts: Arc<Puts>,
+    /// Over TLS a body need not be hashed for its signature as well.
+    is_secure: bool,
+}
+
+/// What every new object gets.
+#[derive(Debug)]
+struct Puts {
+    storage_class: Option<StorageClass>,
+    acl: Option<ObjectCannedAcl>,
+    encryption: Option<ServerSideEncryption>,
+    key_id: Option<String>,
+}
+
+impl S3Client {
+    /// Makes no request where the region or an endpoint is known, and one to the bucket where neither is.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for settings that cannot be.
+    pub(crate) async fn open(config: &S3Config) -> Result<Self> {
+        let connections = http::connections(config)?;
+        let region = match (&config.region, &config.endpoint) {
+            (Some(region), _) => region.clone(),
+            // A store of one's own accepts any.
+            (None, Some(_)) => "us-east-1".to_owned(),
+            (None, None) => region::find(config, connections.clone()).await?,
+        };
+        let provider = ProviderConfig::empty()
+            .with_http_client(connections.clone())
+            .with_sleep_impl(TokioSleep::new())
+            .with_use_fips(Some(config.fips))
+            .with_use_dual_stack(Some(config.dual_stack))
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_region(Some(Region::new(region.clone())));
+        let provider = match config.credentials {
+            // The chain's first link is the process environment: who asks for the chain asks for that.
+            crate::S3Credentials::Chain => ProviderConfig::without_region()
+                .with_http_client(connections.clone())
+                .with_region(Some(Region::new(region.clone()))),
+            _ => provider,
+        };
+        let current = Arc::new(credentials::Current::new(&config.credentials, provider).await);
+        let mut builder = common(config)
+            .http_client(connections)
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials::Provider(current.clone())))
+            // Who has the keys remembers them; a second cache would serve stale ones.
+            .identity_cache(IdentityCache::no_cache())
+            .retry_classifier(retry::Pace)
+            .retry_classifier(retry::Rotation(current));
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        let presigner = match &config.redirect_endpoint {
+            Some(endpoint) => builder.clone().endpoint_url(endpoint.as_str().trim_end_matches('/')),
+            None => builder.clone(),
+        };
+        let is_plain = config.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
+        Ok(Self {
+            client: Client::from_conf(builder.build()),
+            presigner: Client::from_conf(presigner.build()),
+            bucket: config.bucket.as_str().into(),
+            puts: Arc::new(Puts::new(config)),
+            is_secure: !is_plain,
+        })
+    }
+}
+
+impl Puts {
+    fn new(config: &S3Config) -> Self {
+        let encryption = match (config.encrypt, &config.key_id) {
+            (true, None) => Some(ServerSideEncryption::Aes256),
+            (true, Some(_)) => Some(ServerSideEncryption::AwsKms),
+            (false, _) => None,
+        };
+        Self {
+            storage_class: config.storage_class.as_deref().map(StorageClass::from),
+            acl: config.object_acl.as_deref().map(ObjectCannedAcl::from),
+            encryption,
+            key_id: config.key_id.clone(),
+        }
+    }
+}
+
+/// Settings of all clients of an instance.
+fn common(config: &S3Config) -> Builder {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(config.max_attempts.max(1))
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(10));
+    let (calculation, validation) = match config.checksums {
+        Checksums::Required => {
+            (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired)
+        }
+        Checksums::Supported => {
+            (RequestChecksumCalculation::WhenSupported, ResponseChecksumValidation::WhenSupported)
+        }
+    };
+    // The bucket is in the path where an endpoint is given, as distribution 2.8 and the fork have it.
+    let path_style = config.force_path_style.unwrap_or(config.endpoint.is_some());
+    let mut builder = Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        // The SDK's budget of retries is one for the whole process unless it has a name.
+        .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))
+        .sleep_impl(TokioSleep::new())
+        .request_checksum_calculation(calculation)
+        .response_checksum_validation(validation)
+        .force_path_style(path_style)
+        .use_dual_stack(config.dual_stack)
+        .use_fips(config.fips)
+        .accelerate(config.accelerate);
+    builder.set_app_name(config.user_agent.as_ref().and_then(|name| AppName::new(name.clone()).ok()));
+    builder
+}
+
+impl fmt::Debug for S3Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Client").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
+}
+
+/// An error of an answer that the SDK took for a good one.
+fn unexpected(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable).with_message(message)
+}

@@ -1,0 +1,128 @@
+//! Requests for objects in parts.
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use plugin_registry_core::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, S3Client, objects::marked, unexpected};
+use crate::error::of_sdk;
+
+/// What the store calls a multipart upload.
+pub(crate) type UploadId = String;
+
+/// A part that the store has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) number: i32,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+}
+
+impl S3Client {
+    /// Begins an object in parts. Its `mark` is on the object that they become.
+    pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<UploadId> {
+        let request = self
+            .client
+            .create_multipart_upload()
+            .bucket(&*self.bucket)
+            .key(key)
+            .content_type("application/octet-stream")
+            .set_metadata(marked(Some(mark)))
+            .set_storage_class(self.puts.storage_class.clone())
+            .set_acl(self.puts.acl.clone())
+            .set_server_side_encryption(self.puts.encryption.clone())
+            .set_ssekms_key_id(self.puts.key_id.clone());
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        let id = answer.upload_id.filter(|id| !id.is_empty());
+        id.ok_or_else(|| unexpected("the answer has no upload id"))
+    }
+
+    /// Sends a part, which is held until the store has it: a lost connection costs another attempt, no byte.
+    pub(crate) async fn upload_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: i32,
+        content: Bytes,
+    ) -> Result<Part> {
+        let size = content.len() as u64;
+        let request = self
+            .client
+            .upload_part()
+            .bucket(&*self.bucket)
+            .key(key)
+            .upload_id(upload)
+            .part_number(number)
+            .body(content.into())
+            .customize();
+        let request = if self.is_secure { request.disable_payload_signing() } else { request };
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        let etag = answer.e_tag.ok_or_else(|| unexpected("the answer to a part has no ETag"))?;
+        Ok(Part { number, size, etag })
+    }
+
+    /// Copies bytes of another object into a part.
+    pub(crate) async fn copy_part(
+        &self,
+        from: &str,
+        bytes: std::ops::Range<u64>,
+        key: &str,
+        upload: &str,
+        number: i32,
+    ) -> Result<Part> {
+        let size = bytes.end - bytes.start;
+        let request = self
+            .client
+            .upload_part_copy()
+            .bucket(&*self.bucket)
+            .copy_source(self.source(from))
+            .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)))
+            .key(key)
+            .upload_id(upload)
+            .part_number(number);
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        // As with a copy of a whole object, an error may come with status 200.
+        let etag = answer.copy_part_result.and_then(|result| result.e_tag);
+        let etag = etag.ok_or_else(|| unexpected("the answer to UploadPartCopy has no ETag"))?;
+        Ok(Part { number, size, etag })
+    }
+
+    /// Makes the object of these parts.
+    pub(crate) async fn complete(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[Part],
+        condition: Condition<'_>,
+    ) -> Result<()> {
+        let parts = parts
+            .iter()
+            .map(|part| CompletedPart::builder().part_number(part.number).e_tag(&part.etag).build())
+            .collect();
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&*self.bucket)
+            .key(key)
+            .upload_id(upload)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .set_if_match(condition.if_match())
+            .set_if_none_match(condition.if_none_match());
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        // An error may come with status 200, in the body, and a parser may see nothing in it.
+        match answer.e_tag {
+            Some(_) => Ok(()),
+            None => Err(unexpected("the answer to CompleteMultipartUpload has no ETag")),
+        }
+    }
+
+    /// Gives an upload up. One that is gone is given up already.
+    pub(crate) async fn abort(&self, key: &str, upload: &str) -> Result<()> {
+        let request = self.client.abort_multipart_upload().bucket(&*self.bucket).key(key).upload_id(upload);
+        match request.send().await.map_err(|error| of_sdk(&error)) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Requests for single objects.
+
+use std::{collections::HashMap, ops::Range, time::SystemTime};
+
+use aws_sdk_s3::{
+    error::SdkError,
+    operation::{get_object::GetObjectOutput, head_object::HeadObjectOutput},
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+    types::{Delete, ObjectIdentifier},
+};
+use aws_smithy_types::DateTime;
+use bytes::Bytes;
+use http::Method;
+use plugin_registry_core::{Error, ErrorKind, Result};
+use url::Url;
+
+use super::{S3Client, unexpected};
+use crate::error::of_sdk;
+
+/// How long a presigned URL is good for, as with distribution.
+const URL_TIME: std::time::Duration = std::time::Duration::from_secs(20 * 60);
+
+/// An object, without its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
+    pub(crate) etag: Option<String>,
+    /// The metadata of ours, by which a write knows itself again.
+    pub(crate) mark: Option<String>,
+}
+
+/// An object with some of its bytes on their way.
+#[derive(Debug)]
+pub(crate) struct Download {
+    pub(crate) object: Object,
+    pub(crate) range: Range<u64>,
+    pub(crate) body: ByteStream,
+}
+
+/// What has to be at a key for a write to happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Condition<'a> {
+    /// Anything.
+    #[default]
+    Any,
+    /// Nothing.
+    Absent,
+    /// The object with this ETag.
+    Same(&'a str),
+}
+
+impl Condition<'_> {
+    pub(super) fn if_match(&self) -> Option<String> {
+        if let Self::Same(etag) = self { Some((*etag).to_owned()) } else { None }
+    }
+
+    pub(super) fn if_none_match(&self) -> Option<String> {
+        (*self == Self::Absent).then(|| "*".to_owned())
+    }
+}
+
+/// The name of our metadata.
+const MARK: &str = "plugin-registry";
+
+impl S3Client {
+    /// Opens an object. Bytes from `range` on; `None` for all of them.
+    pub(crate) async fn get(
+        &self,
+        key: &str,
+        range: Option<(u64, Option<u64>)>,
+        etag: Option<&str>,
+    ) -> Result<Download> {
+        let range = range.map(|(first, last)| match last {
+            Some(last) => format!("bytes={first}-{last}"),
+            None => format!("bytes={first}-"),
+        });
+        let is_part = range.is_some();
+        let request = self.client.get_object().bucket(&*self.bucket).key(key);
+        let request = request.set_range(range).set_if_match(etag.map(str::to_owned));
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        download(answer, is_part)
+    }
+
+    pub(crate) async fn head(&self, key: &str) -> Result<Object> {
+        let answer = self.client.head_object().bucket(&*self.bucket).key(key).send().await;
+        let HeadObjectOutput { content_length, last_modified, e_tag, metadata, .. } =
+            answer.map_err(|error| of_sdk(&error))?;
+        object(content_length, last_modified, e_tag, metadata)
+    }
+
+    /// Writes a whole object; gives its ETag.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Condition<'_>,
+        mark: Option<&str>,
+    ) -> Result<Option<String>> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(&*self.bucket)
+            .key(key)
+            .content_type("application/octet-stream")
+            .body(content.into())
+            .set_storage_class(self.puts.storage_class.clone())
+            .set_acl(self.puts.acl.clone())
+            .set_server_side_encryption(self.puts.encryption.clone())
+            .set_ssekms_key_id(self.puts.key_id.clone())
+            .set_metadata(marked(mark))
+            .set_if_match(condition.if_match())
+            .set_if_none_match(condition.if_none_match())
+            .customize();
+        let request = if self.is_secure { request.disable_payload_signing() } else { request };
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        Ok(answer.e_tag)
+    }
+
+    /// Copies an object of at most 5 GiB inside of the bucket.
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let request = self
+            .client
+            .copy_object()
+            .bucket(&*self.bucket)
+            .copy_source(self.source(from))
+            .key(to)
+            .set_storage_class(self.puts.storage_class.clone())
+            .set_acl(self.puts.acl.clone())
+            .set_server_side_encryption(self.puts.encryption.clone())
+            .set_ssekms_key_id(self.puts.key_id.clone());
+        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
+        // An error may come with status 200, in the body, and a parser may see nothing in it.
+        match answer.copy_object_result().and_then(|result| result.e_tag()) {
+            Some(_) => Ok(()),
+            None => Err(unexpected("the answer to CopyObject has no ETag")),
+        }
+    }
+
+    pub(super) fn source(&self, key: &str) -> String {
+        // Keys of ours have no character that has to be encoded; a bucket's root directory may.
+        let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        format!("{}/{}", self.bucket, encoded.replace("%2F", "/").replace('+', "%20"))
+    }
+
+    /// Deletes one object; a missing one is deleted already.
+    pub(crate) async fn delete(&self, key: &str) -> Result<()> {
+        let answer = self.client.delete_object().bucket(&*self.bucket).key(key).send().await;
+        match answer.map_err(|error| of_sdk(&error)) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes at most 1000 objects; gives those that could not be, with the reason.
+    pub(crate) async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
+        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+        let objects = objects.collect::<Result<Vec<_>, _>>().map_err(|_| unexpected("a key is missing"))?;
+        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let delete = delete.map_err(|_| unexpected("no key to delete"))?;
+        let answer = self.client.delete_objects().bucket(&*self.bucket).delete(delete).send().await;
+        let answer = answer.map_err(|error: SdkError<_, _>| of_sdk(&error))?;
+        let failed = answer.errors.unwrap_or_default().into_iter().filter_map(|failure| {
+            let answer = crate::error::Answer {
+                code: failure.code(),
+                message: failure.message(),
+                ..crate::error::Answer::default()
+            };
+            let error = crate::error::of_answer(&answer);
+            (!error.is_not_found()).then(|| (failure.key.unwrap_or_default(), error))
+        });
+        Ok(failed.collect())
+    }
+
+    /// A URL for GET or HEAD. Asks nobody but, perhaps, for credentials.
+    pub(crate) async fn presign(&self, key: &str, method: &Method) -> Result<Option<Url>> {
+        let settings = PresigningConfig::expires_in(URL_TIME).map_err(|_| unexpected("no time for a URL"))?;
+        let (client, bucket) = (&self.presigner, &*self.bucket);
+        let signed = match *method {
+            Method::GET => client.get_object().bucket(bucket).key(key).presigned(settings).await,
+            Method::HEAD => {
+                let signed = client.head_object().bucket(bucket).key(key).presigned(settings).await;
+                let signed = signed.map_err(|error| of_sdk(&error))?;
+                return url(signed.uri()).map(Some);
+            }
+            _ => return Ok(None),
+        };
+        let signed = signed.map_err(|error| of_sdk(&error))?;
+        url(signed.uri()).map(Some)
+    }
+}
+
+fn url(text: &str) -> Result<Url> {
+    // The text is a secret, so the error does not quote it.
+    text.parse().map_err(|_| unexpected("a presigned URL cannot be read"))
+}
+
+pub(super) fn marked(mark: Option<&str>) -> Option<HashMap<String, String>> {
+    mark.map(|mark| HashMap::from([(MARK.to_owned(), mark.to_owned())]))
+}
+
+fn object(
+    size: Option<i64>,
+    modified: Option<DateTime>,
+    etag: Option<String>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Object> {
+    let size = size.and_then(|size| u64::try_from(size).ok());
+    let mark = metadata.and_then(|mut metadata| metadata.remove(MARK));
+    let size = size.ok_or_else(|| unexpected("the answer has no size"))?;
+    Ok(Object { size, modified: time(modified), etag, mark })
+}
+
+pub(super) fn time(time: Option<DateTime>) -> Option<SystemTime> {
+    time.and_then(|time| SystemTime::try_from(time).ok())
+}
+
+fn download(answer: GetObjectOutput, is_part: bool) -> Result<Download> {
+    let GetObjectOutput { content_length, content_range, last_modified, e_tag, metadata, body, .. } = answer;
+    let length = content_length.and_then(|length| u64::try_from(length).ok());
+    let length = length.ok_or_else(|| unexpected("the answer has no Content-Length"))?;
+    let (range, size) = match content_range {
+        Some(text) => parse(&text).ok_or_else(|| unexpected("the answer's Content-Range cannot be read"))?,
+        // A store may answer a range with everything.
+        None if is_part => return Err(unexpected("the store ignored the range that was asked for")),
+        None => (0..length, length),
+    };
+    if range.end - range.start != length {
+        return Err(unexpected("Content-Range and Content-Length of the answer disagree"));
+    }
+    let mut object = object(Some(0), last_modified, e_tag, metadata)?;
+    object.size = size;
+    Ok(Download { object, range, body })
+}
+
+/// `bytes FIRST-LAST/SIZE`.
+fn parse(text: &str) -> Option<(Range<u64>, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, size) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?, size.parse().ok()?);
+    (first <= last && last < size).then(|| (first..last + 1, size))
+}
+
+/// Whether an error says that a condition did not hold.
+pub(crate) fn is_condition(error: &Error) -> bool {
+    error.kind() == ErrorKind::AlreadyExists
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        assert_eq!(parse("bytes 0-4/10"), Some((0..5, 10)));
+        assert_eq!(parse("bytes 9-9/10"), Some((9..10, 10)));
+        for text in ["bytes */10", "bytes 5-4/10", "bytes 0-10/10", "0-4/10", "bytes 0-4/*", "bytes 0-4"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

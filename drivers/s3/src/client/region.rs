@@ -1,0 +1,37 @@
+//! Finding out the region of a bucket.
+
+use aws_sdk_s3::{Client, config::Region, error::SdkError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use plugin_registry_core::{ErrorKind, Result};
+
+use crate::{S3Config, error};
+
+/// Any region answers, also one that has not the bucket, and to who may not see it.
+const ASKED: &str = "us-east-1";
+
+/// One request without credentials.
+pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Result<String> {
+    let settings = super::common(config).http_client(connections).region(Region::new(ASKED)).allow_no_auth();
+    let answer = Client::from_conf(settings.build()).head_bucket().bucket(&config.bucket).send().await;
+    let region = match &answer {
+        Ok(found) => found.bucket_region().map(str::to_owned),
+        Err(SdkError::ServiceError(context)) => {
+            context.raw().headers().get("x-amz-bucket-region").map(str::to_owned)
+        }
+        Err(_) => None,
+    };
+    match (region, answer) {
+        (Some(region), _) => Ok(region),
+        (None, Ok(_)) => Ok(ASKED.to_owned()),
+        (None, Err(failure)) => {
+            let failure = error::of_sdk(&failure);
+            let message = format!(
+                "the region of the bucket `{}` could not be found out, give `region`: {failure}",
+                config.bucket
+            );
+            let kind =
+                if failure.kind() == ErrorKind::NotFound { ErrorKind::InvalidConfig } else { failure.kind() };
+            Err(plugin_registry_core::Error::new(kind).with_message(message))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is worth another attempt beyond what the SDK repeats.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::client::{
+    interceptors::context::InterceptorContext,
+    retries::classifiers::{ClassifyRetry, RetryAction},
+};
+use aws_smithy_types::retry::ErrorKind;
+
+use super::credentials::Current;
+
+/// The longest that a store's `Retry-After` is obeyed.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// Keys that the store does not know any more: others may have come meanwhile. The next attempt asks for
+/// them, and is signed anew.
+#[derive(Debug)]
+pub(super) struct Rotation(pub(super) Arc<Current>);
+
+impl ClassifyRetry for Rotation {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let Some(answer) = context.response() else { return RetryAction::NoActionIndicated };
+        let is_refused = match (answer.status().as_u16(), answer.body().bytes().and_then(code)) {
+            (400 | 403, Some(code)) => matches!(
+                code,
+                "ExpiredToken"
+                    | "InvalidToken"
+                    | "TokenRefreshRequired"
+                    | "InvalidAccessKeyId"
+                    | "SignatureDoesNotMatch"
+            ),
+            // A HEAD has no body. 400 is how S3 answers it with an expired token.
+            (400, None) => true,
+            _ => false,
+        };
+        if is_refused && self.0.refuse() {
+            RetryAction::transient_error()
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "rotated credentials"
+    }
+}
+
+/// `Retry-After` in seconds, of a store that asks for a slower pace.
+#[derive(Debug)]
+pub(super) struct Pace;
+
+impl ClassifyRetry for Pace {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let answer = context.response().filter(|answer| matches!(answer.status().as_u16(), 429 | 503));
+        let seconds = answer.and_then(|answer| answer.headers().get("retry-after")?.parse::<u64>().ok());
+        seconds.map_or(RetryAction::NoActionIndicated, |seconds| {
+            let wait = Duration::from_secs(seconds).min(MAX_WAIT);
+            RetryAction::retryable_error_with_explicit_delay(ErrorKind::ThrottlingError, wait)
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        "retry-after"
+    }
+}
+
+/// The code of an error document.
+pub(super) fn code(document: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(document).ok()?;
+    let (_, rest) = text.split_once("<Code>")?;
+    rest.split_once("</Code>").map(|(code, _)| code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_documents() {
+        assert_eq!(code(b"<Error><Code>ExpiredToken</Code></Error>"), Some("ExpiredToken"));
+        for document in ["", "<Error/>", "<Code>", "</Code>"] {
+            assert_eq!(code(document.as_bytes()), None);
+        }
+    }
+}

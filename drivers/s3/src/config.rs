@@ -1,0 +1,207 @@
+//! What the driver takes.
+
+mod files;
+mod parameters;
+mod setters;
+
+use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
+
+use async_trait::async_trait;
+use plugin_registry_core::{Result, Secret};
+use url::Url;
+
+/// Settings of an S3 driver. Each field names the parameter of distribution that it stands for.
+///
+/// ```
+/// use plugin_registry_core::{Parameters, Secret};
+/// use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials};
+/// let keys = Keys::new(Secret::new("id"), Secret::new("key"));
+/// let config = S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::Keys(keys));
+/// assert_eq!(config.region.as_deref(), Some("eu-central-1"));
+///
+/// // The same from the text of a file or of variables.
+/// let parameters = Parameters::new()
+///     .with("bucket", "backup")
+///     .with("region", "eu-central-1")
+///     .with("accesskey", "id")
+///     .with("secretkey", "key");
+/// assert_eq!(S3Config::from_parameters(&parameters)?.bucket, "backup");
+/// # Ok::<(), plugin_registry_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct S3Config {
+    /// `bucket`, required.
+    pub bucket: String,
+    /// `rootdirectory`: without slashes at its ends; empty for the bucket's root.
+    pub root_directory: String,
+    /// `region`. Found out where neither it nor an endpoint is given.
+    pub region: Option<String>,
+    /// `regionendpoint`, with a scheme.
+    pub endpoint: Option<Url>,
+    /// `forcepathstyle`: the bucket is in the path, not in the host's name. By default only with an endpoint.
+    pub force_path_style: Option<bool>,
+    /// `accesskey`, `secretkey`, `sessiontoken`, `credentialsconfigpath`.
+    pub credentials: S3Credentials,
+    /// `secure`: HTTPS where the endpoint has no scheme, or there is none. Default true.
+    pub secure: bool,
+    /// `skipverify`: accepts any certificate of the endpoint. Default false.
+    pub skip_verify: bool,
+    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    pub ca_bundle: Option<String>,
+    /// `proxy`: an HTTP proxy, which may hold a password.
+    pub proxy: Option<Secret>,
+    /// `encrypt`: server-side encryption.
+    pub encrypt: bool,
+    /// `keyid`: the key of KMS to encrypt with.
+    pub key_id: Option<String>,
+    /// `storageclass`; `None` sends no header.
+    pub storage_class: Option<String>,
+    /// `objectacl`; `None` sends no header.
+    pub object_acl: Option<String>,
+    /// `useragent`.
+    pub user_agent: Option<String>,
+    /// `chunksize`: bytes of a part, 5 MiB to 5 GiB. Default 10 MiB.
+    pub chunk_size: u64,
+    /// `multipartcopychunksize`. Default 32 MiB.
+    pub copy_chunk_size: u64,
+    /// `multipartcopymaxconcurrency`. Default 100.
+    pub copy_concurrency: usize,
+    /// `multipartcopythresholdsize`: larger files are copied in parts. Default 32 MiB.
+    pub copy_threshold: u64,
+    /// `usedualstack`.
+    pub dual_stack: bool,
+    /// `accelerate`.
+    pub accelerate: bool,
+    /// `usefipsendpoint`.
+    pub fips: bool,
+    /// `redirectendpoint`: scheme and host of presigned URLs.
+    pub redirect_endpoint: Option<Url>,
+    /// `checksums`.
+    pub checksums: Checksums,
+    /// `maxconcurrency`: parts of one writer on their way at a time. Default 3.
+    pub concurrency: usize,
+    /// `maxattempts`: of one request, the first included. Default 5.
+    pub max_attempts: u32,
+    /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
+    pub ca_bundle_path: Option<PathBuf>,
+    /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes. Where it is not said, AWS
+    /// does, and any other endpoint is asked when it is opened.
+    pub conditional_writes: Option<bool>,
+    /// `directories`: the store keeps keys in directories as a file system does (SeaweedFS), so that empty ones
+    /// are listed. Where it is not said, AWS does not, and any other endpoint is asked when it is opened.
+    pub directories: Option<bool>,
+}
+
+/// Where requests get their credentials from. Asked for each request, so a rotated key is used at once.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum S3Credentials {
+    /// The chain of the SDK: environment, shared files, web identity, container, instance.
+    #[default]
+    Chain,
+    /// Fixed keys.
+    Keys(Keys),
+    /// A shared credentials file (`credentialsconfigpath`), read again when it changes.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The profile; `default` if not given.
+        profile: Option<String>,
+    },
+    /// The host's own.
+    Source(Arc<dyn CredentialsSource>),
+}
+
+/// One pair of keys.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Keys {
+    /// The access key's id.
+    pub access_key: Secret,
+    /// The secret key.
+    pub secret_key: Secret,
+    /// The token of temporary keys.
+    pub session_token: Option<Secret>,
+    /// When temporary keys end.
+    pub expires: Option<SystemTime>,
+}
+
+/// Gives the keys of the moment: for hosts that rotate them.
+#[async_trait]
+pub trait CredentialsSource: fmt::Debug + Send + Sync + 'static {
+    /// The keys to sign the next request with. Called for every request: it should remember them.
+    async fn keys(&self) -> Result<Keys>;
+}
+
+/// Whether requests carry checksums beyond what S3 needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checksums {
+    /// `required`: only where S3 wants one; servers that do not know trailers need it.
+    #[default]
+    Required,
+    /// `supported`: CRC32 for every upload, checked by the server.
+    Supported,
+}
+
+impl Keys {
+    /// Long-lived keys.
+    #[must_use]
+    pub fn new(access_key: Secret, secret_key: Secret) -> Self {
+        Self { access_key, secret_key, session_token: None, expires: None }
+    }
+
+    /// Sets the token of temporary keys.
+    #[must_use]
+    pub fn with_session_token(mut self, token: Secret) -> Self {
+        self.session_token = Some(token);
+        self
+    }
+
+    /// Sets when temporary keys end.
+    #[must_use]
+    pub fn with_expires(mut self, time: SystemTime) -> Self {
+        self.expires = Some(time);
+        self
+    }
+}
+
+impl S3Config {
+    /// Settings for a bucket, everything else as by default.
+    #[must_use]
+    pub fn new(bucket: impl Into<String>) -> Self {
+        const MIB: u64 = 1 << 20;
+        Self {
+            bucket: bucket.into(),
+            root_directory: String::new(),
+            region: None,
+            endpoint: None,
+            force_path_style: None,
+            credentials: S3Credentials::Chain,
+            secure: true,
+            skip_verify: false,
+            ca_bundle: None,
+            proxy: None,
+            encrypt: false,
+            key_id: None,
+            storage_class: None,
+            object_acl: None,
+            user_agent: None,
+            chunk_size: 10 * MIB,
+            copy_chunk_size: 32 * MIB,
+            copy_concurrency: 100,
+            copy_threshold: 32 * MIB,
+            dual_stack: false,
+            accelerate: false,
+            fips: false,
+            redirect_endpoint: None,
+            checksums: Checksums::Required,
+            concurrency: 3,
+            max_attempts: 5,
+            ca_bundle_path: None,
+            conditional_writes: None,
+            directories: None,
+        }
+    }
+}

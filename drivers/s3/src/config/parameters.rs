@@ -1,0 +1,264 @@
+//! The settings from text, by the names that distribution and its fork have for them.
+
+use plugin_registry_core::{ParameterReader, Parameters, Result, Secret};
+use url::Url;
+
+use super::{Checksums, Keys, S3Config, S3Credentials, files::is_pem};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What S3 takes as a part of an upload.
+const PART: std::ops::RangeInclusive<u64> = 5 * MIB..=5 * GIB;
+/// S3 has no upload of more parts.
+const MAX_PARTS: u64 = 10_000;
+
+const STORAGE_CLASSES: &[&str] = &[
+    NO_CLASS,
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "EXPRESS_ONEZONE",
+];
+/// The word for no header.
+const NO_CLASS: &str = "NONE";
+
+const ACLS: &[&str] = &[
+    "private",
+    "public-read",
+    "public-read-write",
+    "aws-exec-read",
+    "authenticated-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
+impl S3Config {
+    /// Reads the settings from distribution's parameters, those of its fork in OpenShift included. Everything
+    /// is checked that can be checked without the store; no file is read and nothing is connected to.
+    ///
+    /// Besides the parameters that the fields name, there are:
+    ///
+    /// | Parameter | Does |
+    /// |---|---|
+    /// | `profile` | the profile in the file of `credentialsconfigpath`; else `default` |
+    /// | `virtualhostedstyle` | true: the same as `forcepathstyle` false, which wins where both are given |
+    /// | `v4auth` | has to be true: there is no other signature |
+    /// | `loglevel`, `multipartcombinesmallpart` | nothing: the host does the logging, and nothing is joined |
+    ///
+    /// # Errors
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// what is missing, out of its range, contradictory or unknown.
+    pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
+        let mut reader = parameters.reader();
+        let read = &mut reader;
+        let usual = Self::new(read.required("bucket"));
+        let secure = read.flag("secure").unwrap_or(usual.secure);
+        let config = Self {
+            root_directory: root_directory(read),
+            region: read.text("region"),
+            endpoint: endpoint(read, secure),
+            force_path_style: path_style(read),
+            credentials: credentials(read),
+            secure,
+            skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
+            ca_bundle: ca_bundle(read),
+            proxy: proxy(read),
+            encrypt: read.flag("encrypt").unwrap_or(usual.encrypt),
+            key_id: header(read, "keyid"),
+            storage_class: storage_class(read),
+            object_acl: read.choice("objectacl", ACLS).map(str::to_owned),
+            user_agent: header(read, "useragent"),
+            chunk_size: read.bytes("chunksize", PART).unwrap_or(usual.chunk_size),
+            copy_chunk_size: read.bytes("multipartcopychunksize", PART).unwrap_or(usual.copy_chunk_size),
+            copy_concurrency: concurrency(read, "multipartcopymaxconcurrency", u64::MAX)
+                .unwrap_or(usual.copy_concurrency),
+            copy_threshold: read
+                .bytes("multipartcopythresholdsize", 0..=5 * GIB)
+                .unwrap_or(usual.copy_threshold),
+            dual_stack: read.flag("usedualstack").unwrap_or(usual.dual_stack),
+            accelerate: read.flag("accelerate").unwrap_or(usual.accelerate),
+            fips: read.flag("usefipsendpoint").unwrap_or(usual.fips),
+            redirect_endpoint: redirect_endpoint(read),
+            checksums: checksums(read),
+            concurrency: concurrency(read, "maxconcurrency", MAX_PARTS).unwrap_or(usual.concurrency),
+            max_attempts: read
+                .number("maxattempts", 1..=20)
+                .and_then(|attempts| attempts.try_into().ok())
+                .unwrap_or(usual.max_attempts),
+            ca_bundle_path: read.text("cabundlepath").map(Into::into),
+            conditional_writes: read.flag("conditionalwrites"),
+            directories: read.flag("directories"),
+            ..usual
+        };
+        without_effect(read);
+        contradictions(read, &config);
+        reader.finish().map_err(|error| error.with_driver("s3"))?;
+        Ok(config)
+    }
+}
+
+fn root_directory(read: &mut ParameterReader<'_>) -> String {
+    let directory = read.text("rootdirectory").unwrap_or_default();
+    let directory = directory.trim_matches('/');
+    // Whoever makes a URL of such a key would end elsewhere.
+    if directory.split('/').any(|part| part == "." || part == "..") {
+        read.mistake("rootdirectory", "must not have `.` or `..` in it");
+    }
+    directory.to_owned()
+}
+
+fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
+    let text = read.text("regionendpoint")?;
+    let scheme = match (text.contains("://"), secure) {
+        (true, _) => "",
+        (false, true) => "https://",
+        (false, false) => "http://",
+    };
+    let url = web_url(&format!("{scheme}{text}")).filter(|url| !has_extras(url));
+    if url.is_none() {
+        read.mistake("regionendpoint", "has to be HOST, HOST:PORT or http(s)://HOST:PORT");
+    }
+    url
+}
+
+fn redirect_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
+    let text = read.text("redirectendpoint")?;
+    let url = web_url(&text).filter(|url| !has_extras(url) && url.path() == "/");
+    if url.is_none() {
+        read.mistake("redirectendpoint", "has to be http(s)://HOST:PORT, without path and query");
+    }
+    url
+}
+
+fn proxy(read: &mut ParameterReader<'_>) -> Option<Secret> {
+    if !read.is_given("proxy") {
+        return None;
+    }
+    let secret = read.secret("proxy")?;
+    if web_url(secret.expose()).is_none() {
+        read.mistake("proxy", "has to be http(s)://HOST:PORT, with USER:PASSWORD@ before HOST if needed");
+    }
+    Some(secret)
+}
+
+/// A URL over HTTP with a host; the messages never repeat it, since people put passwords into URLs.
+fn web_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// Whether there is anything in the URL that no endpoint has.
+fn has_extras(url: &Url) -> bool {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    has_user || url.query().is_some() || url.fragment().is_some()
+}
+
+fn path_style(read: &mut ParameterReader<'_>) -> Option<bool> {
+    let path = read.flag("forcepathstyle");
+    let host = read.flag("virtualhostedstyle");
+    path.or_else(|| host.filter(|yes| *yes).map(|_| false))
+}
+
+fn credentials(read: &mut ParameterReader<'_>) -> S3Credentials {
+    for key in ["accesskey", "secretkey", "sessiontoken"] {
+        read.conflict("credentialsconfigpath", key);
+    }
+    let path = read.text("credentialsconfigpath");
+    let profile = read.text("profile");
+    if path.is_none() && profile.is_some() {
+        read.mistake("profile", "needs `credentialsconfigpath`, the file that it is in");
+    }
+    let access_key = read.secret("accesskey");
+    let secret_key = read.secret("secretkey");
+    let session_token = read.secret("sessiontoken");
+    if let Some(path) = path {
+        return S3Credentials::File { path: path.into(), profile };
+    }
+    // Half a pair is no reason to look for other keys, which may belong to somebody else.
+    match (access_key, secret_key, session_token) {
+        (Some(access_key), Some(secret_key), session_token) => {
+            return S3Credentials::Keys(Keys { session_token, ..Keys::new(access_key, secret_key) });
+        }
+        (Some(_), None, _) => read.mistake("secretkey", "required with `accesskey`, but not given"),
+        (None, Some(_), _) => read.mistake("accesskey", "required with `secretkey`, but not given"),
+        (None, None, Some(_)) => read.mistake("sessiontoken", "needs `accesskey` and `secretkey`"),
+        (None, None, None) => {}
+    }
+    S3Credentials::Chain
+}
+
+fn ca_bundle(read: &mut ParameterReader<'_>) -> Option<String> {
+    read.conflict("cabundle", "cabundlepath");
+    let pem = read.text("cabundle")?;
+    if !is_pem(&pem) {
+        read.mistake("cabundle", "holds no certificate in PEM; for a file there is `cabundlepath`");
+    }
+    Some(pem)
+}
+
+/// A text that is sent in a header.
+fn header(read: &mut ParameterReader<'_>, key: &'static str) -> Option<String> {
+    let text = read.text(key)?;
+    if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        read.mistake(key, "has to be printable ASCII");
+    }
+    Some(text)
+}
+
+fn storage_class(read: &mut ParameterReader<'_>) -> Option<String> {
+    let class = read.choice("storageclass", STORAGE_CLASSES)?;
+    (class != NO_CLASS).then(|| class.to_owned())
+}
+
+fn checksums(read: &mut ParameterReader<'_>) -> Checksums {
+    match read.choice("checksums", &["required", "supported"]) {
+        Some("supported") => Checksums::Supported,
+        _ => Checksums::Required,
+    }
+}
+
+/// How many requests at a time. More than an upload can have parts is as good as that.
+fn concurrency(read: &mut ParameterReader<'_>, key: &'static str, most: u64) -> Option<usize> {
+    let number = read.number(key, 1..=most)?;
+    usize::try_from(number.min(MAX_PARTS)).ok()
+}
+
+/// Parameters that change nothing here.
+fn without_effect(read: &mut ParameterReader<'_>) {
+    if read.flag("v4auth") == Some(false) {
+        read.mistake("v4auth", "has to be true: there is no other signature than version 4");
+    }
+    read.flag("multipartcombinesmallpart");
+    read.text("loglevel");
+}
+
+/// What the SDK would refuse at each request.
+fn contradictions(read: &mut ParameterReader<'_>, config: &S3Config) {
+    let with_endpoint = [
+        ("usedualstack", config.dual_stack),
+        ("accelerate", config.accelerate),
+        ("usefipsendpoint", config.fips),
+    ];
+    if config.endpoint.is_some() {
+        for (key, _) in with_endpoint.into_iter().filter(|(_, on)| *on) {
+            read.mistake(
+                key,
+                "chooses an endpoint of AWS, so it cannot be true together with `regionendpoint`",
+            );
+        }
+    }
+    if config.accelerate && config.fips {
+        read.mistake("accelerate", "cannot be true together with `usefipsendpoint`");
+    }
+    if config.accelerate && config.force_path_style == Some(true) {
+        read.mistake("accelerate", "cannot be true together with `forcepathstyle`");
+    }
+}
+
+#[cfg(test)]
+mod tests;

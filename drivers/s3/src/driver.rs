@@ -1,0 +1,230 @@
+//! The contract.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{future::try_join, stream::BoxStream};
+use http::Method;
+use plugin_registry_core::{
+    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
+    Result, StorageDriver, StoragePath, WriteOptions,
+};
+use url::Url;
+
+use crate::{
+    S3Config,
+    client::Condition,
+    list, parts, reader, staged,
+    store::{Shared, Store},
+    writer::S3Writer,
+};
+
+/// A bucket, or a part of one, at AWS or any store that speaks S3. Cheap to clone.
+#[derive(Clone)]
+pub struct S3Driver {
+    store: Shared,
+}
+
+impl S3Driver {
+    /// Opens a location. At AWS with a region this makes no request; without a region one, to find it out; at
+    /// another endpoint 8, to find out what kind of store it is, unless
+    /// [`conditional_writes`](S3Config::conditional_writes) and [`directories`](S3Config::directories) say so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and the like from
+    /// those requests.
+    pub async fn open(config: S3Config) -> Result<Self> {
+        let opened = async {
+            let config = config.read_files().await?;
+            Ok::<_, Error>(Self { store: Arc::new(Store::open(&config).await?) })
+        };
+        opened
+            .await
+            .map_err(|error| error.with_driver("s3").with_operation(plugin_registry_core::Operation::Open))
+    }
+}
+
+#[async_trait]
+impl StorageDriver for S3Driver {
+    fn name(&self) -> &'static str {
+        "s3"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+            .with_create_only(self.store.nature.conditions)
+            .with_durable(true)
+            .with_redirect(true)
+            .with_empty_directories(self.store.nature.directories)
+            .with_max_file_size(parts::MAX_FILE)
+    }
+
+    async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
+        let download = self.store.client.get(&self.store.keys.file(path)?, None, None).await?;
+        let size = download.object.size;
+        if size > limit {
+            let message = format!("{size} bytes, the limit is {limit}");
+            return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+        }
+        // Once more, if the body breaks off.
+        match download.body.collect().await.map(|body| body.into_bytes()) {
+            Ok(bytes) if bytes.len() as u64 == size => Ok(bytes),
+            _ => {
+                let reader = self.reader(path, ByteRange::full()).await?;
+                let bytes = futures::TryStreamExt::try_collect::<Vec<Bytes>>(reader.into_stream()).await?;
+                Ok(bytes.concat().into())
+            }
+        }
+    }
+
+    async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
+        let key = self.store.keys.file(path)?;
+        match mode {
+            PutMode::CreateOnly => self.store.create(&key, content).await,
+            PutMode::Overwrite => self.store.client.put(&key, content, Condition::Any, None).await.map(drop),
+        }
+    }
+
+    async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+        reader::open(&self.store.client, self.store.keys.file(path)?, path, range).await
+    }
+
+    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(S3Writer::open(self.store.clone(), path, options).await?))
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        if path.is_root() {
+            return Ok(FileInfo::directory(path.clone()));
+        }
+        match self.stat_file(path).await {
+            Err(error) if error.is_not_found() => {
+                if list::has_any(&self.store, &self.store.keys.below(path)).await? {
+                    Ok(FileInfo::directory(path.clone()))
+                } else {
+                    Err(error)
+                }
+            }
+            result => result,
+        }
+    }
+
+    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+        let object = self.store.client.head(&self.store.keys.file(path)?).await?;
+        Ok(reader::info(path, &object))
+    }
+
+    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
+        list::list(&self.store, path, after)
+    }
+
+    fn walk<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<FileInfo>> {
+        list::walk(&self.store, path, after)
+    }
+
+    fn list_marked<'a>(
+        &'a self,
+        path: &'a StoragePath,
+        marker: &'a str,
+        after: Option<&'a StoragePath>,
+    ) -> BoxStream<'a, Result<StoragePath>> {
+        list::list_marked(&self.store, path, marker, after)
+    }
+
+    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
+        let (from, to) = (self.store.keys.file(from)?, self.store.keys.file(to)?);
+        let object = self.store.client.head(&from).await?;
+        if from == to {
+            return Ok(());
+        }
+        self.store.copy(&from, &to, object.size).await?;
+        self.store.remove_all(vec![from]).await
+    }
+
+    /// A directory: one listing for 1000 files and a request to delete them. A file: two look-ups first.
+    /// Multipart uploads that broke off before their first close are found by a purge alone.
+    async fn delete(&self, path: &StoragePath) -> Result<()> {
+        let (store, file) = (&self.store, self.store.keys.file(path)?);
+        let mut keys = list::keys_below(store, store.keys.below(path)).await?;
+        let mut found = keys.iter().any(|key| store.keys.staged_path(key).is_none());
+        for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
+            abort_promised(store, &staged).await?;
+        }
+        if keys.is_empty() {
+            let visible = async {
+                match store.client.head(&file).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.is_not_found() => Ok(false),
+                    Err(error) => Err(error),
+                }
+            };
+            let (visible, staged) = try_join(visible, abort_promised(store, path)).await?;
+            found = visible;
+            keys.extend(staged.then(|| store.keys.staged(path)));
+            if !visible && keys.is_empty() {
+                return Err(ErrorKind::NotFound.into());
+            }
+        }
+        keys.push(file);
+        store.remove_all(keys).await?;
+        if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
+    }
+
+    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
+        let mut by_key = HashMap::new();
+        let mut keys = Vec::with_capacity(paths.len());
+        let mut failed = Vec::new();
+        let total = paths.len();
+        for path in paths {
+            match self.store.keys.file(&path) {
+                Ok(key) => {
+                    if by_key.insert(key.clone(), path).is_none() {
+                        keys.push(key);
+                    }
+                }
+                Err(error) => failed.push((path, error)),
+            }
+        }
+        let refused = self.store.remove(keys).await?;
+        failed.extend(refused.into_iter().filter_map(|(key, error)| Some((by_key.remove(&key)?, error))));
+        Ok(DeleteReport::new(total - failed.len(), failed))
+    }
+
+    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+        staged::list_staged(&self.store, path)
+    }
+
+    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
+        staged::delete_staged(&self.store, path, before).await
+    }
+
+    async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {
+        self.store.client.presign(&self.store.keys.file(path)?, method).await
+    }
+}
+
+/// Aborts the multipart upload of a stage; whether there is a stage.
+async fn abort_promised(store: &Store, path: &StoragePath) -> Result<bool> {
+    match store.stage(path).await {
+        Ok(Some(found)) => {
+            if let Some(upload) = &found.stage.upload {
+                store.client.abort(&store.keys.file(path)?, upload).await?;
+            }
+            Ok(true)
+        }
+        Ok(None) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Corrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+impl fmt::Debug for S3Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Driver").field("store", &self.store).finish()
+    }
+}

@@ -1,0 +1,265 @@
+//! What the errors of S3 mean.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use plugin_registry_core::{Error, ErrorKind};
+
+/// By the code in the answer's body. First what the contract knows, then what users get wrong.
+const CODES: &[(&str, ErrorKind)] = &[
+    ("NoSuchKey", ErrorKind::NotFound),
+    ("NoSuchUpload", ErrorKind::NotFound),
+    ("NoSuchVersion", ErrorKind::NotFound),
+    ("NoSuchBucket", ErrorKind::InvalidConfig),
+    ("InvalidBucketName", ErrorKind::InvalidConfig),
+    ("PermanentRedirect", ErrorKind::InvalidConfig),
+    ("AuthorizationHeaderMalformed", ErrorKind::InvalidConfig),
+    ("IllegalLocationConstraintException", ErrorKind::InvalidConfig),
+    ("InvalidStorageClass", ErrorKind::InvalidConfig),
+    ("KMS.NotFoundException", ErrorKind::InvalidConfig),
+    ("KMS.DisabledException", ErrorKind::InvalidConfig),
+    ("PreconditionFailed", ErrorKind::AlreadyExists),
+    ("ConditionalRequestConflict", ErrorKind::Conflict),
+    ("OperationAborted", ErrorKind::Conflict),
+    ("InvalidRange", ErrorKind::InvalidOffset),
+    ("EntityTooLarge", ErrorKind::TooLarge),
+    ("KeyTooLongError", ErrorKind::InvalidPath),
+    ("AccessDenied", ErrorKind::PermissionDenied),
+    ("AllAccessDisabled", ErrorKind::PermissionDenied),
+    ("AccountProblem", ErrorKind::PermissionDenied),
+    ("InvalidObjectState", ErrorKind::PermissionDenied),
+    ("MethodNotAllowed", ErrorKind::PermissionDenied),
+    ("InvalidAccessKeyId", ErrorKind::Unauthenticated),
+    ("SignatureDoesNotMatch", ErrorKind::Unauthenticated),
+    ("ExpiredToken", ErrorKind::Unauthenticated),
+    ("InvalidToken", ErrorKind::Unauthenticated),
+    ("TokenRefreshRequired", ErrorKind::Unauthenticated),
+    ("RequestTimeTooSkewed", ErrorKind::Unauthenticated),
+    ("RequestExpired", ErrorKind::Unauthenticated),
+    ("XMinioStorageFull", ErrorKind::NoSpace),
+    ("QuotaExceeded", ErrorKind::NoSpace),
+    ("SlowDown", ErrorKind::RateLimited),
+    ("Throttling", ErrorKind::RateLimited),
+    ("ThrottlingException", ErrorKind::RateLimited),
+    ("RequestLimitExceeded", ErrorKind::RateLimited),
+    ("RequestTimeout", ErrorKind::Timeout),
+    ("BadDigest", ErrorKind::Unavailable),
+    ("XAmzContentSHA256Mismatch", ErrorKind::Unavailable),
+    ("InternalError", ErrorKind::Unavailable),
+    ("ServiceUnavailable", ErrorKind::Unavailable),
+    ("NotImplemented", ErrorKind::Unsupported),
+];
+
+/// By the status, where the answer has no code that is known: a HEAD has no body. Never `NotFound` for what
+/// the store did not say: a 403 to a HEAD may hide a missing key from who may not list.
+const STATUSES: &[(u16, ErrorKind)] = &[
+    (301, ErrorKind::InvalidConfig),
+    (307, ErrorKind::InvalidConfig),
+    (400, ErrorKind::Other),
+    (401, ErrorKind::Unauthenticated),
+    (403, ErrorKind::PermissionDenied),
+    (404, ErrorKind::NotFound),
+    (405, ErrorKind::PermissionDenied),
+    (408, ErrorKind::Timeout),
+    (409, ErrorKind::Conflict),
+    (412, ErrorKind::AlreadyExists),
+    (416, ErrorKind::InvalidOffset),
+    (429, ErrorKind::RateLimited),
+    (500, ErrorKind::Unavailable),
+    (501, ErrorKind::Unsupported),
+    (502, ErrorKind::Unavailable),
+    (503, ErrorKind::RateLimited),
+    (504, ErrorKind::Timeout),
+    (507, ErrorKind::NoSpace),
+];
+
+/// The longest text of a server that is passed on.
+const MAX_TEXT: usize = 300;
+
+/// What is known of an answer that is an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<&'a str>,
+    pub(crate) message: Option<&'a str>,
+    /// `x-amz-bucket-region`.
+    pub(crate) region: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
+}
+
+/// The kind of an answer.
+pub(crate) fn kind(status: Option<u16>, code: Option<&str>) -> ErrorKind {
+    let by_code = CODES.iter().find(|(known, _)| Some(*known) == code).map(|(_, kind)| *kind);
+    let by_status = || STATUSES.iter().find(|(known, _)| Some(*known) == status).map(|(_, kind)| *kind);
+    let by_class = || match status {
+        Some(500..) => ErrorKind::Unavailable,
+        _ => ErrorKind::Other,
+    };
+    by_code.or_else(by_status).unwrap_or_else(by_class)
+}
+
+/// An answer as an error that says what to look at. It quotes no URL and no header: they may be signed.
+pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
+    let kind = kind(answer.status, answer.code);
+    let mut text = match (answer.code, answer.status) {
+        (Some(code), _) => code.to_owned(),
+        (None, Some(status)) => format!("status {status} without a code"),
+        (None, None) => "no status".to_owned(),
+    };
+    if let Some(message) = answer.message.filter(|message| !message.is_empty()) {
+        text.push_str(": ");
+        text.extend(message.chars().filter(|char| !char.is_control()).take(MAX_TEXT));
+    }
+    if let Some(hint) = hint(answer.code, kind, answer.region) {
+        text.push_str(" (");
+        text.push_str(&hint);
+        text.push(')');
+    }
+    if let Some(id) = answer.request_id {
+        text.push_str(", request ");
+        text.extend(id.chars().take(MAX_TEXT));
+    }
+    Error::new(kind).with_message(text)
+}
+
+/// Which setting or permission to look at.
+fn hint(code: Option<&str>, kind: ErrorKind, region: Option<&str>) -> Option<String> {
+    let text = match code {
+        Some("NoSuchBucket" | "InvalidBucketName") => "check `bucket` and `regionendpoint`",
+        Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            return Some(region.map_or_else(
+                || "check `region` and `regionendpoint`".to_owned(),
+                |region| format!("the bucket is in the region `{region}`: set `region` to it"),
+            ));
+        }
+        Some("InvalidAccessKeyId") => "check `accesskey`",
+        Some("SignatureDoesNotMatch") => "check `secretkey` and `region`",
+        Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
+            "the session token is not valid any more"
+        }
+        Some("RequestTimeTooSkewed" | "RequestExpired") => "check this machine's clock",
+        Some("InvalidObjectState") => "the object is archived: restore it first",
+        Some("InvalidStorageClass") => "check `storageclass`",
+        Some("KMS.NotFoundException" | "KMS.DisabledException") => "check `keyid`",
+        None if kind == ErrorKind::InvalidConfig => {
+            return region
+                .map(|region| format!("the bucket is in the region `{region}`: set `region` to it"));
+        }
+        _ if kind == ErrorKind::PermissionDenied => {
+            "the credentials need s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject, \
+             s3:DeleteObject, s3:ListBucketMultipartUploads, s3:ListMultipartUploadParts and \
+             s3:AbortMultipartUpload on its objects"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Any error of the SDK.
+pub(crate) fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            let (raw, said) = (context.raw(), context.err());
+            of_answer(&Answer {
+                status: Some(raw.status().as_u16()),
+                code: said.code(),
+                message: said.message(),
+                region: raw.headers().get("x-amz-bucket-region"),
+                request_id: raw.headers().get("x-amz-request-id"),
+            })
+        }
+        SdkError::TimeoutError(_) => Error::new(ErrorKind::Timeout),
+        SdkError::DispatchFailure(failure) => {
+            let kind = match failure.as_connector_error() {
+                // Credentials are asked for while a request is dispatched.
+                _ if is_of_credentials(error) => ErrorKind::Unauthenticated,
+                Some(error) if error.is_timeout() => ErrorKind::Timeout,
+                Some(error) if error.is_user() => ErrorKind::InvalidConfig,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind).with_message(causes(error))
+        }
+        SdkError::ResponseError(context) => {
+            let kind = match context.raw().status().as_u16() {
+                200..300 => ErrorKind::Unavailable,
+                status => kind(Some(status), None),
+            };
+            Error::new(kind).with_message(causes(error))
+        }
+        _ => Error::new(ErrorKind::Other).with_message(causes(error)),
+    }
+}
+
+fn is_of_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
+}
+
+/// The chain of causes in words. Errors of the transport name hosts and system errors, never headers or
+/// queries; the SDK's own `Debug`, which does, is cut off.
+fn causes<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    let text = DisplayErrorContext(error).to_string();
+    // `DisplayErrorContext` ends with the error's `Debug` form in parentheses.
+    let words = text.rsplit_once(" (").map_or(text.as_str(), |(words, _)| words);
+    let words = words.split(" (").next().unwrap_or_default();
+    words.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_kind() {
+        for (code, expected) in CODES {
+            // Whatever the status says.
+            for status in [None, Some(400), Some(404), Some(500)] {
+                assert_eq!(kind(status, Some(code)), *expected, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_kind() {
+        for (status, expected) in STATUSES {
+            assert_eq!(kind(Some(*status), None), *expected, "{status}");
+            assert_eq!(kind(Some(*status), Some("Unheard")), *expected, "{status}");
+        }
+        assert_eq!(kind(Some(599), None), ErrorKind::Unavailable);
+        assert_eq!(kind(Some(418), None), ErrorKind::Other);
+        assert_eq!(kind(None, None), ErrorKind::Other);
+    }
+
+    #[test]
+    fn only_a_404_is_not_found() {
+        let codes = CODES.iter().filter(|(_, kind)| *kind == ErrorKind::NotFound).map(|(code, _)| *code);
+        assert_eq!(codes.collect::<Vec<_>>(), ["NoSuchKey", "NoSuchUpload", "NoSuchVersion"]);
+        let statuses = STATUSES.iter().filter(|(_, kind)| *kind == ErrorKind::NotFound);
+        assert_eq!(statuses.map(|(status, _)| *status).collect::<Vec<_>>(), [404]);
+    }
+
+    #[test]
+    fn messages_say_what_to_look_at() {
+        let answer = Answer {
+            status: Some(301),
+            code: Some("PermanentRedirect"),
+            message: Some("use the right endpoint"),
+            region: Some("eu-west-1"),
+            request_id: Some("17"),
+        };
+        assert_eq!(
+            of_answer(&answer).to_string(),
+            "invalid configuration: PermanentRedirect: use the right endpoint (the bucket is in the region \
+             `eu-west-1`: set `region` to it), request 17"
+        );
+        let head = Answer { status: Some(403), ..Answer::default() };
+        assert!(of_answer(&head).to_string().contains("s3:ListBucket"), "{}", of_answer(&head));
+        let wrong = Answer { status: Some(403), code: Some("InvalidAccessKeyId"), ..Answer::default() };
+        assert_eq!(
+            of_answer(&wrong).to_string(),
+            "not authenticated: InvalidAccessKeyId (check `accesskey`)"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Keys of a bucket, and the paths that they stand for.
+
+use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
+
+/// The last component of a key under which bytes wait to be resumed ends so. It has to follow the grammar of
+/// paths: distribution's purge and garbage collection stop at keys that do not.
+const STAGED: &str = ".staged";
+
+/// S3 takes keys of up to 1024 bytes.
+const MAX_KEY: usize = 1024;
+
+/// Where the store begins in its bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    /// Empty, or ending in `/`.
+    root: String,
+}
+
+impl Keys {
+    pub(crate) fn new(root_directory: &str) -> Self {
+        let root = root_directory.trim_matches('/');
+        Self { root: if root.is_empty() { String::new() } else { format!("{root}/") } }
+    }
+
+    /// The key of a file.
+    ///
+    /// # Errors
+    /// `InvalidPath` for names that are those of staged bytes, and for keys that S3 does not take.
+    pub(crate) fn file(&self, path: &StoragePath) -> Result<String> {
+        let key = format!("{}{}", self.root, path.as_relative());
+        let message = if is_staged(&key) {
+            "names that end in `.staged` are those of staged bytes"
+        } else if key.len() + STAGED.len() > MAX_KEY {
+            "the key is longer than 1017 bytes"
+        } else {
+            return Ok(key);
+        };
+        Err(Error::new(ErrorKind::InvalidPath).with_message(message))
+    }
+
+    /// The key under which bytes for a file wait to be resumed.
+    pub(crate) fn staged(&self, path: &StoragePath) -> String {
+        format!("{}{}{STAGED}", self.root, path.as_relative())
+    }
+
+    /// A directory for questions to the store, below the one place of a tree where no registry looks.
+    pub(crate) fn probe(&self, name: &str) -> String {
+        format!("{}docker/registry/v2/gc/probe/{name}/", self.root)
+    }
+
+    /// The directories above a key, as keys, the deepest first; none of those above the root.
+    pub(crate) fn directories_above(&self, key: &str) -> Vec<String> {
+        let relative = key.strip_prefix(&self.root).unwrap_or_default();
+        let ends = relative.char_indices().filter(|(_, char)| *char == '/').map(|(at, _)| at);
+        let mut above: Vec<String> =
+            ends.filter_map(|at| Some(format!("{}{}/", self.root, relative.get(..at)?))).collect();
+        above.reverse();
+        above
+    }
+
+    /// What the keys of everything below a directory begin with: never half a component.
+    pub(crate) fn below(&self, path: &StoragePath) -> String {
+        match path.as_relative() {
+            "" => self.root.clone(),
+            relative => format!("{}{relative}/", self.root),
+        }
+    }
+
+    /// The path of a key: `None` for keys that no path has, such as markers ending in `/`.
+    pub(crate) fn path(&self, key: &str) -> Option<StoragePath> {
+        let relative = key.strip_prefix(&self.root).filter(|relative| !relative.is_empty())?;
+        format!("/{relative}").parse().ok()
+    }
+
+    /// The path for which bytes wait under a key, if they do.
+    pub(crate) fn staged_path(&self, key: &str) -> Option<StoragePath> {
+        self.path(key.strip_suffix(STAGED)?)
+    }
+}
+
+/// Whether bytes wait under this key, or name, to be resumed.
+pub(crate) fn is_staged(key: &str) -> bool {
+    key.ends_with(STAGED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> StoragePath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn keys_and_paths() {
+        for (root, key) in [("", "a/b"), ("/", "a/b"), ("x", "x/a/b"), ("/x/y/", "x/y/a/b")] {
+            let keys = Keys::new(root);
+            assert_eq!(keys.file(&path("/a/b")).unwrap(), key);
+            assert_eq!(keys.path(key), Some(path("/a/b")));
+            assert_eq!(keys.staged_path(&keys.staged(&path("/a/b"))), Some(path("/a/b")));
+            assert_eq!(keys.below(&path("/a/b")), format!("{key}/"));
+        }
+        assert_eq!(Keys::new("").below(&StoragePath::root()), "");
+        assert_eq!(Keys::new("x").below(&StoragePath::root()), "x/");
+    }
+
+    #[test]
+    fn keys_without_a_path() {
+        let keys = Keys::new("x");
+        for key in ["x/a/", "x/", "x", "y/a", "x/a//b", "x/ä", "xa/b"] {
+            assert_eq!(keys.path(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn staged_names_are_no_files() {
+        let keys = Keys::new("");
+        assert_eq!(keys.file(&path("/a.staged")).unwrap_err().kind(), ErrorKind::InvalidPath);
+        keys.file(&path("/a.staged/link")).unwrap();
+        let long = format!("/{}", "n/".repeat(449));
+        Keys::new(&"r".repeat(118)).file(&path(long.trim_end_matches('/'))).unwrap();
+        let error = Keys::new(&"r".repeat(130)).file(&path(long.trim_end_matches('/'))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidPath);
+    }
+}

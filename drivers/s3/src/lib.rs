@@ -1,0 +1,43 @@
+//! The S3 storage driver of an embedded OCI registry: AWS, and any store that speaks S3.
+//!
+//! - **Few requests.** A blob of up to one part (10 MiB) is one `PutObject` to its final key; a larger one a
+//!   multipart upload on its final key, parts in parallel, visible by the one request that completes it.
+//! - **Bounded memory.** A writer holds one part that gathers and `maxconcurrency` on their way, 40 MiB by
+//!   default. A reader holds what the connection brought last.
+//! - **Resumable.** What a close acknowledged is described by one object beside the file, so that any
+//!   instance goes on there, and no listing of multipart uploads is trusted.
+//! - **Answers are not believed blindly.** Status 200 with an error inside, a lost answer, a body that ends
+//!   early, a page that repeats: each has its test (`tests/`).
+//!
+//! ```no_run
+//! use plugin_registry_core::Secret;
+//! use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+//!
+//! # async fn open() -> plugin_registry_core::Result<()> {
+//! let keys = Keys::new(Secret::new("AKIA…"), Secret::new("…"));
+//! let config =
+//!     S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::Keys(keys));
+//! let driver = S3Driver::open(config).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod config;
+mod driver;
+mod error;
+mod key;
+mod list;
+mod nature;
+mod order;
+mod parts;
+mod reader;
+mod stage;
+mod staged;
+mod store;
+mod writer;
+
+pub use self::{
+    config::{Checksums, CredentialsSource, Keys, S3Config, S3Credentials},
+    driver::S3Driver,
+};

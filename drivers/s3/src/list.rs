@@ -1,0 +1,175 @@
+//! Listings: one level, everything below, marked directories.
+
+mod level;
+mod marked;
+
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use plugin_registry_core::{Entry, EntryKind, Error, ErrorKind, FileInfo, Result, StoragePath};
+
+use self::level::{Child, Level, Order};
+pub(crate) use self::marked::list_marked;
+use crate::{
+    client::{Listing, Page},
+    key::is_staged,
+    store::Store,
+};
+
+/// The pages of one listing.
+#[derive(Debug)]
+struct Pages<'a> {
+    store: &'a Store,
+    prefix: String,
+    delimiter: Option<String>,
+    after: Option<String>,
+    token: Option<String>,
+    is_done: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn new(store: &'a Store, prefix: String, delimiter: Option<&str>, after: Option<String>) -> Self {
+        let delimiter = delimiter.map(str::to_owned);
+        Self { store, prefix, delimiter, after, token: None, is_done: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<Page>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let listing = Listing {
+            prefix: &self.prefix,
+            delimiter: self.delimiter.as_deref(),
+            after: self.after.clone(),
+            limit: None,
+        };
+        let page = self.store.client.list(&listing, self.token.as_deref()).await?;
+        self.token.clone_from(&page.next);
+        self.is_done = page.next.is_none();
+        Ok(Some(page))
+    }
+}
+
+/// Whether there is a key below a prefix.
+pub(crate) async fn has_any(store: &Store, prefix: &str) -> Result<bool> {
+    let listing = Listing { prefix, limit: Some(1), ..Listing::default() };
+    let page = store.client.list(&listing, None).await?;
+    // A marker of the directory itself is no child of it.
+    Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
+}
+
+/// All keys below a prefix, whatever they mean.
+pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<Vec<String>> {
+    let mut pages = Pages::new(store, prefix, None, None);
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await? {
+        keys.extend(page.objects.into_iter().map(|(key, ..)| key));
+    }
+    Ok(keys)
+}
+
+/// One level, in order of the names.
+pub(crate) fn list<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    after: Option<&'a str>,
+) -> BoxStream<'a, Result<Entry>> {
+    let level = Level::new(store, path, after, Order::Names);
+    let is_certain = path.is_root() || after.is_some();
+    stream::try_unfold((level, is_certain), |(mut level, found)| async move {
+        match level.next().await? {
+            Some(Child { name, file, .. }) => {
+                let kind = if file.is_some() { EntryKind::File } else { EntryKind::Directory };
+                Ok(Some((Entry::new(name, kind), (level, true))))
+            }
+            None if found => Ok(None),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    })
+    .boxed()
+}
+
+/// All files, in order of their paths' bytes.
+pub(crate) fn walk<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    after: Option<&'a StoragePath>,
+) -> BoxStream<'a, Result<FileInfo>> {
+    let files =
+        if store.nature.directories { by_levels(store, path, after) } else { by_keys(store, path, after) };
+    let is_certain = path.is_root() || after.is_some();
+    // The first item says whether the directory is there.
+    stream::once(async move {
+        let mut files = files;
+        match files.next().await {
+            Some(first) => Ok(stream::once(async { first }).chain(files).boxed()),
+            None if is_certain => Ok(stream::empty().boxed()),
+            None => Err(Error::from(ErrorKind::NotFound)),
+        }
+    })
+    .try_flatten()
+    .boxed()
+}
+
+/// As S3 lists: one request for 1000 files.
+fn by_keys<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    after: Option<&'a StoragePath>,
+) -> BoxStream<'a, Result<FileInfo>> {
+    let below = store.keys.below(path);
+    let start = after.map(|after| store.keys.below(after)).map(|key| key.trim_end_matches('/').to_owned());
+    let start = start.filter(|start| *start > below);
+    let pages = Pages::new(store, below, None, start);
+    stream::try_unfold((pages, String::new()), |(mut pages, mut last)| async move {
+        let Some(page) = pages.next().await? else { return Ok(None) };
+        for (key, ..) in &page.objects {
+            if *key <= last {
+                let message = "the store's listing is not in order of the keys: set `directories`";
+                return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+            }
+            last.clone_from(key);
+        }
+        Ok(Some((stream::iter(page.objects).map(Ok), (pages, last))))
+    })
+    .try_flatten()
+    .try_filter_map(move |(key, size, modified)| async move {
+        let path = store.keys.path(&key).filter(|path| !is_staged(path.as_str()));
+        let path = path.filter(|path| after.is_none_or(|after| path > after));
+        Ok(path.map(|path| FileInfo::file(path, size, modified)))
+    })
+    .boxed()
+}
+
+/// Directory by directory, for stores whose listings are in another order.
+fn by_levels<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    after: Option<&'a StoragePath>,
+) -> BoxStream<'a, Result<FileInfo>> {
+    let stack = vec![(path.clone(), Level::new(store, path, None, Order::Keys))];
+    stream::try_unfold(stack, move |mut stack| async move {
+        while let Some((directory, level)) = stack.last_mut() {
+            let Some(child) = level.next().await? else {
+                stack.pop();
+                continue;
+            };
+            let path = directory.join(&child.name)?;
+            match child.file {
+                Some((size, modified)) if after.is_none_or(|after| path > *after) => {
+                    return Ok(Some((FileInfo::file(path, size, modified), stack)));
+                }
+                None if after.is_none_or(|after| may_hold_later(&path, after)) => {
+                    let level = Level::new(store, &path, None, Order::Keys);
+                    stack.push((path, level));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    })
+    .boxed()
+}
+
+/// Whether a directory may have a file whose path is greater than `after`.
+fn may_hold_later(directory: &StoragePath, after: &StoragePath) -> bool {
+    after.strip_prefix(directory).is_some() || format!("{directory}/").as_str() > after.as_str()
+}

@@ -1,0 +1,184 @@
+//! Directories with a marked child: how repositories are found.
+
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
+
+use super::{
+    Pages, has_any,
+    level::{Level, Order},
+};
+use crate::{
+    order::{Reorder, beginnings, by_components},
+    store::Store,
+};
+
+/// As S3 lists with the delimiter `/` + marker: one request for 1000 directories, whatever they hold. Stores
+/// that lose directories on the way from page to page are asked directory by directory.
+pub(crate) fn list_marked<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    marker: &'a str,
+    after: Option<&'a StoragePath>,
+) -> BoxStream<'a, Result<StoragePath>> {
+    stream::once(async move {
+        let mut search = Search::new(store, path, marker, after);
+        if search.first_page().await? {
+            Ok::<_, Error>(search.into_stream().boxed())
+        } else {
+            Ok(by_levels(store, path, marker, after))
+        }
+    })
+    .try_flatten()
+    .boxed()
+}
+
+#[derive(Debug)]
+struct Search<'a> {
+    store: &'a Store,
+    below: String,
+    path: &'a StoragePath,
+    delimiter: String,
+    after: Option<&'a StoragePath>,
+    pages: Pages<'a>,
+    waiting: Reorder<StoragePath>,
+}
+
+impl<'a> Search<'a> {
+    fn new(store: &'a Store, path: &'a StoragePath, marker: &'a str, after: Option<&'a StoragePath>) -> Self {
+        let below = store.keys.below(path);
+        // `a-b` and `a/b` come after `a`, in either order: everything before its first component is over.
+        let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));
+        let start = first.filter(|_| !store.nature.directories).map(|first| format!("{below}{first}"));
+        let delimiter = format!("/{marker}");
+        let pages = Pages::new(store, below.clone(), Some(&delimiter), start);
+        Self { store, below, path, delimiter, after, pages, waiting: Reorder::new() }
+    }
+
+    /// Whether the store lists in this way, and without a loss.
+    async fn first_page(&mut self) -> Result<bool> {
+        let is_understood = self.next_page().await?;
+        Ok(is_understood && (self.pages.is_done || !self.store.nature.directories))
+    }
+
+    async fn next_page(&mut self) -> Result<bool> {
+        let Some(page) = self.pages.next().await? else {
+            self.waiting.end();
+            return Ok(true);
+        };
+        let below = self.below.as_str();
+        let relative = |key: &str| key.strip_prefix(below).map(str::to_owned);
+        let is_ignored = page
+            .objects
+            .iter()
+            .filter_map(|(key, ..)| relative(key))
+            .any(|key| key.contains(self.delimiter.as_str()));
+        let is_cut_short = page.prefixes.iter().any(|prefix| !prefix.ends_with(self.delimiter.as_str()));
+        if is_ignored || is_cut_short {
+            return Ok(false);
+        }
+        let mut found: Vec<String> = page.prefixes.iter().filter_map(|prefix| relative(prefix)).collect();
+        found.sort();
+        for raw in found {
+            self.waiting.reached(&raw);
+            let Some(name) = raw.strip_suffix(self.delimiter.as_str()) else { continue };
+            // Below a marked child of the directory itself.
+            if name.starts_with(self.delimiter.trim_start_matches('/')) {
+                continue;
+            }
+            let Ok(directory) = self.path.join(name) else { continue };
+            if is_later(&directory, self.after) {
+                let pushed = self.waiting.push(by_components(name), until(name, &self.delimiter), directory);
+                pushed.map_err(|_| Error::new(ErrorKind::Unavailable).with_message("an unsorted listing"))?;
+            }
+        }
+        if self.pages.is_done {
+            self.waiting.end();
+        }
+        Ok(true)
+    }
+
+    fn into_stream(self) -> impl futures::Stream<Item = Result<StoragePath>> + Send + 'a {
+        stream::try_unfold(self, |mut search| async move {
+            loop {
+                if let Some(directory) = search.waiting.pop() {
+                    return Ok(Some((directory, search)));
+                }
+                if search.pages.is_done {
+                    return Ok(None);
+                }
+                if !search.next_page().await? {
+                    let message = "the store ignored the delimiter in the middle of a listing";
+                    return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+                }
+            }
+        })
+    }
+}
+
+fn is_later(directory: &StoragePath, after: Option<&StoragePath>) -> bool {
+    after.is_none_or(|after| by_components(directory.as_str()) > by_components(after.as_str()))
+}
+
+/// How far a listing of keys has to be before nothing can come that is earlier in the order of components:
+/// the directories above (`a/_` comes after `a/1/_`), and what a beginning has below it (`a/…` comes after
+/// `a-b`).
+fn until(name: &str, delimiter: &str) -> String {
+    let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+    let above = above.map(|above| format!("{above}{delimiter}"));
+    let below = beginnings(name).map(|begin| format!("{begin}/\u{10ffff}"));
+    above.chain(below).max().unwrap_or_default()
+}
+
+/// Depth first, two requests a directory.
+fn by_levels<'a>(
+    store: &'a Store,
+    path: &'a StoragePath,
+    marker: &'a str,
+    after: Option<&'a StoragePath>,
+) -> BoxStream<'a, Result<StoragePath>> {
+    let stack = vec![(path.clone(), Level::new(store, path, None, Order::Names))];
+    stream::try_unfold(stack, move |mut stack| async move {
+        while let Some((directory, level)) = stack.last_mut() {
+            let Some(child) = level.next().await? else {
+                stack.pop();
+                continue;
+            };
+            if child.file.is_some() || child.name.starts_with(marker) {
+                continue;
+            }
+            let path = directory.join(&child.name)?;
+            let holds_after = after.is_some_and(|after| after.strip_prefix(&path).is_some());
+            if !is_later(&path, after) && !holds_after && after != Some(&path) {
+                continue;
+            }
+            let level = Level::new(store, &path, None, Order::Names);
+            let is_marked = is_later(&path, after)
+                && has_any(store, &format!("{}{marker}", store.keys.below(&path))).await?;
+            stack.push((path.clone(), level));
+            if is_marked {
+                return Ok(Some((path, stack)));
+            }
+        }
+        Ok(None)
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_come_as_soon_as_they_can() {
+        let sorted = ["a-b/_", "a.b/_", "a/1/_", "a/_", "a/b/_", "a0/_"];
+        let mut waiting = Reorder::new();
+        let mut out = Vec::new();
+        for raw in sorted {
+            let name = raw.strip_suffix("/_").unwrap();
+            waiting.reached(raw);
+            waiting.push(by_components(name), until(name, "/_"), name).unwrap();
+            out.extend(std::iter::from_fn(|| waiting.pop()));
+        }
+        assert_eq!(out, ["a", "a/1", "a/b", "a-b", "a.b", "a0"]);
+    }
+}

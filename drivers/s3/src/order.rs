@@ -1,0 +1,120 @@
+//! Bringing a listing into another order with little memory.
+
+use std::collections::BTreeMap;
+
+/// Holds items back until nothing smaller can come any more.
+///
+/// A store lists `a-b` before `a/`, because `-` comes before `/`; by their names, `a` comes before `a-b`. So
+/// `a-b` waits until the listing is past `a/`.
+#[derive(Debug)]
+pub(crate) struct Reorder<T> {
+    held: BTreeMap<Vec<u8>, (String, T)>,
+    last: Option<Vec<u8>>,
+    position: String,
+    ended: bool,
+}
+
+/// An item came after one that should follow it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsorted;
+
+impl<T> Reorder<T> {
+    pub(crate) fn new() -> Self {
+        Self { held: BTreeMap::new(), last: None, position: String::new(), ended: false }
+    }
+
+    /// Takes an item: its place in the wanted order, and how far the listing has to be before nothing smaller
+    /// can come. An item that came before is dropped.
+    pub(crate) fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), Unsorted> {
+        match &self.last {
+            Some(last) if order < *last => return Err(Unsorted),
+            Some(last) if order == *last => {}
+            _ => drop(self.held.entry(order).or_insert((until, item))),
+        }
+        Ok(())
+    }
+
+    /// Says how far the listing is.
+    pub(crate) fn reached(&mut self, position: &str) {
+        if position > self.position.as_str() {
+            position.clone_into(&mut self.position);
+        }
+    }
+
+    /// Says that nothing comes any more.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next item that is certain.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let first = self.held.first_entry()?;
+        if !self.ended && first.get().0 > self.position {
+            return None;
+        }
+        let (order, (_, item)) = first.remove_entry();
+        self.last = Some(order);
+        Some(item)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The place of the first item that waits, and for what.
+    pub(crate) fn first(&self) -> Option<(&[u8], &str)> {
+        self.held.first_key_value().map(|(order, (until, _))| (order.as_slice(), until.as_str()))
+    }
+
+    /// Sets anew what each item waits for.
+    pub(crate) fn wait_until(&mut self, until: impl Fn(&[u8]) -> String) {
+        for (order, (waits, _)) in &mut self.held {
+            *waits = until(order);
+        }
+    }
+}
+
+/// The ends of names that `/` could come after: `a` and `a-b` for `a-b.c`. What comes after them in a listing
+/// of keys comes before the name in one of names.
+pub(crate) fn beginnings(name: &str) -> impl DoubleEndedIterator<Item = &str> {
+    name.char_indices()
+        .filter(|(at, char)| *at > 0 && matches!(char, '-' | '.'))
+        .filter_map(|(at, _)| name.get(..at))
+}
+
+/// A path's place in the order of components.
+pub(crate) fn by_components(path: &str) -> Vec<u8> {
+    path.bytes().map(|byte| if byte == b'/' { 0 } else { byte }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_others_begin_with() {
+        assert_eq!(beginnings("a-b.c").collect::<Vec<_>>(), ["a", "a-b"]);
+        assert_eq!(beginnings("abc").count(), 0);
+        assert_eq!(beginnings(".a-").collect::<Vec<_>>(), [".a"]);
+    }
+
+    #[test]
+    fn items_come_in_order_as_soon_as_they_can() {
+        let mut reorder = Reorder::new();
+        let mut out = Vec::new();
+        // As S3 lists the directories a-b, a.b, a, b.
+        for raw in ["a-b/", "a.b/", "a/", "b/"] {
+            let name = raw.trim_end_matches('/');
+            let until = beginnings(name).map(|begin| format!("{begin}/")).max().unwrap_or_default();
+            reorder.reached(raw);
+            reorder.push(name.as_bytes().to_vec(), until, name).unwrap();
+            out.extend(std::iter::from_fn(|| reorder.pop()));
+            assert_eq!(out.is_empty(), raw < "a/");
+        }
+        assert_eq!(out, ["a", "a-b", "a.b", "b"]);
+        assert_eq!(reorder.push(b"a".to_vec(), String::new(), "a"), Err(Unsorted));
+        assert_eq!(reorder.push(b"b".to_vec(), String::new(), "b"), Ok(()), "once is enough");
+        reorder.end();
+        assert_eq!(reorder.pop(), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! Reading an object to its end, whatever happens to connections.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use plugin_registry_core::{ByteRange, Error, ErrorKind, FileInfo, Reader, Result, StoragePath};
+
+use crate::client::{Download, Object, S3Client, is_condition};
+
+/// How often in a row a body is asked for again before it brought a byte.
+const ATTEMPTS: u32 = 5;
+
+/// Opens a file; one request, and one more where the range begins at the end or beyond it.
+pub(crate) async fn open(
+    client: &S3Client,
+    key: String,
+    path: &StoragePath,
+    range: ByteRange,
+) -> Result<Reader> {
+    if i64::try_from(range.offset()).is_err() {
+        return empty(client, &key, path, range).await;
+    }
+    let wanted = match (range.offset(), range.length()) {
+        (_, Some(0)) => return empty(client, &key, path, range).await,
+        (0, None) => None,
+        // Servers take no end beyond 63 bits.
+        (first, length) => {
+            let last = length.map(|length| first.saturating_add(length - 1));
+            Some((first, last.filter(|last| i64::try_from(*last).is_ok())))
+        }
+    };
+    let Download { object, range: bytes, body } = match client.get(&key, wanted, None).await {
+        Ok(download) => download,
+        // There is no such byte: the offset is the end, or beyond it.
+        Err(error) if error.kind() == ErrorKind::InvalidOffset => {
+            return empty(client, &key, path, range).await;
+        }
+        Err(error) => return Err(error),
+    };
+    if bytes != range.resolve(object.size)? {
+        let message = "the store gave other bytes than were asked for";
+        return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+    }
+    let info = info(path, &object);
+    let body = Body {
+        client: client.clone(),
+        key,
+        etag: object.etag,
+        at: bytes.start,
+        end: bytes.end,
+        body,
+        failures: 0,
+    };
+    let stream =
+        stream::try_unfold(body, |mut body| async move { Ok(body.next().await?.map(|piece| (piece, body))) });
+    Ok(Reader::new(info, bytes, stream.boxed()))
+}
+
+pub(crate) fn info(path: &StoragePath, object: &Object) -> FileInfo {
+    FileInfo::file(path.clone(), object.size, object.modified)
+}
+
+/// No byte of a file, if the range allows for that.
+async fn empty(client: &S3Client, key: &str, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+    let object = client.head(key).await?;
+    let bytes = range.resolve(object.size)?;
+    if !bytes.is_empty() {
+        let message = "the file was replaced while it was opened";
+        return Err(Error::new(ErrorKind::Conflict).with_message(message));
+    }
+    Ok(Reader::new(info(path, &object), bytes, stream::empty().boxed()))
+}
+
+/// The rest of a body. A connection that breaks, or ends early as if that were all, costs another request for
+/// what is missing, of the same object (aws-sdk-rust issue 1079, attic issue 341).
+#[derive(Debug)]
+struct Body {
+    client: S3Client,
+    key: String,
+    etag: Option<String>,
+    at: u64,
+    end: u64,
+    body: aws_sdk_s3::primitives::ByteStream,
+    failures: u32,
+}
+
+impl Body {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        while self.at < self.end {
+            if let Some(Ok(piece)) = self.body.next().await {
+                if piece.is_empty() {
+                    continue;
+                }
+                self.at += piece.len() as u64;
+                if self.at > self.end {
+                    let message = "the store sent more bytes than it announced";
+                    return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+                }
+                self.failures = 0;
+                return Ok(Some(piece));
+            }
+            self.reopen().await?;
+        }
+        Ok(None)
+    }
+
+    async fn reopen(&mut self) -> Result<()> {
+        if self.failures == ATTEMPTS {
+            let message = format!("the body ended {} bytes early, again and again", self.end - self.at);
+            return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+        }
+        tracing::debug!(
+            key = self.key,
+            at = self.at,
+            end = self.end,
+            "a body broke off and is asked for again"
+        );
+        if self.failures > 0 {
+            tokio::time::sleep(Duration::from_millis(100 << self.failures)).await;
+        }
+        self.failures += 1;
+        let wanted = Some((self.at, Some(self.end - 1)));
+        let download = self.client.get(&self.key, wanted, self.etag.as_deref()).await;
+        let download = download.map_err(|error| {
+            if is_condition(&error) || error.is_not_found() {
+                let message = "the file was replaced or deleted while it was read";
+                return Error::new(ErrorKind::Conflict).with_message(message);
+            }
+            error
+        })?;
+        if download.range != (self.at..self.end) {
+            let message = "the store gave other bytes than were asked for";
+            return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+        }
+        self.body = download.body;
+        Ok(())
+    }
+}

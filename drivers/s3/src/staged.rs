@@ -1,0 +1,128 @@
+//! Finding what unfinished writers have left, and throwing it away.
+
+use std::{collections::HashSet, time::SystemTime};
+
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
+
+use crate::{client::Uploads, list, stage::Stage, store::Store};
+
+/// An open multipart upload.
+struct Open {
+    key: String,
+    id: String,
+    begun: Option<SystemTime>,
+}
+
+/// All stages below a path and at it: those that wait to be resumed, and multipart uploads that nobody
+/// promised to keep.
+pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
+    stream::once(async move {
+        let mut promised = HashSet::new();
+        let mut found = Vec::new();
+        let mut keys = list::keys_below(store, store.keys.below(path)).await?;
+        keys.retain(|key| store.keys.staged_path(key).is_some());
+        if !path.is_root() {
+            keys.push(store.keys.staged(path));
+        }
+        for key in keys {
+            let Some(target) = store.keys.staged_path(&key) else { continue };
+            let Some((stage, modified)) = peek(store, &key).await? else { continue };
+            promised.extend(stage.as_ref().and_then(|stage| stage.upload.clone()));
+            found.push(FileInfo::file(target, stage.map_or(0, |stage| stage.size), modified));
+        }
+        let root = store.keys.below(path);
+        let prefix = if path.is_root() { root } else { root.trim_end_matches('/').to_owned() };
+        for Open { key, id, begun } in open_uploads(store, &prefix).await? {
+            let target = store.keys.path(&key);
+            let Some(target) = target
+                .filter(|target| path.is_root() || target == path || target.strip_prefix(path).is_some())
+            else {
+                continue;
+            };
+            if promised.contains(&id) {
+                continue;
+            }
+            match store.client.staged_parts(&key, &id).await {
+                Ok((size, last)) => found.push(FileInfo::file(target, size, last.max(begun))),
+                // Finished or given up meanwhile.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(stream::iter(found).map(Ok))
+    })
+    .try_flatten()
+    .boxed()
+}
+
+/// What is known of the stage under a key without its last bytes. Damage has an age, too.
+async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<SystemTime>)>> {
+    const ENOUGH: u64 = 1 << 20;
+    let download = match store.client.get(key, Some((0, Some(ENOUGH - 1))), None).await {
+        Ok(download) => download,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidOffset => {
+            let object = store.client.head(key).await?;
+            return Ok(Some((None, object.modified)));
+        }
+        Err(error) => return Err(error),
+    };
+    let modified = download.object.modified;
+    let bytes = download.body.collect().await.map_err(|_| ErrorKind::Unavailable)?.into_bytes();
+    Ok(Some((Stage::head(&bytes).map(|(stage, _)| stage), modified)))
+}
+
+/// The multipart uploads whose keys begin so. Credentials that may not list them are common, as Velero's
+/// documentation does not ask for that right: then nothing is found.
+async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
+    let (mut found, mut from) = (Vec::new(), Some(Uploads::default()));
+    while let Some(here) = from {
+        let page = match store.client.list_uploads(prefix, &here).await {
+            Ok(page) => page,
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+                tracing::warn!(%error, "multipart uploads that broke off cannot be found");
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
+        };
+        found.extend(page.uploads.into_iter().map(|(key, id, begun)| Open { key, id, begun }));
+        from = page.next;
+    }
+    Ok(found)
+}
+
+/// Throws away what is staged for a path and changed before a time of the store's clock.
+pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: SystemTime) -> Result<usize> {
+    let is_old = |time: Option<SystemTime>| time.is_some_and(|time| time < before);
+    let (key, staged) = (store.keys.file(path)?, store.keys.staged(path));
+    let mut deleted = 0;
+    let mut promised = None;
+    if let Some((stage, modified)) = peek(store, &staged).await? {
+        let upload = stage.as_ref().and_then(|stage| stage.upload.clone());
+        if is_old(modified) {
+            if let Some(upload) = &upload {
+                store.client.abort(&key, upload).await?;
+            }
+            store.remove_all(vec![staged]).await?;
+            deleted += 1;
+        } else {
+            promised = upload;
+        }
+    }
+    for Open { key: found, id, begun } in open_uploads(store, &key).await? {
+        if found != key || promised.as_ref() == Some(&id) {
+            continue;
+        }
+        let last = match store.client.staged_parts(&key, &id).await {
+            Ok((_, last)) => last.max(begun),
+            Err(error) if error.is_not_found() => continue,
+            Err(error) => return Err(error),
+        };
+        if is_old(last) {
+            store.client.abort(&key, &id).await?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,275 @@
+//! What a driver and its writers share: requests that know each other's pitfalls.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
+use uuid::Uuid;
+
+use crate::{
+    S3Config,
+    client::{Condition, Part, S3Client, is_condition},
+    key::Keys,
+    nature::Nature,
+    parts::{MAX_PART, MIN_PART},
+    stage::Stage,
+};
+
+/// How often a write is tried again that another one was in the way of.
+const CONFLICTS: u32 = 6;
+
+/// The most keys that one request deletes.
+const BATCH: usize = 1000;
+
+/// One location.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) client: S3Client,
+    pub(crate) keys: Keys,
+    pub(crate) chunk_size: u64,
+    pub(crate) concurrency: usize,
+    copy_chunk_size: u64,
+    copy_concurrency: usize,
+    copy_threshold: u64,
+    pub(crate) nature: Nature,
+}
+
+/// An earlier stage, as its object was read.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) stage: Stage,
+    pub(crate) tail: Bytes,
+    pub(crate) etag: Option<String>,
+}
+
+impl Store {
+    pub(crate) async fn open(config: &S3Config) -> Result<Self> {
+        let (client, keys) = (S3Client::open(config).await?, Keys::new(&config.root_directory));
+        let nature = Nature::find(config, &client, &keys).await?;
+        Ok(Self {
+            client,
+            keys,
+            chunk_size: config.chunk_size,
+            concurrency: config.concurrency.max(1),
+            copy_chunk_size: config.copy_chunk_size.clamp(MIN_PART, MAX_PART),
+            copy_concurrency: config.copy_concurrency.max(1),
+            copy_threshold: config.copy_threshold.min(MAX_PART),
+            nature,
+        })
+    }
+
+    /// Writes an object that must not be there.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where one is, and it is not this very write, which the store had done before its answer
+    /// was lost (slatedb issues 766, 1164).
+    pub(crate) async fn create(&self, key: &str, content: Bytes) -> Result<()> {
+        if !self.nature.conditions {
+            return match self.client.head(key).await {
+                Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+                Err(error) if error.is_not_found() => {
+                    self.client.put(key, content, Condition::Any, None).await.map(drop)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        self.put_if(key, content, Condition::Absent).await.map(drop)
+    }
+
+    /// Writes an object if a condition holds; gives its ETag.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where it does not hold.
+    pub(crate) async fn put_if(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Condition<'_>,
+    ) -> Result<Option<String>> {
+        let mark = Uuid::new_v4().to_string();
+        for attempt in 0.. {
+            match self.client.put(key, content.clone(), condition, Some(&mark)).await {
+                Err(error) if is_condition(&error) => return self.is_ours(key, &mark, error).await,
+                // Another write was under way: nothing is there yet, or something is (object_store issue 852).
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < CONFLICTS => {
+                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+                }
+                // Without an answer nobody knows, so the store is asked.
+                Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) => {
+                    return self.is_ours(key, &mark, error).await;
+                }
+                result => return result,
+            }
+        }
+        Err(ErrorKind::Conflict.into())
+    }
+
+    /// Whether the object at a key is the one with this mark; if not, `failure` stands.
+    async fn is_ours(&self, key: &str, mark: &str, failure: Error) -> Result<Option<String>> {
+        match self.client.head(key).await {
+            Ok(object) if object.mark.as_deref() == Some(mark) => Ok(object.etag),
+            _ => Err(failure),
+        }
+    }
+
+    /// Makes an object of parts.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the condition does not hold, `Conflict` when the upload is gone.
+    pub(crate) async fn complete(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[Part],
+        mark: &str,
+        condition: Condition<'_>,
+    ) -> Result<()> {
+        let size: u64 = parts.iter().map(|part| part.size).sum();
+        for attempt in 0.. {
+            let error = match self.client.complete(key, upload, parts, condition).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let is_lost = error.is_not_found();
+            let is_open =
+                matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Conflict);
+            if !(is_lost || is_open || is_condition(&error)) {
+                return Err(error);
+            }
+            // An attempt whose answer was lost may have done it: then the upload is gone, or the condition does
+            // not hold any more (opendal issue 5101). The size alone would not tell whose object it is.
+            match self.client.head(key).await {
+                Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => return Ok(()),
+                Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
+                _ if is_lost => {
+                    let message =
+                        "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
+                    return Err(Error::new(ErrorKind::Conflict).with_message(message).with_retryable(false));
+                }
+                // Status 200 with an error in the body, or none at all: Complete may be sent again.
+                _ if is_open && attempt < CONFLICTS => {
+                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+                }
+                _ => return Err(error),
+            }
+        }
+        Err(ErrorKind::Conflict.into())
+    }
+
+    /// Copies an object of this size.
+    pub(crate) async fn copy(&self, from: &str, to: &str, size: u64) -> Result<()> {
+        if size <= self.copy_threshold {
+            return match self.client.copy(from, to).await {
+                // Status 200 with an error in the body: a copy may be sent again.
+                Err(error) if error.kind() == ErrorKind::Unavailable => self.client.copy(from, to).await,
+                result => result,
+            };
+        }
+        let mark = Uuid::new_v4().to_string();
+        let upload = self.client.create_upload(to, &mark).await?;
+        let least = size.div_ceil(crate::parts::MAX_PARTS);
+        let chunk = self.copy_chunk_size.max(least);
+        let count = size.div_ceil(chunk);
+        let parts = stream::iter(0..count)
+            .map(|index| {
+                let range = index * chunk..((index + 1) * chunk).min(size);
+                let upload = upload.as_str();
+                async move {
+                    let number = i32::try_from(index + 1).map_err(|_| ErrorKind::TooLarge)?;
+                    match self.client.copy_part(from, range.clone(), to, upload, number).await {
+                        Err(error) if error.kind() == ErrorKind::Unavailable => {
+                            self.client.copy_part(from, range, to, upload, number).await
+                        }
+                        result => result,
+                    }
+                }
+            })
+            .buffered(self.copy_concurrency)
+            .try_collect::<Vec<Part>>();
+        let done = match parts.await {
+            Ok(parts) => self.complete(to, &upload, &parts, &mark, Condition::Any).await,
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            self.give_up(to, &upload).await;
+        }
+        done
+    }
+
+    /// Aborts an upload; a failure to do so leaves invisible bytes, which a purge finds.
+    pub(crate) async fn give_up(&self, key: &str, upload: &str) {
+        if let Err(error) = self.client.abort(key, upload).await {
+            tracing::warn!(key, %error, "a multipart upload could not be aborted; a purge will");
+        }
+    }
+
+    /// The stage of a path, if it has one.
+    pub(crate) async fn stage(&self, path: &StoragePath) -> Result<Option<Found>> {
+        let download = match self.client.get(&self.keys.staged(path), None, None).await {
+            Ok(download) => download,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let body = download.body.collect().await.map_err(|_| Error::new(ErrorKind::Unavailable))?;
+        let bytes = body.into_bytes();
+        if bytes.len() as u64 != download.object.size {
+            return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way"));
+        }
+        let (stage, tail) = Stage::decode(&bytes)?;
+        Ok(Some(Found { stage, tail, etag: download.object.etag }))
+    }
+
+    /// Deletes objects; gives those that could not be, with the reason. What is missing is deleted already.
+    pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<Vec<(String, Error)>> {
+        let mut keys = keys;
+        if self.nature.directories {
+            // Directories that are empty now would be listed for a while. The store refuses to delete others.
+            let above: BTreeSet<String> =
+                keys.iter().flat_map(|key| self.keys.directories_above(key)).collect();
+            let mut above: Vec<String> = above.into_iter().collect();
+            above.sort_by_key(|key| std::cmp::Reverse(key.len()));
+            keys.extend(above);
+        }
+        if let [key] = keys.as_slice() {
+            return self.client.delete(key).await.map(|()| Vec::new());
+        }
+        let mut failed = Vec::new();
+        for (index, batch) in keys.chunks(BATCH).enumerate() {
+            match self.client.delete_many(batch).await {
+                Ok(some) => failed.extend(some),
+                Err(error) if index == 0 => return Err(error),
+                Err(error) => {
+                    let failures = batch
+                        .iter()
+                        .map(|key| (key.clone(), Error::new(error.kind()).with_message("its batch failed")));
+                    failed.extend(failures);
+                }
+            }
+        }
+        failed.retain(|(key, _)| !key.ends_with('/'));
+        Ok(failed)
+    }
+
+    /// Deletes objects, all of them.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) async fn remove_all(&self, keys: Vec<String>) -> Result<()> {
+        match self.remove(keys).await?.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Throws a stage away: its upload first, so that a failure leaves it to be found.
+    pub(crate) async fn forget(&self, path: &StoragePath, found: &Stage) -> Result<()> {
+        if let Some(upload) = &found.upload {
+            self.client.abort(&self.keys.file(path)?, upload).await?;
+        }
+        self.remove_all(vec![self.keys.staged(path)]).await
+    }
+}
+
+/// The store, by a driver and its writers.
+pub(crate) type Shared = Arc<Store>;

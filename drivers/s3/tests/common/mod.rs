@@ -1,0 +1,84 @@
+//! Stores for the suites: an own server, SeaweedFS, moto; each test in a directory of its own.
+
+#![allow(dead_code, reason = "each test binary uses some of it")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::Method;
+use plugin_registry_conformance::{
+    driver::{Sizes, Store},
+    report,
+};
+use plugin_registry_core::Secret;
+use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+use plugin_registry_emulator::{
+    programs::{Moto, SeaweedFs},
+    s3::Server,
+};
+use url::Url;
+
+/// Settings for a bucket of an emulator.
+pub(crate) fn config(endpoint: &str, bucket: &str, access_key: &str, secret_key: &str) -> S3Config {
+    let keys = Keys::new(Secret::new(access_key), Secret::new(secret_key));
+    S3Config::new(bucket)
+        .with_region("us-east-1")
+        .with_endpoint(endpoint.parse().unwrap())
+        .with_credentials(S3Credentials::Keys(keys))
+}
+
+/// The same in a directory that no other test has.
+pub(crate) fn in_a_directory(config: S3Config) -> S3Config {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let root = format!("{}-{number}/root", std::process::id());
+    config.with_root_directory(root)
+}
+
+/// Settings for a server of our own, without questions when it is opened.
+pub(crate) fn of_server(server: &Server) -> S3Config {
+    config(&server.endpoint(), server.bucket(), &server.access_key(), &server.secret_key())
+        .with_conditional_writes(true)
+        .with_directories(false)
+}
+
+/// Settings for SeaweedFS, or a counted skip where it is not installed.
+pub(crate) fn of_seaweed() -> Option<S3Config> {
+    let program = SeaweedFs::shared().map_err(|missing| missing.to_string());
+    let program = installed("seaweedfs", program)?;
+    Some(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
+}
+
+/// Settings for moto, likewise.
+pub(crate) fn of_moto() -> Option<S3Config> {
+    let program = installed("moto", Moto::shared().map_err(|missing| missing.to_string()))?;
+    Some(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
+}
+
+fn installed<T>(name: &str, program: Result<T, String>) -> Option<T> {
+    match program {
+        Ok(program) => Some(program),
+        Err(missing) => {
+            report::skip("s3", name, &missing, "programs");
+            None
+        }
+    }
+}
+
+/// A store of the suites.
+pub(crate) fn store(config: S3Config) -> Store {
+    let config = in_a_directory(config);
+    Store::new(move || S3Driver::open(config.clone())).with_sizes(Sizes::small()).with_fetch(fetch)
+}
+
+/// Fetches a URL as a client would.
+pub(crate) async fn fetch(method: Method, url: Url) -> (u16, Bytes) {
+    let fetch = move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let answer = if method == Method::HEAD { agent.head(url.as_str()) } else { agent.get(url.as_str()) };
+        let mut answer = answer.call().unwrap();
+        let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap();
+        (answer.status().as_u16(), Bytes::from(body))
+    };
+    tokio::task::spawn_blocking(fetch).await.unwrap()
+}

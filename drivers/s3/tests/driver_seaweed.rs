@@ -1,0 +1,10 @@
+//! The driver suite over SeaweedFS.
+
+#![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
+
+mod common;
+
+plugin_registry_conformance::driver_suite! {
+    name: seaweed,
+    open: common::store(common::of_seaweed().unwrap()),
+}

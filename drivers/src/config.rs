@@ -1,0 +1,51 @@
+//! What is opened.
+
+use plugin_registry_core::Parameters;
+
+/// A driver's name and its parameters.
+///
+/// ```
+/// use plugin_registry_drivers::StorageConfig;
+/// let config = StorageConfig::new("s3").with("bucket", "backup").with("region", "eu-central-1");
+/// assert_eq!(config.parameters.get("bucket"), Some("backup"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StorageConfig {
+    /// The driver's name, in capitals or not.
+    pub driver: String,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// Whether a missing directory of the filesystem driver is made. Default: true. Otherwise it is an error, so
+    /// that an absent mount is not taken for an empty store. No other driver makes anything.
+    pub create_root: bool,
+}
+
+impl StorageConfig {
+    /// A driver without parameters.
+    #[must_use]
+    pub fn new(driver: impl Into<String>) -> Self {
+        Self { driver: driver.into(), parameters: Parameters::new(), create_root: true }
+    }
+
+    /// Sets one parameter.
+    #[must_use]
+    pub fn with(mut self, key: impl AsRef<str>, value: impl Into<String>) -> Self {
+        self.parameters = self.parameters.with(key, value);
+        self
+    }
+
+    /// Sets all [`parameters`](Self::parameters).
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: Parameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Sets [`create_root`](Self::create_root).
+    #[must_use]
+    pub fn with_create_root(mut self, yes: bool) -> Self {
+        self.create_root = yes;
+        self
+    }
+}
