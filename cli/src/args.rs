@@ -8,6 +8,8 @@ use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
 use plugin_registry_core::{Reference, RepositoryName};
 
+use crate::store::Place;
+
 /// An OCI registry in a directory: no deployment, no route, no port
 #[derive(Debug, Parser)]
 #[command(
@@ -18,6 +20,7 @@ use plugin_registry_core::{Reference, RepositoryName};
   plugin-registry quickstart
   plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
   plugin-registry verify --all --root ./backup
+  plugin-registry ls --config /etc/docker/registry/config.yml
 
 Exit codes:
   0  ok
@@ -52,11 +55,15 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry quickstart
-  plugin-registry quickstart --root ./backup --format json")]
+  plugin-registry quickstart --root ./backup --format json
+  plugin-registry quickstart --config ./s3.yml")]
 pub(crate) struct Quickstart {
     /// The directory of the registry; default: a new one in the system's temporary directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub(crate) root: Option<PathBuf>,
+    /// The registry that a configuration file of distribution names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
@@ -64,13 +71,14 @@ pub(crate) struct Quickstart {
 /// Copies an image in or out, byte for byte
 ///
 /// An image is `oci:DIR[:NAME|@DIGEST]`, an OCI image layout directory, or
-/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root; without tag and digest that is the tag
-/// `latest`. An index is copied with all its platforms. What is at the destination already is not
+/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root or --config; without tag and digest that is
+/// the tag `latest`. An index is copied with all its platforms. What is at the destination already is not
 /// read again; everything else is verified on the way, and the tag is set last.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
   plugin-registry copy registry:ns/app:1.0 oci:./restored:1.0 --root ./backup
+  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --config ./s3.yml
   plugin-registry copy registry:ns/app:1.0 registry:other/app:1.0 --root ./backup --format json")]
 pub(crate) struct Copy {
     /// Where the image is
@@ -80,8 +88,11 @@ pub(crate) struct Copy {
     #[arg(value_name = "DST")]
     pub(crate) destination: ImageReference,
     /// The directory of the registry, made if missing and DST is in it
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub(crate) root: Option<PathBuf>,
+    /// The registry that a configuration file of distribution names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Blobs on the way at a time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
@@ -105,7 +116,8 @@ pub(crate) struct Copy {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry ls --root ./backup
-  plugin-registry ls --root ./backup --format json")]
+  plugin-registry ls --root ./backup --format json
+  plugin-registry ls --config /etc/docker/registry/config.yml")]
 pub(crate) struct Ls {
     #[command(flatten)]
     pub(crate) root: Root,
@@ -226,28 +238,31 @@ pub(crate) struct Purge {
 #[command(after_help = "Examples:
   plugin-registry serve --root ./backup
   plugin-registry serve --memory --listen 127.0.0.1:5000 --delete
+  plugin-registry serve --config /etc/docker/registry/config.yml
   plugin-registry serve --root ./backup --read-only --listen unix:/run/user/1000/registry.sock")]
 pub(crate) struct Serve {
     #[command(flatten)]
-    pub(crate) place: Place,
-    /// Where to listen: HOST:PORT (port 0 is a free one) or unix:/PATH
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) listen: String,
+    pub(crate) store: Store,
+    /// Where to listen: HOST:PORT (port 0 is a free one) or unix:/PATH; default: `http.addr` of the
+    /// configuration file if that is a loopback address, or else 127.0.0.1:0
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
     /// Refuse every change
     #[arg(long)]
     pub(crate) read_only: bool,
     /// Allow clients to delete tags, manifests, blobs and upload sessions
     #[arg(long, conflicts_with = "read_only")]
     pub(crate) delete: bool,
-    /// What a manifest may name that is not there
-    #[arg(long, value_enum, default_value_t = References::Complete)]
-    pub(crate) references: References,
-    /// Most entries of a page of tags, repositories or referrers
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) max_page: usize,
+    /// What a manifest may name that is not there; default: as the configuration file has it, or else complete
+    #[arg(long, value_enum)]
+    pub(crate) references: Option<References>,
+    /// Most entries of a page of tags, repositories or referrers; default: as the configuration file has it, or
+    /// else 1000
+    #[arg(long, value_name = "N")]
+    pub(crate) max_page: Option<usize>,
     /// Do not wait until the disk has what was written: faster, but a power cut may lose or damage
     /// acknowledged content
-    #[arg(long, conflicts_with = "memory")]
+    #[arg(long, conflicts_with_all = ["memory", "config"])]
     pub(crate) no_durable: bool,
     /// End a request when its body stands still for so long; default: wait
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -271,20 +286,36 @@ pub(crate) struct Completion {
 /// Where the registry of `serve` lives.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Place {
+pub(crate) struct Store {
     /// The directory of the registry, made if missing
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// The registry that a configuration file of distribution names, with its other settings; what does not
+    /// apply is said on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Keep everything in memory until the process ends
     #[arg(long)]
     pub(crate) memory: bool,
 }
 
+/// Where the registry of most commands lives.
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct Root {
     /// The directory of the registry
     #[arg(long, value_name = "DIR")]
-    pub(crate) root: PathBuf,
+    pub(crate) root: Option<PathBuf>,
+    /// The registry that a configuration file of distribution names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Root {
+    /// One of the two, which the arguments require.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place::of(self.root.as_deref(), self.config.as_deref()).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -330,7 +361,7 @@ pub(crate) enum Level {
     Trace,
 }
 
-/// An image of the registry of `--root`.
+/// An image of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Image {
     pub(crate) repository: RepositoryName,

@@ -1,7 +1,5 @@
 //! `copy`.
 
-use std::path::Path;
-
 use plugin_registry::{ReferencePolicy, Registry};
 use plugin_registry_copy::{
     CopyOptions, CopyReport, Destination, ImageReference, LayoutImage, OciLayout, RegistryImage, Skipped,
@@ -14,7 +12,7 @@ use crate::{
     failure::Failure,
     output::{Bytes, Output, count},
     progress::Reporter,
-    store,
+    store::{self, Place},
 };
 
 /// What a copy prints.
@@ -42,7 +40,8 @@ struct Document {
 }
 
 pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
-    let registry = Opener { root: options.root.as_deref(), sparse: options.sparse };
+    let place = Place::of(options.root.as_deref(), options.config.as_deref());
+    let registry = Opener { place, sparse: options.sparse };
     let source = registry.source(&options.source).await?;
     // Whatever there is to say against the source is said before anything is made at the destination.
     source.root().await?;
@@ -78,7 +77,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
 
 /// Opens the ends of a copy.
 struct Opener<'a> {
-    root: Option<&'a Path>,
+    place: Option<Place<'a>>,
     sparse: bool,
 }
 
@@ -91,8 +90,7 @@ impl Opener<'_> {
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
-                let driver = store::open_root(self.require_root()?).await?;
-                let registry = Registry::builder_shared(driver).read_only(true).build();
+                let registry = self.require_place()?.open().await?.builder().read_only(true).build();
                 Ok(Box::new(in_registry(&registry, image)?))
             }
         }
@@ -106,18 +104,19 @@ impl Opener<'_> {
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
-                let driver = store::make_root(self.require_root()?, true).await?;
+                let opened = self.require_place()?.make().await?;
                 let references =
                     if self.sparse { ReferencePolicy::SparseIndexes } else { ReferencePolicy::Complete };
-                let registry = Registry::builder_shared(driver).references(references).build();
+                let registry = opened.builder().references(references).build();
                 Ok(Box::new(in_registry(&registry, image)?))
             }
         }
     }
 
-    fn require_root(&self) -> Result<&Path, Failure> {
-        self.root.ok_or_else(|| {
-            Failure::failed("registry:… is an image in a directory, but which?").with_hint("Add --root DIR.")
+    fn require_place(&self) -> Result<Place<'_>, Failure> {
+        self.place.ok_or_else(|| {
+            Failure::failed("registry:… is an image in a registry, but which?")
+                .with_hint("Add --root DIR or --config FILE.")
         })
     }
 }

@@ -35,6 +35,18 @@ impl Failure {
         Self::new(Outcome::Failed, message)
     }
 
+    /// Says before the message where the mistake is.
+    pub(crate) fn in_place(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// Ends with another exit code.
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
     /// Adds what to do.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert(hint.into());

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use plugin_registry::{Manifest, ManifestEntry, ManifestKind, Registry, Repository};
+use plugin_registry::{Manifest, ManifestEntry, ManifestKind, Repository};
 use plugin_registry_copy::RegistryImage;
 use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, docker};
 use serde::Serialize;
@@ -14,7 +14,6 @@ use crate::{
     args::Inspect,
     failure::Failure,
     output::{Bytes, Output},
-    store,
 };
 
 /// What an image is made of, with the field names of the image specification.
@@ -58,8 +57,7 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Inspect) -> Result<(), Failure> {
-    let registry =
-        Registry::builder_shared(store::open_root(&options.root.root).await?).read_only(true).build();
+    let registry = options.root.place().open().await?.builder().read_only(true).build();
     let repository = registry.repository(options.image.repository.clone());
     let image = RegistryImage::named(repository.clone(), options.image.reference)?;
     let reference = image.reference();

@@ -1,13 +1,11 @@
 //! `ls` and `tags`.
 
-use plugin_registry::Registry;
 use serde::Serialize;
 
 use crate::{
     args::{Ls, Tags},
     failure::Failure,
     output::Output,
-    store,
 };
 
 /// Entries asked for at a time.
@@ -18,8 +16,7 @@ pub(crate) async fn repositories(options: Ls) -> Result<(), Failure> {
     struct Document {
         repositories: Vec<String>,
     }
-    let registry =
-        Registry::builder_shared(store::open_root(&options.root.root).await?).read_only(true).build();
+    let registry = options.root.place().open().await?.builder().read_only(true).build();
     let mut document = Document { repositories: Vec::new() };
     let mut last = None;
     loop {
@@ -40,8 +37,7 @@ pub(crate) async fn tags(options: Tags) -> Result<(), Failure> {
         name: String,
         tags: Vec<String>,
     }
-    let registry =
-        Registry::builder_shared(store::open_root(&options.root.root).await?).read_only(true).build();
+    let registry = options.root.place().open().await?.builder().read_only(true).build();
     let tags = registry.repository(options.name.clone()).tags();
     let mut document = Document { name: options.name.to_string(), tags: Vec::new() };
     loop {

@@ -2,14 +2,13 @@
 
 use std::{io, io::Write, time::Duration};
 
-use plugin_registry::{PurgeReport, Registry, StaleUpload};
+use plugin_registry::{PurgeReport, StaleUpload};
 use serde::Serialize;
 
 use crate::{
     args::Purge,
     failure::Failure,
     output::{Bytes, Output, count},
-    store,
 };
 
 #[derive(Serialize)]
@@ -32,7 +31,7 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
-    let registry = Registry::builder_shared(store::open_root(&options.root.root).await?).build();
+    let registry = options.root.place().open().await?.builder().build();
     let report = registry.purge_uploads(options.older_than, options.dry_run).await?;
     let document = Document::new(&report, options.dry_run);
     Output::new(options.printing.format).print(&document, |out| {

@@ -4,7 +4,7 @@ use plugin_registry::{Registry, RegistryError, layout};
 use plugin_registry_core::{Reference, RepositoryName, StorageDriverExt};
 use serde::Serialize;
 
-use crate::{args::Rm, failure::Failure, output::Output, store};
+use crate::{args::Rm, failure::Failure, output::Output};
 
 #[derive(Serialize)]
 struct Document {
@@ -27,7 +27,7 @@ pub(crate) async fn run(options: Rm) -> Result<(), Failure> {
         (Some(Reference::Tag(_)), false) => "tag",
         (Some(Reference::Digest(_)), false) => "manifest",
     };
-    let registry = Registry::builder_shared(store::open_root(&options.root.root).await?).delete(true).build();
+    let registry = options.root.place().open().await?.builder().delete(true).build();
     match &options.image.reference {
         Some(reference) => registry.repository(name.clone()).manifests().delete(reference).await?,
         None => remove_repository(&registry, &name).await?,

@@ -1,46 +1,118 @@
 //! Opening what a command works on.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc};
 
-use plugin_registry_core::{ErrorKind, StorageDriver};
+use plugin_registry::{Registry, RegistryBuilder, config::Config};
+use plugin_registry_core::{Error, ErrorKind, StorageDriver};
+use plugin_registry_drivers::StorageConfig;
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
 use crate::failure::{Failure, Outcome, chain};
 
-/// The registry's directory, which is made if missing.
-pub(crate) async fn make_root(root: &Path, durable: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
-    open(FsConfig::new(root).with_durable(durable), "the registry").await
+/// What to do about a directory that is not there.
+const MISSING: &str = "Check the path; a mount may be missing. `copy` into a registry makes its directory.";
+
+/// Where a registry lives.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Place<'a> {
+    /// `--root`.
+    Directory(&'a Path),
+    /// `--config`.
+    Config(&'a Path),
+    /// Nowhere but in this process.
+    #[default]
+    Memory,
 }
 
-/// The registry's directory, which has to be there.
-pub(crate) async fn open_root(root: &Path) -> Result<Arc<dyn StorageDriver>, Failure> {
-    open(FsConfig::new(root).with_create_root(false), "the registry").await
+/// An opened store, with what the configuration file says besides.
+pub(crate) struct Opened {
+    pub(crate) driver: Arc<dyn StorageDriver>,
+    pub(crate) config: Option<Config>,
+}
+
+impl<'a> Place<'a> {
+    /// The one of the two options that was given.
+    pub(crate) fn of(root: Option<&'a Path>, config: Option<&'a Path>) -> Option<Self> {
+        root.map(Place::Directory).or(config.map(Place::Config))
+    }
+
+    /// Opens it; a directory has to be there.
+    pub(crate) async fn open(self) -> Result<Opened, Failure> {
+        self.opened(false, true).await
+    }
+
+    /// Opens it; a missing directory is made.
+    pub(crate) async fn make(self) -> Result<Opened, Failure> {
+        self.opened(true, true).await
+    }
+
+    /// The same, and without waiting for the disk if the directory is named by `--root`.
+    pub(crate) async fn make_durable(self, durable: bool) -> Result<Opened, Failure> {
+        self.opened(true, durable).await
+    }
+
+    async fn opened(self, create: bool, durable: bool) -> Result<Opened, Failure> {
+        let driver = match self {
+            Place::Directory(root) => {
+                let config = FsConfig::new(root).with_create_root(create).with_durable(durable);
+                directory(config, "the registry").await?
+            }
+            Place::Config(file) => return configured(file, create).await,
+            Place::Memory => Arc::new(MemoryDriver::new()),
+        };
+        Ok(Opened { driver, config: None })
+    }
+}
+
+impl Opened {
+    /// Begins the registry as the file has it, or with the defaults.
+    pub(crate) fn builder(self) -> RegistryBuilder {
+        match &self.config {
+            Some(config) => config.builder(self.driver),
+            None => Registry::builder_shared(self.driver),
+        }
+    }
 }
 
 /// The directory of an OCI image layout; everybody may read what is written into it, as the umask of
 /// other tools would have it.
-pub(crate) async fn layout(directory: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
-    let config = FsConfig::new(directory).with_create_root(create).with_file_mode(0o644).with_dir_mode(0o755);
-    open(config, "the layout").await
+pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
+    let config = FsConfig::new(root).with_create_root(create).with_file_mode(0o644).with_dir_mode(0o755);
+    directory(config, "the layout").await
 }
 
-/// A store that vanishes with the process.
-pub(crate) fn in_memory() -> Arc<dyn StorageDriver> {
-    Arc::new(MemoryDriver::new())
-}
-
-async fn open(config: FsConfig, what: &str) -> Result<Arc<dyn StorageDriver>, Failure> {
-    let directory = config.root.display().to_string();
+async fn directory(config: FsConfig, what: &str) -> Result<Arc<dyn StorageDriver>, Failure> {
+    let shown = config.root.display().to_string();
     match FsDriver::open(config).await {
         Ok(driver) => Ok(Arc::new(driver)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Failure::new(Outcome::NotFound, format!("{what} `{directory}` does not exist")).with_hint(
-                "Check the path; a mount may be missing. `copy` into a registry makes its directory.",
-            ))
+            let message = format!("{what} `{shown}` does not exist");
+            Err(Failure::new(Outcome::NotFound, message).with_hint(MISSING))
         }
-        Err(error) => {
-            Err(Failure::failed(format!("{what} `{directory}` cannot be opened: {}", chain(&error))))
-        }
+        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {}", chain(&error)))),
     }
+}
+
+/// The store that a file names.
+async fn configured(file: &Path, create: bool) -> Result<Opened, Failure> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(Outcome::NotFound, format!("the configuration file `{shown}` does not exist"))
+                .with_hint("Check the path.")
+        }
+        _ => Failure::failed(format!("the configuration file `{shown}` cannot be read: {error}")),
+    })?;
+    let in_file = |error: Error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let failure = Failure::from(error).in_place(format!("`{shown}`"));
+        if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
+    };
+    let config = Config::from_yaml(&text).map_err(in_file)?;
+    let storage = StorageConfig::new(&config.driver)
+        .with_parameters(config.parameters.clone())
+        .with_create_root(create);
+    let driver = plugin_registry_drivers::open(&storage).await.map_err(in_file)?;
+    Ok(Opened { driver, config: Some(config) })
 }

@@ -1,6 +1,6 @@
 //! `verify`.
 
-use plugin_registry::{Registry, VerifyReport, VerifyScope};
+use plugin_registry::{VerifyReport, VerifyScope};
 use serde::Serialize;
 
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     failure::{Failure, Outcome},
     output::{Bytes, Output, count},
     progress::Reporter,
-    store,
 };
 
 #[derive(Serialize)]
@@ -30,7 +29,12 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
-    let registry = Registry::builder_shared(store::open_root(&options.root.root).await?)
+    let registry = options
+        .root
+        .place()
+        .open()
+        .await?
+        .builder()
         .read_only(true)
         .references(options.references.into())
         .build();

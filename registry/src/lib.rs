@@ -11,6 +11,7 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub mod config;
 pub mod layout;
 
 #[cfg(feature = "fuzz")]

@@ -25,7 +25,7 @@ use crate::{
     args::Quickstart,
     failure::{Failure, Outcome},
     output::{Bytes, Output, count},
-    store,
+    store::{self, Place},
 };
 
 /// The two names of the image in the registry.
@@ -47,7 +47,10 @@ struct Document {
     /// Of these, what was not written because it was there.
     deduplicated_bytes: u64,
     steps: Vec<Step>,
-    root: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<PathBuf>,
     image: PathBuf,
     restored: PathBuf,
 }
@@ -69,7 +72,9 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
         .tempdir()
         .map_err(|error| Failure::failed(format!("no temporary directory can be made: {error}")))?
         .keep();
-    let root = options.root.clone().unwrap_or_else(|| work.join("registry"));
+    let config = options.config;
+    let root = options.root.or_else(|| config.is_none().then(|| work.join("registry")));
+    let place = Place::of(root.as_deref(), config.as_deref()).unwrap_or_default();
     let mut steps = Steps::default();
 
     let made = blocking(Image::make).await?;
@@ -79,9 +84,9 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
     steps.done("make an image", "of files of this machine".to_owned(), made.size(), None);
 
     // The first registry lives only for the backup.
-    let (first, second) = back_up(&root, &source, &mut steps).await?;
+    let (first, second) = back_up(place, &source, &mut steps).await?;
 
-    let registry = Registry::builder_shared(store::open_root(&root).await?).build();
+    let registry = place.open().await?.builder().build();
     let mut calls = Calls::of(registry.metrics());
     let report = registry.verify(VerifyScope::All, |_| {}).await?;
     let detail = format!("{}, {}", count(report.manifests, "manifest"), count(report.blobs, "blob"));
@@ -113,6 +118,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
         deduplicated_bytes: named_bytes.saturating_sub(first.bytes_copied + second.bytes_copied),
         steps: steps.done,
         root,
+        config,
         image: directory,
         restored,
     };
@@ -121,11 +127,16 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
 
 /// Backs the image up under both names, with a registry that ends here.
 async fn back_up(
-    root: &Path,
+    place: Place<'_>,
     source: &LayoutImage,
     steps: &mut Steps,
 ) -> Result<(CopyReport, CopyReport), Failure> {
-    let registry = Registry::builder_shared(store::make_root(root, true).await?).build();
+    let opened = place.make().await?;
+    if opened.driver.name() == "inmemory" {
+        return Err(Failure::failed("a registry in memory is gone before the image can be restored")
+            .with_hint("Name a directory with --root DIR, or a file with another driver."));
+    }
+    let registry = opened.builder().build();
     let mut calls = Calls::of(registry.metrics());
     let mut reports = Vec::new();
     for (position, what) in ["back up", "back up again"].into_iter().enumerate() {
@@ -245,10 +256,16 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "What came out is what went in, to the byte. No port was open.")?;
     writeln!(out)?;
     writeln!(out, "Look at it:")?;
-    let root = document.root.display();
-    writeln!(out, "  plugin-registry ls --root {root}")?;
-    writeln!(out, "  plugin-registry inspect quickstart/app:1.0 --root {root}")?;
-    writeln!(out, "  {root}/docker/registry/v2    the registry's files")?;
+    let place = match (&document.root, &document.config) {
+        (_, Some(file)) => format!("--config {}", file.display()),
+        (Some(root), None) => format!("--root {}", root.display()),
+        (None, None) => String::new(),
+    };
+    writeln!(out, "  plugin-registry ls {place}")?;
+    writeln!(out, "  plugin-registry inspect quickstart/app:1.0 {place}")?;
+    if let Some(root) = &document.root {
+        writeln!(out, "  {}/docker/registry/v2    the registry's files", root.display())?;
+    }
     writeln!(out, "  {}    the image that went in", document.image.display())?;
     writeln!(out, "  {}    the image that came out", document.restored.display())
 }

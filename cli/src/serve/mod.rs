@@ -4,13 +4,14 @@ mod connection;
 mod listener;
 mod refuse;
 mod request;
+mod settings;
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-use plugin_registry::{Registry, RegistryService};
+use plugin_registry::RegistryService;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -18,11 +19,15 @@ use tokio::{
 };
 use tracing_subscriber::filter::LevelFilter;
 
-use self::{connection::Limits, listener::Listener};
+use self::{
+    connection::Limits,
+    listener::Listener,
+    settings::{address, registry},
+};
 use crate::{
     args::{Level, Serve},
     failure::Failure,
-    store,
+    store::Place,
 };
 
 /// How long requests under way may take after the signal to end.
@@ -34,19 +39,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     log_to_stderr(options.log);
-    let driver = match &options.place.root {
-        Some(root) => store::make_root(root, !options.no_durable).await?,
-        None => store::in_memory(),
-    };
-    let registry = Registry::builder_shared(driver)
-        .read_only(options.read_only)
-        .delete(options.delete)
-        .references(options.references.into())
-        .max_page(options.max_page)
-        .build();
+    let store = &options.store;
+    let place = Place::of(store.root.as_deref(), store.config.as_deref()).unwrap_or_default();
+    let opened = place.make_durable(!options.no_durable).await?;
+    let listen = address(&options, opened.config.as_ref())?;
+    let registry = registry(&options, opened);
     // Before the first line is out, so that whoever reads it can already end us.
     let mut end = End::new()?;
-    let listener = Listener::bind(&options.listen).await?;
+    let listener = Listener::bind(&listen).await?;
     if listener.is_exposed() {
         warn_exposed(&listener)?;
     }

@@ -88,11 +88,11 @@ fn refusal(arguments: &[String]) -> Option<String> {
     let place = tempfile::tempdir().unwrap();
     let missing = place.path().join("missing");
     let mut words = words;
-    if let Some(at) = words.iter().position(|word| *word == "--root") {
+    if let Some(at) = words.iter().position(|word| *word == "--root" || *word == "--config") {
         words[at + 1] = missing.to_str().unwrap();
     }
     let ran = run(&words);
-    // 2: the directory was looked for and not found, so the arguments were good.
+    // 2: the directory or file was looked for and not found, so the arguments were good.
     (ran.status.code() != Some(2))
         .then(|| format!("{}: {}", ran.status, String::from_utf8_lossy(&ran.stderr)))
 }
@@ -141,6 +141,7 @@ fn wrong_command_lines_are_refused() {
         "plugin-registry verify --all --rot ./backup",
         "plugin-registry verify --all",
         "plugin-registry verify --root ./backup",
+        "plugin-registry ls --root ./backup --config ./config.yml",
         "plugin-registry tags UPPER --root ./backup",
         "plugin-registry serve --listen 127.0.0.1:0 --references some --root ./backup",
         "plugin-registry copy oci:./image:1.0 registry:UPPER:1.0 --root ./backup",

@@ -1,0 +1,93 @@
+//! What the arguments and the configuration file say together.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use plugin_registry::{Registry, config::Config};
+
+use crate::{args::Serve, failure::Failure, store::Opened};
+
+/// A free port, for nobody but this machine.
+const ADDRESS: &str = "127.0.0.1:0";
+
+/// The registry as the file has it, unless an argument says otherwise. Each of the two can refuse changes.
+pub(super) fn registry(options: &Serve, opened: Opened) -> Registry {
+    let config = opened.config.as_ref();
+    let read_only = options.read_only || config.is_some_and(|config| config.read_only);
+    let delete = options.delete || config.is_some_and(|config| config.delete);
+    let mut builder = opened.builder().read_only(read_only).delete(delete);
+    if let Some(references) = options.references {
+        builder = builder.references(references.into());
+    }
+    if let Some(entries) = options.max_page {
+        builder = builder.max_page(entries);
+    }
+    builder.build()
+}
+
+/// Where to listen. What does not apply of the file is said on standard error.
+pub(super) fn address(options: &Serve, config: Option<&Config>) -> Result<String, Failure> {
+    let mut err = io::stderr().lock();
+    if let (Some(config), Some(file)) = (config, &options.store.config) {
+        for ignored in &config.ignored {
+            writeln!(err, "notice: {}: {ignored}", file.display())?;
+        }
+    }
+    if let Some(listen) = &options.listen {
+        return Ok(listen.clone());
+    }
+    match config.and_then(|config| config.addr.as_deref()) {
+        Some(address) if is_loopback(address) => Ok(address.to_owned()),
+        // Distribution's usual `:5000` is everybody's; here nobody gets in unless somebody says so on purpose.
+        Some(address) => {
+            let address = address.escape_debug();
+            writeln!(
+                err,
+                "notice: http.addr is ignored: `{address}` is no loopback address; if you mean it, use --listen"
+            )?;
+            Ok(ADDRESS.to_owned())
+        }
+        None => Ok(ADDRESS.to_owned()),
+    }
+}
+
+/// Whether only this machine can reach an address. A name is not looked up, and `localhost` is the only one that
+/// can be trusted.
+fn is_loopback(address: &str) -> bool {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_canonical().is_loopback(),
+        Err(_) => {
+            let port = address.strip_prefix("localhost:");
+            port.is_some_and(|port| port.parse::<u16>().is_ok())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_addresses() {
+        for address in
+            ["127.0.0.1:5000", "127.1.2.3:0", "[::1]:5000", "localhost:5000", "[::ffff:127.0.0.1]:1"]
+        {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in [
+            ":5000",
+            "0.0.0.0:5000",
+            "[::]:5000",
+            "10.0.0.1:5000",
+            "registry:5000",
+            "localhost",
+            "localhost:x",
+            "",
+            "/s",
+        ] {
+            assert!(!is_loopback(address), "{address}");
+        }
+    }
+}

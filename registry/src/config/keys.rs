@@ -1,0 +1,105 @@
+//! The keys of distribution's file, and what becomes of each.
+
+/// What becomes of a key.
+pub(super) enum Key {
+    /// More keys are below it.
+    Section(&'static [(&'static str, Key)]),
+    /// Its value is read, under this path.
+    Read(&'static str),
+    /// Known, but not served; with the reason.
+    Ignored(&'static str),
+    /// The section of the drivers.
+    Storage,
+}
+
+use Key::{Ignored, Read, Section, Storage};
+
+pub(super) const VERSION: &str = "version";
+pub(super) const DELETE: &str = "storage.delete.enabled";
+pub(super) const NO_REDIRECT: &str = "storage.redirect.disable";
+pub(super) const READ_ONLY: &str = "storage.maintenance.readonly.enabled";
+pub(super) const MAX_ENTRIES: &str = "catalog.maxentries";
+pub(super) const MAX_TAGS: &str = "tags.maxtags";
+pub(super) const PLATFORMS: &str = "validation.manifests.indexes.platforms";
+pub(super) const ADDR: &str = "http.addr";
+pub(super) const SECRET: &str = "http.secret";
+
+const LOG: &str = "the log is the host's";
+const LISTENER: &str = "there is no such listener";
+const TLS: &str = "there is no encryption";
+const URLS: &str = "URLs of layers are stored and never followed";
+const ASKED: &str = "the store is asked each time, nothing is remembered in a service of its own";
+
+/// The keys at the top.
+pub(super) const ROOT: &[(&str, Key)] = &[
+    ("version", Read(VERSION)),
+    ("log", Ignored(LOG)),
+    ("loglevel", Ignored(LOG)),
+    ("storage", Storage),
+    ("auth", Ignored("there is no authentication")),
+    ("middleware", Ignored("there is no middleware")),
+    ("reporting", Ignored("nothing is reported to services of others")),
+    ("http", Section(HTTP)),
+    ("notifications", Ignored("nobody is notified")),
+    ("redis", Ignored(ASKED)),
+    ("health", Ignored("nothing runs in the background")),
+    ("proxy", Ignored("there is no pull-through cache")),
+    ("compatibility", Ignored("schema 1 is not accepted")),
+    ("validation", Section(VALIDATION)),
+    ("policy", Ignored("all classes of repositories are accepted")),
+    ("catalog", Section(&[("maxentries", Read(MAX_ENTRIES))])),
+    ("tags", Section(&[("maxtags", Read(MAX_TAGS))])),
+];
+
+const HTTP: &[(&str, Key)] = &[
+    ("addr", Read(ADDR)),
+    ("secret", Read(SECRET)),
+    ("net", Ignored(LISTENER)),
+    ("host", Ignored("locations are relative")),
+    ("relativeurls", Ignored("locations are relative")),
+    ("prefix", Ignored("there is no prefix")),
+    ("draintimeout", Ignored("requests under way have 10 seconds")),
+    ("tls", Ignored(TLS)),
+    ("headers", Ignored("no headers are added")),
+    ("debug", Ignored(LISTENER)),
+    ("http2", Ignored("HTTP/1.1 alone is spoken")),
+    ("h2c", Ignored("HTTP/1.1 alone is spoken")),
+];
+
+const VALIDATION: &[(&str, Key)] = &[
+    ("enabled", Ignored("manifests are always checked")),
+    ("disabled", Ignored("manifests are always checked")),
+    (
+        "manifests",
+        Section(&[
+            ("urls", Ignored(URLS)),
+            (
+                "indexes",
+                Section(&[
+                    ("platforms", Read(PLATFORMS)),
+                    ("platformlist", Ignored("the platforms of an index are required all or none")),
+                ]),
+            ),
+        ]),
+    ),
+];
+
+/// The keys beside the driver.
+pub(super) const STORAGE: &[(&str, Key)] = &[
+    ("cache", Ignored(ASKED)),
+    ("delete", Section(&[("enabled", Read(DELETE))])),
+    ("redirect", Section(&[("disable", Read(NO_REDIRECT))])),
+    ("tag", Ignored("the limit is the registry's own")),
+    (
+        "maintenance",
+        Section(&[
+            ("uploadpurging", Ignored("uploads are purged when somebody asks for it")),
+            ("readonly", Section(&[("enabled", Read(READ_ONLY))])),
+        ]),
+    ),
+];
+
+/// The drivers that distribution has or had, and our name for one: whatever else is near to one of the keys above
+/// is a slip of the pen.
+pub(super) const DRIVERS: &[&str] =
+    &["azure", "filesystem", "gcs", "inmemory", "memory", "oss", "s3", "s3aws", "swift"];

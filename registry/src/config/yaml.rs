@@ -1,0 +1,291 @@
+//! YAML as a tree of texts. Nothing here guesses at types: `0123456` stays `0123456`.
+
+use std::borrow::Cow;
+
+use plugin_registry_core::{Error, ErrorKind, Result, Secret};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
+
+/// Nobody's configuration is longer, and a file that was named by mistake may be.
+const MAX_LEN: usize = 1 << 20;
+/// How deep sections may lie in each other; the deepest of distribution's is 6.
+const MAX_DEPTH: usize = 32;
+
+/// A place in the document, with what is there.
+pub(super) struct Node {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
+
+pub(super) enum Value {
+    /// A text as it is written, without its quotes. It may be a secret.
+    Text {
+        text: Secret,
+        is_plain: bool,
+    },
+    Map(Vec<Entry>),
+    /// No setting that we read is a list.
+    List,
+    /// Something that is among the mistakes already.
+    Refused,
+}
+
+/// A key of a map and what it names.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) line: usize,
+    pub(super) node: Node,
+}
+
+/// A document, and what is wrong with it although it can be read.
+pub(super) struct Document {
+    pub(super) root: Node,
+    pub(super) mistakes: Vec<String>,
+}
+
+impl Node {
+    /// Whether nothing is there, or `~` or `null` without quotes.
+    pub(super) fn is_null(&self) -> bool {
+        match &self.value {
+            Value::Text { text, is_plain: true } => {
+                matches!(text.expose(), "" | "~" | "null" | "Null" | "NULL")
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// For what is no YAML, and for what is too long or too deep. The text itself is not repeated.
+pub(super) fn parse(text: &str) -> Result<Document> {
+    let wrong = |message: String| Err(Error::new(ErrorKind::InvalidConfig).with_message(message));
+    if text.len() > MAX_LEN {
+        return wrong(format!("the file is longer than {MAX_LEN} bytes"));
+    }
+    let mut tree = Tree::new(text);
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => tree.take(event, span),
+            Err(error) => {
+                let (line, column) = (error.marker().line(), error.marker().col() + 1);
+                return wrong(format!("line {line}, column {column}: no YAML: {}", error.info()));
+            }
+        }
+        if tree.open.len() > MAX_DEPTH {
+            return wrong(format!("sections lie in each other more than {MAX_DEPTH} deep"));
+        }
+    }
+    let nothing = Node { line: 1, value: Value::Text { text: Secret::new(""), is_plain: true } };
+    Ok(Document { root: tree.root.unwrap_or(nothing), mistakes: tree.mistakes })
+}
+
+/// The tree as it grows, without recursion.
+struct Tree<'a> {
+    source: &'a str,
+    open: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+    mistakes: Vec<String>,
+}
+
+/// A map or list whose end has not come.
+struct Open {
+    line: usize,
+    content: Content,
+}
+
+enum Content {
+    Map { entries: Vec<Entry>, key: Pending },
+    List,
+}
+
+/// What becomes of the value that comes next in a map.
+enum Pending {
+    /// It is a key itself.
+    Key,
+    /// It is the value of this key, in this line.
+    Value(String, usize),
+    /// Nothing, since its key is among the mistakes.
+    Nothing,
+}
+
+impl<'a> Tree<'a> {
+    fn new(source: &'a str) -> Self {
+        Self { source, open: Vec::new(), root: None, documents: 0, mistakes: Vec::new() }
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span) {
+        let line = span.start.line();
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents == 2 {
+                    self.refuse(line, "there may be only one document in the file");
+                }
+            }
+            Event::Scalar(text, style, _, tag) => {
+                if tag.is_some_and(|tag| !tag.is_yaml_core_schema_tag("str")) {
+                    self.refuse(line, "tags that begin with `!` are not read; a text needs none");
+                    return self.add(Node { line, value: Value::Refused });
+                }
+                let is_plain = style == ScalarStyle::Plain;
+                // The parser says `~` where nothing is written.
+                let is_written = !is_plain || text != "~" || span.slice(self.source) == Some("~");
+                let text = if is_written { text } else { Cow::Borrowed("") };
+                self.add(Node { line, value: Value::Text { text: Secret::new(text), is_plain } });
+            }
+            Event::Alias(_) => {
+                self.refuse(line, "`*` refers to another place of the file, which is not read: write it out");
+                self.add(Node { line, value: Value::Refused });
+            }
+            Event::MappingStart(..) => {
+                self.open
+                    .push(Open { line, content: Content::Map { entries: Vec::new(), key: Pending::Key } });
+            }
+            Event::SequenceStart(..) => self.open.push(Open { line, content: Content::List }),
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some(Open { line, content }) = self.open.pop() {
+                    let value = match content {
+                        Content::Map { entries, .. } => Value::Map(entries),
+                        Content::List => Value::List,
+                    };
+                    self.add(Node { line, value });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts a whole node where it belongs.
+    fn add(&mut self, node: Node) {
+        let Some(Open { content, .. }) = self.open.last_mut() else {
+            self.root.get_or_insert(node);
+            return;
+        };
+        let Content::Map { entries, key } = content else { return };
+        match std::mem::replace(key, Pending::Key) {
+            Pending::Value(key, line) => return entries.push(Entry { key, line, node }),
+            Pending::Nothing => return,
+            Pending::Key => {}
+        }
+        let line = node.line;
+        let Value::Text { text, .. } = node.value else {
+            *key = Pending::Nothing;
+            return self.refuse(line, "a key has to be a text");
+        };
+        if entries.iter().any(|entry| entry.key == text.expose()) {
+            *key = Pending::Nothing;
+            let shown: String = text.expose().escape_debug().take(64).collect();
+            return self.refuse(line, &format!("`{shown}` is given twice"));
+        }
+        *key = Pending::Value(text.expose().to_owned(), line);
+    }
+
+    fn refuse(&mut self, line: usize, what: &str) {
+        self.mistakes.push(format!("line {line}: {what}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(node: &Node) -> String {
+        match &node.value {
+            Value::Text { text, .. } => text.expose().to_owned(),
+            Value::List => "[]".to_owned(),
+            Value::Refused => "!".to_owned(),
+            Value::Map(entries) => {
+                let entry = |entry: &Entry| format!("{}@{}={}", entry.key, entry.line, shown(&entry.node));
+                format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn texts_stay_as_they_are_written() {
+        for (written, expected) in [
+            ("0123456", "0123456"),
+            ("1e9", "1e9"),
+            ("0x10", "0x10"),
+            ("true", "true"),
+            ("yes", "yes"),
+            ("~", "~"),
+            ("null", "null"),
+            ("-1.50", "-1.50"),
+            ("2001-01-01", "2001-01-01"),
+            ("'0123456'", "0123456"),
+            ("'it''s'", "it's"),
+            ("\"a\\tb\"", "a\tb"),
+            ("'a: b'", "a: b"),
+            ("'ab #c'", "ab #c"),
+            ("'@abc'", "@abc"),
+            ("ab #c", "ab"),
+            ("a#b", "a#b"),
+            ("!!str 7", "7"),
+            ("|\n  one\n  two", "one\ntwo\n"),
+            ("", ""),
+            ("&anchor", ""),
+            ("# comment", ""),
+            ("''", ""),
+            ("\"~\"", "~"),
+        ] {
+            let document = parse(&format!("k: {written}\n")).unwrap();
+            assert_eq!(shown(&document.root), format!("{{k@1={expected}}}"), "{written}");
+            assert!(document.mistakes.is_empty());
+        }
+    }
+
+    #[test]
+    fn nodes_know_their_lines() {
+        let document = parse("a: 1\n# c\nb:\n  c: [1, {d: 2}]\n  e: {f: 3}\n").unwrap();
+        assert_eq!(shown(&document.root), "{a@1=1,b@3={c@4=[],e@5={f@5=3}}}");
+        assert_eq!(shown(&parse("").unwrap().root), "");
+        assert_eq!(shown(&parse("---\na: 1\n...\n").unwrap().root), "{a@2=1}");
+    }
+
+    #[test]
+    fn what_is_not_read_is_a_mistake_with_its_line() {
+        for (text, expected, tree) in [
+            ("a: &x 1\nb: *x\n", "line 2: `*` refers to another place", "{a@1=1,b@2=!}"),
+            ("a: !!binary aGk=\n", "line 1: tags that begin with `!`", "{a@1=!}"),
+            ("a: !secret x\n", "line 1: tags that begin with `!`", "{a@1=!}"),
+            ("a: 1\na: 2\n", "line 2: `a` is given twice", "{a@1=1}"),
+            ("{a: 1}\n---\nb: 2\n", "line 2: there may be only one document", "{a@1=1}"),
+            ("? [a]\n: 1\nb: 2\n", "line 1: a key has to be a text", "{b@3=2}"),
+        ] {
+            let document = parse(text).unwrap();
+            assert_eq!(document.mistakes.len(), 1, "{text}");
+            assert!(document.mistakes[0].starts_with(expected), "{:?}", document.mistakes);
+            assert_eq!(shown(&document.root), tree);
+        }
+    }
+
+    #[test]
+    fn no_yaml_is_an_error_with_its_place() {
+        for (text, place) in [
+            ("a: 1\nb: @hunter2\n", "line 2, column 4"),
+            ("k: hunter2: b\n", "line 1, column 11"),
+            ("k: 'hunter2\n", "line "),
+            ("k: *hunter2\n", "line 1, column 4"),
+            ("k: [hunter2\n", "line "),
+        ] {
+            let error = parse(text).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            let error = error.to_string();
+            assert!(error.contains(place) && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn length_and_depth_are_bounded() {
+        let error = |text: &str| parse(text).map(|_| ()).unwrap_err().to_string();
+        assert!(error(&" ".repeat(MAX_LEN + 1)).contains("longer than"));
+        assert!(error(&("[".repeat(40) + &"]".repeat(40))).contains("deep"));
+        assert!(error(&"[".repeat(100_000)).contains("no YAML"));
+        let deep: String = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert!(error(&deep).contains("deep"));
+    }
+}
