@@ -66,7 +66,7 @@ pub(crate) fn uploads_cut_off(setting: Setting) {
             refused.get(),
             anew.get(),
         );
-        assert!(cut.get() > clients as u64, "hardly anybody was cut off");
+        assert!(cut.get() > 0, "nobody was cut off");
         assert!(left <= anew.get(), "a finished session left something");
     });
 }

@@ -1,31 +1,47 @@
-//! Three servers and skopeo over one directory at once, one writing after the other.
+//! Three servers and skopeo over one store at once, one writing after the other.
 
 use plugin_registry_conformance::registry::fixture::{INDEX, Image, index};
 
 use crate::{
     client::Client,
     expected::{Expected, Writer},
-    programs::{ALL, Program, are_installed, plugin_registry, skopeo},
-    row::{assert_no_live_garbage, check, directory},
+    place::{Bucket, Place},
+    programs::{ALL, Program, are_installed, skopeo, verify},
+    row::{BUCKET_COLUMNS, assert_no_live_garbage, check, directory, emulator},
 };
 
-/// Every writer in turn adds, overwrites, mounts, deletes; after each step every program shows the same.
 #[test]
 fn alternating_writers() {
     let title = "alternating writers, one directory";
     if !are_installed(title) {
         return;
     }
-    let (root, work) = (directory(), directory());
-    let servers = ALL.map(|program| program.start(root.path(), work.path()));
-    let clients: Vec<Client> = servers.iter().map(|server| Client::new(server.address())).collect();
+    check(title, &alternate(directory().path().into()));
+}
+
+#[test]
+fn alternating_writers_in_a_bucket() {
+    let title = "alternating writers, one bucket";
+    let Some(emulator) = emulator(title) else { return };
+    let bucket = Bucket::new(emulator);
+    check(title, &alternate((&bucket).into())[..BUCKET_COLUMNS]);
+}
+
+/// Every writer in turn adds, overwrites, mounts, deletes; after each step every program shows the same. Gives
+/// the counts in the order of the table's columns.
+fn alternate(root: Place<'_>) -> [usize; 6] {
+    let work = directory();
+    let servers = ALL.map(|program| program.start(root, work.path()));
+    let clients = ALL.iter().zip(&servers);
+    let clients: Vec<Client> =
+        clients.map(|(program, server)| Client::new(server.address()).of(*program, root)).collect();
     let mut expected = Expected::default();
-    // In the order of the table's columns.
     let mut counts = [0; 6];
     for step in 0..9_u64 {
         let turn = usize::try_from(step).unwrap() % 3;
         let program = ALL[turn];
         write(step, &mut Writer { program, client: &clients[turn], expected: &mut expected, deferred: None });
+        root.settle();
         for (reader, client) in ALL.into_iter().zip(&clients) {
             let compared = expected.check(reader, client);
             match (program, reader) {
@@ -61,10 +77,10 @@ fn alternating_writers() {
         server.end().unwrap();
     }
     for program in [Program::V2, Program::V3] {
-        assert_no_live_garbage(program, root.path(), work.path(), &expected);
+        assert_no_live_garbage(program, root, work.path(), &expected);
     }
-    plugin_registry(&["verify", "--all", "--quiet", "--root", root.path().to_str().unwrap()]);
-    check(title, &counts);
+    verify(root, work.path());
+    counts
 }
 
 fn write(step: u64, writer: &mut Writer<'_>) {

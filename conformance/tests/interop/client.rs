@@ -8,6 +8,8 @@ use plugin_registry_core::{Algorithm, Digest};
 use serde_json::Value;
 use ureq::{Agent, http::Method};
 
+use crate::{place::Place, programs::Program};
+
 /// Every type that a manifest may have: distribution answers 404 for those that are not asked for.
 const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws, \
                       application/vnd.docker.distribution.manifest.v1+json";
@@ -16,6 +18,8 @@ const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws,
 pub(crate) struct Client {
     agent: Agent,
     url: String,
+    /// Whether its lists of tags may lack those that [`Place::hides_tags`] tells of.
+    hides_tags: bool,
 }
 
 /// An answer, whole.
@@ -58,7 +62,12 @@ impl Client {
             .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(120)))
             .build();
-        Self { agent: config.into(), url: format!("http://{address}") }
+        Self { agent: config.into(), url: format!("http://{address}"), hides_tags: false }
+    }
+
+    /// Knows what the server is and what it serves, for faults that are not ours.
+    pub(crate) fn of(self, program: Program, place: Place<'_>) -> Self {
+        Self { hides_tags: program == Program::V3 && place.hides_tags(), ..self }
     }
 
     /// One request. `at` is a path, or the URL of a `Location`.
@@ -160,6 +169,20 @@ impl Client {
     /// The tags in order; none for a repository that is unknown.
     pub(crate) fn tags(&self, name: &str) -> Vec<String> {
         self.pages(&format!("/v2/{name}/tags/list"), "tags")
+    }
+
+    /// Compares the list of tags with what should be in it.
+    #[track_caller]
+    pub(crate) fn check_tags(&self, name: &str, tags: &[String]) {
+        let listed = self.tags(name);
+        let is_like_another = |tag: &String| {
+            tags.iter().any(|other| other != tag && (other.starts_with(tag) || tag.starts_with(other)))
+        };
+        let wanted: Vec<&String> = tags
+            .iter()
+            .filter(|tag| listed.contains(tag) || !(self.hides_tags && is_like_another(tag)))
+            .collect();
+        assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "the tags of {name}");
     }
 
     /// The repositories in order.

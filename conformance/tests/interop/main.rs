@@ -4,6 +4,7 @@
 //! the trees have to be equal, key by key and byte by byte. Then each directory is served by the other side,
 //! and every tag, manifest and blob is compared by its digest. The counts have to be those of the table in
 //! `docs/src/reference/interop.md`, which nobody writes by hand: a test prints its row where they differ.
+//! [`bucket`] does the same over a bucket of an emulator.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,10 +16,12 @@
 )]
 
 mod alternate;
+mod bucket;
 mod client;
 mod expected;
 mod garbage;
 mod old;
+mod place;
 mod programs;
 mod row;
 mod skopeo;

@@ -12,7 +12,9 @@ use plugin_registry_conformance::{
     report,
 };
 
-/// A registry that writes to a directory and serves it.
+use crate::place::Place;
+
+/// A registry that writes to a store and serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     /// `plugin-registry serve`.
@@ -89,12 +91,13 @@ fn command(program: impl AsRef<Path>) -> Command {
 
 impl Program {
     /// Starts it on the store in `root`; its log goes to `work`.
-    pub(crate) fn start(self, root: &Path, work: &Path) -> Server {
+    pub(crate) fn start<'a>(self, root: impl Into<Place<'a>>, work: &Path) -> Server {
+        let root = root.into();
         let log = work.join(format!("{self:?}.log"));
         match self {
             Self::Ours => {
                 let mut serve = command(ours());
-                serve.args(["serve", "--delete", "--root"]).arg(root);
+                serve.args(["serve", "--delete"]).args(root.arguments(work));
                 Server::serve(&mut serve, &log).unwrap()
             }
             Self::V2 | Self::V3 => {
@@ -105,16 +108,15 @@ impl Program {
     }
 
     /// A command of distribution with a configuration for this store; deletes are on, nothing is purged.
-    fn registry(self, subcommand: &str, root: &Path, work: &Path) -> Command {
+    fn registry(self, subcommand: &str, root: Place<'_>, work: &Path) -> Command {
         let config = work.join(format!("{self:?}.yaml"));
         // Only 2.8 knows schema 1. Foreign layers have URLs.
         let schema1 = if self == Self::V2 { "compatibility: {schema1: {enabled: true}}\n" } else { "" };
         let text = format!(
-            "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: \
-             {{rootdirectory: '{}'}}\n  delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: \
-             false}}}}\nhttp: {{addr: '127.0.0.1:0', secret: interop}}\nvalidation: {{manifests: {{urls: \
+            "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\nstorage:\n  {}\n  \
+             delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}}}\nhttp: {{addr: '127.0.0.1:0', secret: interop}}\nvalidation: {{manifests: {{urls: \
              {{allow: ['^https?://']}}}}}}\n{schema1}",
-            root.display()
+            root.driver()
         );
         fs::write(&config, text).unwrap();
         let mut command = match self {
@@ -130,8 +132,8 @@ impl Program {
     }
 
     /// The digests that its garbage collection would delete from a store, and how many blobs it marked.
-    pub(crate) fn garbage(self, root: &Path, work: &Path) -> Garbage {
-        let output = run(&mut self.registry("garbage-collect", root, work));
+    pub(crate) fn garbage<'a>(self, root: impl Into<Place<'a>>, work: &Path) -> Garbage {
+        let output = run(&mut self.registry("garbage-collect", root.into(), work));
         let digests = |begin: &str| {
             let lines = output.lines().filter_map(|line| line.split_once(begin));
             lines.map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_owned()).collect()
@@ -160,6 +162,11 @@ pub(crate) struct Garbage {
 /// `plugin-registry` with these arguments; its standard output.
 pub(crate) fn plugin_registry(arguments: &[&str]) -> String {
     run(command(ours()).args(arguments))
+}
+
+/// Lets ours check a whole store.
+pub(crate) fn verify(root: Place<'_>, work: &Path) {
+    run(command(ours()).args(["verify", "--all", "--quiet"]).args(root.arguments(work)));
 }
 
 /// `skopeo` without signature policies and TLS; its standard output.
