@@ -20,6 +20,7 @@ pages! {
     introduction: "introduction.md",
     tutorial_quickstart: "tutorial/quickstart.md",
     how_to_embed: "how-to/embed.md",
+    how_to_s3: "how-to/s3.md",
     how_to_add_a_driver: "how-to/add-a-driver.md",
     how_to_official_conformance: "how-to/official-conformance.md",
     how_to_serve_an_old_directory: "how-to/serve-an-old-directory.md",
@@ -33,6 +34,7 @@ pages! {
     reference_interop: "reference/interop.md",
     reference_storage_driver: "reference/storage-driver.md",
     reference_command: "reference/command.md",
+    reference_s3_parameters: "reference/s3-parameters.md",
     adr_0001: "adr/0001-never-listens.md",
     adr_0002: "adr/0002-layout-is-a-public-contract.md",
     adr_0003: "adr/0003-commit-is-visibility.md",
@@ -48,4 +50,6 @@ pages! {
     adr_0013: "adr/0013-sha512-aliases.md",
     adr_0014: "adr/0014-upload-sessions.md",
     adr_0015: "adr/0015-staged-bytes-can-be-found.md",
+    adr_0016: "adr/0016-s3-stage-in-one-object.md",
+    adr_0017: "adr/0017-s3-kind-of-store.md",
 }

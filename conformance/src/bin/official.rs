@@ -35,6 +35,10 @@ struct Arguments {
     /// The storage driver under the registry
     #[arg(long, value_enum, default_value_t = Driver::Memory)]
     driver: Driver,
+    /// Run on the store of this configuration instead, in distribution's form; `{profile}` in it stands for the
+    /// profile, so that each gets a directory of its own
+    #[arg(long, value_name = "FILE", conflicts_with = "driver")]
+    config: Option<PathBuf>,
     /// Keep stores, results and logs in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -76,14 +80,16 @@ fn run(arguments: &Arguments) -> Outcome<bool> {
     let work = fs::canonicalize(work)?;
     let mut all_good = true;
     for profile in PROFILES {
-        let place = work.join(format!("{}-{profile}", arguments.driver));
+        let name =
+            if arguments.config.is_some() { "config".to_owned() } else { arguments.driver.to_string() };
+        let place = work.join(format!("{name}-{profile}"));
         if place.exists() {
             return Err(format!("`{}` exists: choose an empty directory", place.display()).into());
         }
         fs::create_dir(&place)?;
-        let report = run_profile(&program, &server, arguments.driver, profile, &place)?;
+        let report = run_profile(&program, &server, arguments, profile, &place)?;
         let mut out = io::stdout();
-        writeln!(out, "{} profile {profile}: {report}", arguments.driver)?;
+        writeln!(out, "{name} profile {profile}: {report}")?;
         out.flush()?;
         all_good &= report.is_good();
     }
@@ -96,11 +102,11 @@ fn run(arguments: &Arguments) -> Outcome<bool> {
 fn run_profile(
     program: &Path,
     server: &Path,
-    driver: Driver,
+    arguments: &Arguments,
     profile: &str,
     place: &Path,
 ) -> Outcome<Report> {
-    let server = serve(server, driver, place)?;
+    let server = serve(server, arguments, profile, place)?;
     let output = place.join("output.txt");
     let results = place.join("results");
     let mut child = Command::new(program)
@@ -136,12 +142,19 @@ fn run_profile(
 }
 
 /// Starts `plugin-registry serve` with a fresh store.
-fn serve(program: &Path, driver: Driver, place: &Path) -> Outcome<Server> {
+fn serve(program: &Path, arguments: &Arguments, profile: &str, place: &Path) -> Outcome<Server> {
     let mut serve = Command::new(program);
     serve.args(["serve", "--delete", "--references", "sparse"]);
-    match driver {
-        Driver::Memory => serve.arg("--memory"),
-        Driver::Fs => serve.arg("--root").arg(place.join("store")),
+    match (&arguments.config, arguments.driver) {
+        (Some(config), _) => {
+            let text =
+                fs::read_to_string(config).map_err(|error| format!("`{}`: {error}", config.display()))?;
+            let copy = place.join("config.yml");
+            fs::write(&copy, text.replace("{profile}", profile))?;
+            serve.arg("--config").arg(copy)
+        }
+        (None, Driver::Memory) => serve.arg("--memory"),
+        (None, Driver::Fs) => serve.arg("--root").arg(place.join("store")),
     };
     Server::serve(&mut serve, &place.join("serve.txt"))
 }

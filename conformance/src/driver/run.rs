@@ -27,7 +27,11 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let done = runtime.block_on(async {
         tokio::time::timeout(DEADLINE, async {
-            let context = Context::new(open().await, behavior, suite).await;
+            let store = open().await;
+            if let Some(reason) = store.why_missing() {
+                return report::skip("driver", behavior, reason, suite);
+            }
+            let context = Context::new(store, behavior, suite).await;
             check(&context).await;
             context.clean().await;
         })

@@ -24,6 +24,7 @@ pub struct Store {
     truncate: Option<Arc<Truncate>>,
     fetch: Option<Arc<Fetch>>,
     sizes: Sizes,
+    missing: Option<String>,
 }
 
 impl Store {
@@ -44,7 +45,20 @@ impl Store {
                 driver
             })
         });
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default() }
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None }
+    }
+
+    /// A store that cannot be had here, with the reason: its tests are skipped, and counted as such.
+    #[must_use]
+    pub fn missing(reason: impl Into<String>) -> Self {
+        let open: Arc<Open> = Arc::new(|| panic!("a missing store is not opened"));
+        let missing = Some(reason.into());
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing }
+    }
+
+    /// Why it cannot be had, if so.
+    pub(crate) fn why_missing(&self) -> Option<&str> {
+        self.missing.as_deref()
     }
 
     /// A store of which clones of a driver are the instances.

@@ -7,7 +7,7 @@ use plugin_registry::{Registry, RegistryBuilder};
 use plugin_registry_core::{StorageDriver, StorageDriverExt, StoragePath};
 
 use super::client::Client;
-use crate::{driver::Store, layout::Tree};
+use crate::{driver::Store, layout::Tree, report};
 
 /// Longer than any test takes on a slow disk: a call that waits for ever fails by name.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
@@ -109,7 +109,14 @@ impl Lab {
 /// # Panics
 /// When the check fails or takes more than ten minutes.
 pub fn run(open: impl AsyncFnOnce() -> Store, check: impl AsyncFnOnce(&Lab)) {
-    on_a_runtime(async { check(&Lab::open(open().await).await).await });
+    on_a_runtime(async {
+        let store = open().await;
+        if let Some(reason) = store.why_missing() {
+            let thread = std::thread::current();
+            return report::skip("api", thread.name().unwrap_or("a test"), reason, "store");
+        }
+        check(&Lab::open(store).await).await;
+    });
 }
 
 /// Runs a test on a runtime of its own.

@@ -40,6 +40,7 @@ mod resume;
 mod session;
 mod start;
 mod tags;
+pub mod torn;
 mod unread;
 mod verify;
 pub mod watched;

@@ -12,6 +12,7 @@ mod commands;
 mod links;
 mod markdown;
 mod named;
+mod parameters;
 mod reference;
 
 use std::{

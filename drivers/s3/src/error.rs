@@ -1,7 +1,7 @@
 //! What the errors of S3 mean.
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_registry_core::{Error, ErrorKind};
 
@@ -92,7 +92,8 @@ pub(crate) fn kind(status: Option<u16>, code: Option<&str>) -> ErrorKind {
     let by_code = CODES.iter().find(|(known, _)| Some(*known) == code).map(|(_, kind)| *kind);
     let by_status = || STATUSES.iter().find(|(known, _)| Some(*known) == status).map(|(_, kind)| *kind);
     let by_class = || match status {
-        Some(500..) => ErrorKind::Unavailable,
+        // A body of success that cannot be read, or says an unknown error.
+        Some(200..300 | 500..) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     };
     by_code.or_else(by_status).unwrap_or_else(by_class)
@@ -198,13 +199,11 @@ fn is_of_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// The chain of causes in words. Errors of the transport name hosts and system errors, never headers or
-/// queries; the SDK's own `Debug`, which does, is cut off.
-fn causes<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
-    let text = DisplayErrorContext(error).to_string();
-    // `DisplayErrorContext` ends with the error's `Debug` form in parentheses.
-    let words = text.rsplit_once(" (").map_or(text.as_str(), |(words, _)| words);
-    let words = words.split(" (").next().unwrap_or_default();
-    words.chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+/// queries; the SDK's `Debug`, which does, is not used.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = chain.map(ToString::to_string).collect();
+    words.join(": ").chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]
@@ -228,6 +227,7 @@ mod tests {
             assert_eq!(kind(Some(*status), Some("Unheard")), *expected, "{status}");
         }
         assert_eq!(kind(Some(599), None), ErrorKind::Unavailable);
+        assert_eq!(kind(Some(200), Some("Unheard")), ErrorKind::Unavailable);
         assert_eq!(kind(Some(418), None), ErrorKind::Other);
         assert_eq!(kind(None, None), ErrorKind::Other);
     }

@@ -59,8 +59,8 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
 /// What is known of the stage under a key without its last bytes. Damage has an age, too.
 async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<SystemTime>)>> {
     const ENOUGH: u64 = 1 << 20;
-    let download = match store.client.get(key, Some((0, Some(ENOUGH - 1))), None).await {
-        Ok(download) => download,
+    let (object, bytes) = match store.fetch(key, Some((0, Some(ENOUGH - 1)))).await {
+        Ok(found) => found,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidOffset => {
             let object = store.client.head(key).await?;
@@ -68,15 +68,15 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
         }
         Err(error) => return Err(error),
     };
-    let modified = download.object.modified;
-    let bytes = download.body.collect().await.map_err(|_| ErrorKind::Unavailable)?.into_bytes();
-    Ok(Some((Stage::head(&bytes).map(|(stage, _)| stage), modified)))
+    Ok(Some((Stage::head(&bytes).map(|(stage, _)| stage), object.modified)))
 }
 
 /// The multipart uploads whose keys begin so. Credentials that may not list them are common, as Velero's
 /// documentation does not ask for that right: then nothing is found.
 async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
     let (mut found, mut from) = (Vec::new(), Some(Uploads::default()));
+    // Some stores ignore where a page should begin, and give the first one again.
+    let mut known = HashSet::new();
     while let Some(here) = from {
         let page = match store.client.list_uploads(prefix, &here).await {
             Ok(page) => page,
@@ -86,7 +86,8 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
             }
             Err(error) => return Err(error),
         };
-        found.extend(page.uploads.into_iter().map(|(key, id, begun)| Open { key, id, begun }));
+        let uploads = page.uploads.into_iter().filter(|(key, id, _)| known.insert((key.clone(), id.clone())));
+        found.extend(uploads.map(|(key, id, begun)| Open { key, id, begun }));
         from = page.next;
     }
     Ok(found)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Part, S3Client, is_condition},
+    client::{Condition, Download, Object, Part, S3Client, is_condition},
     key::Keys,
     nature::Nature,
     parts::{MAX_PART, MIN_PART},
@@ -18,6 +18,9 @@ use crate::{
 
 /// How often a write is tried again that another one was in the way of.
 const CONFLICTS: u32 = 6;
+
+/// How often a stage is asked for whose body breaks off.
+const FETCHES: u32 = 3;
 
 /// The most keys that one request deletes.
 const BATCH: usize = 1000;
@@ -96,7 +99,12 @@ impl Store {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                 }
                 // Without an answer nobody knows, so the store is asked.
-                Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::RateLimited
+                    ) =>
+                {
                     return self.is_ours(key, &mark, error).await;
                 }
                 result => return result,
@@ -132,8 +140,10 @@ impl Store {
                 Err(error) => error,
             };
             let is_lost = error.is_not_found();
-            let is_open =
-                matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Conflict);
+            // Who asks for a slower pace has been waited for already.
+            let is_slow = error.kind() == ErrorKind::RateLimited;
+            let is_open = is_slow
+                || matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Conflict);
             if !(is_lost || is_open || is_condition(&error)) {
                 return Err(error);
             }
@@ -142,13 +152,9 @@ impl Store {
             match self.client.head(key).await {
                 Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => return Ok(()),
                 Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
-                _ if is_lost => {
-                    let message =
-                        "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
-                    return Err(Error::new(ErrorKind::Conflict).with_message(message).with_retryable(false));
-                }
+                _ if is_lost => return Err(gone()),
                 // Status 200 with an error in the body, or none at all: Complete may be sent again.
-                _ if is_open && attempt < CONFLICTS => {
+                _ if is_open && !is_slow && attempt < CONFLICTS => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                 }
                 _ => return Err(error),
@@ -204,20 +210,33 @@ impl Store {
         }
     }
 
+    /// Bytes of an object in memory; again where they break off.
+    pub(crate) async fn fetch(
+        &self,
+        key: &str,
+        range: Option<(u64, Option<u64>)>,
+    ) -> Result<(Object, Bytes)> {
+        for _ in 0..FETCHES {
+            let Download { object, range, body } = self.client.get(key, range, None).await?;
+            if let Ok(body) = body.collect().await {
+                let bytes = body.into_bytes();
+                if bytes.len() as u64 == range.end - range.start {
+                    return Ok((object, bytes));
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way, again and again"))
+    }
+
     /// The stage of a path, if it has one.
     pub(crate) async fn stage(&self, path: &StoragePath) -> Result<Option<Found>> {
-        let download = match self.client.get(&self.keys.staged(path), None, None).await {
-            Ok(download) => download,
+        let (object, bytes) = match self.fetch(&self.keys.staged(path), None).await {
+            Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let body = download.body.collect().await.map_err(|_| Error::new(ErrorKind::Unavailable))?;
-        let bytes = body.into_bytes();
-        if bytes.len() as u64 != download.object.size {
-            return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way"));
-        }
         let (stage, tail) = Stage::decode(&bytes)?;
-        Ok(Some(Found { stage, tail, etag: download.object.etag }))
+        Ok(Some(Found { stage, tail, etag: object.etag }))
     }
 
     /// Deletes objects; gives those that could not be, with the reason. What is missing is deleted already.
@@ -269,6 +288,12 @@ impl Store {
         }
         self.remove_all(vec![self.keys.staged(path)]).await
     }
+}
+
+/// Nobody can go on with a multipart upload that the store does not know.
+pub(crate) fn gone() -> Error {
+    let message = "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
+    Error::new(ErrorKind::Conflict).with_message(message).with_retryable(false)
 }
 
 /// The store, by a driver and its writers.

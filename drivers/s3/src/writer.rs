@@ -17,7 +17,7 @@ use crate::{
     client::{Condition, Part, UploadId, is_condition},
     parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
     stage::Stage,
-    store::{Found, Shared},
+    store::{Found, Shared, gone},
 };
 
 /// The most bytes that wait without a multipart upload, in the object beside the file.
@@ -267,10 +267,11 @@ impl FileWriter for S3Writer {
         if is_part {
             self.flush().await?;
         }
+        let mut was_promised = false;
         if let Some(upload) = &mut self.upload {
             upload.settle().await?;
             // From here on a lost answer may mean that the stage is promised.
-            upload.is_promised = true;
+            was_promised = std::mem::replace(&mut upload.is_promised, true);
         }
         let upload = self.upload.as_ref();
         let resumed = self.resumed.as_ref();
@@ -288,14 +289,20 @@ impl FileWriter for S3Writer {
         let (key, object) = (self.store.keys.staged(&self.path), stage.encode(&self.buffer)?);
         // Of two writers that resumed one stage, the second to close is refused.
         let etag = resumed.and_then(|resumed| resumed.etag.as_deref());
-        match etag {
+        let put = match etag {
             Some(etag) if self.store.nature.conditions => {
-                let put = self.store.put_if(&key, object, Condition::Same(etag)).await;
-                put.map_err(
-                    |error| if is_condition(&error) || error.is_not_found() { overtaken() } else { error },
-                )?;
+                self.store.put_if(&key, object, Condition::Same(etag)).await.map_err(|error| {
+                    if is_condition(&error) || error.is_not_found() { overtaken() } else { error }
+                })
             }
-            _ => drop(self.store.client.put(&key, object, Condition::Any, None).await?),
+            _ => self.store.client.put(&key, object, Condition::Any, None).await,
+        };
+        if let Err(error) = put {
+            // A clear no has promised nothing.
+            if let Some(upload) = &mut self.upload {
+                upload.is_promised = was_promised || error.is_retryable();
+            }
+            return Err(error);
         }
         Ok(Some(identity(&self.store, &stage)))
     }
@@ -351,7 +358,10 @@ impl Upload {
             (self.store.client.clone(), self.key.clone(), self.id.clone(), self.begun);
         // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
         // the writer.
-        self.on_their_way.spawn(async move { client.upload_part(&key, &id, number, content).await });
+        self.on_their_way.spawn(async move {
+            let sent = client.upload_part(&key, &id, number, content).await;
+            sent.map_err(|error| if error.is_not_found() { gone() } else { error })
+        });
         Ok(())
     }
 
@@ -382,8 +392,7 @@ impl Upload {
         let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark, condition).await;
         if let Err(error) = &done {
             // Only a clear no ends it; without an answer the object may be there, or come.
-            let is_clear = !error.is_retryable() && error.kind() != ErrorKind::Other;
-            self.is_promised = was_promised || !is_clear;
+            self.is_promised = was_promised || error.is_retryable();
         }
         done
     }

@@ -6,5 +6,5 @@ mod common;
 
 plugin_registry_conformance::api_suite! {
     name: moto,
-    open: common::store(common::of_moto().unwrap()),
+    open: common::store_of(common::of_moto()),
 }

@@ -6,5 +6,5 @@ mod common;
 
 plugin_registry_conformance::driver_suite! {
     name: seaweed,
-    open: common::store(common::of_seaweed().unwrap()),
+    open: common::store_of(common::of_seaweed()),
 }

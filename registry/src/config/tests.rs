@@ -107,6 +107,12 @@ fn sections_of_a_driver_become_names_with_dots() {
 }
 
 #[test]
+fn capitals_make_no_second_parameter() {
+    let text = refusal(&with_storage("  s3:\n    bucket: a\n    Bucket: b\n"));
+    assert_eq!(text, "`storage.s3.Bucket` (line 5): is given twice");
+}
+
+#[test]
 fn mistakes_in_parameters_name_their_lines() {
     let config = Config::from_yaml(&with_storage("  s3:\n    bucket: b\n    chunksize: 12\n")).unwrap();
     let mut reader = config.parameters.reader();

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex as Lock, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -33,13 +33,23 @@ pub(super) struct Current {
     found: Mutex<Option<Remembered>>,
     /// The store has refused what was found last.
     is_refused: AtomicBool,
+    last: Lock<Last>,
+}
+
+/// Access keys, by which a refusal without a word is told from a missing right.
+#[derive(Debug, Default)]
+struct Last {
+    given: String,
+    /// The last one whose refusal was a reason to ask for another.
+    doubted: String,
+    is_doubted: bool,
 }
 
 #[derive(Debug)]
 enum Source {
     Fixed(Credentials),
     Chain(DefaultCredentialsChain),
-    File { path: PathBuf, profile: Option<String>, provider: ProviderConfig },
+    File { path: PathBuf, profile: Option<String>, provider: Box<ProviderConfig> },
     Host(Arc<dyn CredentialsSource>),
 }
 
@@ -55,14 +65,14 @@ impl Current {
         let source = match credentials {
             S3Credentials::Keys(keys) => Source::Fixed(of_keys(keys)),
             S3Credentials::File { path, profile } => {
-                Source::File { path: path.clone(), profile: profile.clone(), provider }
+                Source::File { path: path.clone(), profile: profile.clone(), provider: provider.into() }
             }
             S3Credentials::Source(source) => Source::Host(source.clone()),
             S3Credentials::Chain => {
                 Source::Chain(DefaultCredentialsChain::builder().configure(provider).build().await)
             }
         };
-        Self { source, found: Mutex::default(), is_refused: AtomicBool::new(false) }
+        Self { source, found: Mutex::default(), is_refused: AtomicBool::new(false), last: Lock::default() }
     }
 
     /// Says that the store refused the last keys; gives whether others may be had.
@@ -71,7 +81,29 @@ impl Current {
         !matches!(self.source, Source::Fixed(_))
     }
 
+    /// The same where the store did not say why: a right may be missing as well, so that other keys are hoped
+    /// for once for each key. The SDK asks more than once about an answer.
+    pub(super) fn doubt(&self) -> bool {
+        let mut last = self.last();
+        last.is_doubted = last.given != last.doubted;
+        last.is_doubted && self.refuse()
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn find(&self) -> Found {
+        let found = self.ask().await?;
+        let mut last = self.last();
+        let before = std::mem::replace(&mut last.given, found.access_key_id().to_owned());
+        if std::mem::take(&mut last.is_doubted) {
+            last.doubted = before;
+        }
+        Ok(found)
+    }
+
+    async fn ask(&self) -> Found {
         match &self.source {
             Source::Fixed(credentials) => return Ok(credentials.clone()),
             Source::Host(source) => {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_smithy_runtime_api::client::{
     interceptors::context::InterceptorContext,
-    retries::classifiers::{ClassifyRetry, RetryAction},
+    retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority},
 };
 use aws_smithy_types::retry::ErrorKind;
 
@@ -30,20 +30,30 @@ impl ClassifyRetry for Rotation {
                     | "InvalidAccessKeyId"
                     | "SignatureDoesNotMatch"
             ),
-            // A HEAD has no body. 400 is how S3 answers it with an expired token.
+            // A HEAD has no body. 400 is how S3 answers it with an expired token, 403 with an unknown key.
             (400, None) => true,
+            (403, None) => return action(self.0.doubt()),
             _ => false,
         };
-        if is_refused && self.0.refuse() {
-            RetryAction::transient_error()
-        } else {
-            RetryAction::NoActionIndicated
-        }
+        action(is_refused && self.0.refuse())
     }
 
     fn name(&self) -> &'static str {
         "rotated credentials"
     }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        last()
+    }
+}
+
+/// After the SDK's own, whose verdict on `SlowDown` would have no delay.
+fn last() -> RetryClassifierPriority {
+    RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+}
+
+fn action(is_repeated: bool) -> RetryAction {
+    if is_repeated { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
 }
 
 /// `Retry-After` in seconds, of a store that asks for a slower pace.
@@ -53,15 +63,24 @@ pub(super) struct Pace;
 impl ClassifyRetry for Pace {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let answer = context.response().filter(|answer| matches!(answer.status().as_u16(), 429 | 503));
-        let seconds = answer.and_then(|answer| answer.headers().get("retry-after")?.parse::<u64>().ok());
-        seconds.map_or(RetryAction::NoActionIndicated, |seconds| {
-            let wait = Duration::from_secs(seconds).min(MAX_WAIT);
-            RetryAction::retryable_error_with_explicit_delay(ErrorKind::ThrottlingError, wait)
-        })
+        let Some(answer) = answer else { return RetryAction::NoActionIndicated };
+        match answer.headers().get("retry-after").and_then(|seconds| seconds.parse::<u64>().ok()) {
+            Some(seconds) => {
+                let wait = Duration::from_secs(seconds).min(MAX_WAIT);
+                RetryAction::retryable_error_with_explicit_delay(ErrorKind::ThrottlingError, wait)
+            }
+            // The SDK repeats this status for some codes alone.
+            None if answer.status().as_u16() == 429 => RetryAction::throttling_error(),
+            None => RetryAction::NoActionIndicated,
+        }
     }
 
     fn name(&self) -> &'static str {
         "retry-after"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        last()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Order {
     Names,
     /// `a-b`, `a/`: as the keys of everything below them.
     Keys,
+    /// As `Names`, without the files, one of which may have the name of a directory.
+    Directories,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ impl<'a> Level<'a> {
             let mut children: Vec<_> =
                 files.chain(page.prefixes.into_iter().map(|key| (key, None))).collect();
             // Keys and prefixes come apart, each in the order of the store.
-            children.sort_by(|(left, _), (right, _)| self.sort_key(left).cmp(&self.sort_key(right)));
+            children.sort_by(|(left, _), (right, _)| self.sort_key(left).cmp(self.sort_key(right)));
             for (key, file) in children {
                 self.take(&key, file)?;
             }
@@ -93,8 +95,12 @@ impl<'a> Level<'a> {
         // How far the listing is: what is still to come is greater, in the order of the store.
         self.waiting.reached(if self.order == Order::Keys { name } else { raw });
         let is_file = file.is_some();
-        // Markers of directories, and names that no path has, are nobody's children.
-        let is_none = raw.is_empty() || (is_file && (raw.ends_with('/') || is_staged(name)));
+        // Markers of directories, and names that no path has, are nobody's children. A directory that was asked
+        // for has come already.
+        let is_none = raw.is_empty()
+            || (is_file && (raw.ends_with('/') || is_staged(name)))
+            || (is_file && self.order == Order::Directories)
+            || (!is_file && self.asked.contains(name));
         let is_late = self.after.as_deref().is_none_or(|after| name > after);
         if is_none || !is_late || self.store.keys.path(&format!("{}{name}", self.below)).is_none() {
             return Ok(());
@@ -105,7 +111,7 @@ impl<'a> Level<'a> {
     fn push(&mut self, child: Child) -> Result<()> {
         let name = child.name.as_str();
         let (order, until) = match self.order {
-            Order::Names => (name.as_bytes().to_vec(), until(name, &self.asked)),
+            Order::Names | Order::Directories => (name.as_bytes().to_vec(), until(name, &self.asked)),
             Order::Keys if child.file.is_some() => (name.as_bytes().to_vec(), String::new()),
             Order::Keys => (format!("{name}/").into_bytes(), format!("{name}/")),
         };

@@ -25,7 +25,7 @@ pub(crate) fn list_marked<'a>(
         if search.first_page().await? {
             Ok::<_, Error>(search.into_stream().boxed())
         } else {
-            Ok(by_levels(store, path, marker, after))
+            Ok(by_levels(store, path, marker, after.cloned()))
         }
     })
     .try_flatten()
@@ -37,10 +37,19 @@ struct Search<'a> {
     store: &'a Store,
     below: String,
     path: &'a StoragePath,
+    marker: &'a str,
     delimiter: String,
     after: Option<&'a StoragePath>,
     pages: Pages<'a>,
     waiting: Reorder<StoragePath>,
+    /// What was found last.
+    last: Option<StoragePath>,
+}
+
+/// How a search goes on.
+enum State<'a> {
+    Pages(Search<'a>),
+    Levels(BoxStream<'a, Result<StoragePath>>),
 }
 
 impl<'a> Search<'a> {
@@ -51,7 +60,7 @@ impl<'a> Search<'a> {
         let start = first.filter(|_| !store.nature.directories).map(|first| format!("{below}{first}"));
         let delimiter = format!("/{marker}");
         let pages = Pages::new(store, below.clone(), Some(&delimiter), start);
-        Self { store, below, path, delimiter, after, pages, waiting: Reorder::new() }
+        Self { store, below, path, marker, delimiter, after, pages, waiting: Reorder::new(), last: None }
     }
 
     /// Whether the store lists in this way, and without a loss.
@@ -98,21 +107,31 @@ impl<'a> Search<'a> {
     }
 
     fn into_stream(self) -> impl futures::Stream<Item = Result<StoragePath>> + Send + 'a {
-        stream::try_unfold(self, |mut search| async move {
+        stream::try_unfold(State::Pages(self), |state| async move {
+            let mut search = match state {
+                State::Pages(search) => search,
+                State::Levels(levels) => return one(levels).await,
+            };
             loop {
                 if let Some(directory) = search.waiting.pop() {
-                    return Ok(Some((directory, search)));
+                    search.last = Some(directory.clone());
+                    return Ok(Some((directory, State::Pages(search))));
                 }
                 if search.pages.is_done {
                     return Ok(None);
                 }
                 if !search.next_page().await? {
-                    let message = "the store ignored the delimiter in the middle of a listing";
-                    return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+                    // The pages before had nothing in them that would have told.
+                    let after = search.last.or_else(|| search.after.cloned());
+                    return one(by_levels(search.store, search.path, search.marker, after)).await;
                 }
             }
         })
     }
+}
+
+async fn one(mut levels: BoxStream<'_, Result<StoragePath>>) -> Result<Option<(StoragePath, State<'_>)>> {
+    Ok(levels.try_next().await?.map(|directory| (directory, State::Levels(levels))))
 }
 
 fn is_later(directory: &StoragePath, after: Option<&StoragePath>) -> bool {
@@ -134,29 +153,29 @@ fn by_levels<'a>(
     store: &'a Store,
     path: &'a StoragePath,
     marker: &'a str,
-    after: Option<&'a StoragePath>,
+    after: Option<StoragePath>,
 ) -> BoxStream<'a, Result<StoragePath>> {
-    let stack = vec![(path.clone(), Level::new(store, path, None, Order::Names))];
-    stream::try_unfold(stack, move |mut stack| async move {
+    let stack = vec![(path.clone(), Level::new(store, path, None, Order::Directories))];
+    stream::try_unfold((stack, after), move |(mut stack, after)| async move {
         while let Some((directory, level)) = stack.last_mut() {
             let Some(child) = level.next().await? else {
                 stack.pop();
                 continue;
             };
-            if child.file.is_some() || child.name.starts_with(marker) {
+            if child.name.starts_with(marker) {
                 continue;
             }
             let path = directory.join(&child.name)?;
-            let holds_after = after.is_some_and(|after| after.strip_prefix(&path).is_some());
-            if !is_later(&path, after) && !holds_after && after != Some(&path) {
+            let holds_after = after.as_ref().is_some_and(|after| after.strip_prefix(&path).is_some());
+            if !is_later(&path, after.as_ref()) && !holds_after && after.as_ref() != Some(&path) {
                 continue;
             }
-            let level = Level::new(store, &path, None, Order::Names);
-            let is_marked = is_later(&path, after)
+            let level = Level::new(store, &path, None, Order::Directories);
+            let is_marked = is_later(&path, after.as_ref())
                 && has_any(store, &format!("{}{marker}", store.keys.below(&path))).await?;
             stack.push((path.clone(), level));
             if is_marked {
-                return Ok(Some((path, stack)));
+                return Ok(Some((path, (stack, after))));
             }
         }
         Ok(None)

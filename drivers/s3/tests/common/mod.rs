@@ -42,27 +42,26 @@ pub(crate) fn of_server(server: &Server) -> S3Config {
         .with_directories(false)
 }
 
-/// Settings for SeaweedFS, or a counted skip where it is not installed.
-pub(crate) fn of_seaweed() -> Option<S3Config> {
-    let program = SeaweedFs::shared().map_err(|missing| missing.to_string());
-    let program = installed("seaweedfs", program)?;
-    Some(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
+/// Settings for SeaweedFS; why not, where it is not installed.
+pub(crate) fn of_seaweed() -> Result<S3Config, String> {
+    let program = SeaweedFs::shared().map_err(|missing| missing.to_string())?;
+    Ok(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
 }
 
-/// Settings for moto, likewise.
-pub(crate) fn of_moto() -> Option<S3Config> {
-    let program = installed("moto", Moto::shared().map_err(|missing| missing.to_string()))?;
-    Some(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
+/// Settings for moto; why not, where it is not installed.
+pub(crate) fn of_moto() -> Result<S3Config, String> {
+    let program = Moto::shared().map_err(|missing| missing.to_string())?;
+    Ok(config(&program.endpoint(), program.bucket(), program.access_key(), program.secret_key()))
 }
 
-fn installed<T>(name: &str, program: Result<T, String>) -> Option<T> {
-    match program {
-        Ok(program) => Some(program),
-        Err(missing) => {
-            report::skip("s3", name, &missing, "programs");
-            None
-        }
-    }
+/// The settings, or a counted skip.
+pub(crate) fn or_skip(config: Result<S3Config, String>, test: &str) -> Option<S3Config> {
+    config.map_err(|missing| report::skip("s3", test, &missing, "programs")).ok()
+}
+
+/// A store of the suites over a program that may not be installed.
+pub(crate) fn store_of(config: Result<S3Config, String>) -> Store {
+    config.map_or_else(Store::missing, store)
 }
 
 /// A store of the suites.

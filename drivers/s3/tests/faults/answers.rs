@@ -1,0 +1,145 @@
+//! Answers to CompleteMultipartUpload: what they say, and what is true.
+
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_emulator::s3::Kind;
+
+use crate::support::*;
+
+const COMPLETE: &str = "CompleteMultipartUpload";
+
+/// U7: status 200, and an error in the body.
+#[tokio::test]
+async fn an_error_inside_of_a_complete_is_no_success() {
+    for code in ["InternalError", "ServiceUnavailable", "SlowDown"] {
+        let server = server();
+        let driver = open(&server).await;
+        server.fault(on(COMPLETE, Kind::ErrorInside { code: code.into() }));
+        write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{code}");
+        assert_eq!(server.count_of(COMPLETE), 2, "{code}");
+        assert!(server.uploads().is_empty());
+    }
+}
+
+/// U7, U8: the same, after the object was made.
+#[tokio::test]
+async fn an_error_inside_of_a_complete_that_took_effect_is_found_out() {
+    for code in ["InternalError", "ServiceUnavailable", "SlowDown"] {
+        for mode in [PutMode::Overwrite, PutMode::CreateOnly] {
+            let server = server();
+            let driver = open(&server).await;
+            server.fault(on(COMPLETE, Kind::ErrorInsideAfter { code: code.into() }));
+            write(&driver, "/f", &in_parts(), mode).await.unwrap();
+            assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{code}");
+        }
+    }
+}
+
+/// U7: an error of a kind that another attempt will not change.
+#[tokio::test]
+async fn an_error_inside_that_stays_is_an_error() {
+    for code in ["AccessDenied", "InternalError", "Unheard"] {
+        let server = server();
+        let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
+        server.fault(on(COMPLETE, Kind::ErrorInside { code: code.into() }).forever());
+        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        assert!(!error.is_not_found() && error.kind() != ErrorKind::AlreadyExists, "{error}");
+        assert_eq!(stored(&server, "/f"), None);
+    }
+}
+
+/// U8: the answer is lost, and the repeated request meets NoSuchUpload.
+#[tokio::test]
+async fn no_such_upload_after_a_lost_answer_is_success() {
+    for lost in lost_answers() {
+        for mode in [PutMode::Overwrite, PutMode::CreateOnly] {
+            let server = server();
+            let driver = open(&server).await;
+            server.fault(on(COMPLETE, lost.clone()));
+            write(&driver, "/f", &in_parts(), mode).await.unwrap();
+            assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{lost:?}");
+            assert!(server.uploads().is_empty());
+        }
+    }
+}
+
+/// U8: every answer is lost; the object tells.
+#[tokio::test]
+async fn a_complete_without_any_answer_is_known_by_its_object() {
+    for lost in lost_answers() {
+        let server = server();
+        let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
+        server.fault(on(COMPLETE, lost.clone()).forever());
+        write(&driver, "/f", &in_parts(), PutMode::CreateOnly).await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{lost:?}");
+    }
+}
+
+/// U8: NoSuchUpload because the upload was ended, by somebody or by a lifecycle rule.
+#[tokio::test]
+async fn an_upload_that_somebody_aborted_is_a_clear_error() {
+    let server = server();
+    let driver = open(&server).await;
+    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
+    server.clear();
+    let error = failure(writer.commit().await);
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("aborted") && !error.is_retryable(), "{error}");
+    assert!(server.objects().is_empty());
+}
+
+/// U8: what tells is the attempt's mark: another object may well have the same size.
+#[tokio::test]
+async fn an_object_of_the_same_size_is_not_taken_for_ours() {
+    for (lost, mode) in [(true, PutMode::Overwrite), (true, PutMode::CreateOnly), (false, PutMode::Overwrite)]
+    {
+        let server = server();
+        let driver = open(&server).await;
+        let writer =
+            written(&driver, "/f", &in_parts(), WriteOptions::create().with_put_mode(mode)).await.unwrap();
+        server.clear();
+        let other = vec![7; in_parts().len()];
+        server.put_raw(&key("/f"), other.clone());
+        if lost {
+            server.fault(on(COMPLETE, Kind::error(500, "InternalError")));
+        }
+        let error = failure(writer.commit().await);
+        assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists), "{error}");
+        assert_eq!(stored(&server, "/f").unwrap(), other);
+    }
+}
+
+/// U8: a server that fails for ever.
+#[tokio::test]
+async fn a_complete_that_fails_for_ever_is_an_error_with_nothing_visible() {
+    for kind in [Kind::error(500, "InternalError"), Kind::error(503, "SlowDown"), Kind::Close, Kind::Reset] {
+        let server = server();
+        let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
+        put(&driver, "/f", "old", PutMode::Overwrite).await.unwrap();
+        server.fault(on(COMPLETE, kind.clone()).forever());
+        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::RateLimited), "{kind:?}: {error}");
+        assert!(error.is_retryable());
+        assert_eq!(stored(&server, "/f").unwrap(), "old", "{kind:?}");
+        assert!(server.count_of(COMPLETE) <= 14, "bounded");
+        // The same again, once the store is well.
+        server.clear_faults();
+        write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+        assert_eq!(driver.stat(&path("/f")).await.unwrap().size, in_parts().len() as u64);
+    }
+}
+
+/// U11: a part that failed is never left out.
+#[tokio::test]
+async fn a_part_that_failed_is_never_left_out() {
+    for nth in 1..=4 {
+        let server = server();
+        let driver = open(&server).await;
+        server.fault(on("UploadPart", Kind::access_denied()).nth(nth));
+        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert_eq!((stored(&server, "/f"), server.count_of(COMPLETE)), (None, 0));
+        no_upload_stays(&server).await;
+    }
+}

@@ -1,0 +1,119 @@
+//! Copies by the store: CopyObject and UploadPartCopy.
+
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_emulator::s3::{Kind, Server};
+
+use crate::support::*;
+
+/// Both ways to copy, by the operation that copies.
+async fn drivers(server: &Server) -> [(&'static str, S3Driver); 2] {
+    let in_parts = config(server).with_copy_threshold(10);
+    [("CopyObject", open(server).await), ("UploadPartCopy", S3Driver::open(in_parts).await.unwrap())]
+}
+
+fn errors_inside(code: &str) -> [Kind; 2] {
+    [Kind::ErrorInside { code: code.into() }, Kind::ErrorInsideAfter { code: code.into() }]
+}
+
+/// U7: status 200 with an error inside, without and with effect.
+#[tokio::test]
+async fn an_error_inside_of_a_copy_is_no_success() {
+    for code in ["InternalError", "SlowDown", "ServiceUnavailable"] {
+        for fault in errors_inside(code) {
+            let server = server();
+            for (operation, driver) in drivers(&server).await {
+                server.put_raw(&key("/from"), in_parts());
+                server.fault(on(operation, fault.clone()));
+                driver.rename(&path("/from"), &path("/to")).await.unwrap();
+                assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation} {fault:?}");
+                assert_eq!(stored(&server, "/from"), None);
+                assert!(server.faults_left().is_empty() && server.uploads().is_empty());
+                server.clear();
+            }
+        }
+    }
+}
+
+/// U7: the source is deleted only after a copy that succeeded.
+#[tokio::test]
+async fn a_copy_that_fails_for_ever_keeps_the_source() {
+    for code in ["InternalError", "AccessDenied", "Unheard"] {
+        let server = server();
+        for (operation, driver) in drivers(&server).await {
+            server.put_raw(&key("/from"), in_parts());
+            server.fault(on(operation, Kind::ErrorInside { code: code.into() }).forever());
+            let error = failure(driver.rename(&path("/from"), &path("/to")).await);
+            assert!(!error.is_not_found(), "{error}");
+            assert_eq!(stored(&server, "/from").unwrap(), in_parts(), "{operation} {code}");
+            assert_eq!(stored(&server, "/to"), None);
+            assert!(server.uploads().is_empty(), "{operation} {code}");
+            server.clear_faults();
+            server.clear();
+        }
+    }
+}
+
+/// F1, F2, F5: errors and lost answers of a copy.
+#[tokio::test]
+async fn a_lost_answer_of_a_copy_costs_another_copy() {
+    let mut faults = lost_answers().to_vec();
+    faults.extend([Kind::error(500, "InternalError"), Kind::error(502, ""), Kind::Close, Kind::Reset]);
+    for fault in faults {
+        let server = server();
+        for (operation, driver) in drivers(&server).await {
+            server.put_raw(&key("/from"), in_parts());
+            server.fault(on(operation, fault.clone()));
+            driver.rename(&path("/from"), &path("/to")).await.unwrap();
+            assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation} {fault:?}");
+            server.clear();
+        }
+    }
+}
+
+/// U7, U8: the copy behind a commit to another path.
+#[tokio::test]
+async fn a_commit_to_another_path_survives_errors_inside() {
+    for fault in errors_inside("InternalError") {
+        for operation in ["CopyObject", "CompleteMultipartUpload"] {
+            let server = server();
+            let driver = open(&server).await;
+            let writer = written(&driver, "/up/data", &in_parts(), WriteOptions::create()).await.unwrap();
+            server.fault(on(operation, fault.clone()));
+            writer.commit_to(&path("/blobs/data")).await.unwrap();
+            assert_eq!(stored(&server, "/blobs/data").unwrap(), in_parts(), "{operation} {fault:?}");
+            assert_eq!(server.objects().len(), 1);
+        }
+    }
+}
+
+/// The mark of a copy in parts tells it from what was at its target before.
+#[tokio::test]
+async fn a_copy_in_parts_whose_upload_was_ended_is_an_error() {
+    let server = server();
+    let [_, (_, driver)] = drivers(&server).await;
+    server.put_raw(&key("/from"), in_parts());
+    let other = vec![7; in_parts().len()];
+    server.put_raw(&key("/to"), other.clone());
+    server.fault(on("CompleteMultipartUpload", Kind::error(404, "NoSuchUpload")));
+    let error = failure(driver.rename(&path("/from"), &path("/to")).await);
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(stored(&server, "/to").unwrap(), other);
+    assert_eq!(stored(&server, "/from").unwrap(), in_parts());
+}
+
+/// A source that vanishes between the look at it and its copy.
+#[tokio::test]
+async fn a_source_that_is_gone_leaves_the_target() {
+    let server = server();
+    for (operation, driver) in drivers(&server).await {
+        put(&driver, "/to", "old", PutMode::Overwrite).await.unwrap();
+        server.put_raw(&key("/from"), in_parts());
+        server.fault(on(operation, Kind::error(404, "NoSuchKey")).forever());
+        let error = failure(driver.rename(&path("/from"), &path("/to")).await);
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(stored(&server, "/to").unwrap(), "old");
+        assert!(server.uploads().is_empty());
+        server.clear_faults();
+    }
+}

@@ -1,0 +1,35 @@
+//! What stores that are like S3 do, and what networks do: each quirk of the field reports has a test that is
+//! named after what must hold all the same. Every test has a server of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answers;
+mod bodies;
+mod calls;
+mod conditions;
+mod copies;
+mod damage;
+mod dropped;
+mod etags;
+mod every_call;
+mod limits;
+mod listings;
+mod many_names;
+mod opening;
+mod pace;
+mod pages;
+mod permissions;
+mod removal;
+mod rotation;
+mod secrets;
+mod slow;
+mod staged;
+mod support;

@@ -1,0 +1,146 @@
+//! What is found out when a driver is opened.
+
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::{S3Config, S3Driver};
+use plugin_registry_emulator::s3::{Fault, Kind, Server};
+
+use crate::{common, support::*};
+
+/// Settings that say nothing about the kind of store.
+fn unsaid(server: &Server) -> S3Config {
+    common::config(&server.endpoint(), server.bucket(), &server.access_key(), &server.secret_key())
+        .with_root_directory("root")
+        .with_chunk_size(PART as u64)
+}
+
+/// A store like AWS is taken for one, at 8 requests, and nothing is left of the questions.
+#[tokio::test]
+async fn an_ordinary_store_is_known() {
+    let server = server();
+    let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    assert!(driver.capabilities().create_only && !driver.capabilities().empty_directories);
+    assert_eq!(server.count(), 8);
+    assert!(server.objects().is_empty() && server.uploads().is_empty());
+}
+
+/// What the settings say is not asked for.
+#[tokio::test]
+async fn what_is_said_is_not_asked() {
+    let server = server();
+    let driver = S3Driver::open(unsaid(&server).with_conditional_writes(false).with_directories(true)).await;
+    let said = driver.unwrap().capabilities();
+    assert_eq!((said.create_only, said.empty_directories, server.count()), (false, true, 0));
+}
+
+/// F13: a store that accepts conditions and ignores them.
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_found_out() {
+    let server = Server::builder().min_part(1).quirks(|quirks| quirks.conditions_ignored = true).start();
+    let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    assert!(!driver.capabilities().create_only && !driver.capabilities().empty_directories);
+    refuses_what_exists(&server, &driver).await;
+}
+
+/// F13: a store that refuses what it does not know.
+#[tokio::test]
+async fn a_store_that_refuses_conditions_is_found_out() {
+    let server = server();
+    for (status, code) in [(501, "NotImplemented"), (400, "InvalidArgument")] {
+        server.fault(on("PutObject", Kind::error(status, code)).nth(2));
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        assert!(!driver.capabilities().create_only, "{code}");
+        refuses_what_exists(&server, &driver).await;
+        let conditional = |header| server.requests().iter().any(|asked| asked.headers.contains_key(header));
+        assert!(!conditional("if-none-match") && !conditional("if-match"), "none is sent afterwards");
+    }
+}
+
+/// Create-only holds without conditions, save for a race.
+async fn refuses_what_exists(server: &Server, driver: &S3Driver) {
+    assert!(server.objects().is_empty());
+    server.forget();
+    put(driver, "/f", "first", PutMode::CreateOnly).await.unwrap();
+    assert_eq!(kind(put(driver, "/f", "second", PutMode::CreateOnly).await), ErrorKind::AlreadyExists);
+    for bytes in [content(10), in_parts()] {
+        let written = write(driver, "/f", &bytes, PutMode::CreateOnly).await;
+        assert_eq!(kind(written), ErrorKind::AlreadyExists);
+        let options = WriteOptions::create().with_put_mode(PutMode::CreateOnly);
+        let writer = written_to(driver, &bytes, options).await;
+        assert_eq!(kind(writer.commit_to(&path("/f")).await), ErrorKind::AlreadyExists);
+    }
+    assert_eq!(stored(server, "/f").unwrap(), "first");
+    put(driver, "/f", "third", PutMode::Overwrite).await.unwrap();
+    write(driver, "/g", &in_parts(), PutMode::CreateOnly).await.unwrap();
+    assert_eq!(stored(server, "/g").unwrap(), in_parts());
+    no_upload_stays(server).await;
+    // Resumption needs none either.
+    written_to(driver, &in_parts(), WriteOptions::create()).await.close().await.unwrap();
+    written_to(driver, &in_parts(), WriteOptions::resume()).await.commit().await.unwrap();
+    assert_eq!(stored(server, "/up").unwrap(), [in_parts(), in_parts()].concat());
+    server.clear();
+}
+
+async fn written_to(
+    driver: &S3Driver,
+    bytes: &bytes::Bytes,
+    options: WriteOptions,
+) -> Box<dyn plugin_registry_core::FileWriter> {
+    written(driver, "/up", bytes, options).await.unwrap()
+}
+
+/// F14: credentials that may not write, list or delete open all the same, with what is safe anywhere.
+#[tokio::test]
+async fn credentials_without_a_right_fall_back_to_what_is_safe() {
+    for denied in ["PutObject", "ListObjectsV2", "DeleteObject", "DeleteObjects"] {
+        let server = server();
+        server.put_raw(&key("/f"), "old");
+        server.deny(denied);
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        let found = driver.capabilities();
+        assert!(found.create_only && found.empty_directories, "{denied}");
+        assert_eq!(read(&driver, "/f").await.unwrap(), b"old");
+        if denied == "PutObject" {
+            let refused = put(&driver, "/g", "new", PutMode::CreateOnly).await;
+            assert_eq!(kind(refused), ErrorKind::PermissionDenied);
+            assert_eq!(server.objects().len(), 1);
+        }
+    }
+}
+
+/// A store that is not well is not taken for one of another kind.
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_no_kind_of_store() {
+    for (fault, expected) in [
+        (Kind::error(500, "InternalError"), ErrorKind::Unavailable),
+        (Kind::Close, ErrorKind::Unavailable),
+        (Kind::slow_down(None), ErrorKind::RateLimited),
+        (Kind::error(403, "InvalidAccessKeyId"), ErrorKind::Unauthenticated),
+        (Kind::error(404, "NoSuchBucket"), ErrorKind::InvalidConfig),
+    ] {
+        for operation in ["PutObject", "ListObjectsV2"] {
+            let server = server();
+            server.fault(on(operation, fault.clone()).forever());
+            let opened = S3Driver::open(unsaid(&server).with_max_attempts(2)).await;
+            assert_eq!(kind(opened), expected, "{operation} {fault:?}");
+            assert!(server.objects().is_empty(), "{operation} {fault:?}");
+        }
+    }
+}
+
+/// One bad answer at a time changes nothing about what is found.
+#[tokio::test]
+async fn one_bad_answer_does_not_change_what_is_found() {
+    let mut faults = lost_answers().to_vec();
+    faults.extend([Kind::error(500, "InternalError"), Kind::Close, Kind::Reset]);
+    let faults =
+        faults.into_iter().flat_map(|kind| (1..=8).map(move |nth| Fault::new(kind.clone()).nth(nth)));
+    at_once(faults, async |fault| {
+        let server = server();
+        server.fault(fault.clone());
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        let found = driver.capabilities();
+        assert!(found.create_only && !found.empty_directories, "{fault:?}");
+        assert!(server.objects().is_empty(), "{fault:?}");
+    })
+    .await;
+}

@@ -1,0 +1,135 @@
+//! Wrong regions, wrong clocks, missing rights: the error says what to look at.
+
+use std::time::{Duration, SystemTime};
+
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver};
+use plugin_registry_emulator::s3::Kind;
+
+use crate::support::*;
+
+/// 1c: a bucket of another region.
+#[tokio::test]
+async fn a_redirect_names_the_region_and_the_setting() {
+    let server = server();
+    let driver = open(&server).await;
+    for operation in ["GetObject", "HeadObject", "PutObject", "ListObjectsV2"] {
+        server.fault(on(operation, Kind::PermanentRedirect { region: "eu-west-7".into() }).forever());
+    }
+    for error in [
+        failure(read(&driver, "/f").await),
+        failure(driver.stat(&path("/f")).await),
+        failure(put(&driver, "/f", "x", PutMode::Overwrite).await),
+        failure(names(&driver, "/", None).await),
+    ] {
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("eu-west-7") && text.contains("`region`"), "{text}");
+    }
+    assert_eq!(server.count(), 4, "none is repeated");
+}
+
+/// 1c, F16: the clock of this machine is wrong by hours, in either direction: the SDK learns it from the answer.
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_corrected() {
+    for seconds in [-7_200, 7_200] {
+        let server = server();
+        let driver = open(&server).await;
+        server.set_clock_skew(seconds);
+        put(&driver, "/f", "x", PutMode::CreateOnly).await.unwrap();
+        assert_eq!(read(&driver, "/f").await.unwrap(), b"x");
+        write(&driver, "/g", &in_parts(), PutMode::CreateOnly).await.unwrap();
+        assert_eq!(driver.stat(&path("/g")).await.unwrap().size, in_parts().len() as u64);
+        assert_eq!(names(&driver, "/", None).await.unwrap(), ["f", "g"]);
+    }
+}
+
+/// F16: times are the store's, so that ages compare.
+#[tokio::test]
+async fn times_are_those_of_the_store() {
+    let server = server();
+    let driver = open(&server).await;
+    server.set_clock_skew(7_200);
+    put(&driver, "/f", "x", PutMode::Overwrite).await.unwrap();
+    let ahead = driver.stat(&path("/f")).await.unwrap().modified.unwrap().duration_since(SystemTime::now());
+    assert!(ahead.unwrap() > Duration::from_secs(7_000));
+}
+
+/// 1c, F16: a store that finds the time wrong, and gives no better one.
+#[tokio::test]
+async fn a_time_that_stays_wrong_names_the_clock() {
+    let server = server();
+    let driver = open(&server).await;
+    server.fault(on("PutObject", Kind::time_skewed()).forever());
+    let error = failure(put(&driver, "/f", "x", PutMode::Overwrite).await);
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+    assert!(error.to_string().contains("clock"), "{error}");
+    assert!(server.count() <= 5);
+}
+
+/// F14: one right is missing. The error names all that are needed.
+#[tokio::test]
+async fn a_missing_right_is_named() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/d/f"), in_parts());
+    for operation in [
+        "GetObject",
+        "HeadObject",
+        "PutObject",
+        "ListObjectsV2",
+        "DeleteObject",
+        "CreateMultipartUpload",
+        "CopyObject",
+    ] {
+        server.deny(operation);
+        let result = match operation {
+            "GetObject" => read(&driver, "/d/f").await.map(drop),
+            "HeadObject" => driver.stat(&path("/d/f")).await.map(drop),
+            "PutObject" => put(&driver, "/d/f", "x", PutMode::Overwrite).await,
+            "ListObjectsV2" => driver.delete(&path("/d")).await,
+            "DeleteObject" => driver.delete_many(vec![path("/d/f")]).await.map(drop),
+            "CopyObject" => driver.rename(&path("/d/f"), &path("/d/g")).await,
+            _ => write(&driver, "/d/f", &in_parts(), PutMode::Overwrite).await,
+        };
+        let error = failure(result);
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::PermissionDenied, false), "{error}");
+        assert!(error.to_string().contains("s3:ListBucket"), "{error}");
+        server.allow(operation);
+    }
+    assert_eq!(stored(&server, "/d/f").unwrap(), in_parts());
+}
+
+/// 1c, I7: who may not list gets 403 for what is missing: that is not the store's word for "not found".
+#[tokio::test]
+async fn a_missing_file_that_may_not_be_seen_is_not_not_found() {
+    let server = plugin_registry_emulator::s3::Server::builder()
+        .min_part(1)
+        .quirks(|quirks| quirks.missing_is_forbidden = true)
+        .start();
+    let driver = open(&server).await;
+    for result in [
+        driver.stat(&path("/f")).await.map(drop),
+        driver.stat_file(&path("/f")).await.map(drop),
+        read(&driver, "/f").await.map(drop),
+        driver.get_content(&path("/f"), 10).await.map(drop),
+        driver.rename(&path("/f"), &path("/g")).await,
+    ] {
+        assert_eq!(kind(result), ErrorKind::PermissionDenied);
+    }
+    // Whoever knows where a file is can work with it all the same.
+    put(&driver, "/f", "x", PutMode::CreateOnly).await.unwrap();
+    assert_eq!(read(&driver, "/f").await.unwrap(), b"x");
+}
+
+/// 1c: an archived object is there, and cannot be read.
+#[tokio::test]
+async fn an_archived_object_says_so() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/f"), "x");
+    server.change_raw(&key("/f"), |object| object.attributes.storage_class = Some("GLACIER".into()));
+    assert_eq!(driver.stat(&path("/f")).await.unwrap().size, 1);
+    let error = failure(read(&driver, "/f").await);
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert!(error.to_string().contains("restore it first"), "{error}");
+}

@@ -1,0 +1,123 @@
+//! Time: slow servers, slow callers, and no answer at all.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_emulator::s3::{Fault, Kind, Server};
+
+use crate::support::*;
+
+/// C12: the caller's pace is its own: no request is open while a writer waits for it.
+#[tokio::test]
+async fn a_slow_caller_keeps_no_request_open() {
+    let server = server();
+    let driver = open(&server).await;
+    let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await.unwrap();
+    for piece in in_parts().chunks(700) {
+        writer.write(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    writer.commit().await.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), in_parts());
+    let parts = server.requests_of("UploadPart");
+    assert_eq!(parts.len(), 4);
+    for request in server.requests() {
+        let took = request.ended.unwrap() - request.began;
+        assert!(took < Duration::from_millis(300), "{} took {took:?}", request.operation);
+    }
+}
+
+/// C12: a body in small pieces arrives whole.
+#[tokio::test]
+async fn a_slow_body_arrives_whole() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/f"), content(2_000));
+    let trickle = Kind::Trickle { piece: 50, pause: Duration::from_millis(50) };
+    server.fault(on("GetObject", trickle.clone()).times(2));
+    let (read, got) =
+        futures::join!(read(&driver, "/f"), async { driver.get_content(&path("/f"), 10_000).await });
+    assert_eq!(read.unwrap(), content(2_000));
+    assert_eq!(got.unwrap(), content(2_000));
+    assert_eq!(server.count(), 2, "neither was asked for again");
+}
+
+/// C12: lists and other answers in small pieces as well.
+#[tokio::test]
+async fn slow_answers_arrive_whole() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/d/f"), "x");
+    server.fault(Fault::new(Kind::Trickle { piece: 100, pause: Duration::from_millis(10) }).forever());
+    assert_eq!(names(&driver, "/d", None).await.unwrap(), ["f"]);
+    write(&driver, "/d/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+    assert_eq!(stored(&server, "/d/g").unwrap(), in_parts());
+}
+
+/// C12: a caller that reads with pauses longer than the SDK's patience with a server.
+#[tokio::test]
+async fn a_slow_reader_gets_everything() {
+    let server = server();
+    let driver = open(&server).await;
+    // More than the buffers of a connection hold.
+    let bytes = content(8 << 20);
+    server.put_raw(&key("/f"), bytes.clone());
+    let mut stream = driver.reader(&path("/f"), ByteRange::full()).await.unwrap().into_stream();
+    let mut found = stream.next().await.unwrap().unwrap().to_vec();
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    while let Some(piece) = stream.next().await {
+        found.extend_from_slice(&piece.unwrap());
+    }
+    assert!(found == bytes);
+}
+
+/// F18: a body that stops in the middle, while the connection stays: it is asked for again.
+#[tokio::test]
+async fn a_body_that_stalls_is_asked_for_again() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/f"), content(2_000));
+    server.fault(on("GetObject", Kind::Trickle { piece: 2_000, pause: Duration::from_secs(300) }));
+    let found = tokio::time::timeout(Duration::from_secs(40), read(&driver, "/f")).await;
+    assert_eq!(found.unwrap().unwrap(), content(2_000));
+    assert_eq!(server.count(), 2);
+}
+
+/// A driver whose connection is open already, and that tries once: afterwards the clock stops, and runs
+/// whenever nothing else is to be done.
+async fn without_time(server: &Server) -> S3Driver {
+    let driver = S3Driver::open(config(server).with_max_attempts(1)).await.unwrap();
+    server.put_raw(&key("/d/f"), "x");
+    driver.stat(&path("/d/f")).await.unwrap();
+    tokio::time::pause();
+    driver
+}
+
+/// F3, F18: no answer for ever. A minute of waiting, of a clock that does not wait.
+#[tokio::test]
+async fn a_request_without_an_answer_ends_in_a_timeout() {
+    for operation in ["HeadObject", "GetObject", "PutObject", "ListObjectsV2", "DeleteObjects"] {
+        let server = server();
+        let driver = without_time(&server).await;
+        server.fault(on(operation, Kind::Hang).forever());
+        let began = tokio::time::Instant::now();
+        let result = match operation {
+            "HeadObject" => driver.stat(&path("/d/f")).await.map(drop),
+            "GetObject" => read(&driver, "/d/f").await.map(drop),
+            "PutObject" => put(&driver, "/d/f", "new", PutMode::Overwrite).await,
+            "ListObjectsV2" => names(&driver, "/d", None).await.map(drop),
+            _ => driver.delete_many(vec![path("/d/f"), path("/d/g")]).await.map(drop),
+        };
+        let error = failure(result);
+        assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{operation}: {error}");
+        let waited = began.elapsed();
+        assert!(
+            waited >= Duration::from_secs(50) && waited < Duration::from_secs(90),
+            "{operation} {waited:?}"
+        );
+        tokio::time::resume();
+        assert_eq!(stored(&server, "/d/f").unwrap(), "x");
+    }
+}

@@ -1,0 +1,161 @@
+//! Listings of parts and of multipart uploads.
+
+use std::time::{Duration, SystemTime};
+
+use plugin_registry_core::{ErrorKind, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_emulator::s3::{Kind, Server};
+
+use crate::support::*;
+
+/// Uploads that broke off, of five parts of ten bytes each, in pages of two.
+fn filled(uploads: usize) -> Server {
+    let server = Server::builder().min_part(1).page_size(2).start();
+    for number in 0..uploads {
+        let key = key(&format!("/up/{number}"));
+        let id = server.begin_raw(&key);
+        (1..=5).for_each(|part| server.put_part_raw(&key, &id, part, content(10)));
+    }
+    server
+}
+
+fn expected(uploads: usize) -> Vec<(String, u64)> {
+    (0..uploads).map(|number| (format!("/up/{number}"), 50)).collect()
+}
+
+fn later() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(60)
+}
+
+/// U3: more uploads, and more parts, than a page has.
+#[tokio::test]
+async fn uploads_and_parts_are_found_on_every_page() {
+    let server = filled(7);
+    let driver = open(&server).await;
+    assert_eq!(stages(&driver, "/up").await.unwrap(), expected(7));
+    assert_eq!(stages(&driver, "/").await.unwrap(), expected(7));
+    for number in 0..7 {
+        assert_eq!(driver.delete_staged(&path(&format!("/up/{number}")), later()).await.unwrap(), 1);
+    }
+    assert!(server.uploads().is_empty());
+}
+
+/// U3: several uploads for one key, more than a page has.
+#[tokio::test]
+async fn uploads_of_one_key_are_found_on_every_page() {
+    let server = filled(0);
+    (0..5).for_each(|_| drop(server.begin_raw(&key("/up/f"))));
+    let driver = open(&server).await;
+    assert_eq!(stages(&driver, "/up").await.unwrap().len(), 5);
+    assert_eq!(driver.delete_staged(&path("/up/f"), later()).await.unwrap(), 5);
+    assert!(server.uploads().is_empty());
+}
+
+/// U5: ListParts that ignores its marker, and gives parts twice.
+#[tokio::test]
+async fn parts_that_come_twice_count_once() {
+    let server = filled(1);
+    let driver = open(&server).await;
+    server.fault(on("ListParts", Kind::MarkerIgnored).forever());
+    assert_eq!(stages(&driver, "/up").await.unwrap(), expected(1));
+    assert!(server.count_of("ListParts") <= 3);
+}
+
+/// F12: ListParts out of order.
+#[tokio::test]
+async fn parts_out_of_order_count_all_the_same() {
+    let server = filled(1);
+    let driver = open(&server).await;
+    server.fault(on("ListParts", Kind::Unordered).forever());
+    assert_eq!(stages(&driver, "/up").await.unwrap(), expected(1));
+}
+
+/// U3: ListMultipartUploads that ignores its markers, and gives uploads twice.
+#[tokio::test]
+async fn uploads_that_come_twice_count_once() {
+    let server = filled(5);
+    let driver = open(&server).await;
+    server.fault(on("ListMultipartUploads", Kind::MarkerIgnored).forever());
+    assert_eq!(stages(&driver, "/up").await.unwrap(), expected(5));
+    (0..5).for_each(|_| drop(server.begin_raw(&key("/up/g"))));
+    assert_eq!(driver.delete_staged(&path("/up/g"), later()).await.unwrap(), 5);
+}
+
+/// U4: what a resume goes on with is what its close has written down, whatever a listing would say.
+#[tokio::test]
+async fn a_resume_asks_no_listing() {
+    let server = server();
+    let driver = open(&server).await;
+    written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    // A stranger's upload for the same key, older and younger ones.
+    server.begin_raw(&key("/f"));
+    for denied in ["ListParts", "ListMultipartUploads", "ListObjectsV2"] {
+        server.deny(denied);
+    }
+    let writer = written(&driver, "/f", &in_parts(), WriteOptions::resume()).await.unwrap();
+    writer.commit().await.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), [in_parts(), in_parts()].concat());
+}
+
+/// U3: Velero's documentation does not ask for the right to list multipart uploads.
+#[tokio::test]
+async fn without_the_right_to_list_uploads_everything_else_works() {
+    for refused in
+        [Kind::access_denied(), Kind::error(501, "NotImplemented"), Kind::error(405, "MethodNotAllowed")]
+    {
+        let server = server();
+        let driver = open(&server).await;
+        server.fault(on("ListMultipartUploads", refused.clone()).forever());
+        for at in ["/up/f", "/up/g"] {
+            written(&driver, at, &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+        }
+        let size = in_parts().len() as u64;
+        let both = [("/up/f".to_owned(), size), ("/up/g".to_owned(), size)];
+        assert_eq!(stages(&driver, "/up").await.unwrap(), both, "{refused:?}");
+        assert_eq!(driver.delete_staged(&path("/up/f"), later()).await.unwrap(), 1);
+        // Nothing but stages: not found, and gone all the same.
+        assert_eq!(kind(driver.delete(&path("/up")).await), ErrorKind::NotFound);
+        assert!(server.objects().is_empty() && server.uploads().is_empty(), "{refused:?}");
+    }
+}
+
+/// G9: any other failure to list them is no empty list.
+#[tokio::test]
+async fn uploads_that_could_not_be_listed_are_an_error() {
+    for operation in ["ListMultipartUploads", "ListParts"] {
+        for fault in [Kind::error(500, "InternalError"), Kind::Close, Kind::slow_down(None)] {
+            let server = filled(3);
+            let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
+            server.fault(on(operation, fault.clone()).forever());
+            let expected =
+                if fault == Kind::slow_down(None) { ErrorKind::RateLimited } else { ErrorKind::Unavailable };
+            assert_eq!(kind(stages(&driver, "/up").await), expected, "{operation} {fault:?}");
+            assert_eq!(kind(driver.delete_staged(&path("/up/1"), later()).await), expected);
+            assert_eq!(server.uploads().len(), 3);
+        }
+    }
+}
+
+/// An upload that is finished between the two listings.
+#[tokio::test]
+async fn an_upload_that_ends_meanwhile_is_left_out() {
+    let server = filled(3);
+    let driver = open(&server).await;
+    server.fault(on("ListParts", Kind::error(404, "NoSuchUpload")).nth(2));
+    assert_eq!(stages(&driver, "/up").await.unwrap().len(), 2);
+}
+
+/// The age of an upload is that of its last part, by the store's clock.
+#[tokio::test]
+async fn what_is_still_being_written_is_kept() {
+    let server = filled(1);
+    let driver = open(&server).await;
+    server.age(Duration::from_secs(7200));
+    let upload = server.uploads().remove(0);
+    server.put_part_raw(&upload.key, &upload.id, 6, content(10));
+    let before = SystemTime::now() - Duration::from_secs(3600);
+    assert_eq!(driver.delete_staged(&path("/up/0"), before).await.unwrap(), 0);
+    server.age(Duration::from_secs(7200));
+    assert_eq!(driver.delete_staged(&path("/up/0"), before).await.unwrap(), 1);
+    assert!(server.uploads().is_empty());
+}

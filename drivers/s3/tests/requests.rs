@@ -1,0 +1,237 @@
+//! How many requests the registry makes to S3 for one operation. Counts do not depend on the machine, so they
+//! are equalities. `cargo test -p plugin-registry-drivers-s3 --test requests -- --nocapture` prints the table.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test harness: a failed check is a panic of the test"
+)]
+
+mod common;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use plugin_registry::Registry;
+use plugin_registry_conformance::registry::{
+    Client,
+    client::and,
+    fixture::{IMAGE, content, digest},
+};
+use plugin_registry_core::{Descriptor, Digest, MediaType, Reference};
+use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_emulator::s3::Server;
+
+struct Bench {
+    server: Server,
+    registry: Registry,
+    client: Client,
+}
+
+async fn registry(server: &Server) -> Registry {
+    let driver = S3Driver::open(common::of_server(server)).await.unwrap();
+    Registry::builder(driver).delete(true).build()
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let server = Server::start();
+        let registry = registry(&server).await;
+        let client = Client::new(&registry);
+        assert_eq!(server.count(), 0, "opening asks nobody");
+        Self { server, registry, client }
+    }
+
+    /// Another instance on the same bucket, with nothing remembered.
+    async fn cold(self) -> Self {
+        let registry = registry(&self.server).await;
+        let client = Client::new(&registry);
+        Self { registry, client, ..self }
+    }
+
+    async fn count(&self, what: &str, expected: usize, aim: usize, work: impl Future<Output = ()>) {
+        self.server.forget();
+        work.await;
+        let count = self.server.count();
+        println!("| {what} | {count} | {aim} | {:?} |", self.server.counts());
+        assert_eq!(count, expected, "{what}: {:?}", self.server.counts());
+        assert!(count <= aim, "{what}: the aim is {aim}");
+        assert!(self.server.uploads().is_empty(), "{what} left a multipart upload open");
+    }
+
+    async fn push(&self, name: &str, blob: &Bytes) {
+        let digest = digest(blob);
+        assert_eq!(self.client.probe(format!("/v2/{name}/blobs/{digest}")).await, 404);
+        let location = self.client.begin(name).await;
+        let put = self.client.put(and(&location, &format!("digest={digest}"))).body(blob.clone());
+        let _ = put.send().await.expect(201);
+    }
+
+    async fn put(&self, name: &str, tag: &str, manifest: &Bytes) {
+        let put = self.client.put(format!("/v2/{name}/manifests/{tag}")).header("content-type", IMAGE);
+        let _ = put.body(manifest.clone()).send().await.expect(201);
+    }
+
+    async fn pull(&self, uri: &str) -> Bytes {
+        self.client.get(uri).send().await.expect(200).body().clone()
+    }
+}
+
+fn manifest(layers: &[Bytes], config: &Bytes) -> Bytes {
+    let entry = |bytes: &Bytes, kind: &str| {
+        let (digest, size) = (digest(bytes), bytes.len());
+        format!(r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{size}}}"#)
+    };
+    let layers: Vec<String> = layers.iter().map(|layer| entry(layer, "layer.v1.tar+gzip")).collect();
+    let (layers, config) = (layers.join(","), entry(config, "config.v1+json"));
+    format!(r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{config},"layers":[{layers}]}}"#).into()
+}
+
+fn image(seed: u64, layers: u64) -> (Vec<Bytes>, Bytes, Bytes) {
+    let layers: Vec<Bytes> = (0..layers).map(|n| content(seed * 100 + n, 5000 + n as usize)).collect();
+    let config = content(seed * 100 + 99, 700);
+    let manifest = manifest(&layers, &config);
+    (layers, config, manifest)
+}
+
+#[tokio::test]
+async fn pushes_of_one_blob() {
+    for size in [4096, 10 << 20] {
+        let bench = Bench::new().await;
+        let what = format!("push one blob of {size} bytes, HEAD+POST+PUT");
+        bench.count(&what, 3, 4, bench.push("ns/app", &content(1, size))).await;
+    }
+    let bench = Bench::new().await;
+    // 10 parts of 10 MiB.
+    bench
+        .count(
+            "push one blob of 100 MiB, HEAD+POST+PUT (n = 10 parts)",
+            14,
+            14,
+            bench.push("ns/app", &content(1, 100 << 20)),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_push_by_patch() {
+    let bench = Bench::new().await;
+    let blob = content(1, 10 << 20);
+    let push = async {
+        let location = bench.client.begin("ns/app").await;
+        let location = bench.client.append(&location, &blob).await;
+        let _ = bench.client.finish(&location, &digest(&blob), "").await.expect(201);
+    };
+    // What PATCH acknowledged is durable and can be resumed by any instance, so 5 would be less than the layout
+    // and the promise need: `startedat`, the stage; the stage read, the blob, the stage gone, the link, `startedat`
+    // found and gone.
+    bench.count("push one blob of 10 MiB, POST+PATCH+PUT", 8, 8, push).await;
+}
+
+#[tokio::test]
+async fn images() {
+    let bench = Bench::new().await;
+    let (layers, config, first) = image(2, 1);
+    for blob in layers.iter().chain([&config]) {
+        bench.push("ns/app", blob).await;
+    }
+    bench.count("manifest PUT, new tag, 1 layer", 5, 5, bench.put("ns/app", "latest", &first)).await;
+
+    let bench = bench.cold().await;
+    let layer = format!("/v2/ns/app/blobs/{}", digest(&layers[0]));
+    let pull = async {
+        bench.pull("/v2/ns/app/manifests/latest").await;
+        bench.pull(&layer).await;
+    };
+    bench.count("manifest by tag and 1 layer, cold", 5, 5, pull).await;
+
+    let bench = bench.cold().await;
+    bench.count("HEAD blob, cold", 2, 2, async { assert_eq!(bench.client.probe(&layer).await, 200) }).await;
+
+    let bench = bench.cold().await;
+    let mount = format!("/v2/ns/other/blobs/uploads/?mount={}&from=ns/app", digest(&layers[0]));
+    let mount = async { drop(bench.client.post(mount).send().await.expect(201)) };
+    bench.count("cross-repository mount, cold", 3, 3, mount).await;
+
+    let bench = Bench::new().await;
+    let (layers, config, manifest) = image(3, 12);
+    let push = async {
+        for blob in layers.iter().chain([&config]) {
+            bench.push("ns/app", blob).await;
+        }
+        bench.put("ns/app", "latest", &manifest).await;
+    };
+    bench.count("fresh 12-layer image", 44, 60, push).await;
+
+    let bench = bench.cold().await;
+    let latest: Reference = "latest".parse().unwrap();
+    let put = async {
+        let manifests = bench.registry.repository("ns/app".parse().unwrap()).manifests();
+        drop(manifests.put(&latest, Some(IMAGE), manifest.clone()).await.unwrap());
+    };
+    bench.count("re-push of 12 layers, cold, manifest first", 17, 17, put).await;
+
+    let bench = bench.cold().await;
+    let pull = async {
+        bench.pull("/v2/ns/app/manifests/latest").await;
+        for blob in layers.iter().chain([&config]) {
+            assert_eq!(bench.pull(&format!("/v2/ns/app/blobs/{}", digest(blob))).await, blob);
+        }
+    };
+    bench.count("pull of 12 layers, cold", 29, 30, pull).await;
+
+    let bench = Bench::new().await;
+    let copy = async {
+        let repository = bench.registry.repository("ns/app".parse().unwrap());
+        stream::iter(layers.iter().chain([&config]))
+            .map(Ok)
+            .try_for_each_concurrent(4, async |blob: &Bytes| {
+                let descriptor = Descriptor::of(MediaType::ImageLayerGzip, blob);
+                let stream = stream::iter([Ok::<_, Infallible>(blob.clone())]);
+                repository.blobs().push(&descriptor, stream).await.map(drop)
+            })
+            .await
+            .unwrap();
+        drop(repository.manifests().put(&latest, Some(IMAGE), manifest.clone()).await.unwrap());
+    };
+    bench.count("copy of an image of 13 known blobs", 44, 3 * 13 + 5, copy).await;
+}
+
+#[tokio::test]
+async fn lists() {
+    let bench = Bench::new().await;
+    let mut pushed = Vec::new();
+    for seed in [4, 5] {
+        let (layers, config, manifest) = image(seed, 1);
+        for blob in layers.iter().chain([&config]) {
+            bench.push("ns/app", blob).await;
+        }
+        bench.put("ns/app", "latest", &manifest).await;
+        pushed.push(manifest);
+    }
+    let tags: Vec<_> = (0..1000).map(|n| format!("v{n:04}").parse().unwrap()).collect();
+    let manifests = bench.registry.repository("ns/app".parse().unwrap()).manifests();
+    drop(manifests.put_tagged(None, &tags, Some(IMAGE), pushed[0].clone()).await.unwrap());
+    let list = async {
+        let tags = bench.client.get("/v2/ns/app/tags/list").send().await.json();
+        assert_eq!(tags["tags"].as_array().unwrap().len(), 1001);
+    };
+    bench.count("tags/list of 1001 tags", 2, 2, list).await;
+    let delete = async {
+        let uri = format!("/v2/ns/app/manifests/{}", Digest::sha256(&pushed[1]));
+        drop(bench.client.delete(uri).send().await.expect(202));
+    };
+    bench.count("delete a manifest in a repository of 1001 tags", 1008, 1010, delete).await;
+
+    let bench = Bench::new().await;
+    for n in 0..200 {
+        bench.push(&format!("ns/app{n}"), &content(n, 10)).await;
+    }
+    let list = async {
+        let names = bench.client.get("/v2/_catalog?n=500").send().await.json();
+        assert_eq!(names["repositories"].as_array().unwrap().len(), 200);
+    };
+    bench.count("catalog of 200 repositories", 1, 2, list).await;
+}
