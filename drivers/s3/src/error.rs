@@ -147,9 +147,8 @@ fn hint(code: Option<&str>, kind: ErrorKind, region: Option<&str>) -> Option<Str
                 .map(|region| format!("the bucket is in the region `{region}`: set `region` to it"));
         }
         _ if kind == ErrorKind::PermissionDenied => {
-            "the credentials need s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject, \
-             s3:DeleteObject, s3:ListBucketMultipartUploads, s3:ListMultipartUploadParts and \
-             s3:AbortMultipartUpload on its objects"
+            "the credentials need s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:GetObject, \
+             s3:PutObject, s3:DeleteObject, s3:ListMultipartUploadParts and s3:AbortMultipartUpload on its objects"
         }
         _ => return None,
     };

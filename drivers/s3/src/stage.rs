@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn stage() -> Stage {
-        let part = |number| Part { number, size: 5, etag: format!("\"{number}\"") };
+        let part = |number| Part { number, size: 5, etag: format!("\"{number}\""), crc32: None };
         Stage { id: "id".into(), upload: Some("u".into()), parts: vec![part(1), part(2)], size: 13 }
     }
 

@@ -1,6 +1,7 @@
 //! Where a request's keys come from. Asked for each request, so that a rotated key is used at once.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{
         Arc, Mutex as Lock, MutexGuard, PoisonError,
@@ -40,7 +41,7 @@ pub(super) struct Current {
 #[derive(Debug, Default)]
 struct Last {
     given: String,
-    /// The last one whose refusal was a reason to ask for another.
+    /// One that was refused, and came again when another was hoped for.
     doubted: String,
     is_doubted: bool,
 }
@@ -82,7 +83,7 @@ impl Current {
     }
 
     /// The same where the store did not say why: a right may be missing as well, so that other keys are hoped
-    /// for once for each key. The SDK asks more than once about an answer.
+    /// for until the same one comes again. The SDK asks more than once about an answer.
     pub(super) fn doubt(&self) -> bool {
         let mut last = self.last();
         last.is_doubted = last.given != last.doubted;
@@ -96,10 +97,10 @@ impl Current {
     async fn find(&self) -> Found {
         let found = self.ask().await?;
         let mut last = self.last();
-        let before = std::mem::replace(&mut last.given, found.access_key_id().to_owned());
-        if std::mem::take(&mut last.is_doubted) {
-            last.doubted = before;
+        if std::mem::take(&mut last.is_doubted) && last.given == found.access_key_id() {
+            last.doubted = last.given.clone();
         }
+        found.access_key_id().clone_into(&mut last.given);
         Ok(found)
     }
 
@@ -134,7 +135,10 @@ impl Current {
                     .profile_files(files)
                     .profile_name(profile)
                     .build();
-                provider.provide_credentials().await?
+                provider.provide_credentials().await.map_err(|source| {
+                    let what = format!("profile `{profile}` in `{}`", path.display());
+                    CredentialsError::invalid_configuration(InFile { what, source })
+                })?
             }
             Source::Fixed(_) | Source::Host(_) => return Err(CredentialsError::unhandled("unreachable")),
         };
@@ -148,6 +152,26 @@ impl Current {
         let path = path.clone();
         let found = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await.ok()?.ok()?;
         Some((found.modified().ok()?, found.len()))
+    }
+}
+
+/// The SDK does not always name the file.
+#[derive(Debug)]
+struct InFile {
+    what: String,
+    source: CredentialsError,
+}
+
+impl fmt::Display for InFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what.escape_debug())
+    }
+}
+
+impl std::error::Error for InFile {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // What it says itself, the error around this one says too.
+        self.source.source()
     }
 }
 

@@ -1,11 +1,15 @@
 //! Connections that accept any certificate, for `skipverify` alone: the SDK has no way to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
+    runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -60,15 +64,32 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Insecure(Client<HttpsConnector<Tcp>, SdkBody>);
+type Connections = Client<HttpsConnector<Tcp>, SdkBody>;
 
-impl HttpConnector for Insecure {
+#[derive(Debug)]
+struct Insecure(Connections);
+
+impl HttpClient for Insecure {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Requests { client: self.0.clone(), limit: settings.read_timeout() })
+    }
+}
+
+#[derive(Debug)]
+struct Requests {
+    client: Connections,
+    /// How long an answer may take to begin, as with the SDK's own.
+    limit: Option<Duration>,
+}
+
+impl HttpConnector for Requests {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.0.clone();
+        let (client, limit) = (self.client.clone(), self.limit.unwrap_or(Duration::MAX));
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let answer = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            let answer = tokio::time::timeout(limit, client.request(request)).await;
+            let answer = answer.map_err(|late| ConnectorError::timeout(late.into()))?;
+            let answer = answer.map_err(|error| ConnectorError::io(error.into()))?;
             let answer = answer.map(SdkBody::from_body_1_x);
             HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -84,9 +105,12 @@ pub(super) fn connections() -> Result<SharedHttpClient> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-    let client =
-        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build::<_, SdkBody>(connector);
-    let connector = SharedHttpConnector::new(Insecure(client));
-    Ok(http_client_fn(move |_, _| connector.clone()))
+    let mut tcp = Tcp::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(super::CONNECT));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    Ok(SharedHttpClient::new(Insecure(client)))
 }

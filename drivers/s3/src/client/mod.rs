@@ -1,6 +1,7 @@
 //! The SDK, set up for one location. Its types end here and in `error`.
 
 mod credentials;
+mod headers;
 mod http;
 mod insecure;
 mod listing;
@@ -16,7 +17,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::{
     Client,
     config::{
-        AppName, BehaviorVersion, Builder, IdentityCache, Region, RequestChecksumCalculation,
+        BehaviorVersion, Builder, IdentityCache, Region, RequestChecksumCalculation,
         ResponseChecksumValidation, retry::RetryConfig, retry::RetryPartition, timeout::TimeoutConfig,
     },
     types::{ObjectCannedAcl, ServerSideEncryption, StorageClass},
@@ -46,6 +47,8 @@ pub(crate) struct S3Client {
     puts: Arc<Puts>,
     /// Over TLS a body need not be hashed for its signature as well.
     is_secure: bool,
+    /// Uploads carry a CRC32.
+    has_checksums: bool,
 }
 
 /// What every new object gets.
@@ -70,8 +73,9 @@ impl S3Client {
             (None, Some(_)) => "us-east-1".to_owned(),
             (None, None) => region::find(config, connections.clone()).await?,
         };
+        let services = http::verified(config)?;
         let provider = ProviderConfig::empty()
-            .with_http_client(connections.clone())
+            .with_http_client(services.clone())
             .with_sleep_impl(TokioSleep::new())
             .with_use_fips(Some(config.fips))
             .with_use_dual_stack(Some(config.dual_stack))
@@ -80,7 +84,7 @@ impl S3Client {
         let provider = match config.credentials {
             // The chain's first link is the process environment: who asks for the chain asks for that.
             crate::S3Credentials::Chain => ProviderConfig::without_region()
-                .with_http_client(connections.clone())
+                .with_http_client(services)
                 .with_region(Some(Region::new(region.clone()))),
             _ => provider,
         };
@@ -107,6 +111,7 @@ impl S3Client {
             bucket: config.bucket.as_str().into(),
             puts: Arc::new(Puts::new(config)),
             is_secure: !is_plain,
+            has_checksums: config.checksums == Checksums::Supported,
         })
     }
 }
@@ -144,7 +149,7 @@ fn common(config: &S3Config) -> Builder {
     };
     // The bucket is in the path where an endpoint is given, as distribution 2.8 and the fork have it.
     let path_style = config.force_path_style.unwrap_or(config.endpoint.is_some());
-    let mut builder = Builder::new()
+    Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .timeout_config(timeouts)
         .retry_config(retries)
@@ -156,9 +161,10 @@ fn common(config: &S3Config) -> Builder {
         .force_path_style(path_style)
         .use_dual_stack(config.dual_stack)
         .use_fips(config.fips)
-        .accelerate(config.accelerate);
-    builder.set_app_name(config.user_agent.as_ref().and_then(|name| AppName::new(name.clone()).ok()));
-    builder
+        .accelerate(config.accelerate)
+        // Said, so that the process environment is not asked: what S3 has by itself.
+        .disable_s3_express_session_auth(false)
+        .interceptor(headers::Headers { agent: config.user_agent.clone() })
 }
 
 impl fmt::Debug for S3Client {

@@ -1,6 +1,6 @@
 //! Requests for objects in parts.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use plugin_registry_core::Result;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub(crate) struct Part {
     pub(crate) number: i32,
     pub(crate) size: u64,
     pub(crate) etag: String,
+    /// Its CRC32, where uploads carry one: S3 wants it again when the object is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crc32: Option<String>,
 }
 
 impl S3Client {
@@ -29,6 +32,7 @@ impl S3Client {
             .key(key)
             .content_type("application/octet-stream")
             .set_metadata(marked(Some(mark)))
+            .set_checksum_algorithm(self.has_checksums.then_some(ChecksumAlgorithm::Crc32))
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
@@ -59,7 +63,7 @@ impl S3Client {
         let request = if self.is_secure { request.disable_payload_signing() } else { request };
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         let etag = answer.e_tag.ok_or_else(|| unexpected("the answer to a part has no ETag"))?;
-        Ok(Part { number, size, etag })
+        Ok(Part { number, size, etag, crc32: answer.checksum_crc32 })
     }
 
     /// Copies bytes of another object into a part.
@@ -83,9 +87,11 @@ impl S3Client {
             .part_number(number);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         // As with a copy of a whole object, an error may come with status 200.
-        let etag = answer.copy_part_result.and_then(|result| result.e_tag);
+        let result = answer.copy_part_result;
+        let crc32 = result.as_ref().and_then(|result| result.checksum_crc32.clone());
+        let etag = result.and_then(|result| result.e_tag);
         let etag = etag.ok_or_else(|| unexpected("the answer to UploadPartCopy has no ETag"))?;
-        Ok(Part { number, size, etag })
+        Ok(Part { number, size, etag, crc32 })
     }
 
     /// Makes the object of these parts.
@@ -98,7 +104,10 @@ impl S3Client {
     ) -> Result<()> {
         let parts = parts
             .iter()
-            .map(|part| CompletedPart::builder().part_number(part.number).e_tag(&part.etag).build())
+            .map(|part| {
+                let completed = CompletedPart::builder().part_number(part.number).e_tag(&part.etag);
+                completed.set_checksum_crc32(part.crc32.clone()).build()
+            })
             .collect();
         let request = self
             .client

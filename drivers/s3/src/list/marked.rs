@@ -48,7 +48,7 @@ struct Search<'a> {
 
 /// How a search goes on.
 enum State<'a> {
-    Pages(Search<'a>),
+    Pages(Box<Search<'a>>),
     Levels(BoxStream<'a, Result<StoragePath>>),
 }
 
@@ -107,7 +107,7 @@ impl<'a> Search<'a> {
     }
 
     fn into_stream(self) -> impl futures::Stream<Item = Result<StoragePath>> + Send + 'a {
-        stream::try_unfold(State::Pages(self), |state| async move {
+        stream::try_unfold(State::Pages(Box::new(self)), |state| async move {
             let mut search = match state {
                 State::Pages(search) => search,
                 State::Levels(levels) => return one(levels).await,

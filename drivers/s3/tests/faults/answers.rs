@@ -39,14 +39,15 @@ async fn an_error_inside_of_a_complete_that_took_effect_is_found_out() {
 /// U7: an error of a kind that another attempt will not change.
 #[tokio::test]
 async fn an_error_inside_that_stays_is_an_error() {
-    for code in ["AccessDenied", "InternalError", "Unheard"] {
+    at_once(["AccessDenied", "InternalError", "Unheard"], async |code| {
         let server = server();
         let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
         server.fault(on(COMPLETE, Kind::ErrorInside { code: code.into() }).forever());
         let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
         assert!(!error.is_not_found() && error.kind() != ErrorKind::AlreadyExists, "{error}");
         assert_eq!(stored(&server, "/f"), None);
-    }
+    })
+    .await;
 }
 
 /// U8: the answer is lost, and the repeated request meets NoSuchUpload.
@@ -113,7 +114,8 @@ async fn an_object_of_the_same_size_is_not_taken_for_ours() {
 /// U8: a server that fails for ever.
 #[tokio::test]
 async fn a_complete_that_fails_for_ever_is_an_error_with_nothing_visible() {
-    for kind in [Kind::error(500, "InternalError"), Kind::error(503, "SlowDown"), Kind::Close, Kind::Reset] {
+    let kinds = [Kind::error(500, "InternalError"), Kind::error(503, "SlowDown"), Kind::Close, Kind::Reset];
+    at_once(kinds, async |kind| {
         let server = server();
         let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
         put(&driver, "/f", "old", PutMode::Overwrite).await.unwrap();
@@ -127,7 +129,8 @@ async fn a_complete_that_fails_for_ever_is_an_error_with_nothing_visible() {
         server.clear_faults();
         write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
         assert_eq!(driver.stat(&path("/f")).await.unwrap().size, in_parts().len() as u64);
-    }
+    })
+    .await;
 }
 
 /// U11: a part that failed is never left out.

@@ -105,10 +105,14 @@ async fn a_409_for_ever_is_a_conflict() {
     for operation in ["PutObject", COMPLETE] {
         server.fault(on(operation, Kind::conflict()).forever());
     }
-    let error = failure(put(&driver, "/f", "mine", PutMode::CreateOnly).await);
-    assert!(error.kind() == ErrorKind::Conflict && error.is_retryable(), "{error}");
-    let error = failure(write(&driver, "/f", &in_parts(), PutMode::CreateOnly).await);
-    assert!(error.kind() == ErrorKind::Conflict && error.is_retryable(), "{error}");
+    let bytes = in_parts();
+    let (small, large) = futures::join!(
+        put(&driver, "/f", "mine", PutMode::CreateOnly),
+        write(&driver, "/g", &bytes, PutMode::CreateOnly)
+    );
+    for error in [failure(small), failure(large)] {
+        assert!(error.kind() == ErrorKind::Conflict && error.is_retryable(), "{error}");
+    }
     assert!(server.objects().is_empty() && server.count() < 30);
 }
 

@@ -38,7 +38,7 @@ async fn an_error_inside_of_a_copy_is_no_success() {
 /// U7: the source is deleted only after a copy that succeeded.
 #[tokio::test]
 async fn a_copy_that_fails_for_ever_keeps_the_source() {
-    for code in ["InternalError", "AccessDenied", "Unheard"] {
+    at_once(["InternalError", "AccessDenied", "Unheard"], async |code| {
         let server = server();
         for (operation, driver) in drivers(&server).await {
             server.put_raw(&key("/from"), in_parts());
@@ -51,7 +51,8 @@ async fn a_copy_that_fails_for_ever_keeps_the_source() {
             server.clear_faults();
             server.clear();
         }
-    }
+    })
+    .await;
 }
 
 /// F1, F2, F5: errors and lost answers of a copy.

@@ -2,7 +2,7 @@
 
 use plugin_registry_core::{Error, ErrorKind, PutMode, StorageDriver};
 use plugin_registry_drivers_s3::S3Driver;
-use plugin_registry_emulator::s3::{Kind, Server};
+use plugin_registry_emulator::s3::{Kind, Length, Server};
 
 use crate::support::*;
 
@@ -106,12 +106,9 @@ async fn a_listing_that_failed_is_never_not_found() {
         (Kind::Close, ErrorKind::Unavailable),
         (Kind::Reset, ErrorKind::Unavailable),
         (Kind::ResetSending { after: 100 }, ErrorKind::Unavailable),
-        (
-            Kind::Truncated { keep: 100, length: plugin_registry_emulator::s3::Length::Honest },
-            ErrorKind::Unavailable,
-        ),
+        (Kind::Truncated { keep: 100, length: Length::Honest }, ErrorKind::Unavailable),
     ];
-    for (fault, expected) in faults {
+    at_once(faults, async |(fault, expected)| {
         let server = filled();
         let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
         server.fault(on(LIST, fault.clone()).forever());
@@ -120,7 +117,8 @@ async fn a_listing_that_failed_is_never_not_found() {
         }
         assert_eq!(kind(driver.stat(&path("/r")).await), expected, "stat {fault:?}");
         assert_eq!(server.objects().len(), 5, "nothing was deleted");
-    }
+    })
+    .await;
 }
 
 /// G9: the first page is right, a later one fails.

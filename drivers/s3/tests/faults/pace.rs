@@ -33,7 +33,7 @@ async fn retry_after_is_obeyed() {
     assert_eq!(stored(&server, "/h").unwrap(), in_parts());
     assert!(gap(&server, "GetObject") >= Duration::from_secs(1), "{:?}", gap(&server, "GetObject"));
     assert!(gap(&server, "PutObject") >= Duration::from_secs(1), "{:?}", gap(&server, "PutObject"));
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 /// F5, U28: a store that never stops saying so.

@@ -89,7 +89,6 @@ async fn no_error_of_an_answer_tells_a_secret() {
         Kind::ResetReading { after: 3 },
         Kind::ResetSending { after: 20 },
         Kind::Truncated { keep: 20, length: Length::Honest },
-        Kind::Truncated { keep: 0, length: Length::Announced },
         Kind::ErrorInside { code: "InternalError".into() },
     ];
     let seen = std::cell::Cell::new(0);

@@ -9,7 +9,7 @@ use plugin_registry_emulator::s3::{Fault, Kind, Server};
 
 use crate::support::*;
 
-/// C12: the caller's pace is its own: no request is open while a writer waits for it.
+/// C12: the caller's pace is its own: whatever was sent is answered while a writer waits for it.
 #[tokio::test]
 async fn a_slow_caller_keeps_no_request_open() {
     let server = server();
@@ -17,16 +17,17 @@ async fn a_slow_caller_keeps_no_request_open() {
     let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await.unwrap();
     for piece in in_parts().chunks(700) {
         writer.write(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        let mut waited = 0;
+        // Parts are sent by tasks: at least one look comes after they began.
+        while waited < 5 || server.requests().iter().any(|request| request.ended.is_none()) {
+            waited += 1;
+            assert!(waited < 500, "a request waits for the caller");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
+    assert_eq!(server.count_of("UploadPart"), 3, "the last part is not full yet");
     writer.commit().await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), in_parts());
-    let parts = server.requests_of("UploadPart");
-    assert_eq!(parts.len(), 4);
-    for request in server.requests() {
-        let took = request.ended.unwrap() - request.began;
-        assert!(took < Duration::from_millis(300), "{} took {took:?}", request.operation);
-    }
 }
 
 /// C12: a body in small pieces arrives whole.
@@ -56,9 +57,14 @@ async fn slow_answers_arrive_whole() {
     assert_eq!(stored(&server, "/d/g").unwrap(), in_parts());
 }
 
-/// C12: a caller that reads with pauses longer than the SDK's patience with a server.
+/// C12, F18: the SDK's patience with a body is 5 seconds. A caller that reads with longer pauses gets
+/// everything from one request; a body that stops while its connection stays is asked for again.
 #[tokio::test]
-async fn a_slow_reader_gets_everything() {
+async fn a_pause_of_the_caller_is_no_pause_of_the_server() {
+    futures::join!(a_slow_reader(), a_body_that_stalls());
+}
+
+async fn a_slow_reader() {
     let server = server();
     let driver = open(&server).await;
     // More than the buffers of a connection hold.
@@ -66,21 +72,20 @@ async fn a_slow_reader_gets_everything() {
     server.put_raw(&key("/f"), bytes.clone());
     let mut stream = driver.reader(&path("/f"), ByteRange::full()).await.unwrap().into_stream();
     let mut found = stream.next().await.unwrap().unwrap().to_vec();
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     while let Some(piece) = stream.next().await {
         found.extend_from_slice(&piece.unwrap());
     }
     assert!(found == bytes);
+    assert_eq!(server.count(), 1);
 }
 
-/// F18: a body that stops in the middle, while the connection stays: it is asked for again.
-#[tokio::test]
-async fn a_body_that_stalls_is_asked_for_again() {
+async fn a_body_that_stalls() {
     let server = server();
     let driver = open(&server).await;
     server.put_raw(&key("/f"), content(2_000));
     server.fault(on("GetObject", Kind::Trickle { piece: 2_000, pause: Duration::from_secs(300) }));
-    let found = tokio::time::timeout(Duration::from_secs(40), read(&driver, "/f")).await;
+    let found = tokio::time::timeout(Duration::from_secs(60), read(&driver, "/f")).await;
     assert_eq!(found.unwrap().unwrap(), content(2_000));
     assert_eq!(server.count(), 2);
 }

@@ -1,0 +1,44 @@
+//! What the SDK's headers say beyond the request.
+
+use aws_sdk_s3::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
+    error::BoxError,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+/// Where the SDK puts a trace that it found in the process environment.
+const TRACE: &str = "x-amzn-trace-id";
+/// The SDK says the same in both; the second is signed.
+const AGENTS: [&str; 2] = ["user-agent", "x-amz-user-agent"];
+
+/// Adds `useragent`, and takes away what came from the process environment (ADR 0007).
+#[derive(Debug)]
+pub(super) struct Headers {
+    /// As it is given: the SDK's name of an application may have no slash and no space.
+    pub(super) agent: Option<String>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Headers {
+    fn name(&self) -> &'static str {
+        "plugin-registry headers"
+    }
+
+    /// After the SDK's own, which come first.
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.request_mut().headers_mut();
+        headers.remove(TRACE);
+        for name in AGENTS {
+            let Some(said) = headers.get(name) else { continue };
+            let words = said.split(' ').filter(|word| !word.starts_with("exec-env/"));
+            let words: Vec<&str> = words.chain(self.agent.as_deref()).collect();
+            headers.try_insert(name, words.join(" "))?;
+        }
+        Ok(())
+    }
+}
