@@ -1,6 +1,8 @@
 //! The driver suite and the API suite, each over a server of our own, SeaweedFS and moto. One program: the SDK takes
 //! long to link, and each emulator is started once.
 
+#![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
+
 mod common;
 
 use std::sync::LazyLock;
