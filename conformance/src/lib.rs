@@ -6,6 +6,7 @@
 //!   [`driver_suite!`](crate::driver_suite) turns them into one test each.
 //! - [`fuzz`]: the bodies of the fuzz targets, which replay the committed corpus in every test run.
 //! - [`program`]: registries as programs of their own, ours and other people's.
+//! - [`footprint`]: what a big blob costs in memory.
 //! - [`concurrency`]: by what concurrent use is judged.
 //! - [`report`]: how skipped tests are named and counted.
 //!
@@ -23,6 +24,7 @@
 
 pub mod concurrency;
 pub mod driver;
+pub mod footprint;
 pub mod fuzz;
 pub mod layout;
 pub mod model;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use plugin_registry_core::{ByteRange, Error, ErrorKind, FileInfo, Reader, Result, StoragePath};
 
-use crate::client::{Download, Object, S3Client, is_condition};
+use crate::client::{Content, Download, Object, S3Client, is_condition};
 
 /// How often in a row a body is asked for again before it brought a byte.
 const ATTEMPTS: u32 = 5;
@@ -81,7 +81,7 @@ struct Body {
     etag: Option<String>,
     at: u64,
     end: u64,
-    body: aws_sdk_s3::primitives::ByteStream,
+    body: Content,
     failures: u32,
 }
 

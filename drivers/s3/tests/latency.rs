@@ -41,7 +41,7 @@ fn layers() -> Vec<Bytes> {
     (1..).zip(sizes).map(|(seed, mib)| content(seed, mib * 1_000_000)).collect()
 }
 
-/// As a copy pushes: four blobs at a time.
+/// As a copy pushes: some blobs at a time.
 async fn push(registry: &Registry, blobs: &[Bytes]) {
     let repository = registry.repository("ns/app".parse().unwrap());
     stream::iter(blobs)

@@ -25,6 +25,9 @@ use aws_sdk_s3::{
 use aws_smithy_async::rt::sleep::TokioSleep;
 use plugin_registry_core::{Error, ErrorKind, Result};
 
+/// The bytes of an answer.
+pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
+
 pub(crate) use self::{
     listing::{Listing, Page, Uploads},
     multipart::{Part, UploadId},
@@ -138,7 +141,7 @@ fn common(config: &S3Config) -> Builder {
     let retries = RetryConfig::standard()
         .with_max_attempts(config.max_attempts.max(1))
         .with_initial_backoff(Duration::from_millis(100))
-        .with_max_backoff(Duration::from_secs(10));
+        .with_max_backoff(retry::MAX_WAIT);
     let (calculation, validation) = match config.checksums {
         Checksums::Required => {
             (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired)

@@ -11,7 +11,7 @@ use aws_smithy_types::retry::ErrorKind;
 use super::credentials::Current;
 
 /// The longest that a store's `Retry-After` is obeyed.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Keys that the store does not know any more: others may have come meanwhile. The next attempt asks for
 /// them, and is signed anew.
