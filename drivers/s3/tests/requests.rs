@@ -20,8 +20,8 @@ use plugin_registry_conformance::registry::{
     client::and,
     fixture::{IMAGE, content, digest},
 };
-use plugin_registry_core::{Descriptor, Digest, MediaType, Reference};
-use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::{Checksums, S3Driver};
 use plugin_registry_emulator::s3::Server;
 
 struct Bench {
@@ -234,4 +234,28 @@ async fn lists() {
         assert_eq!(names["repositories"].as_array().unwrap().len(), 200);
     };
     bench.count("catalog of 200 repositories", 1, 2, list).await;
+}
+
+/// With a checksum on each upload, S3 wants to know which when parts begin, and those of all parts again when the
+/// object is made of them.
+#[tokio::test]
+async fn checksums_of_parts_are_said_again() {
+    let server = Server::builder().min_part(1).start();
+    let config = common::of_server(&server).with_chunk_size(100_000).with_checksums(Checksums::Supported);
+    let driver = S3Driver::open(config).await.unwrap();
+    let blob = content(1, 450_000);
+    let (file, elsewhere) = ("/dir/file".parse().unwrap(), "/dir/other".parse().unwrap());
+    let mut writer = driver.writer(&file, WriteOptions::create()).await.unwrap();
+    writer.write(blob.slice(..250_000)).await.unwrap();
+    let _ = writer.close().await.unwrap();
+    // Also those of parts that another process has sent.
+    let mut writer = driver.writer(&file, WriteOptions::resume()).await.unwrap();
+    writer.write(blob.slice(250_000..)).await.unwrap();
+    writer.commit_to(&elsewhere).await.unwrap();
+    assert_eq!(driver.get_content(&elsewhere, 1 << 20).await.unwrap(), blob);
+    let begun = server.requests_of("CreateMultipartUpload");
+    assert_eq!(begun[0].headers.get("x-amz-checksum-algorithm").unwrap(), "CRC32");
+    for part in server.requests_of("UploadPart") {
+        assert!(part.headers.contains_key("x-amz-checksum-crc32"), "{:?}", part.headers);
+    }
 }
