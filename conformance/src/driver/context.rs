@@ -50,6 +50,11 @@ impl Context {
         Arc::new(Checked::new(self.store.open().await))
     }
 
+    /// Gives what a dropped call has begun the time to end in the store.
+    pub(crate) async fn settle(&self) {
+        tokio::time::sleep(self.store.settle()).await;
+    }
+
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -93,9 +98,15 @@ impl Context {
         // Also where only staged bytes are left, which no listing shows.
         self.driver.delete_if_exists(&path("/suite")).await.unwrap();
         for name in names(self.driver(), &root, None).await {
-            self.driver.delete(&root.join(&name).unwrap()).await.unwrap();
+            self.driver.delete_if_exists(&root.join(&name).unwrap()).await.unwrap();
         }
-        let left = names(self.driver(), &root, None).await;
+        let mut left = names(self.driver(), &root, None).await;
+        if self.driver.capabilities().empty_directories
+            && walk(self.driver(), &root, None).await.unwrap().is_empty()
+        {
+            // Of a delete that was cut in the store: directories without a file, which hold nothing.
+            left.clear();
+        }
         assert!(left.is_empty(), "the root is empty after the test, but for {left:?}");
     }
 }

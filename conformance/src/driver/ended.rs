@@ -94,7 +94,7 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
         poll_then_drop(cx.driver().delete_many(vec![to.clone(), from.clone()]), polls).await;
         cx.driver().delete_if_exists(&cx.path(&format!("put{polls}"))).await.unwrap();
         // What a dropped call left under way comes to its end before the next round and before the test's.
-        pause(20).await;
+        cx.settle().await;
     }
 }
 
@@ -134,7 +134,7 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
         // In a commit: all or nothing; the stage is used up or as it was closed.
         poll_then_drop(writer.commit(), polls).await;
         // What was on its way to another process when it was dropped may still be done there.
-        pause(250).await;
+        cx.settle().await;
         match cx.driver().get_optional(&file, 64 << 20).await.unwrap() {
             Some(found) => assert!(found == whole, "{} bytes after {polls} polls", found.len()),
             None => {

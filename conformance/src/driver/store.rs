@@ -1,6 +1,6 @@
 //! What a driver's test file hands over: how to open its store, and what else is needed for the proof.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -9,6 +9,7 @@ use plugin_registry_core::{StorageDriver, StoragePath};
 use url::Url;
 
 const MIB: u64 = 1 << 20;
+const SETTLE: Duration = Duration::from_millis(50);
 
 type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn StorageDriver>> + Send + Sync;
 type Truncate = dyn Fn(&StoragePath, u64) + Send + Sync;
@@ -25,6 +26,7 @@ pub struct Store {
     fetch: Option<Arc<Fetch>>,
     sizes: Sizes,
     missing: Option<String>,
+    settle: Duration,
 }
 
 impl Store {
@@ -45,7 +47,7 @@ impl Store {
                 driver
             })
         });
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None }
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None, settle: SETTLE }
     }
 
     /// A store that cannot be had here, with the reason: its tests are skipped, and counted as such.
@@ -53,7 +55,7 @@ impl Store {
     pub fn missing(reason: impl Into<String>) -> Self {
         let open: Arc<Open> = Arc::new(|| panic!("a missing store is not opened"));
         let missing = Some(reason.into());
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing }
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing, settle: SETTLE }
     }
 
     /// Why it cannot be had, if so.
@@ -91,6 +93,17 @@ impl Store {
     {
         self.fetch = Some(Arc::new(move |method, url| Box::pin(fetch(method, url))));
         self
+    }
+
+    /// How long what a dropped request has begun may go on in the store: 50 ms unless said.
+    #[must_use]
+    pub fn with_settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    pub(crate) fn settle(&self) -> Duration {
+        self.settle
     }
 
     /// The volumes of the tests.

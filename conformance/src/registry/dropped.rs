@@ -142,7 +142,11 @@ pub async fn a_delete_may_be_dropped_anywhere(lab: &Lab) {
             if list.status() == 200 {
                 for tag in list.json()["tags"].as_array().unwrap() {
                     let uri = format!("/v2/a/manifests/{}", tag.as_str().unwrap());
-                    assert_eq!(client.get(&uri).send().await.expect(200).body(), &image.manifest);
+                    let answer = client.get(&uri).send().await;
+                    // Where directories stay behind their last file, a delete that was cut in the store may leave
+                    // the tag's, which is listed and can be deleted again.
+                    let is_rest = lab.driver().capabilities().empty_directories && answer.status() == 404;
+                    assert!(is_rest || *answer.expect(200).body() == image.manifest);
                 }
             }
             let again = client.delete(uri(seed, &image)).send().await;

@@ -93,9 +93,10 @@ impl Lab {
         }
     }
 
-    /// Gives a driver with threads of its own the time to end what dropped requests have begun.
+    /// Gives a driver with threads of its own, or a store behind it, the time to end what dropped requests have
+    /// begun.
     pub async fn settle(&self) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(self.store.settle()).await;
     }
 
     /// Removes everything that is in the store.

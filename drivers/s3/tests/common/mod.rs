@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Method;
@@ -61,13 +64,17 @@ pub(crate) fn or_skip(config: Result<S3Config, String>, test: &str) -> Option<S3
 
 /// A store of the suites over a program that may not be installed.
 pub(crate) fn store_of(config: Result<S3Config, String>) -> Store {
-    config.map_or_else(Store::missing, store)
+    // What was on its way to another process when it was dropped may still be done there, later on a busy machine.
+    config.map_or_else(Store::missing, |config| store(config).with_settle(Duration::from_millis(500)))
 }
 
 /// A store of the suites.
 pub(crate) fn store(config: S3Config) -> Store {
     let config = in_a_directory(config);
-    Store::new(move || S3Driver::open(config.clone())).with_sizes(Sizes::small()).with_fetch(fetch)
+    Store::new(move || S3Driver::open(config.clone()))
+        .with_sizes(Sizes::small())
+        .with_fetch(fetch)
+        .with_settle(Duration::from_millis(250))
 }
 
 /// Fetches a URL as a client would.
