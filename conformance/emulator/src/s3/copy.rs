@@ -61,7 +61,7 @@ pub(super) fn object(shared: &Shared, input: &CopyObjectInput) -> S3Result<S3Res
             "This copy request is illegal because it is trying to copy an object to itself without changes."
         ));
     }
-    let mut object = Object::new(old.data.clone(), shared.now(), asked.clone());
+    let mut object = Object::new(old.data.clone(), shared.etag(&old.data), shared.now(), asked.clone());
     if !replaced {
         // Storage class, encryption and access belong to the copy, the rest comes along.
         object.attributes = old.attributes.clone();
@@ -111,10 +111,10 @@ pub(super) fn part(
             most
         ));
     }
-    let now = shared.now();
+    let (now, etag) = (shared.now(), shared.etag(&data));
     let mut store = shared.store.lock().unwrap();
     let none = s3s::dto::Checksum::default();
-    let etag = store.put_part(&input.key, &input.upload_id, input.part_number, data, now, none)?;
+    let etag = store.put_part(&input.key, &input.upload_id, input.part_number, (data, etag), now, none)?;
     let result = CopyPartResult {
         e_tag: Some(ETag::Strong(etag)),
         last_modified: Some(now.into()),

@@ -80,11 +80,10 @@ impl Store {
         key: &str,
         id: &str,
         number: i32,
-        data: Bytes,
+        (data, etag): (Bytes, String),
         modified: SystemTime,
         checksum: Checksum,
     ) -> S3Result<String> {
-        let etag = md5(&data);
         let upload = self.uploads.get_mut(&(key.to_owned(), id.to_owned())).ok_or_else(no_such_upload)?;
         upload.parts.insert(number, Part { data, etag: etag.clone(), modified, checksum });
         Ok(etag)

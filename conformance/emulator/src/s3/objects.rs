@@ -94,7 +94,7 @@ pub(super) async fn put(
     let trailing = request.trailing_headers.and_then(|trailers| trailers.take()).unwrap_or_default();
     let given = checksum::merged(checksum_of!(input), checksum::of_headers(&trailing));
     let checksum = checksum::check(given, input.content_md5.as_deref(), &body)?;
-    let mut object = Object::new(body, shared.now(), attributes_of!(input));
+    let mut object = Object::new(body.clone(), shared.etag(&body), shared.now(), attributes_of!(input));
     object.checksum = checksum;
 
     let ignored = conditions_ignored(shared, fault.as_ref());

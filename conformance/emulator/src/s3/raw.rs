@@ -32,7 +32,9 @@ impl Server {
 
     /// Stores an object.
     pub fn put_raw(&self, key: &str, bytes: impl Into<Bytes>) {
-        let object = Object::new(bytes.into(), self.shared.now(), Attributes::default());
+        let bytes = bytes.into();
+        let etag = self.shared.etag(&bytes);
+        let object = Object::new(bytes, etag, self.shared.now(), Attributes::default());
         self.shared.store.lock().unwrap().put(key, object);
     }
 
@@ -93,8 +95,10 @@ impl Server {
 
     /// Stores a part, as a stranger would. Panics where there is no such upload.
     pub fn put_part_raw(&self, key: &str, id: &str, number: i32, bytes: impl Into<Bytes>) {
-        let now = self.shared.now();
+        let bytes = bytes.into();
+        let (now, etag) = (self.shared.now(), self.shared.etag(&bytes));
         let mut store = self.shared.store.lock().unwrap();
-        store.put_part(key, id, number, bytes.into(), now, s3s::dto::Checksum::default()).expect("an upload");
+        let none = s3s::dto::Checksum::default();
+        store.put_part(key, id, number, (bytes, etag), now, none).expect("an upload");
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -16,7 +16,7 @@ use super::{
     fault::Fault,
     log::Log,
     options::{Builder, Limits, Quirks},
-    store::Store,
+    store::{Store, md5},
     text::moved,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) auth: bool,
     pub(super) orphans: bool,
+    opaque_etags: bool,
+    etags: AtomicU64,
     pub(super) keys: Mutex<Keys>,
     pub(super) store: Mutex<Store>,
     pub(super) log: Mutex<Log>,
@@ -39,6 +41,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The ETag of new bytes. Not to be asked under the store's lock: it takes time.
+    pub(super) fn etag(&self, data: &[u8]) -> String {
+        if self.opaque_etags {
+            return format!("{:032x}", self.etags.fetch_add(1, Ordering::Relaxed));
+        }
+        md5(data)
+    }
+
     pub(super) fn new(builder: Builder) -> Self {
         Self {
             keys: Mutex::new(Keys::new(&builder.access_key, &builder.secret_key)),
@@ -47,6 +57,8 @@ impl Shared {
             limits: builder.limits,
             auth: builder.auth,
             orphans: builder.orphans,
+            opaque_etags: builder.opaque_etags,
+            etags: AtomicU64::new(1),
             store: Mutex::default(),
             log: Mutex::new(Log::new()),
             faults: Mutex::default(),

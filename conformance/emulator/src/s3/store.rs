@@ -56,8 +56,7 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn new(data: Bytes, modified: SystemTime, attributes: Attributes) -> Self {
-        let etag = md5(&data);
+    pub(super) fn new(data: Bytes, etag: String, modified: SystemTime, attributes: Attributes) -> Self {
         Self { data, etag, modified, attributes, parts: 0, checksum: Checksum::default() }
     }
 

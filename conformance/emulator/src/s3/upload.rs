@@ -64,10 +64,11 @@ pub(super) async fn part(
     let checksum = checksum::check(given, input.content_md5.as_deref(), &body)?;
     let mut output = UploadPartOutput::default();
     set_checksum!(output, checksum);
-    let now = shared.now();
+    let (now, etag) = (shared.now(), shared.etag(&body));
     let mut store = shared.store.lock().unwrap();
     output.server_side_encryption = encryption(&store.upload(&input.key, &input.upload_id)?.attributes);
-    let etag = store.put_part(&input.key, &input.upload_id, input.part_number, body, now, checksum)?;
+    let etag =
+        store.put_part(&input.key, &input.upload_id, input.part_number, (body, etag), now, checksum)?;
     output.e_tag = Some(s3s::dto::ETag::Strong(etag));
     Ok(S3Response::new(output))
 }
