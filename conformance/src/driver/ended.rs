@@ -125,6 +125,7 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
 
         // In a close: the old size or the new.
         poll_then_drop(writer.close(), polls).await;
+        cx.settle().await;
         let mut writer = resume(cx.driver(), &file).await;
         assert!([5, 9].contains(&writer.size()), "{} bytes closed", writer.size());
         let begin = Bytes::from(if writer.size() == 5 { "begin" } else { "begin end" });
