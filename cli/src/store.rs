@@ -4,7 +4,6 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use plugin_registry::{Registry, RegistryBuilder, config::Config};
 use plugin_registry_core::{Error, ErrorKind, StorageDriver};
-use plugin_registry_drivers::StorageConfig;
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
@@ -110,9 +109,7 @@ async fn configured(file: &Path, create: bool) -> Result<Opened, Failure> {
         if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
     };
     let config = Config::from_yaml(&text).map_err(in_file)?;
-    let storage = StorageConfig::new(&config.driver)
-        .with_parameters(config.parameters.clone())
-        .with_create_root(create);
+    let storage = config.storage().with_create_root(create);
     let driver = plugin_registry_drivers::open(&storage).await.map_err(in_file)?;
     Ok(Opened { driver, config: Some(config) })
 }

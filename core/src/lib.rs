@@ -25,6 +25,7 @@ mod parameters;
 mod path;
 mod retry;
 mod secret;
+mod storage;
 
 pub use self::{
     checked::Checked,
@@ -41,4 +42,5 @@ pub use self::{
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,
+    storage::{OpenDriver, StorageConfig},
 };

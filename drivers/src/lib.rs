@@ -21,16 +21,15 @@
 //! It reads no environment and keeps no table of drivers. A host with a driver of its own needs no name for it:
 //! it hands the opened driver over.
 
-mod config;
 #[cfg(feature = "fs")]
 mod filesystem;
 mod name;
 
 use std::sync::Arc;
 
+pub use plugin_registry_core::StorageConfig;
 use plugin_registry_core::{Result, StorageDriver};
 
-pub use self::config::StorageConfig;
 use self::name::named;
 
 /// Opens a driver. What it does to the store, and what it needs from the caller's runtime, its own `open` says.

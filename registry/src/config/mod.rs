@@ -1,13 +1,19 @@
 //! The configuration of a registry, from the file that CNCF distribution reads.
 
 mod keys;
+mod log;
+mod purge;
 mod walk;
 mod yaml;
 
 use std::{fmt, sync::Arc};
 
-use plugin_registry_core::{Parameters, Result, Secret, StorageDriver};
+use plugin_registry_core::{Parameters, Result, Secret, StorageConfig, StorageDriver};
 
+pub use self::{
+    log::{LogFormatter, LogSettings},
+    purge::PurgeSettings,
+};
 use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 
 /// What a file of distribution (version 0.1) says that concerns an embedded registry.
@@ -58,6 +64,11 @@ pub struct Config {
     pub addr: Option<String>,
     /// `http.secret`: the key of the upload state.
     pub secret: Option<Secret>,
+    /// `log.level`, `log.formatter` and `log.fields`.
+    pub log: LogSettings,
+    /// `storage.maintenance.uploadpurging`, where it is given and enabled. Default: none; distribution purges
+    /// unless told otherwise.
+    pub purge: Option<PurgeSettings>,
     /// The keys that distribution knows and that change nothing here, in the order of the file.
     pub ignored: Vec<Ignored>,
 }
@@ -111,10 +122,18 @@ impl Config {
             references,
             addr: reader.text(keys::ADDR),
             secret: reader.is_given(keys::SECRET).then(|| reader.secret(keys::SECRET)).flatten(),
+            log: LogSettings::default(),
+            purge: None,
             ignored: found.ignored,
         };
         reader.finish()?;
         Ok(config)
+    }
+
+    /// What to open.
+    #[must_use]
+    pub fn storage(&self) -> StorageConfig {
+        StorageConfig::new(&self.driver).with_parameters(self.parameters.clone())
     }
 
     /// Begins a registry over the opened driver, with everything that the file says about it.

@@ -1,11 +1,15 @@
-//! What is opened.
+//! What is opened, and by whom.
 
-use plugin_registry_core::Parameters;
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{driver::StorageDriver, error::Result, parameters::Parameters};
 
 /// A driver's name and its parameters.
 ///
 /// ```
-/// use plugin_registry_drivers::StorageConfig;
+/// use plugin_registry_core::StorageConfig;
 /// let config = StorageConfig::new("s3").with("bucket", "backup").with("region", "eu-central-1");
 /// assert_eq!(config.parameters.get("bucket"), Some("backup"));
 /// ```
@@ -48,4 +52,15 @@ impl StorageConfig {
         self.create_root = yes;
         self
     }
+}
+
+/// Opens drivers by their names: the table of a host, such as `Drivers` of `plugin-registry-drivers`.
+#[async_trait]
+pub trait OpenDriver: fmt::Debug + Send + Sync + 'static {
+    /// Opens a driver. Dropping the future leaves nothing behind but what the driver's own `open` says.
+    ///
+    /// # Errors
+    /// Of the kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for a driver that it does not have and
+    /// for mistakes in the parameters, all of them at once; otherwise those of the driver.
+    async fn open_driver(&self, config: &StorageConfig) -> Result<Arc<dyn StorageDriver>>;
 }

@@ -1,0 +1,23 @@
+//! When uploads that nobody will finish are thrown away.
+
+use std::time::Duration;
+
+/// The section `storage.maintenance.uploadpurging`. An instance has no timer: the host's calls of
+/// `RegistryPool::sweep` purge what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PurgeSettings {
+    /// `age`: how long nothing of an upload may have changed. Default 168 h.
+    pub older_than: Duration,
+    /// `interval`: how often. Default 24 h.
+    pub interval: Duration,
+    /// `dryrun`: only say what would be deleted. Default false.
+    pub dry_run: bool,
+}
+
+impl Default for PurgeSettings {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_secs(3600);
+        Self { older_than: 168 * HOUR, interval: 24 * HOUR, dry_run: false }
+    }
+}
