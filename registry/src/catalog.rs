@@ -12,7 +12,10 @@ impl Registry {
     ///
     /// # Errors
     /// Only those of the store.
-    #[tracing::instrument(level = "debug", skip(self))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(location = self.inner.location(), instance = self.inner.instance())
+    )]
     pub async fn catalog(&self, last: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
         let root = layout::repositories();
         let after = last.map(layout::repository);

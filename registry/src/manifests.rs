@@ -56,7 +56,13 @@ impl Manifests {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`]; [`RegistryError::Damaged`] when the stored bytes do not hash to
     /// the digest.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, %reference))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, %reference
+        )
+    )]
     pub async fn get(&self, reference: &Reference) -> Result<Manifest> {
         let digest = match reference {
             Reference::Digest(digest) => *digest,
@@ -151,7 +157,13 @@ impl Manifests {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    #[tracing::instrument(level = "debug", skip_all, fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn put_tagged(
         &self,
         digest: Option<&Digest>,
@@ -278,7 +290,13 @@ impl Manifests {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, %reference))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, %reference
+        )
+    )]
     pub async fn delete(&self, reference: &Reference) -> Result<()> {
         self.inner.require_delete()?;
         let digest = match reference {

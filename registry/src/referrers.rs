@@ -86,7 +86,13 @@ impl<'a> Referrers<'a> {
     /// The referrers of `subject` after the digest `last`. All revisions are asked, so what a client listed
     /// under a fallback tag while a registry without this API served the store is found as well
     /// (distribution-spec, "Enabling the Referrers API").
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub(crate) async fn page(
         &self,
         subject: &Digest,

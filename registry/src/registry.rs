@@ -35,6 +35,14 @@ pub(crate) struct Inner {
     pub(crate) known: Known,
     pub(crate) sessions: Sessions,
     pub(crate) state_key: StateKey,
+    identity: Identity,
+}
+
+/// How spans name a registry. They are at the level of errors, so that whatever is logged says whose it is.
+#[derive(Clone, Debug, Default)]
+struct Identity {
+    location: Option<Arc<str>>,
+    instance: Option<Arc<str>>,
 }
 
 /// Which content a manifest may name that is not in its repository.
@@ -83,6 +91,7 @@ pub struct RegistryBuilder {
     options: Options,
     blob_memory: Duration,
     upload_key: Option<Secret>,
+    identity: Identity,
 }
 
 impl Registry {
@@ -109,6 +118,7 @@ impl Registry {
             },
             blob_memory: Duration::from_secs(60),
             upload_key: None,
+            identity: Identity::default(),
         }
     }
 
@@ -206,6 +216,14 @@ impl RegistryBuilder {
         self
     }
 
+    /// What every span of this registry says in its fields `location` and `instance`: which location it is, and
+    /// which of perhaps several registries of it. Default: nothing.
+    #[must_use]
+    pub fn identity(mut self, location: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
+        self.identity = Identity { location: Some(location.into()), instance: Some(instance.into()) };
+        self
+    }
+
     /// The registry.
     #[must_use]
     pub fn build(self) -> Registry {
@@ -216,12 +234,23 @@ impl RegistryBuilder {
                 known: Known::new(self.blob_memory),
                 sessions: Sessions::new(),
                 state_key: StateKey::new(self.upload_key.as_ref()),
+                identity: self.identity,
             }),
         }
     }
 }
 
 impl Inner {
+    /// The field `location` of spans.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.identity.location.as_deref()
+    }
+
+    /// The field `instance` of spans.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.identity.instance.as_deref()
+    }
+
     /// The one guard of everything that changes the store.
     pub(crate) fn require_writable(&self) -> Result<()> {
         if self.options.read_only {

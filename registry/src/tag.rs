@@ -42,6 +42,10 @@ impl Tags {
     ///
     /// # Errors
     /// Only those of the store.
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(location = self.inner.location(), instance = self.inner.instance(), repository = %self.repository)
+    )]
     pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
         self.links().read(&layout::tag_current(&self.repository, tag)).await
     }
@@ -51,7 +55,13 @@ impl Tags {
     ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`] when the repository holds nothing.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn list(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
         let directory = layout::tags(&self.repository);
         let mut entries = self.inner.driver.list(&directory, last);
@@ -99,7 +109,13 @@ impl Tags {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] for no such tag; [`RegistryError::NotAllowed`] when deletes are off.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn delete(&self, tag: &Tag) -> Result<()> {
         self.inner.require_delete()?;
         match self.inner.driver.delete(&layout::tag(&self.repository, tag)).await {

@@ -102,6 +102,10 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`](crate::RegistryError::RepositoryUnknown) for a repository that
     /// holds nothing, and those of the store: damage is no error but a [`Finding`].
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(location = self.inner.location(), instance = self.inner.instance())
+    )]
     pub async fn verify(
         &self,
         scope: VerifyScope,

@@ -1,8 +1,9 @@
 //! Content on its way out of the store.
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use plugin_registry_core::{Digest, Reader};
+use tracing::Span;
 
 use crate::{
     error::{RegistryError, Result},
@@ -16,14 +17,14 @@ struct Verification {
     held: Option<Bytes>,
 }
 
-/// The bytes of `reader`; with a digest, hashed on the way, beside the reading and the sending. The last
+/// The bytes of `reader`, read in the span in which they were asked for; with a digest, hashed on the way, beside the reading and the sending. The last
 /// piece is held back until the digest agrees, so that a client which counts bytes cannot take damaged
 /// content for the whole.
 pub(crate) fn verified(reader: Reader, digest: Option<Digest>) -> BoxStream<'static, Result<Bytes>> {
-    let Some(digest) = digest else { return reader.into_stream().map_err(RegistryError::from).boxed() };
+    let Some(digest) = digest else { return within(reader.into_stream().map_err(RegistryError::from)) };
     let beside = HashBeside::new(Hashers::new(digest.algorithm()));
     let state = Verification { stream: reader.into_stream(), beside, digest, held: None };
-    futures::stream::try_unfold(Some(state), |state| async move {
+    within(futures::stream::try_unfold(Some(state), |state| async move {
         let Some(mut state) = state else { return Ok(None) };
         while let Some(piece) = state.stream.try_next().await? {
             state.beside.take(piece.clone()).await?;
@@ -34,8 +35,16 @@ pub(crate) fn verified(reader: Reader, digest: Option<Digest>) -> BoxStream<'sta
         let hashers = state.beside.finish().await?;
         hashers.verify(&state.digest).map_err(|error| damaged(&state.digest, &error))?;
         Ok(state.held.map(|last| (last, None)))
-    })
-    .boxed()
+    }))
+}
+
+/// The stream, polled inside the span of this moment: whoever reads it has another, or none.
+fn within<S>(stream: S) -> BoxStream<'static, S::Item>
+where
+    S: Stream + Send + 'static,
+{
+    let (span, mut stream) = (Span::current(), Box::pin(stream));
+    futures::stream::poll_fn(move |context| span.in_scope(|| stream.poll_next_unpin(context))).boxed()
 }
 
 fn damaged(digest: &Digest, error: &plugin_registry_core::VerifyError) -> RegistryError {

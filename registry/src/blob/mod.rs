@@ -126,7 +126,13 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] when it is not in this repository.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn stat(&self, digest: &Digest) -> Result<BlobInfo> {
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
         let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
@@ -139,7 +145,13 @@ impl Blobs {
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] when the range begins
     /// beyond the end.
-    #[tracing::instrument(level = "debug", skip(self, range), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self, range),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn open(&self, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         let (canonical, reader) = if digest.is_canonical() {
             let (canonical, reader) =
@@ -181,8 +193,11 @@ impl Blobs {
     /// [`RegistryError::Mismatch`] when the content is not what the descriptor says, and
     /// [`RegistryError::Body`] when it fails: nothing is stored then.
     #[tracing::instrument(
-        level = "debug", skip_all,
-        fields(repository = %self.repository, digest = %descriptor.digest, size = descriptor.size)
+        level = "error", skip_all,
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, digest = %descriptor.digest, size = descriptor.size
+        )
     )]
     pub async fn push<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<PushOutcome>
     where
@@ -237,7 +252,13 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] when it is not in `from`.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn mount(&self, from: &RepositoryName, digest: &Digest) -> Result<BlobInfo> {
         self.inner.require_writable()?;
         let info = Self::new(self.inner.clone(), from.clone()).stat(digest).await?;
@@ -251,7 +272,13 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] when the location has no such blob.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
         self.inner.require_writable()?;
         let canonical = self.inner.known.canonical(digest).ok_or_else(|| self.unknown(digest))?;
@@ -277,7 +304,13 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
     pub async fn delete(&self, digest: &Digest) -> Result<()> {
         self.inner.require_delete()?;
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;

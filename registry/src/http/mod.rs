@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tower_service::Service;
+use tracing::Instrument;
 
 pub use self::body::Body;
 use self::{
@@ -73,7 +74,9 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let registry = self.registry.clone();
         let (request, body) = ApiRequest::split(request);
-        async move { Ok(answer(&registry, &request, body).await) }.boxed()
+        let (location, instance) = (registry.inner.location(), registry.inner.instance());
+        let span = tracing::error_span!("request", location, instance, method = %request.method());
+        async move { Ok(answer(&registry, &request, body).await) }.instrument(span).boxed()
     }
 }
 

@@ -98,6 +98,10 @@ impl Uploads {
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`] when it does not exist, was finished or cancelled.
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(location = self.inner.location(), instance = self.inner.instance(), repository = %self.repository, upload = %id)
+    )]
     pub async fn resume(&self, id: UploadId) -> Result<UploadSession> {
         match self.find(id).await? {
             Some(session) => Ok(session),

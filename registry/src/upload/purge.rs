@@ -76,7 +76,10 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotAllowed`](crate::RegistryError::NotAllowed) when the registry is read-only and it
     /// is no dry run, and those of the store.
-    #[tracing::instrument(level = "debug", skip(self))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(location = self.inner.location(), instance = self.inner.instance())
+    )]
     pub async fn purge_uploads(&self, older_than: Duration, dry_run: bool) -> Result<PurgeReport> {
         let now = if dry_run { SystemTime::now() } else { self.store_time().await? };
         let mut purge = Purge { registry: self, now, older_than, dry_run, report: PurgeReport::default() };

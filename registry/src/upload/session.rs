@@ -84,7 +84,13 @@ impl UploadSession {
     /// # Errors
     /// [`RegistryError::UploadUnknown`] when the session has ended, [`RegistryError::UploadBusy`] while another
     /// instance is writing to it and this one knows nothing of it.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, upload = %self.id))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, upload = %self.id
+        )
+    )]
     pub async fn status(&self) -> Result<u64> {
         let Ok(progress) = self.slot.progress.try_lock() else {
             return Ok(self.slot.acknowledged.load(Ordering::Acquire));
@@ -124,7 +130,13 @@ impl UploadSession {
     /// [`RegistryError::UploadOffset`] when the upload stands elsewhere (it is kept as it is),
     /// [`RegistryError::Body`] when the content fails, [`RegistryError::SizeInvalid`] when it is not as
     /// long as announced.
-    #[tracing::instrument(level = "debug", skip_all, fields(repository = %self.repository, upload = %self.id, at))]
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, upload = %self.id, at
+        )
+    )]
     pub async fn append<S, E>(&self, at: Option<u64>, length: Option<u64>, content: S) -> Result<u64>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -180,8 +192,11 @@ impl UploadSession {
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
     /// [`RegistryError::SizeInvalid`].
     #[tracing::instrument(
-        level = "debug", skip_all,
-        fields(repository = %self.repository, upload = %self.id, at, %digest)
+        level = "error", skip_all,
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, upload = %self.id, at, %digest
+        )
     )]
     pub async fn finish<S, E>(
         &self,
@@ -323,7 +338,13 @@ impl UploadSession {
     /// # Errors
     /// [`RegistryError::UploadUnknown`] when it has ended already, [`RegistryError::NotAllowed`] when deletes
     /// are off.
-    #[tracing::instrument(level = "debug", skip(self), fields(repository = %self.repository, upload = %self.id))]
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository, upload = %self.id
+        )
+    )]
     pub async fn cancel(&self) -> Result<()> {
         self.inner.require_delete()?;
         let progress = self.lock()?;
