@@ -27,6 +27,7 @@ mod known;
 mod link;
 mod manifest;
 mod manifests;
+mod pool;
 mod referrers;
 mod registry;
 mod repository;
@@ -40,6 +41,10 @@ pub use self::{
     http::{Body, RegistryService},
     manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, is_manifest_type},
     manifests::Manifests,
+    pool::{
+        Eviction, EvictionCause, Location, LocationPurge, PoolStats, PooledRegistry, RegistryPool,
+        RegistryPoolBuilder, SweepReport,
+    },
     referrers::{Referrer, ReferrerPage},
     registry::{ReferencePolicy, Registry, RegistryBuilder, UrlPolicy},
     repository::Repository,

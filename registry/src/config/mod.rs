@@ -1,5 +1,6 @@
 //! The configuration of a registry, from the file that CNCF distribution reads.
 
+mod fingerprint;
 mod keys;
 mod log;
 mod purge;
@@ -10,6 +11,7 @@ use std::{fmt, sync::Arc};
 
 use plugin_registry_core::{Parameters, Result, Secret, StorageConfig, StorageDriver};
 
+pub(crate) use self::fingerprint::{Fingerprint, FingerprintKey};
 pub use self::{
     log::{LogFormatter, LogSettings},
     purge::PurgeSettings,

@@ -1,0 +1,145 @@
+//! Making a pool.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use moka::{future::Cache, notification::RemovalCause, policy::EvictionPolicy};
+use plugin_registry_core::OpenDriver;
+
+use super::{
+    Inner, RegistryPool,
+    instance::Slot,
+    location::{Key, Location},
+    purge::Purges,
+    stats::{Counters, Eviction, EvictionCause},
+    transports::Transports,
+};
+use crate::{config::FingerprintKey, registry::RegistryBuilder};
+
+type Configure = Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>;
+type OnEvict = Box<dyn Fn(&Eviction) + Send + Sync>;
+
+/// Builds a [`RegistryPool`]; building cannot fail and opens nothing.
+pub struct RegistryPoolBuilder {
+    drivers: Box<dyn OpenDriver>,
+    max_open: u64,
+    time_to_idle: Duration,
+    time_to_live: Duration,
+    configure: Configure,
+    on_evict: OnEvict,
+}
+
+impl RegistryPoolBuilder {
+    pub(super) fn new(drivers: Box<dyn OpenDriver>) -> Self {
+        Self {
+            drivers,
+            max_open: 64,
+            time_to_idle: Duration::from_secs(10 * 60),
+            time_to_live: Duration::from_secs(60 * 60),
+            configure: Box::new(|_, builder| builder),
+            on_evict: Box::new(|_| {}),
+        }
+    }
+
+    /// The most instances in the pool; of more, the one that was used longest ago leaves. At least 1. Default 64.
+    #[must_use]
+    pub fn max_open(mut self, instances: usize) -> Self {
+        self.max_open = u64::try_from(instances.max(1)).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// How long an instance stays that nobody uses: that nobody asks for, and of which nobody has a handle, a
+    /// session or a stream. Default 10 minutes.
+    #[must_use]
+    pub fn time_to_idle(mut self, time: Duration) -> Self {
+        self.time_to_idle = time;
+        self
+    }
+
+    /// How long an instance is given out, used or not, so that whatever a driver reads only when it is opened
+    /// (certificates, for instance) is read again. Default 1 hour.
+    #[must_use]
+    pub fn time_to_live(mut self, time: Duration) -> Self {
+        self.time_to_live = time;
+        self
+    }
+
+    /// What else each registry is built with, after its configuration.
+    #[must_use]
+    pub fn configure(
+        mut self,
+        configure: impl Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure = Box::new(configure);
+        self
+    }
+
+    /// Called for each instance that leaves the pool, by whoever made it leave. It has to be quick and must not
+    /// panic.
+    #[must_use]
+    pub fn on_evict(mut self, call: impl Fn(&Eviction) + Send + Sync + 'static) -> Self {
+        self.on_evict = Box::new(call);
+        self
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn build(self) -> RegistryPool {
+        let counters = Arc::new(Counters::default());
+        let cache = Cache::builder()
+            .max_capacity(self.max_open)
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(left(counters.clone(), self.on_evict))
+            .build();
+        RegistryPool {
+            inner: Arc::new(Inner {
+                drivers: self.drivers,
+                configure: self.configure,
+                cache,
+                counters,
+                transports: Arc::new(Transports::default()),
+                key: FingerprintKey::random(),
+                time_to_idle: self.time_to_idle,
+                time_to_live: self.time_to_live,
+                purges: Purges::default(),
+            }),
+        }
+    }
+}
+
+/// What happens when a slot leaves the cache.
+fn left(
+    counters: Arc<Counters>,
+    on_evict: OnEvict,
+) -> impl Fn(Arc<Key>, Arc<Slot>, RemovalCause) + Send + Sync {
+    move |_, slot, removal| {
+        let Some(instance) = slot.empty() else { return };
+        let cause = slot.cause().unwrap_or(match removal {
+            RemovalCause::Size => EvictionCause::Capacity,
+            _ => EvictionCause::Invalidated,
+        });
+        counters.evicted(cause);
+        let eviction = Eviction {
+            location: instance.key.location.clone(),
+            transport: instance.transport.clone(),
+            cause,
+        };
+        tracing::debug!(
+            location = &*eviction.location,
+            instance = &*eviction.transport,
+            ?cause,
+            "an instance left the pool"
+        );
+        on_evict(&eviction);
+    }
+}
+
+impl fmt::Debug for RegistryPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryPoolBuilder")
+            .field("drivers", &self.drivers)
+            .field("max_open", &self.max_open)
+            .field("time_to_idle", &self.time_to_idle)
+            .field("time_to_live", &self.time_to_live)
+            .finish_non_exhaustive()
+    }
+}

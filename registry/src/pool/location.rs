@@ -1,0 +1,57 @@
+//! What is opened, and by what it is told apart.
+
+use std::{fmt, sync::Arc};
+
+use crate::config::{Config, Fingerprint, FingerprintKey};
+
+/// A location: whose it is, and how its registry is configured.
+///
+/// ```
+/// use plugin_registry::{Location, config::Config};
+/// let config = Config::from_yaml("version: 0.1\nstorage: inmemory\n")?;
+/// let location = Location::new("velero", "default", config);
+/// assert_eq!(location.to_string(), "velero/default");
+/// # Ok::<(), plugin_registry_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Location {
+    /// The namespace of the BackupStorageLocation.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// How its registry is configured, credentials included.
+    pub config: Config,
+}
+
+impl Location {
+    /// A location of this name. Locations with the same namespace and name are one location, whatever their
+    /// configurations: the one that was opened last replaces those before.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>, config: Config) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), config }
+    }
+
+    pub(super) fn key(&self, key: &FingerprintKey) -> Key {
+        Key { location: self.to_string().into(), fingerprint: key.of(&self.config) }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&label(&self.namespace, &self.name))
+    }
+}
+
+/// `namespace/name`. Neither has a slash in Kubernetes; where one has, it does not make two locations one.
+pub(super) fn label(namespace: &str, name: &str) -> String {
+    let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+    format!("{}/{}", escaped(namespace), escaped(name))
+}
+
+/// One configuration of one location.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) location: Arc<str>,
+    fingerprint: Fingerprint,
+}

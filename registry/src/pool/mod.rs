@@ -1,0 +1,292 @@
+//! The open registries of a host: one for each location, closed when nobody needs them.
+
+mod builder;
+mod instance;
+mod location;
+mod purge;
+mod stats;
+mod transports;
+
+use std::{future::ready, sync::Arc, time::Duration};
+
+use moka::{
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
+use plugin_registry_core::{Error, OpenDriver, Result};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+pub use self::{
+    builder::RegistryPoolBuilder,
+    instance::PooledRegistry,
+    location::Location,
+    purge::{LocationPurge, SweepReport},
+    stats::{Eviction, EvictionCause, PoolStats},
+};
+use self::{
+    instance::{Instance, Slot, transport},
+    location::{Key, label},
+    purge::Purges,
+    stats::{Counters, count},
+    transports::Transports,
+};
+use crate::{config::FingerprintKey, registry::RegistryBuilder};
+
+/// The open registries of a host, by location. Cheap to clone; all clones are one pool.
+///
+/// While nothing changes, everybody who asks for a location gets the same instance. Another configuration or a
+/// rotated secret is another instance: the next one who asks gets the new one, and those who have the old one
+/// finish with it. An instance that leaves the pool stays open as long as anybody uses it, so that no upload and
+/// no copy is cut; the last one closes it, with its connections.
+///
+/// The pool starts no task and has no timer. Instances whose time has come leave when their location is asked
+/// for, when another one is opened, or at a [`sweep`](Self::sweep), which a host that is idle calls now and
+/// then. Time is that of tokio's clock.
+///
+/// Memory: for each instance in the pool about what its registry and its driver say; for each location
+/// ever purged about 100 bytes.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use plugin_registry::{Location, RegistryPool, config::Config};
+/// # use plugin_registry_core::{OpenDriver, Result, StorageConfig, StorageDriver};
+/// # #[derive(Debug)]
+/// # struct Drivers;
+/// # #[async_trait::async_trait]
+/// # impl OpenDriver for Drivers {
+/// #     async fn open_driver(&self, _: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+/// #         Ok(Arc::new(plugin_registry_drivers_memory::MemoryDriver::new()))
+/// #     }
+/// # }
+/// # futures::executor::block_on(async {
+/// // `Drivers` is that of `plugin-registry-drivers`, or the host's own.
+/// let pool = RegistryPool::builder(Drivers).max_open(64).build();
+/// let config = Config::from_yaml("version: 0.1\nstorage: inmemory\n")?;
+/// let location = Location::new("velero", "default", config);
+/// let registry = pool.get_or_open(&location).await?;
+/// assert_eq!(pool.get_or_open(&location).await?.transport(), registry.transport());
+/// # Ok::<(), plugin_registry_core::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct RegistryPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    drivers: Box<dyn OpenDriver>,
+    configure: Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>,
+    cache: Cache<Key, Arc<Slot>>,
+    counters: Arc<Counters>,
+    transports: Arc<Transports>,
+    key: FingerprintKey,
+    time_to_idle: Duration,
+    time_to_live: Duration,
+    purges: Purges,
+}
+
+impl RegistryPool {
+    /// Begins a pool of registries over these drivers.
+    #[must_use]
+    pub fn builder(drivers: impl OpenDriver) -> RegistryPoolBuilder {
+        RegistryPoolBuilder::new(Box::new(drivers))
+    }
+
+    /// The registry of a location, opened if it is not in the pool. Of those who ask for the same one at the
+    /// same time one opens it, and the others wait and get it too, or its error; an open that failed is not
+    /// remembered. Without an open it takes microseconds and makes no driver call.
+    ///
+    /// Dropping the future is safe; where others wait for the same open, one of them begins it anew.
+    ///
+    /// # Errors
+    /// Those of the driver's `open`, with the location's name; the cause is the
+    /// [source](std::error::Error::source).
+    pub async fn get_or_open(&self, location: &Location) -> Result<PooledRegistry> {
+        let inner = &self.inner;
+        let key = location.key(&inner.key);
+        // Whoever waits for an instance that is evicted before it sees it looks again, and finds it alive.
+        loop {
+            if let Some(slot) = inner.cache.get(&key).await {
+                match slot.look(|instance| inner.due(instance)) {
+                    Some(Some(cause)) => drop(inner.evict(&key, &slot, cause).await),
+                    Some(None) | None => {}
+                }
+                if let Some(instance) = slot.get() {
+                    count(&inner.counters.hits);
+                    return Ok(PooledRegistry::new(instance));
+                }
+            }
+            let mut mine = None;
+            let opened = inner
+                .cache
+                .try_get_with(key.clone(), async {
+                    let instance = inner.open(&key, location).await?;
+                    mine = Some(PooledRegistry::new(instance.clone()));
+                    Ok(Slot::new(instance))
+                })
+                .await;
+            let slot = opened.map_err(|cause| failed(location, &cause))?;
+            if let Some(mine) = mine {
+                inner.evict_where(|instance| inner.leaves(instance)).await;
+                inner.cache.run_pending_tasks().await;
+                return Ok(mine);
+            }
+            if let Some(instance) = slot.get() {
+                return Ok(PooledRegistry::new(instance));
+            }
+        }
+    }
+
+    /// The instance of a transport name, also when it has left the pool, as long as it is in use.
+    #[must_use]
+    pub fn resolve(&self, transport: &str) -> Option<PooledRegistry> {
+        self.inner.transports.named(transport).map(PooledRegistry::new)
+    }
+
+    /// Takes the instances of a location out of the pool; gives how many there were. Whoever asks next opens it
+    /// anew.
+    pub async fn invalidate(&self, namespace: &str, name: &str) -> usize {
+        let location = label(namespace, name);
+        let is_meant = |instance: &Arc<Instance>| *instance.key.location == *location;
+        self.inner.evict_where(|instance| is_meant(instance).then_some(EvictionCause::Invalidated)).await
+    }
+
+    /// Takes all instances out of the pool; gives how many there were. For a host that ends, or that goes to
+    /// sleep.
+    pub async fn invalidate_all(&self) -> usize {
+        self.inner.evict_where(|_| Some(EvictionCause::Invalidated)).await
+    }
+
+    /// Closes what nobody needs any more, and purges the uploads of locations whose configuration has
+    /// [`purge`](crate::config::Config::purge) and whose time has come. For a host to call now and then, every
+    /// minute say; without a purge it makes no driver call.
+    ///
+    /// A location is first purged within its interval, but at most an hour, after the pool opened it, and then
+    /// every interval; both are spread at random, so that the locations of many hosts are not purged at once. An
+    /// instance that is not in the pool is not purged. Dropping the future ends the purge in the middle; what
+    /// is left waits for the next interval.
+    pub async fn sweep(&self) -> SweepReport {
+        let inner = &self.inner;
+        let evicted = inner.evict_where(|instance| inner.leaves(instance)).await;
+        inner.cache.run_pending_tasks().await;
+        let mut report = SweepReport { evicted, purged: Vec::new() };
+        let open: Vec<_> = inner.cache.iter().filter_map(|(_, slot)| slot.get()).collect();
+        for instance in open {
+            if let Some(settings) = instance.purge
+                && inner.purges.claim(&instance.key.location, settings.interval)
+            {
+                let purged = instance.registry.purge_uploads(settings.older_than, settings.dry_run).await;
+                if let Err(error) = &purged {
+                    let location = &*instance.key.location;
+                    tracing::warn!(location, %error, "uploads could not be purged");
+                }
+                report.purged.push(LocationPurge { location: instance.key.location.clone(), purged });
+            }
+        }
+        report
+    }
+
+    /// What the pool has done.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        let open = self.inner.cache.iter().filter(|(_, slot)| slot.look(|_| ()).is_some()).count();
+        self.inner.counters.stats(open, self.inner.transports.len())
+    }
+}
+
+impl Inner {
+    async fn open(&self, key: &Key, location: &Location) -> Result<Arc<Instance>> {
+        if let Some(alive) = self.transports.alive(key)
+            && self.due(&alive).is_none()
+        {
+            count(&self.counters.taken_back);
+            return Ok(alive);
+        }
+        let config = &location.config;
+        let instance = transport(&config.driver);
+        let span = tracing::error_span!("open", location = &*key.location, instance = &*instance);
+        let opened = async {
+            let driver = self.drivers.open_driver(&config.storage()).await?;
+            let builder = config.builder(driver).identity(key.location.clone(), instance.clone());
+            Ok::<_, Error>((self.configure)(location, builder).build())
+        };
+        // Boxed, since a driver's set-up is a large future.
+        let registry =
+            Box::pin(opened.instrument(span)).await.inspect_err(|_| count(&self.counters.failed))?;
+        count(&self.counters.opened);
+        if let Some(settings) = &config.purge {
+            self.purges.expect(&key.location, settings.interval);
+        }
+        Ok(Instance::new(key.clone(), instance, registry, config.purge, self.transports.clone()))
+    }
+
+    /// Why an instance must not be given out any more, if so. It is one in a slot, or one that has none.
+    fn due(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
+        let now = Instant::now();
+        if now.duration_since(instance.opened) >= self.time_to_live {
+            return Some(EvictionCause::Expired);
+        }
+        let is_idle = now.duration_since(instance.idle_since()) >= self.time_to_idle;
+        is_idle.then_some(EvictionCause::Idle)
+    }
+
+    /// Why an instance has to leave, if it has to. Other than [`due`](Self::due), nobody has asked for it.
+    fn leaves(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
+        let is_outdated = self.transports.is_outdated(&instance.key);
+        if is_outdated { Some(EvictionCause::Replaced) } else { self.due(instance) }
+    }
+
+    async fn evict_where(&self, cause: impl Fn(&Arc<Instance>) -> Option<EvictionCause>) -> usize {
+        let mut evicted = 0;
+        for (key, slot) in &self.cache {
+            if let Some(Some(cause)) = slot.look(&cause) {
+                evicted += usize::from(self.evict(&key, &slot, cause).await);
+            }
+        }
+        evicted
+    }
+
+    /// Takes this very slot out; another one of its key that came meanwhile stays.
+    async fn evict(&self, key: &Key, slot: &Arc<Slot>, cause: EvictionCause) -> bool {
+        let removed = self
+            .cache
+            .entry_by_ref(key)
+            .and_compute_with(|entry| {
+                let is_same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), slot));
+                if is_same {
+                    slot.condemn(cause);
+                }
+                ready(if is_same { Op::Remove } else { Op::Nop })
+            })
+            .await;
+        matches!(removed, CompResult::Removed(_))
+    }
+}
+
+impl Drop for Inner {
+    /// The cache lets go of its values later.
+    fn drop(&mut self) {
+        for (_, slot) in &self.cache {
+            drop(slot.empty());
+        }
+    }
+}
+
+fn failed(location: &Location, cause: &Arc<Error>) -> Error {
+    let message = format!("location `{location}` cannot be opened");
+    Error::new(cause.kind())
+        .with_message(message)
+        .with_retryable(cause.is_retryable())
+        .with_source(cause.clone())
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryPool")
+            .field("drivers", &self.drivers)
+            .field("time_to_idle", &self.time_to_idle)
+            .field("time_to_live", &self.time_to_live)
+            .finish_non_exhaustive()
+    }
+}
