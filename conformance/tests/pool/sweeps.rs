@@ -1,0 +1,98 @@
+//! Purges of uploads, hosted by the pool.
+
+use std::{io, time::Duration};
+
+use futures::stream;
+use plugin_registry::{Location, RegistryPool};
+use tokio::time::advance;
+
+use crate::lab::{Lab, location};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A location whose uploads are purged each day, whatever their age.
+fn purged(bucket: &str, dry_run: bool) -> Location {
+    let mut location = location(bucket);
+    let mut settings = plugin_registry::config::PurgeSettings::default();
+    (settings.older_than, settings.dry_run) = (Duration::ZERO, dry_run);
+    location.config.purge = Some(settings);
+    location
+}
+
+/// An upload that nobody will finish.
+async fn leave_upload(pool: &RegistryPool, location: &Location) {
+    let registry = pool.get_or_open(location).await.unwrap();
+    let session = registry.repository("ns/app".parse().unwrap()).uploads().start().unwrap();
+    session.append(Some(0), None, stream::iter([Ok::<_, io::Error>("abc".into())])).await.unwrap();
+}
+
+async fn found(pool: &RegistryPool) -> Vec<(String, usize)> {
+    let report = pool.sweep().await;
+    let mut found: Vec<_> = report
+        .purged
+        .iter()
+        .map(|purge| (purge.location.to_string(), purge.purged.as_ref().unwrap().uploads.len()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_are_purged_when_their_location_is_due() {
+    let lab = Lab::default();
+    let pool = lab.pool().time_to_idle(100 * 24 * HOUR).time_to_live(100 * 24 * HOUR).build();
+    let (a, b, never) = (purged("a", false), purged("b", true), location("c"));
+    for location in [&a, &b, &never] {
+        leave_upload(&pool, location).await;
+    }
+    advance(HOUR).await;
+    assert_eq!(found(&pool).await, [("velero/a".to_owned(), 1), ("velero/b".to_owned(), 1)]);
+    leave_upload(&pool, &a).await;
+    assert_eq!(found(&pool).await, [], "once each interval");
+    advance(21 * HOUR).await;
+    assert_eq!(found(&pool).await, []);
+    advance(3 * HOUR).await;
+    // A dry run has deleted nothing.
+    assert_eq!(found(&pool).await, [("velero/a".to_owned(), 1), ("velero/b".to_owned(), 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_outlives_the_instance() {
+    let lab = Lab::default();
+    let pool = lab.pool().build();
+    leave_upload(&pool, &purged("a", true)).await;
+    advance(2 * HOUR).await;
+    assert_eq!(found(&pool).await, [], "closed, because it was idle, and so not purged");
+    assert_eq!(lab.alive(), 0);
+    leave_upload(&pool, &purged("a", true)).await;
+    assert_eq!(found(&pool).await, [("velero/a".to_owned(), 2)], "due since");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_fails_is_reported_and_comes_again() {
+    let lab = Lab::default();
+    let pool = lab
+        .pool()
+        .time_to_idle(100 * HOUR)
+        .time_to_live(100 * HOUR)
+        .configure(|_, builder| builder.read_only(true))
+        .build();
+    pool.get_or_open(&purged("a", false)).await.unwrap();
+    for wait in [HOUR, 24 * HOUR] {
+        advance(wait).await;
+        let report = pool.sweep().await;
+        let error = report.purged[0].purged.as_ref().unwrap_err().to_string();
+        assert!(error.contains("read-only"), "{error}");
+        assert!(pool.sweep().await.purged.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_sweeps_at_once_purge_once() {
+    let lab = Lab::default();
+    let pool = lab.pool().time_to_idle(100 * HOUR).time_to_live(100 * HOUR).build();
+    leave_upload(&pool, &purged("a", false)).await;
+    advance(HOUR).await;
+    let (one, other) = futures::join!(pool.sweep(), pool.sweep());
+    assert_eq!(one.purged.len() + other.purged.len(), 1);
+}
