@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "plugin-registry",
-        "plugin-registry-core base64 bytes futures hmac http http-body http-body-util jiff moka \
+        "plugin-registry-core base64 bytes futures hmac http http-body http-body-util jiff lru moka \
          percent-encoding serde serde-saphyr serde_json sha2 thiserror tokio tower-service tracing uuid",
     ),
     (

@@ -3,21 +3,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
 use plugin_registry_core::Digest;
 
-use crate::referrers::Facts;
+use crate::{
+    memory::{Lifetime, Memory},
+    referrers::Facts,
+};
 
 /// Bounded memories of one registry.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
     /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
-    blobs: Cache<Digest, Seen>,
+    blobs: Memory<Digest, Seen>,
     /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
-    aliases: Cache<Digest, Digest>,
+    aliases: Memory<Digest, Digest>,
     /// What a manifest says about itself: facts about content, true for ever.
-    facts: Cache<Digest, Arc<Facts>>,
+    facts: Memory<Digest, Arc<Facts>>,
 }
 
 /// A blob whose bytes were in the store a moment ago.
@@ -39,12 +41,9 @@ impl Known {
 
     pub(crate) fn new(blob_memory: Duration) -> Self {
         Self {
-            blobs: Cache::builder().max_capacity(Self::BLOBS).time_to_live(blob_memory).build(),
-            aliases: Cache::new(Self::ALIASES),
-            facts: Cache::builder()
-                .max_capacity(Self::FACTS)
-                .weigher(|_, facts: &Arc<Facts>| facts.weight())
-                .build(),
+            blobs: Memory::new(Self::BLOBS, Lifetime::Inserted(blob_memory)),
+            aliases: Memory::new(Self::ALIASES, Lifetime::Unlimited),
+            facts: Memory::new(Self::FACTS, Lifetime::Unlimited),
         }
     }
 
@@ -54,15 +53,15 @@ impl Known {
 
     pub(crate) fn saw_blob(&self, canonical: &Digest, size: u64) {
         let stored = self.blob(canonical).is_some_and(|seen| seen.stored && seen.size == size);
-        self.blobs.insert(*canonical, Seen { size, stored });
+        self.blobs.insert(*canonical, Seen { size, stored }, 1);
     }
 
     pub(crate) fn stored_blob(&self, canonical: &Digest, size: u64) {
-        self.blobs.insert(*canonical, Seen { size, stored: true });
+        self.blobs.insert(*canonical, Seen { size, stored: true }, 1);
     }
 
     pub(crate) fn forget_blob(&self, canonical: &Digest) {
-        self.blobs.invalidate(canonical);
+        self.blobs.forget(canonical);
     }
 
     pub(crate) fn canonical(&self, digest: &Digest) -> Option<Digest> {
@@ -71,7 +70,7 @@ impl Known {
 
     pub(crate) fn learned_alias(&self, digest: &Digest, canonical: &Digest) {
         if digest != canonical {
-            self.aliases.insert(*digest, *canonical);
+            self.aliases.insert(*digest, *canonical, 1);
         }
     }
 
@@ -80,6 +79,7 @@ impl Known {
     }
 
     pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<Facts>) {
-        self.facts.insert(*manifest, facts);
+        let weight = facts.weight();
+        self.facts.insert(*manifest, facts, weight.into());
     }
 }

@@ -27,6 +27,7 @@ mod known;
 mod link;
 mod manifest;
 mod manifests;
+mod memory;
 mod pool;
 mod referrers;
 mod registry;

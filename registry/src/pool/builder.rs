@@ -9,6 +9,7 @@ use super::{
     Inner, RegistryPool,
     instance::Slot,
     location::{Key, Location},
+    looks::Looks,
     purge::Purges,
     stats::{Counters, Eviction, EvictionCause},
     transports::Transports,
@@ -100,6 +101,7 @@ impl RegistryPoolBuilder {
                 key: FingerprintKey::random(),
                 time_to_idle: self.time_to_idle,
                 time_to_live: self.time_to_live,
+                looks: Looks::every(self.time_to_idle.min(self.time_to_live) / 4),
                 purges: Purges::default(),
             }),
         }

@@ -3,6 +3,7 @@
 mod builder;
 mod instance;
 mod location;
+mod looks;
 mod purge;
 mod stats;
 mod transports;
@@ -27,6 +28,7 @@ pub use self::{
 use self::{
     instance::{Instance, Slot, transport},
     location::{Key, label},
+    looks::Looks,
     purge::Purges,
     stats::{Counters, count},
     transports::Transports,
@@ -83,6 +85,7 @@ struct Inner {
     key: FingerprintKey,
     time_to_idle: Duration,
     time_to_live: Duration,
+    looks: Looks,
     purges: Purges,
 }
 
@@ -128,8 +131,7 @@ impl RegistryPool {
                 .await;
             let slot = opened.map_err(|cause| failed(location, &cause))?;
             if let Some(mine) = mine {
-                inner.evict_where(|instance| inner.leaves(instance)).await;
-                inner.cache.run_pending_tasks().await;
+                inner.make_room(&key).await;
                 return Ok(mine);
             }
             if let Some(instance) = slot.get() {
@@ -219,6 +221,20 @@ impl Inner {
             self.purges.expect(&key.location, settings.interval);
         }
         Ok(Instance::new(key.clone(), instance, registry, config.purge, self.transports.clone()))
+    }
+
+    /// After an open: the outdated instances of its location leave, those that are too many, and, now and then,
+    /// all others whose time has come.
+    async fn make_room(&self, opened: &Key) {
+        for key in self.transports.outdated(opened) {
+            if let Some(slot) = self.cache.get(&key).await {
+                self.evict(&key, &slot, EvictionCause::Replaced).await;
+            }
+        }
+        if self.looks.is_due() {
+            self.evict_where(|instance| self.leaves(instance)).await;
+        }
+        self.cache.run_pending_tasks().await;
     }
 
     /// Why an instance must not be given out any more, if so. It is one in a slot, or one that has none.

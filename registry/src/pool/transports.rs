@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, Weak},
 };
 
@@ -20,16 +21,22 @@ pub(super) struct Transports {
 struct Tables {
     by_name: HashMap<Arc<str>, Weak<Instance>>,
     by_key: HashMap<Key, Weak<Instance>>,
+    /// Those of `by_key`.
+    by_location: HashMap<Arc<str>, Vec<Key>>,
     /// What each location was opened with last.
     current: HashMap<Arc<str>, Key>,
 }
 
 impl Transports {
+    /// Takes an instance up; it is the current one of its location.
     pub(super) fn insert(&self, instance: &Arc<Instance>) {
         let weak = Arc::downgrade(instance);
         let mut tables = lock(&self.tables);
         tables.by_name.insert(instance.transport.clone(), weak.clone());
-        tables.by_key.insert(instance.key.clone(), weak);
+        if tables.by_key.insert(instance.key.clone(), weak).is_none() {
+            let keys = tables.by_location.entry(instance.key.location.clone()).or_default();
+            keys.push(instance.key.clone());
+        }
         tables.current.insert(instance.key.location.clone(), instance.key.clone());
     }
 
@@ -52,6 +59,13 @@ impl Transports {
         lock(&self.tables).current.get(&key.location).is_some_and(|current| current != key)
     }
 
+    /// The configurations of a location that are alive and not the current one.
+    pub(super) fn outdated(&self, current: &Key) -> Vec<Key> {
+        let tables = lock(&self.tables);
+        let keys = tables.by_location.get(&current.location).into_iter().flatten();
+        keys.filter(|key| *key != current).cloned().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.tables).by_name.len()
     }
@@ -60,13 +74,36 @@ impl Transports {
     pub(super) fn remove(&self, instance: &Instance) {
         let mut tables = lock(&self.tables);
         tables.by_name.remove(&instance.transport);
+        shrink(&mut tables.by_name);
         // There may be a younger one.
         let is_last = tables.by_key.get(&instance.key).is_some_and(|weak| weak.strong_count() == 0);
         if is_last {
-            tables.by_key.remove(&instance.key);
-            if tables.current.get(&instance.key.location) == Some(&instance.key) {
-                tables.current.remove(&instance.key.location);
+            tables.forget(&instance.key);
+        }
+    }
+}
+
+impl Tables {
+    fn forget(&mut self, key: &Key) {
+        self.by_key.remove(key);
+        if self.current.get(&key.location) == Some(key) {
+            self.current.remove(&key.location);
+        }
+        if let Some(keys) = self.by_location.get_mut(&key.location) {
+            keys.retain(|other| other != key);
+            if keys.is_empty() {
+                self.by_location.remove(&key.location);
             }
         }
+        shrink(&mut self.by_key);
+        shrink(&mut self.current);
+        shrink(&mut self.by_location);
+    }
+}
+
+/// Gives the room back that many had needed.
+fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 64 && map.len() < map.capacity() / 8 {
+        map.shrink_to(map.len() * 2);
     }
 }

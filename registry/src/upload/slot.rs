@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
 use plugin_registry_core::{Algorithm, RepositoryName, StageId};
 // In unit tests, every use of them is a place where another thread may go on (`tests`).
 #[cfg(test)]
@@ -12,19 +11,21 @@ use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 use super::UploadId;
-use crate::hashing::Hashers;
+use crate::{
+    hashing::Hashers,
+    memory::{Lifetime, Memory},
+};
 
 /// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
 /// look-up in the store, never bytes.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    slots: Cache<UploadId, Arc<Slot>>,
+    slots: Memory<UploadId, Arc<Slot>>,
 }
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        let slots = Cache::builder().max_capacity(4096).time_to_idle(Duration::from_secs(3600)).build();
-        Self { slots }
+        Self { slots: Memory::new(4096, Lifetime::Used(Duration::from_secs(3600))) }
     }
 
     pub(super) fn get(&self, id: UploadId) -> Option<Arc<Slot>> {
@@ -33,7 +34,7 @@ impl Sessions {
 
     /// Inserts a slot, unless another request was faster: then that one's.
     pub(super) fn insert(&self, id: UploadId, slot: Slot) -> Arc<Slot> {
-        self.slots.get_with(id, || Arc::new(slot))
+        self.slots.get_or_insert(id, Arc::new(slot), 1)
     }
 
     pub(super) fn has_ended(&self, id: UploadId) -> bool {

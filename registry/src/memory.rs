@@ -1,0 +1,174 @@
+//! A bounded memory: what was used longest ago is forgotten first. Empty, it takes no more than a few hundred bytes,
+//! because a host may have many registries that nobody uses at the moment.
+
+use std::{
+    fmt,
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use lru::LruCache;
+
+pub(crate) struct Memory<K, V> {
+    entries: Mutex<Entries<K, V>>,
+    capacity: u64,
+    lifetime: Lifetime,
+}
+
+/// How long an entry is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lifetime {
+    /// As long as there is room.
+    Unlimited,
+    /// For this long after it was inserted.
+    Inserted(Duration),
+    /// For this long after it was used last.
+    Used(Duration),
+}
+
+struct Entries<K, V> {
+    lru: LruCache<K, Entry<V>>,
+    weight: u64,
+}
+
+struct Entry<V> {
+    value: V,
+    weight: u64,
+    since: Instant,
+}
+
+impl<K: Hash + Eq, V: Clone> Memory<K, V> {
+    /// Remembers entries up to a weight of `capacity` in all.
+    pub(crate) fn new(capacity: u64, lifetime: Lifetime) -> Self {
+        Self { entries: Mutex::new(Entries { lru: LruCache::unbounded(), weight: 0 }), capacity, lifetime }
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
+        self.entries().get(key, self.lifetime)
+    }
+
+    pub(crate) fn insert(&self, key: K, value: V, weight: u64) {
+        self.entries().insert(key, value, weight, self.capacity);
+    }
+
+    /// The value that is there, or else `value`, which is there from now on.
+    pub(crate) fn get_or_insert(&self, key: K, value: V, weight: u64) -> V {
+        let mut entries = self.entries();
+        if let Some(found) = entries.get(&key, self.lifetime) {
+            return found;
+        }
+        entries.insert(key, value.clone(), weight, self.capacity);
+        value
+    }
+
+    pub(crate) fn forget(&self, key: &K) {
+        self.entries().remove(key);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries<K, V>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Entries<K, V> {
+    fn get(&mut self, key: &K, lifetime: Lifetime) -> Option<V> {
+        let entry = self.lru.get_mut(key)?;
+        let age = entry.since.elapsed();
+        let is_over = match lifetime {
+            Lifetime::Unlimited => false,
+            Lifetime::Inserted(time) => age >= time,
+            Lifetime::Used(time) => {
+                entry.since = Instant::now();
+                age >= time
+            }
+        };
+        if is_over {
+            self.remove(key);
+            return None;
+        }
+        Some(entry.value.clone())
+    }
+
+    fn insert(&mut self, key: K, value: V, weight: u64, capacity: u64) {
+        self.weight += weight;
+        if let Some(old) = self.lru.put(key, Entry { value, weight, since: Instant::now() }) {
+            self.weight -= old.weight;
+        }
+        while self.weight > capacity
+            && let Some((_, forgotten)) = self.lru.pop_lru()
+        {
+            self.weight -= forgotten.weight;
+        }
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some(removed) = self.lru.pop(key) {
+            self.weight -= removed.weight;
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Memory<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_was_used_longest_ago_is_forgotten_first() {
+        let memory = Memory::new(3, Lifetime::Unlimited);
+        for key in ["a", "b", "c"] {
+            memory.insert(key, 1, 1);
+        }
+        assert_eq!(memory.get(&"a"), Some(1));
+        memory.insert("d", 1, 1);
+        assert_eq!(["a", "b", "c", "d"].map(|key| memory.get(&key)), [Some(1), None, Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn weights_count_and_a_value_replaced_weighs_nothing() {
+        let memory = Memory::new(10, Lifetime::Unlimited);
+        memory.insert("a", 1, 6);
+        memory.insert("a", 2, 4);
+        memory.insert("b", 3, 6);
+        assert_eq!((memory.get(&"a"), memory.get(&"b")), (Some(2), Some(3)));
+        memory.forget(&"b");
+        memory.insert("c", 4, 6);
+        assert_eq!((memory.get(&"a"), memory.get(&"b"), memory.get(&"c")), (Some(2), None, Some(4)));
+        memory.insert("d", 5, 11);
+        assert_eq!(["a", "c", "d"].map(|key| memory.get(&key)), [None; 3], "too heavy, for itself too");
+        assert_eq!(memory.entries().weight, 0);
+    }
+
+    #[test]
+    fn entries_are_remembered_for_a_time() {
+        let none = Memory::new(10, Lifetime::Inserted(Duration::ZERO));
+        none.insert("a", 1, 1);
+        assert_eq!((none.get(&"a"), none.entries().weight), (None, 0));
+        let inserted = Memory::new(10, Lifetime::Inserted(LONG));
+        let used = Memory::new(10, Lifetime::Used(LONG));
+        for memory in [&inserted, &used] {
+            memory.insert("a", 1, 1);
+            // As if it had been so long ago.
+            let back = |ago| memory.entries().lru.get_mut(&"a").unwrap().since -= ago;
+            back(LONG / 2);
+            assert_eq!(memory.get(&"a"), Some(1));
+            back(LONG / 2);
+        }
+        assert_eq!((inserted.get(&"a"), used.get(&"a")), (None, Some(1)));
+    }
+
+    #[test]
+    fn the_first_to_insert_wins() {
+        let memory = Memory::new(10, Lifetime::Unlimited);
+        assert_eq!((memory.get_or_insert("a", 1, 1), memory.get_or_insert("a", 2, 1)), (1, 1));
+        assert_eq!(memory.get(&"a"), Some(1));
+    }
+}
