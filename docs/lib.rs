@@ -35,6 +35,8 @@ pages! {
     reference_storage_driver: "reference/storage-driver.md",
     reference_command: "reference/command.md",
     reference_s3_parameters: "reference/s3-parameters.md",
+    reference_gcs_parameters: "reference/gcs-parameters.md",
+    reference_azure_parameters: "reference/azure-parameters.md",
     adr_0001: "adr/0001-never-listens.md",
     adr_0002: "adr/0002-layout-is-a-public-contract.md",
     adr_0003: "adr/0003-commit-is-visibility.md",

@@ -28,6 +28,8 @@ const ALLOWED: &[(&str, &str)] = &[
          aws-smithy-async aws-smithy-http-client aws-smithy-runtime-api aws-smithy-types bytes futures http \
          hyper-rustls hyper-util rustls serde serde_json tokio tracing url uuid",
     ),
+    ("plugin-registry-drivers-gcs", "plugin-registry-core serde_json url"),
+    ("plugin-registry-drivers-azure", "plugin-registry-core url"),
     (
         "plugin-registry-drivers",
         "plugin-registry-core plugin-registry-drivers-fs plugin-registry-drivers-memory \

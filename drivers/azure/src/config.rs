@@ -1,0 +1,128 @@
+//! What the driver takes.
+
+mod parameters;
+mod setters;
+
+use std::{path::PathBuf, time::Duration};
+
+use plugin_registry_core::Secret;
+use url::Url;
+
+/// Settings of an Azure driver. Each field names the parameter of distribution that it stands for.
+///
+/// Only [`from_parameters`](Self::from_parameters) checks them.
+///
+/// ```
+/// use plugin_registry_core::Parameters;
+/// use plugin_registry_drivers_azure::{AzureConfig, AzureCredentials};
+/// let parameters = Parameters::new()
+///     .with("accountname", "account")
+///     .with("accountkey", "bm90IGEga2V5")
+///     .with("container", "backup");
+/// let config = AzureConfig::from_parameters(&parameters)?;
+/// assert_eq!((config.account_name.as_str(), config.container.as_str()), ("account", "backup"));
+/// assert!(matches!(config.credentials, AzureCredentials::SharedKey(_)));
+/// # Ok::<(), plugin_registry_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AzureConfig {
+    /// `accountname`, required.
+    pub account_name: String,
+    /// `container`, required.
+    pub container: String,
+    /// `accountkey`, and what is below `credentials`.
+    pub credentials: AzureCredentials,
+    /// `realm`: the domain of the cloud. Default `core.windows.net`.
+    pub realm: String,
+    /// `serviceurl`: where the account is. By default `https://ACCOUNT.blob.REALM`.
+    pub service_url: Option<Url>,
+    /// `rootdirectory`: without slashes at its ends; empty for the container's root.
+    pub root_directory: String,
+    /// `leadingslash`: whether the names of blobs begin with a slash. Default [`LeadingSlash::Detect`].
+    pub leading_slash: LeadingSlash,
+    /// `max_retries`: how often a copy that takes its time is asked for again; 0 for never, which the parameter
+    /// calls -1. Default 5.
+    pub max_retries: u32,
+    /// `retry_delay`: the wait before the first of them; before the second it is twice as long, and so on.
+    /// Default 100 ms.
+    pub retry_delay: Duration,
+    /// `skipverify`: accepts any certificate of the store. Default false.
+    pub skip_verify: bool,
+    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    pub ca_bundle: Option<String>,
+    /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
+    pub ca_bundle_path: Option<PathBuf>,
+    /// `proxy`: an HTTP proxy, which may hold a password.
+    pub proxy: Option<Secret>,
+}
+
+/// Where requests get their credentials from.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum AzureCredentials {
+    /// `default_credentials`: the chain of the SDK, with environment, workload identity and managed identity.
+    #[default]
+    Chain,
+    /// `accountkey`, in base64: the key of the account.
+    SharedKey(Secret),
+    /// `client_secret`: a service principal.
+    ClientSecret(ServicePrincipal),
+}
+
+/// An application with a secret in a tenant of Entra ID.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServicePrincipal {
+    /// `credentials.clientid`.
+    pub client_id: String,
+    /// `credentials.tenantid`.
+    pub tenant_id: String,
+    /// `credentials.secret`.
+    pub secret: Secret,
+}
+
+/// Whether the names of blobs begin with a slash, before [`root_directory`](AzureConfig::root_directory) too.
+/// Distribution up to 2.8 and the fork in OpenShift write `/docker/…`, distribution 3.x writes `docker/…`, and
+/// none of them finds what the other wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeadingSlash {
+    /// `detect`: as the container has it already.
+    #[default]
+    Detect,
+    /// `yes`: as distribution up to 2.8.
+    Yes,
+    /// `no`: as distribution 3.x.
+    No,
+}
+
+impl ServicePrincipal {
+    /// All that a token is asked for with.
+    #[must_use]
+    pub fn new(client_id: impl Into<String>, tenant_id: impl Into<String>, secret: Secret) -> Self {
+        Self { client_id: client_id.into(), tenant_id: tenant_id.into(), secret }
+    }
+}
+
+impl AzureConfig {
+    /// Settings for a container of an account, everything else as by default.
+    #[must_use]
+    pub fn new(account_name: impl Into<String>, container: impl Into<String>) -> Self {
+        Self {
+            account_name: account_name.into(),
+            container: container.into(),
+            credentials: AzureCredentials::Chain,
+            realm: "core.windows.net".to_owned(),
+            service_url: None,
+            root_directory: String::new(),
+            leading_slash: LeadingSlash::Detect,
+            max_retries: 5,
+            retry_delay: Duration::from_millis(100),
+            skip_verify: false,
+            ca_bundle: None,
+            ca_bundle_path: None,
+            proxy: None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The settings from text, by the names that distribution and its fork have for them.
+
+mod connection;
+mod credentials;
+mod duration;
+mod names;
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use plugin_registry_core::{ParameterReader, Parameters, Result};
+
+use super::{AzureConfig, LeadingSlash};
+
+/// How often a copy may be asked for again: with the longest waits that is nearly a year.
+const MAX_RETRIES: RangeInclusive<u32> = 1..=1000;
+/// Shorter waits would keep the store busy with questions.
+const DELAY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+
+/// Names that people know from elsewhere and no driver reads, with what to write instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("spn.client.id", "write `credentials.clientid`, with `credentials.type` client_secret"),
+    ("spn.client.secret", "write `credentials.secret`, with `credentials.type` client_secret"),
+    ("spn.tenant.id", "write `credentials.tenantid`, with `credentials.type` client_secret"),
+    ("aad.endpoint", "another cloud is named by `realm`"),
+    ("copy_status_poll_max_retry", "it is `max_retries` since distribution 3.0"),
+    ("copy_status_poll_delay", "it is `retry_delay` since distribution 3.0"),
+];
+
+impl AzureConfig {
+    /// Reads the settings from distribution's parameters, those of 2.8 and of its fork in OpenShift included.
+    /// Everything is checked that can be checked without the store; no file is read and nothing is connected to.
+    ///
+    /// An `accountkey` wins over what is below `credentials`, as in the fork. Without any of them it is the SDK's
+    /// chain. `connectionstring` is refused: distribution takes it and does nothing with it.
+    ///
+    /// # Errors
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// what is missing, out of its range, contradictory or unknown.
+    pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
+        let mut reader = parameters.reader();
+        let read = &mut reader;
+        let usual = Self::new(names::account(read), names::container(read));
+        let config = Self {
+            credentials: credentials::credentials(read, parameters),
+            realm: names::realm(read).unwrap_or(usual.realm),
+            service_url: connection::service_url(read),
+            root_directory: names::root_directory(read),
+            leading_slash: leading_slash(read),
+            max_retries: max_retries(read).unwrap_or(usual.max_retries),
+            retry_delay: retry_delay(read).unwrap_or(usual.retry_delay),
+            skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
+            ca_bundle: connection::ca_bundle(read),
+            ca_bundle_path: read.text("cabundlepath").map(Into::into),
+            proxy: connection::proxy(read),
+            ..usual
+        };
+        refused(read);
+        elsewhere(read, parameters);
+        contradictions(read, &config);
+        reader.finish().map_err(|error| error.with_driver("azure"))?;
+        Ok(config)
+    }
+}
+
+fn leading_slash(read: &mut ParameterReader<'_>) -> LeadingSlash {
+    match read.choice("leadingslash", &["yes", "no", "detect"]) {
+        Some("yes") => LeadingSlash::Yes,
+        Some("no") => LeadingSlash::No,
+        _ => LeadingSlash::Detect,
+    }
+}
+
+/// The word for none is -1, as in distribution; 0 is the default there and would be read as none.
+fn max_retries(read: &mut ParameterReader<'_>) -> Option<u32> {
+    let text = read.text("max_retries")?;
+    if text == "-1" {
+        return Some(0);
+    }
+    let is_number = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && MAX_RETRIES.contains(number));
+    if number.is_none() {
+        let (least, most) = (MAX_RETRIES.start(), MAX_RETRIES.end());
+        read.mistake(
+            "max_retries",
+            format_args!("has to be a number from {least} to {most}, or -1 for none"),
+        );
+    }
+    number
+}
+
+fn retry_delay(read: &mut ParameterReader<'_>) -> Option<Duration> {
+    let text = read.text("retry_delay")?;
+    let delay = duration::parse(&text).filter(|delay| DELAY.contains(delay));
+    if delay.is_none() {
+        read.mistake("retry_delay", "has to be a duration from 1ms to 1m, such as 100ms or 1.5s");
+    }
+    delay
+}
+
+/// It holds the account's key, so whoever gives it expects it to be used.
+fn refused(read: &mut ParameterReader<'_>) {
+    if read.is_given("connectionstring") {
+        read.mistake(
+            "connectionstring",
+            "is not read: give its AccountName as `accountname`, its AccountKey as `accountkey` and its \
+             BlobEndpoint, if it has one, as `serviceurl`",
+        );
+    }
+}
+
+/// They are unknown, yet asked for, so that only one mistake is told of each.
+fn elsewhere(read: &mut ParameterReader<'_>, parameters: &Parameters) {
+    for (key, instead) in ELSEWHERE.iter().filter(|(key, _)| parameters.get(key).is_some()) {
+        read.is_given(key);
+        read.mistake(key, format_args!("unknown: no driver reads it; {instead}"));
+    }
+}
+
+/// What the SDK would refuse at each request.
+fn contradictions(read: &mut ParameterReader<'_>, config: &AzureConfig) {
+    let is_plain = config.service_url.as_ref().is_some_and(|url| url.scheme() == "http");
+    if is_plain && !read.is_given("accountkey") {
+        read.mistake("serviceurl", "has to be https without `accountkey`: a token would travel unencrypted");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The three kinds of credentials.
+
+use plugin_registry_core::{ParameterReader, Parameters, Secret};
+
+use crate::config::{AzureCredentials, ServicePrincipal};
+
+const KEY: &str = "accountkey";
+const TYPE: &str = "credentials.type";
+const CLIENT: &str = "credentials.clientid";
+const TENANT: &str = "credentials.tenantid";
+const SECRET: &str = "credentials.secret";
+
+const SHARED_KEY: &str = "shared_key";
+const CLIENT_SECRET: &str = "client_secret";
+const DEFAULT: &str = "default_credentials";
+
+/// An empty secret is a mistake, unless others are given that are used instead of it.
+pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
+    let kind = read.choice(TYPE, &[SHARED_KEY, CLIENT_SECRET, DEFAULT]);
+    // Asked for in any case, so that they are known.
+    let given: Vec<_> = [CLIENT, TENANT, SECRET].into_iter().filter(|key| read.is_given(key)).collect();
+    if read.is_given(KEY) {
+        return read.secret(KEY).map(|key| shared_key(read, &key)).unwrap_or_default();
+    }
+    match kind {
+        Some(CLIENT_SECRET) => return client_secret(read, parameters),
+        Some(SHARED_KEY) => {
+            secret(read, parameters, KEY, SHARED_KEY);
+        }
+        Some(_) => {
+            // Not used, so somebody expects what does not happen.
+            for key in given {
+                read.mistake(key, format_args!("goes with `{TYPE}` {CLIENT_SECRET}, not {DEFAULT}"));
+            }
+        }
+        // A type that is no type is among the mistakes already.
+        None if read.is_given(TYPE) => {}
+        None => match given.first() {
+            // The fork would look for other credentials, which may belong to somebody else.
+            Some(key) => read
+                .mistake(TYPE, format_args!("required with `{key}`, but not given; {CLIENT_SECRET} uses it")),
+            // Given, but empty: an own mistake of each.
+            None => {
+                read.secret(KEY);
+                read.secret(SECRET);
+            }
+        },
+    }
+    AzureCredentials::Chain
+}
+
+fn client_secret(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
+    let [client_id, tenant_id] = [CLIENT, TENANT].map(|key| {
+        let value = read.text(key);
+        if value.is_none() {
+            lacks(read, key, CLIENT_SECRET);
+        }
+        value
+    });
+    match (client_id, tenant_id, secret(read, parameters, SECRET, CLIENT_SECRET)) {
+        (Some(client_id), Some(tenant_id), Some(secret)) => {
+            AzureCredentials::ClientSecret(ServicePrincipal { client_id, tenant_id, secret })
+        }
+        _ => AzureCredentials::Chain,
+    }
+}
+
+/// The key of the account. Line breaks in it do not count, as for distribution.
+fn shared_key(read: &mut ParameterReader<'_>, key: &Secret) -> AzureCredentials {
+    let mut text = String::with_capacity(key.expose().len());
+    text.extend(key.expose().chars().filter(|c| !matches!(c, '\r' | '\n')));
+    let key = Secret::new(text);
+    if !is_base64(key.expose().as_bytes()) {
+        read.mistake(KEY, "has to be a key of the account, which is base64 with its padding");
+    }
+    AzureCredentials::SharedKey(key)
+}
+
+/// A secret that its kind of credentials cannot do without.
+fn secret(
+    read: &mut ParameterReader<'_>,
+    parameters: &Parameters,
+    key: &'static str,
+    kind: &str,
+) -> Option<Secret> {
+    if parameters.get(key).is_none() {
+        lacks(read, key, kind);
+    }
+    read.secret(key)
+}
+
+fn lacks(read: &mut ParameterReader<'_>, key: &str, kind: &str) {
+    read.mistake(key, format_args!("required with `{TYPE}` {kind}, but not given"));
+}
+
+/// Whether every decoder of base64 takes this: the usual alphabet, padded, and without bits that are left over.
+fn is_base64(text: &[u8]) -> bool {
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    let rest = match text.len() - digits.len() {
+        0 => 0,
+        1 => 0b11,
+        _ => 0b1111,
+    };
+    let mut last = 0;
+    for digit in digits {
+        last = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return false,
+        };
+    }
+    !digits.is_empty() && text.len().is_multiple_of(4) && last & rest == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64() {
+        for text in ["AA==", "AAA=", "AAAA", "+/+/", "bm90IGEga2V5", "/w=="] {
+            assert!(is_base64(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "", "=", "==", "====", "A", "AA", "AAA", "A===", "AAAAA", "AA=A", "AB==", "AAB=", "AAAA====",
+            "-_-_", "AA AA", " AAAA", "AAA\n", "ää", "'AA='",
+        ] {
+            assert!(!is_base64(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The settings of the Azure storage driver of an embedded OCI registry.
+//!
+//! **The driver itself is to come.** So far this crate reads the settings and checks them, all mistakes at once,
+//! by the names that distribution has for them; nothing here connects to a store.
+//!
+//! ```
+//! use plugin_registry_core::{Parameters, Secret};
+//! use plugin_registry_drivers_azure::{AzureConfig, AzureCredentials, ServicePrincipal};
+//!
+//! let principal = ServicePrincipal::new("client", "tenant", Secret::new("…"));
+//! let config = AzureConfig::new("account", "backup")
+//!     .with_credentials(AzureCredentials::ClientSecret(principal))
+//!     .with_realm("core.usgovcloudapi.net");
+//! assert_eq!(config.service_url, None);
+//!
+//! let wrong = Parameters::new().with("accountname", "account").with("contaner", "backup");
+//! assert_eq!(
+//!     AzureConfig::from_parameters(&wrong).unwrap_err().to_string(),
+//!     "azure driver: invalid configuration: 2 mistakes: `container`: required, but not given; \
+//!      `contaner`: unknown, did you mean `container`?"
+//! );
+//! ```
+
+mod config;
+
+pub use self::config::{AzureConfig, AzureCredentials, LeadingSlash, ServicePrincipal};

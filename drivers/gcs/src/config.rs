@@ -1,0 +1,85 @@
+//! What the driver takes.
+
+mod parameters;
+mod setters;
+
+use std::path::PathBuf;
+
+use plugin_registry_core::Secret;
+use url::Url;
+
+/// Settings of a driver for Google Cloud Storage. Each field names the parameter of distribution that it stands
+/// for.
+///
+/// Only [`from_parameters`](Self::from_parameters) checks them.
+///
+/// ```
+/// use plugin_registry_core::Parameters;
+/// use plugin_registry_drivers_gcs::{GcsConfig, GcsCredentials};
+/// let parameters = Parameters::new().with("bucket", "backup").with("keyfile", "/key.json");
+/// let config = GcsConfig::from_parameters(&parameters)?;
+/// assert_eq!(config.bucket, "backup");
+/// assert!(matches!(config.credentials, GcsCredentials::KeyFile(_)));
+/// # Ok::<(), plugin_registry_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GcsConfig {
+    /// `bucket`, required.
+    pub bucket: String,
+    /// `rootdirectory`: without slashes at its ends; empty for the bucket's root.
+    pub root_directory: String,
+    /// `keyfile`, `credentials`, `anonymous`.
+    pub credentials: GcsCredentials,
+    /// `endpoint`: scheme and host of the JSON API, for an emulator or a private endpoint. By default Google's.
+    pub endpoint: Option<Url>,
+    /// `chunksize`: bytes of a chunk of an upload, a multiple of 256 KiB. Default 16 MiB.
+    pub chunk_size: u64,
+    /// `maxconcurrency`: operations of the driver at a time. Default 50.
+    pub concurrency: usize,
+    /// `useragent`.
+    pub user_agent: Option<String>,
+    /// `skipverify`: accepts any certificate of the store. Default false.
+    pub skip_verify: bool,
+    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    pub ca_bundle: Option<String>,
+    /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
+    pub ca_bundle_path: Option<PathBuf>,
+    /// `proxy`: an HTTP proxy, which may hold a password.
+    pub proxy: Option<Secret>,
+}
+
+/// Where requests get their credentials from.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum GcsCredentials {
+    /// The application default: environment, the file of `gcloud`, the metadata server.
+    #[default]
+    Chain,
+    /// `keyfile`: a document of JSON, for a service account or an external account.
+    KeyFile(PathBuf),
+    /// `credentials`: the document itself, or the keys below `credentials` put together as one.
+    Json(Secret),
+    /// `anonymous`: none, for an emulator or a public bucket.
+    Anonymous,
+}
+
+impl GcsConfig {
+    /// Settings for a bucket, everything else as by default.
+    #[must_use]
+    pub fn new(bucket: impl Into<String>) -> Self {
+        Self {
+            bucket: bucket.into(),
+            root_directory: String::new(),
+            credentials: GcsCredentials::Chain,
+            endpoint: None,
+            chunk_size: 16 << 20,
+            concurrency: 50,
+            user_agent: None,
+            skip_verify: false,
+            ca_bundle: None,
+            ca_bundle_path: None,
+            proxy: None,
+        }
+    }
+}

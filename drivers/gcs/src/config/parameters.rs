@@ -1,0 +1,76 @@
+//! The settings from text, by the names that distribution has for them.
+
+mod bucket;
+mod connection;
+mod credentials;
+
+use plugin_registry_core::{ParameterReader, Parameters, Result};
+
+use super::GcsConfig;
+
+/// What Google takes as a chunk is a multiple of this.
+const UNIT: u64 = 256 << 10;
+/// A chunk is in memory.
+const MAX_CHUNK: u64 = 5 << 30;
+/// Fewer operations at a time distribution takes for a mistake, and raises them.
+const MIN_CONCURRENCY: usize = 25;
+
+impl GcsConfig {
+    /// Reads the settings from distribution's parameters. Everything is checked that can be checked without the
+    /// store; no file is read and nothing is connected to.
+    ///
+    /// The keys of a document below `credentials`, as a file of YAML has them, are put together as one document of
+    /// JSON. Without any credentials they are the application default.
+    ///
+    /// # Errors
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// what is missing, out of its range, contradictory or unknown.
+    pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
+        let mut reader = parameters.reader();
+        let read = &mut reader;
+        let usual = Self::new(bucket::bucket(read));
+        let config = Self {
+            root_directory: root_directory(read),
+            credentials: credentials::credentials(read, parameters),
+            endpoint: connection::endpoint(read),
+            chunk_size: chunk_size(read).unwrap_or(usual.chunk_size),
+            concurrency: concurrency(read).unwrap_or(usual.concurrency),
+            user_agent: connection::user_agent(read),
+            skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
+            ca_bundle: connection::ca_bundle(read),
+            ca_bundle_path: read.text("cabundlepath").map(Into::into),
+            proxy: connection::proxy(read),
+            ..usual
+        };
+        connection::contradictions(read, &config);
+        reader.finish().map_err(|error| error.with_driver("gcs"))?;
+        Ok(config)
+    }
+}
+
+fn root_directory(read: &mut ParameterReader<'_>) -> String {
+    let directory = read.text("rootdirectory").unwrap_or_default();
+    let directory = directory.trim_matches('/');
+    // Whoever makes a URL of such a name would end elsewhere.
+    if directory.split('/').any(|part| part == "." || part == "..") {
+        read.mistake("rootdirectory", "must not have `.` or `..` in it");
+    }
+    directory.to_owned()
+}
+
+fn chunk_size(read: &mut ParameterReader<'_>) -> Option<u64> {
+    let bytes = read.bytes("chunksize", UNIT..=MAX_CHUNK)?;
+    if bytes % UNIT != 0 {
+        read.mistake("chunksize", format_args!("has to be a multiple of {UNIT} (256 KiB), not `{bytes}`"));
+    }
+    Some(bytes)
+}
+
+/// As in distribution fewer than 25 are 25; other than there, a number below zero is a mistake.
+fn concurrency(read: &mut ParameterReader<'_>) -> Option<usize> {
+    let number = read.number("maxconcurrency", 0..=u64::from(u32::MAX))?;
+    usize::try_from(number).ok().map(|number| number.max(MIN_CONCURRENCY))
+}
+
+#[cfg(test)]
+mod tests;

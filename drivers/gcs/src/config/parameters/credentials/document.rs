@@ -1,0 +1,162 @@
+//! The document that Google's tools write for an account. No message repeats what is in it.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use plugin_registry_core::Secret;
+use serde_json::Value;
+
+pub(super) const SERVICE_ACCOUNT: &str = "service_account";
+pub(super) const AUTHORIZED_USER: &str = "authorized_user";
+
+/// The kinds, each with what a token cannot be asked for without.
+pub(super) const KINDS: &[(&str, &[&str])] = &[
+    (SERVICE_ACCOUNT, &["client_email", "private_key"]),
+    ("external_account", &["audience", "subject_token_type", "token_url"]),
+    (AUTHORIZED_USER, &["client_id", "client_secret", "refresh_token"]),
+    ("impersonated_service_account", &["service_account_impersonation_url"]),
+];
+
+/// The texts at the top of a document, by their names.
+pub(super) type Fields = BTreeMap<String, Secret>;
+
+/// Whether this is a document, or what is wrong with it.
+pub(super) fn check(json: &str) -> Result<(), String> {
+    let fields = parse(json)?;
+    let kind = fields.get("type").map(Secret::expose);
+    let Some((kind, _)) = KINDS.iter().find(|(known, _)| Some(*known) == kind) else {
+        let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        return Err(format!("its `type` has to be one of {}", kinds.join(", ")));
+    };
+    let missing: Vec<_> = missing(kind, &fields).map(|name| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        return Err(format!("is of the type {kind}, but has no {}", missing.join(" and no ")));
+    }
+    check_key(&fields).map_err(|wrong| format!("its `private_key` {wrong}"))
+}
+
+/// What a document of this kind lacks. An empty text is as good as none.
+pub(super) fn missing<'a>(kind: &'a str, fields: &'a Fields) -> impl Iterator<Item = &'static str> + 'a {
+    let required = KINDS.iter().filter(move |(known, _)| *known == kind).flat_map(|(_, required)| *required);
+    required.copied().filter(|name| fields.get(*name).is_none_or(|text| text.expose().is_empty()))
+}
+
+/// Whether the private key, if there is one, is in PEM.
+pub(super) fn check_key(fields: &Fields) -> Result<(), &'static str> {
+    let Some(key) = fields.get("private_key").map(Secret::expose) else { return Ok(()) };
+    if !key.contains("-----BEGIN ") || !key.contains("PRIVATE KEY-----") {
+        return Err("holds no private key in PEM");
+    }
+    // PEM has none, so it was to be the end of a line. YAML makes one of it in double quotes alone.
+    if key.contains('\\') {
+        return Err("has `\\n` as two characters, where the lines of a key have to end");
+    }
+    Ok(())
+}
+
+/// The document of these texts.
+pub(super) fn write(fields: &Fields) -> Secret {
+    // Six times as long if all is escaped: what grows would leave copies in memory.
+    let most = fields.iter().map(|(name, text)| name.len() + 6 * text.expose().len() + 8).sum::<usize>() + 2;
+    let mut json = String::with_capacity(most);
+    json.push('{');
+    for (index, (name, text)) in fields.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        // Neither a name nor a text can fail to be written.
+        let _ = write!(json, "\"{name}\":");
+        let text = Secret::new(Value::from(text.expose()).to_string());
+        json.push_str(text.expose());
+    }
+    json.push('}');
+    Secret::new(json)
+}
+
+/// Reads the texts at the top.
+fn parse(json: &str) -> Result<Fields, String> {
+    if !json.trim_start().starts_with('{') {
+        return Err("holds no document of JSON; for a file there is `keyfile`".to_owned());
+    }
+    let document = serde_json::from_str(json)
+        .map_err(|error| format!("is no JSON at its line {}, column {}", error.line(), error.column()))?;
+    let Value::Object(document) = document else { return Ok(Fields::new()) };
+    let text = |(name, value)| match value {
+        Value::String(text) => Some((name, Secret::new(text))),
+        _ => None,
+    };
+    Ok(document.into_iter().filter_map(text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\\nMA==\\n-----END PRIVATE KEY-----\\n";
+
+    fn check(json: &str) -> String {
+        super::check(&json.replace("KEY", KEY)).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn documents_of_each_kind() {
+        for json in [
+            r#"{"type": "service_account", "client_email": "a@b", "private_key": "KEY"}"#,
+            r#"{"type":"external_account","audience":"a","subject_token_type":"t","token_url":"u","credential_source":{"file":"/f"}}"#,
+            r#"  {"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"t","n":null} "#,
+            r#"{"type":"impersonated_service_account","service_account_impersonation_url":"u"}"#,
+        ] {
+            assert_eq!(check(json), "", "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_document() {
+        let kinds = "its `type` has to be one of service_account, external_account, authorized_user, \
+                     impersonated_service_account";
+        for (json, expected) in [
+            ("/etc/canary.json", "holds no document of JSON; for a file there is `keyfile`"),
+            ("map[canary:canary]", "holds no document of JSON; for a file there is `keyfile`"),
+            ("[]", "holds no document of JSON; for a file there is `keyfile`"),
+            ("{\"type\": \"canary\",\n canary}", "is no JSON at its line 2, column 2"),
+            ("{\"type\": \"canary", "is no JSON at its line 1, column 16"),
+            ("{} {}", "is no JSON at its line 1, column 4"),
+            ("{}", kinds),
+            (r#"{"type": "canary"}"#, kinds),
+            (r#"{"type": 7}"#, kinds),
+            (
+                r#"{"type": "service_account", "private_key": ""}"#,
+                "is of the type service_account, but has no `client_email` and no `private_key`",
+            ),
+            (
+                r#"{"type": "authorized_user", "client_id": "canary", "client_secret": "canary"}"#,
+                "is of the type authorized_user, but has no `refresh_token`",
+            ),
+            (
+                r#"{"type": "service_account", "client_email": "a@b", "private_key": "canary"}"#,
+                "its `private_key` holds no private key in PEM",
+            ),
+        ] {
+            assert_eq!(check(json), expected, "{json}");
+        }
+        let twice = format!(
+            r#"{{"type": "service_account", "client_email": "a@b", "private_key": "{}"}}"#,
+            KEY.replace('\\', "\\\\")
+        );
+        let expected = "its `private_key` has `\\n` as two characters, where the lines of a key have to end";
+        assert_eq!(check(&twice), expected);
+    }
+
+    #[test]
+    fn texts_are_written_as_they_are() {
+        for text in ["0123456", "1e9", "a: b", "'x'", "null", "\"q\"", "a\\nb", "a\nb", "\u{1}ä\u{1f600}", ""]
+        {
+            let fields =
+                Fields::from([("a".to_owned(), Secret::new(text)), ("b".to_owned(), Secret::new("c"))]);
+            let json = write(&fields);
+            assert_eq!(parse(json.expose()).unwrap(), fields, "{text}");
+        }
+        assert_eq!(write(&Fields::new()).expose(), "{}");
+        let long = Fields::from([("a".to_owned(), Secret::new("\u{1}".repeat(99)))]);
+        assert!(write(&long).expose().len() > 600);
+    }
+}
