@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod keys;
+mod location;
 mod log;
 mod purge;
 mod walk;
@@ -13,6 +14,10 @@ use plugin_registry_core::{Parameters, Result, Secret, StorageConfig, StorageDri
 
 pub(crate) use self::fingerprint::{Fingerprint, FingerprintKey};
 pub use self::{
+    location::{
+        BackupStorageLocation, DEFAULT_CREDENTIALS_DIRECTORY, LocationCredentials, LocationMetadata,
+        LocationSpec, ObjectStorage, Provider, SecretKeyRef,
+    },
     log::{LogFormatter, LogSettings},
     purge::PurgeSettings,
 };
@@ -81,7 +86,7 @@ pub struct Config {
 pub struct Ignored {
     /// Its path, such as `http.tls`.
     pub key: String,
-    /// Its line, from 1.
+    /// Its line, from 1; 0 where it is not in a file.
     pub line: usize,
     /// Why.
     pub reason: &'static str,
@@ -132,6 +137,30 @@ impl Config {
         Ok(config)
     }
 
+    /// What a location says; everything else is as by default.
+    fn of_location(
+        driver: &str,
+        parameters: Parameters,
+        read_only: bool,
+        ignored: Vec<(String, &'static str)>,
+    ) -> Self {
+        let ignored = ignored.into_iter().map(|(key, reason)| Ignored { key, line: 0, reason }).collect();
+        Self {
+            driver: driver.to_owned(),
+            parameters,
+            delete: false,
+            redirect: None,
+            read_only,
+            max_page: None,
+            references: None,
+            addr: None,
+            secret: None,
+            log: LogSettings::default(),
+            purge: None,
+            ignored,
+        }
+    }
+
     /// What to open.
     #[must_use]
     pub fn storage(&self) -> StorageConfig {
@@ -160,7 +189,10 @@ impl Config {
 
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {} is ignored: {}", self.line, self.key, self.reason)
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{} is ignored: {}", self.key, self.reason)
     }
 }
 

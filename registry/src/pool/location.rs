@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::config::{Config, Fingerprint, FingerprintKey};
+use plugin_registry_core::Result;
+
+use crate::config::{BackupStorageLocation, Config, Fingerprint, FingerprintKey, LocationCredentials};
 
 /// A location: whose it is, and how its registry is configured.
 ///
@@ -30,6 +32,16 @@ impl Location {
     #[must_use]
     pub fn new(namespace: impl Into<String>, name: impl Into<String>, config: Config) -> Self {
         Self { namespace: namespace.into(), name: name.into(), config }
+    }
+
+    /// A location of Velero with its credentials: namespace and name are the location's, and the configuration is
+    /// [`Config::from_location`].
+    ///
+    /// # Errors
+    /// Those of [`Config::from_location`].
+    pub fn of_backups(location: &BackupStorageLocation, credentials: &LocationCredentials) -> Result<Self> {
+        let config = Config::from_location(location, credentials)?;
+        Ok(Self::new(&location.metadata.namespace, &location.metadata.name, config))
     }
 
     pub(super) fn key(&self, key: &FingerprintKey) -> Key {

@@ -1,0 +1,76 @@
+//! Provider gcp: parameters of the driver `gcs`.
+
+use serde::Deserialize;
+
+use super::{
+    credentials::LocationCredentials,
+    settings::{Settings, path},
+};
+
+/// The kinds of documents that the driver reads.
+const KINDS: &[&str] =
+    &["service_account", "external_account", "authorized_user", "impersonated_service_account"];
+/// Behind the host in what Google's own clients take as endpoint.
+const API: &str = "/storage/v1";
+const UNIVERSE: &str = "googleapis.com";
+
+/// All that is looked at; nothing else is kept.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
+    endpoint(settings);
+    settings.ignore("kmsKeyName", "images are encrypted with the bucket's default key");
+    settings.ignore("serviceAccount", "URLs are signed by whoever the credentials are of");
+    if let Some(universe) = settings.config("universeDomain").filter(|universe| *universe != UNIVERSE) {
+        settings.wrong("universeDomain", "has to be googleapis.com", universe);
+    }
+    if let Some(contents) = &credentials.contents
+        && let Err(wrong) = check(contents.expose())
+    {
+        return settings.mistakes.add("credentials file", wrong);
+    }
+    match (&credentials.path, &credentials.contents) {
+        (Some(path), _) => settings.set_path("keyfile", path),
+        (None, Some(contents)) => settings.set("credentials", contents.expose(), "credentials file"),
+        // OADP makes no Secret for this provider.
+        (None, None) => {}
+    }
+}
+
+/// The driver wants a URL of the host alone.
+fn endpoint(settings: &mut Settings<'_>) {
+    const KEY: &str = "storeEndpoint";
+    let Some(text) = settings.config(KEY) else { return };
+    let text = text.trim_end_matches('/');
+    let host = text.strip_suffix(API).unwrap_or(text);
+    let scheme = if host.contains("://") { "" } else { "https://" };
+    settings.set("endpoint", format!("{scheme}{host}"), path(KEY));
+}
+
+/// Whether this is a document for credentials, or what is wrong with it. Messages of the parser may hold what is
+/// in it.
+fn check(json: &str) -> Result<(), String> {
+    let json = json.trim_start_matches('\u{feff}');
+    if json.trim().is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if !json.trim_start().starts_with('{') {
+        return Err("has to be the JSON of a service account or another account".to_owned());
+    }
+    let document: Document = serde_json::from_str(json).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => kinds(),
+            _ => format!("line {line}, column {column}: no JSON"),
+        }
+    })?;
+    document.kind.filter(|kind| KINDS.contains(&kind.as_str())).map(|_| ()).ok_or_else(kinds)
+}
+
+fn kinds() -> String {
+    format!("`type` has to be one of {}", KINDS.join(", "))
+}

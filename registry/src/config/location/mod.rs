@@ -1,0 +1,73 @@
+//! A location where Velero keeps backups, and what a registry in its bucket is opened with.
+//!
+//! Everything here is a pure function of what is passed in: no file is read, no cluster is asked, and what two
+//! locations say can never mix.
+
+mod aws;
+mod azure;
+mod credentials;
+mod gcp;
+mod lines;
+mod names;
+mod provider;
+mod read;
+mod resource;
+mod settings;
+mod warnings;
+
+use plugin_registry_core::Result;
+
+use self::settings::Settings;
+pub use self::{
+    credentials::LocationCredentials,
+    names::DEFAULT_CREDENTIALS_DIRECTORY,
+    provider::Provider,
+    resource::{BackupStorageLocation, LocationMetadata, LocationSpec, ObjectStorage, SecretKeyRef},
+};
+use super::Config;
+
+impl Config {
+    /// What a location and its credentials mean to a driver: `s3` for aws, `azure` for azure, `gcs` for gcp.
+    ///
+    /// Images lie at the root of the bucket, whatever the location's prefix: there all backups have them that
+    /// were made before. Deletes are off and redirects are as by default, since a location says nothing of them;
+    /// a location with the access mode `ReadOnly` makes a registry that is read-only. What Velero reads of the
+    /// location and what changes nothing here is in [`ignored`](Self::ignored).
+    ///
+    /// Credentials are used in this order: the content of the Secret or the path of its file; OADP's registry
+    /// Secret, if nothing of these is given; what the SDK of the cloud finds by itself.
+    ///
+    /// ```
+    /// use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
+    /// let location = BackupStorageLocation::new("velero", "default", "aws", "backup").with_config("region", "eu-west-1");
+    /// let secret = "[default]\naws_access_key_id = 0123456\naws_secret_access_key = hunter2 # old\n";
+    /// let config = Config::from_location(&location, &LocationCredentials::from_file(secret))?;
+    /// assert_eq!(config.driver, "s3");
+    /// assert_eq!(config.parameters.get("accesskey"), Some("0123456"));
+    /// assert_eq!(config.parameters.get("secretkey"), Some("hunter2"));
+    /// # Ok::<(), plugin_registry_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// an unsupported provider, what is missing, unknown keys of `spec.config`, wrong values, and credentials
+    /// that are no credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials
+    /// file, and none holds a secret. Values that only the driver can judge are checked by whoever opens it.
+    pub fn from_location(
+        location: &BackupStorageLocation,
+        credentials: &LocationCredentials,
+    ) -> Result<Self> {
+        let provider = location.provider()?;
+        let mut settings = Settings::new(location);
+        settings.shared(provider, credentials);
+        match provider {
+            Provider::Aws => aws::read(&mut settings, credentials),
+            Provider::Azure => azure::read(&mut settings, credentials),
+            Provider::Gcp => gcp::read(&mut settings, credentials),
+        }
+        settings.finish(provider)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Whose store it is.
+
+use plugin_registry_core::{Error, ErrorKind, Result, did_you_mean};
+
+use super::{resource::BackupStorageLocation, settings::shown};
+
+/// The words for a provider, each also with [`GROUP`] before it.
+const PROVIDERS: &[(&str, Provider)] =
+    &[("aws", Provider::Aws), ("azure", Provider::Azure), ("gcp", Provider::Gcp)];
+const GROUP: &str = "velero.io/";
+
+/// A provider that has a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// `aws`: S3, and every store that speaks like it.
+    Aws,
+    /// `azure`: the blobs of an Azure storage account.
+    Azure,
+    /// `gcp`: Google Cloud Storage.
+    Gcp,
+}
+
+impl Provider {
+    /// Its short name: `aws`, `azure`, `gcp`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+        }
+    }
+
+    /// The name of its driver: `s3`, `azure`, `gcs`.
+    #[must_use]
+    pub fn driver(self) -> &'static str {
+        match self {
+            Self::Aws => "s3",
+            Self::Azure => "azure",
+            Self::Gcp => "gcs",
+        }
+    }
+
+    /// The Secret with the credentials, where a location names no other.
+    pub(super) fn secret_name(self) -> &'static str {
+        match self {
+            Self::Aws => "cloud-credentials",
+            Self::Azure => "cloud-credentials-azure",
+            Self::Gcp => "cloud-credentials-gcp",
+        }
+    }
+}
+
+impl BackupStorageLocation {
+    /// The provider, with or without `velero.io/` before it.
+    ///
+    /// # Errors
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for any other, with the
+    /// one that was probably meant.
+    pub fn provider(&self) -> Result<Provider> {
+        let name = self.spec.provider.as_str();
+        let short = name.strip_prefix(GROUP).unwrap_or(name);
+        if let Some((_, provider)) = PROVIDERS.iter().find(|(known, _)| *known == short) {
+            return Ok(*provider);
+        }
+        let what = match did_you_mean(short, PROVIDERS.iter().map(|(known, _)| *known)) {
+            _ if name.is_empty() => "required, but not given".to_owned(),
+            Some(near) => format!("unsupported provider `{}`, did you mean `{near}`?", shown(name)),
+            None => format!("unsupported provider `{}`; there are aws, azure and gcp", shown(name)),
+        };
+        Err(Error::new(ErrorKind::InvalidConfig).with_message(format!("`spec.provider`: {what}")))
+    }
+}

@@ -1,0 +1,153 @@
+//! The BackupStorageLocation of Velero (`velero.io/v1`), as far as it concerns images.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer};
+
+/// A BackupStorageLocation. Fields that concern no images, such as `status`, are not here and are skipped when
+/// one is read.
+///
+/// Whoever has it from the API of Kubernetes deserializes it; [`from_text`](Self::from_text) reads files and has
+/// better words for what is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct BackupStorageLocation {
+    /// `metadata`.
+    pub metadata: LocationMetadata,
+    /// `spec`.
+    pub spec: LocationSpec,
+}
+
+/// The names of a location.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LocationMetadata {
+    /// `name`.
+    pub name: String,
+    /// `namespace`, which is Velero's.
+    pub namespace: String,
+}
+
+/// What somebody wants of a location. `Debug` shows no value of [`config`](Self::config), since people put
+/// passwords into URLs.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct LocationSpec {
+    /// `provider`, such as `aws` or `velero.io/aws`.
+    pub provider: String,
+    /// `config`: settings of the provider. All values are texts, `"true"` among them.
+    #[serde(deserialize_with = "nullable")]
+    pub config: BTreeMap<String, String>,
+    /// `credential`: where the credentials are.
+    pub credential: Option<SecretKeyRef>,
+    /// `objectStorage`.
+    #[serde(deserialize_with = "nullable")]
+    pub object_storage: ObjectStorage,
+    /// `accessMode`: `ReadOnly` or `ReadWrite`; empty is `ReadWrite`.
+    pub access_mode: String,
+}
+
+/// Where the objects are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ObjectStorage {
+    /// `bucket`: a bucket, or a container of Azure.
+    pub bucket: String,
+    /// `prefix`: below it lies what Velero writes, but no image.
+    pub prefix: String,
+    /// `caCert`: certificates in PEM, as base64.
+    pub ca_cert: Option<String>,
+    /// `caCertRef`: the key of a Secret that holds certificates in PEM.
+    pub ca_cert_ref: Option<SecretKeyRef>,
+}
+
+/// A key of a Secret, in the namespace of the location.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SecretKeyRef {
+    /// The name of the Secret.
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+}
+
+impl BackupStorageLocation {
+    /// A location without settings.
+    #[must_use]
+    pub fn new(
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+        provider: impl Into<String>,
+        bucket: impl Into<String>,
+    ) -> Self {
+        let metadata = LocationMetadata { name: name.into(), namespace: namespace.into() };
+        let object_storage = ObjectStorage { bucket: bucket.into(), ..ObjectStorage::default() };
+        let spec = LocationSpec { provider: provider.into(), object_storage, ..LocationSpec::default() };
+        Self { metadata, spec }
+    }
+
+    /// Sets a key of `spec.config`.
+    #[must_use]
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.config.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets `spec.credential`. A name or key that is empty is the provider's usual one.
+    #[must_use]
+    pub fn with_credential(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
+        self.spec.credential = Some(SecretKeyRef { name: name.into(), key: key.into() });
+        self
+    }
+
+    /// Sets `spec.objectStorage.prefix`.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.spec.object_storage.prefix = prefix.into();
+        self
+    }
+
+    /// Sets `spec.objectStorage.caCert`: certificates in PEM, as base64.
+    #[must_use]
+    pub fn with_ca_cert(mut self, base64: impl Into<String>) -> Self {
+        self.spec.object_storage.ca_cert = Some(base64.into());
+        self
+    }
+
+    /// Sets `spec.accessMode`: `ReadOnly` or `ReadWrite`.
+    #[must_use]
+    pub fn with_access_mode(mut self, mode: impl Into<String>) -> Self {
+        self.spec.access_mode = mode.into();
+        self
+    }
+
+    /// Whether nothing may be written, by `spec.accessMode`.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.spec.access_mode == "ReadOnly"
+    }
+}
+
+impl fmt::Debug for LocationSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config: BTreeMap<_, _> = self.config.keys().map(|key| (key, format_args!("…"))).collect();
+        f.debug_struct("LocationSpec")
+            .field("provider", &self.provider)
+            .field("config", &config)
+            .field("credential", &self.credential)
+            .field("object_storage", &self.object_storage)
+            .field("access_mode", &self.access_mode)
+            .finish()
+    }
+}
+
+/// `null` is as good as nothing.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

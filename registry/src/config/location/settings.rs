@@ -1,0 +1,235 @@
+//! The parameters of a location while they are being made, with what is wrong so far.
+
+use std::{collections::BTreeSet, fmt, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use plugin_registry_core::{Parameters, Result, did_you_mean};
+
+use super::{credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
+use crate::config::Config;
+
+/// The longest name that a message repeats.
+const MAX_SHOWN: usize = 64;
+/// The longest wrong value that a message repeats: a secret in the wrong place is longer.
+const MAX_VALUE: usize = 12;
+
+/// Keys that Velero puts into `spec.config` itself, from other fields.
+const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
+
+/// What is wrong.
+#[derive(Default)]
+pub(super) struct Mistakes(Vec<String>);
+
+pub(super) struct Settings<'a> {
+    location: &'a BackupStorageLocation,
+    parameters: Parameters,
+    asked: BTreeSet<&'static str>,
+    ignored: Vec<(String, &'static str)>,
+    pub(super) mistakes: Mistakes,
+}
+
+impl Mistakes {
+    pub(super) fn add(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
+        self.0.push(format!("{place}: {what}"));
+    }
+
+    /// One error for all, in the form that all configuration has.
+    pub(super) fn finish(self) -> Result<()> {
+        let parameters = Parameters::new();
+        let mut reader = parameters.reader();
+        for mistake in self.0 {
+            reader.note(mistake);
+        }
+        reader.finish()
+    }
+}
+
+impl From<Vec<String>> for Mistakes {
+    fn from(mistakes: Vec<String>) -> Self {
+        Self(mistakes)
+    }
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn new(location: &'a BackupStorageLocation) -> Self {
+        let (namespace, name) = (shown(&location.metadata.namespace), shown(&location.metadata.name));
+        Self {
+            location,
+            parameters: Parameters::new().with_source(format!("BackupStorageLocation {namespace}/{name}")),
+            asked: BTreeSet::new(),
+            ignored: Vec::new(),
+            mistakes: Mistakes::default(),
+        }
+    }
+
+    /// What is the same for all providers.
+    pub(super) fn shared(&mut self, provider: Provider, credentials: &LocationCredentials) {
+        let storage = &self.location.spec.object_storage;
+        let bucket = storage.bucket.trim_matches('/');
+        if bucket.is_empty() {
+            self.mistakes.add("`spec.objectStorage.bucket`", "required, but not given");
+        } else if bucket.contains('/') && !bucket.starts_with("arn:aws:s3:") {
+            let what = "must not have `/` in it; a path in the bucket goes into `prefix`";
+            self.mistakes.add("`spec.objectStorage.bucket`", what);
+        }
+        let parameter = if provider == Provider::Azure { "container" } else { "bucket" };
+        self.set(parameter, bucket, "spec.objectStorage.bucket");
+        if !storage.prefix.is_empty() {
+            self.note("spec.objectStorage.prefix", "images lie at the bucket's root, as they always did");
+        }
+        self.ca_bundle(credentials);
+        for key in FROM_VELERO {
+            self.ignore(key, "Velero takes it from `spec.objectStorage`");
+        }
+        self.ignore("credentialsFile", "credentials are passed in beside the location");
+    }
+
+    fn ca_bundle(&mut self, credentials: &LocationCredentials) {
+        let storage = &self.location.spec.object_storage;
+        let text = storage.ca_cert.as_deref().filter(|text| !text.is_empty());
+        if text.is_some() && storage.ca_cert_ref.is_some() {
+            let what = "cannot be given together with `spec.objectStorage.caCertRef`";
+            return self.mistakes.add("`spec.objectStorage.caCert`", what);
+        }
+        let (pem, place) = match (&credentials.ca_bundle, &storage.ca_cert_ref, text) {
+            (Some(pem), ..) => (Some(pem.clone()), "CA bundle"),
+            (None, Some(_), _) => {
+                let what = "what it refers to has to be passed in, by `LocationCredentials::with_ca_bundle`";
+                return self.mistakes.add("`spec.objectStorage.caCertRef`", what);
+            }
+            (None, None, Some(text)) => {
+                let text: String = text.split_ascii_whitespace().collect();
+                let pem = STANDARD.decode(text).ok().and_then(|pem| String::from_utf8(pem).ok());
+                (pem, "`spec.objectStorage.caCert`")
+            }
+            (None, None, None) => return,
+        };
+        match pem.filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----")) {
+            Some(pem) => self.set("cabundle", pem, place.trim_matches('`')),
+            None if credentials.ca_bundle.is_some() => {
+                self.mistakes.add(place, "holds no certificate in PEM")
+            }
+            None => self.mistakes.add(place, "has to be base64 of certificates in PEM"),
+        }
+    }
+
+    /// A value of `spec.config`. An empty one is as good as none.
+    pub(super) fn config(&mut self, key: &'static str) -> Option<&'a str> {
+        self.config_or_empty(key).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn config_or_empty(&mut self, key: &'static str) -> Option<&'a str> {
+        self.asked.insert(key);
+        self.location.spec.config.get(key).map(String::as_str)
+    }
+
+    /// True or false, as Go reads it.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let text = self.config(key)?;
+        let flag = go_bool(text);
+        if flag.is_none() {
+            self.wrong(key, "has to be true or false", text);
+        }
+        flag
+    }
+
+    /// Makes a parameter of a value.
+    pub(super) fn pass(&mut self, key: &'static str, parameter: &str) {
+        if let Some(text) = self.config(key) {
+            self.set(parameter, text, path(key));
+        }
+    }
+
+    /// Makes a parameter of a flag.
+    pub(super) fn pass_flag(&mut self, key: &'static str, parameter: &str) {
+        if let Some(flag) = self.flag(key) {
+            self.set(parameter, flag.to_string(), path(key));
+        }
+    }
+
+    /// Sets a parameter.
+    pub(super) fn set(&mut self, parameter: &str, value: impl Into<String>, source: impl Into<String>) {
+        let parameters = std::mem::take(&mut self.parameters);
+        self.parameters = parameters.with_from(parameter, value, source);
+    }
+
+    /// Sets a parameter to the path of the credentials' file.
+    pub(super) fn set_path(&mut self, parameter: &str, path: &Path) {
+        const PLACE: &str = "path of the credentials file";
+        match path.to_str() {
+            Some(text) if !text.is_empty() => self.set(parameter, text, PLACE),
+            Some(_) => self.mistakes.add(PLACE, "is empty"),
+            None => self.mistakes.add(PLACE, "has to be UTF-8"),
+        }
+    }
+
+    /// Notes a key of `spec.config` that Velero knows and that changes nothing here, if it is given.
+    pub(super) fn ignore(&mut self, key: &'static str, reason: &'static str) {
+        if self.config(key).is_some() {
+            self.note(path(key), reason);
+        }
+    }
+
+    /// Notes anything that changes nothing.
+    pub(super) fn note(&mut self, what: impl Into<String>, reason: &'static str) {
+        self.ignored.push((what.into(), reason));
+    }
+
+    /// Adds a mistake in `spec.config`.
+    pub(super) fn mistake(&mut self, key: &str, what: impl fmt::Display) {
+        self.mistakes.add(format_args!("`{}`", path(key)), what);
+    }
+
+    /// The same, with the value if nothing can be wrong with that.
+    pub(super) fn wrong(&mut self, key: &str, what: &str, value: &str) {
+        if value.chars().count() > MAX_VALUE {
+            return self.mistake(key, what);
+        }
+        self.mistake(key, format_args!("{what}, not `{}`", value.escape_debug()));
+    }
+
+    /// The name of OADP's Secret, for messages.
+    pub(super) fn registry_secret(&self) -> String {
+        let name = self.location.registry_secret_name().ok().flatten();
+        name.map_or_else(|| "registry Secret".to_owned(), |name| format!("Secret {}", shown(&name)))
+    }
+
+    /// What was made, or all that is wrong.
+    pub(super) fn finish(mut self, provider: Provider) -> Result<Config> {
+        for key in self.location.spec.config.keys().filter(|key| !self.asked.contains(key.as_str())) {
+            let place = format!("`{}`", path(&shown(key)));
+            match did_you_mean(key, self.asked.iter().copied()) {
+                Some(near) => {
+                    self.mistakes.add(place, format_args!("unknown, did you mean `{}`?", path(near)))
+                }
+                None => self.mistakes.add(place, "unknown"),
+            }
+        }
+        let mode = self.location.spec.access_mode.as_str();
+        if !matches!(mode, "" | "ReadOnly" | "ReadWrite") {
+            self.mistakes.add("`spec.accessMode`", "has to be ReadOnly or ReadWrite");
+        }
+        self.mistakes.finish()?;
+        let read_only = self.location.is_read_only();
+        Ok(Config::of_location(provider.driver(), self.parameters, read_only, self.ignored))
+    }
+}
+
+/// True or false, as Go's `ParseBool` reads them.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Where a key of `spec.config` is.
+pub(super) fn path(key: &str) -> String {
+    format!("spec.config.{key}")
+}
+
+/// A name for a message.
+pub(super) fn shown(name: &str) -> String {
+    name.escape_debug().take(MAX_SHOWN).collect()
+}

@@ -1,0 +1,250 @@
+//! Provider azure.
+
+use super::*;
+
+const PRINCIPAL: [&str; 4] = [
+    "credentials.clientid=c",
+    "credentials.secret=s#1",
+    "credentials.tenantid=t",
+    "credentials.type=client_secret",
+];
+const DEFAULT: [&str; 1] = ["credentials.type=default_credentials"];
+
+#[test]
+fn settings_become_parameters() {
+    let none = LocationCredentials::none();
+    assert_eq!(parameters(&azure(), &none), DEFAULT);
+    assert_eq!(config(&azure(), &none).parameters.get("accountname"), Some("account"));
+    let location = azure().with_config("storageAccountURI", "https://account.blob.example");
+    assert_eq!(parameters(&location, &none), [DEFAULT[0], "serviceurl=https://account.blob.example"]);
+    let location = azure()
+        .with_config("resourceGroup", "r")
+        .with_config("subscriptionId", "s")
+        .with_config("blockSizeInBytes", "1048576")
+        .with_config("activeDirectoryAuthorityURI", "https://login.example/")
+        .with_config("apiVersion", "2020");
+    assert_eq!(
+        ignored(&location, &none),
+        [
+            "spec.config.resourceGroup is ignored: nothing is asked of Azure's management",
+            "spec.config.subscriptionId is ignored: nothing is asked of Azure's management",
+            "spec.config.blockSizeInBytes is ignored: the driver chooses the size of blocks",
+            "spec.config.activeDirectoryAuthorityURI is ignored: where tokens come from follows from the cloud of \
+             the account",
+            "spec.config.apiVersion is ignored: the driver has its own version of the API",
+        ]
+    );
+    let nameless = BackupStorageLocation::new("velero", "x", "azure", "b").with_config("storageaccount", "a");
+    assert_eq!(
+        wrong(&nameless, &none),
+        "2 mistakes: `spec.config.storageAccount`: required, but not given; \
+         `spec.config.storageaccount`: unknown, did you mean `spec.config.storageAccount`?"
+    );
+}
+
+#[test]
+fn which_credentials_are_used() {
+    let principal = "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLIENT_SECRET=s#1\n";
+    let with_key = format!("{principal}AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\nMINE=bWluZQ==\n");
+    let key = ["accountkey=a2V5"];
+    let with_ad = azure().with_config("useAAD", "true");
+    let named = azure().with_config("storageAccountKeyEnvVar", "MINE");
+    for (location, contents, expected) in [
+        (azure(), principal, &PRINCIPAL[..]),
+        (azure(), &with_key, &key),
+        (azure().with_config("useAAD", "false"), &with_key, &key),
+        (with_ad.clone(), &with_key, &PRINCIPAL),
+        (named.clone(), &with_key, &["accountkey=bWluZQ=="]),
+        (named.clone(), "MINE=bWluZQ==", &["accountkey=bWluZQ=="]),
+        (named.clone().with_config("useAAD", "true"), &with_key, &PRINCIPAL),
+        (with_ad, "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\n", &DEFAULT),
+        (azure(), "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n", &DEFAULT),
+        (azure(), "AZURE_SUBSCRIPTION_ID=s\nAZURE_RESOURCE_GROUP=r\n", &DEFAULT),
+        (azure(), &format!("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=\n{principal}"), &PRINCIPAL),
+    ] {
+        assert_eq!(parameters(&location, &file(contents)), expected, "{contents}");
+        // A path beside the content does not matter.
+        assert_eq!(parameters(&location, &file(contents).with_path("/c")), expected, "{contents}");
+    }
+    assert_eq!(
+        ignored(&named.with_config("useAAD", "true"), &file(principal)),
+        [
+            "spec.config.storageAccountKeyEnvVar is ignored: `useAAD` is true, so that no key of the account is used"
+        ]
+    );
+    assert_eq!(
+        ignored(&azure(), &file("AZURE_TENANT_ID=t\n\nAZURE_CLIENT_ID=c\n")),
+        [
+            "credentials file, line 3: AZURE_CLIENT_ID is ignored: without a secret of the client, the identity is \
+             that of the process",
+            "credentials file, line 1: AZURE_TENANT_ID is ignored: without a secret of the client, the identity is \
+             that of the process",
+        ]
+    );
+}
+
+#[test]
+fn forms_of_lines() {
+    for contents in [
+        "AZURE_TENANT_ID=t\r\nAZURE_CLIENT_ID=c\r\nAZURE_CLIENT_SECRET=s#1\r\n",
+        "[default]\n# a\nAZURE_TENANT_ID = \"t\"\nAZURE_CLIENT_ID = 'c' # mine\nAZURE_CLIENT_SECRET = s#1 ; mine",
+        "export AZURE_TENANT_ID=t\n  export  AZURE_CLIENT_ID=c\nexport AZURE_CLIENT_SECRET=\"s#1\" # x\n",
+        "AZURE_CLIENT_SECRET=old\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLIENT_SECRET=s#1\n",
+    ] {
+        assert_eq!(parameters(&azure(), &file(contents)), PRINCIPAL, "{contents}");
+    }
+    for text in ["0123456", "1e9", "a: b", "@abc", "~", "null", "yes", "0x10", "a=b=="] {
+        let contents = format!("AZURE_STORAGE_ACCOUNT_ACCESS_KEY={text}\n");
+        assert_eq!(parameters(&azure(), &file(&contents)), [format!("accountkey={text}")]);
+    }
+}
+
+#[test]
+fn clouds() {
+    for (name, realm) in [
+        ("AzurePublicCloud", "core.windows.net"),
+        ("AZURECLOUD", "core.windows.net"),
+        ("AzureUSGovernmentCloud", "core.usgovcloudapi.net"),
+        ("AzureUSGovernment", "core.usgovcloudapi.net"),
+        ("azurechinacloud", "core.chinacloudapi.cn"),
+    ] {
+        let contents = format!("AZURE_CLOUD_NAME={name}\n");
+        assert_eq!(parameters(&azure(), &file(&contents)), [DEFAULT[0].to_owned(), format!("realm={realm}")]);
+    }
+    assert_eq!(parameters(&azure(), &file("AZURE_CLOUD_NAME=\n")), DEFAULT);
+    assert_eq!(
+        wrong(&azure(), &file("\nAZURE_CLOUD_NAME=AzureMoonCloud\n")),
+        "credentials file, line 2: `AZURE_CLOUD_NAME` has to be one of AzurePublicCloud, AzureUSGovernmentCloud, \
+         AzureChinaCloud"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_files() {
+    let named = azure().with_config("storageAccountKeyEnvVar", "MINE");
+    let gone = "credentials file: has no `MINE`, the key that `spec.config.storageAccountKeyEnvVar` asks for";
+    for (location, contents, expected) in [
+        (azure(), "", "credentials file: is empty"),
+        (
+            azure(),
+            "[default]\naws_access_key_id=a\n",
+            "credentials file: has no line that begins with `AZURE_`",
+        ),
+        (azure(), "AZURE_TENANT_ID\nAZURE_CLIENT_ID=c\n", "credentials file, line 1: has to be KEY=VALUE"),
+        (
+            azure(),
+            "AZURE_CLIENT_SECRET=s\n",
+            "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`; \
+             credentials file: has no `AZURE_TENANT_ID`, which goes with `AZURE_CLIENT_SECRET`",
+        ),
+        (
+            azure(),
+            "AZURE_CLIENT_SECRET=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=\n",
+            "credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`",
+        ),
+        (
+            azure(),
+            "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLIENT_SECRET=\n",
+            "credentials file, line 3: `AZURE_CLIENT_SECRET` is empty",
+        ),
+        (
+            azure(),
+            "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=\"\"\n",
+            "credentials file, line 1: `AZURE_STORAGE_ACCOUNT_ACCESS_KEY` is empty",
+        ),
+        (
+            azure(),
+            "AZURE_CLIENT_CERTIFICATE_PATH=/c\n",
+            "credentials file, line 1: `AZURE_CLIENT_CERTIFICATE_PATH` is not supported: give `AZURE_CLIENT_SECRET`, \
+             or a key of the account",
+        ),
+        (named.clone(), "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a\n", gone),
+        (named.clone(), "AZURE_CLIENT_SECRET=s\nAZURE_CLIENT_ID=c\nAZURE_TENANT_ID=t\n", gone),
+        (named.clone(), "MINE= # soon\n", "credentials file, line 1: `MINE` is empty"),
+    ] {
+        assert_eq!(wrong(&location, &file(contents)), expected, "{contents}");
+    }
+    assert_eq!(
+        wrong(&named, &LocationCredentials::none()),
+        "`spec.config.storageAccountKeyEnvVar`: names a line of the credentials file, but there is none"
+    );
+    assert_eq!(
+        wrong(&azure(), &LocationCredentials::none().with_path("/c")),
+        "path of the credentials file: cannot be read by this driver: pass its content, by \
+         `LocationCredentials::from_file`"
+    );
+    assert_eq!(
+        wrong(&azure().with_config("useAAD", "maybe"), &LocationCredentials::none()),
+        "`spec.config.useAAD`: has to be true or false, not `maybe`"
+    );
+}
+
+#[test]
+fn the_secret_of_oadp() {
+    let whole = |key, client, secret, tenant| {
+        registry(&[
+            ("storage_account_key", key),
+            ("client_id_key", client),
+            ("client_secret_key", secret),
+            ("tenant_id_key", tenant),
+            ("subscription_id_key", "s"),
+            ("resource_group_key", "r"),
+        ])
+    };
+    let named = azure().with_config("storageAccountKeyEnvVar", "MINE");
+    let key = ["accountkey=0123456"];
+    for (location, credentials, expected) in [
+        (azure(), whole("0123456", "c", "s#1", "t"), &key[..]),
+        (named.clone(), whole("0123456", "", "", ""), &key),
+        (azure(), whole("", "c", "s#1", "t"), &PRINCIPAL),
+        (azure().with_config("useAAD", "T"), whole("0123456", "c", "s#1", "t"), &PRINCIPAL),
+        (azure(), whole("", "c", "", "t"), &DEFAULT),
+        (azure(), whole("", "", "", ""), &DEFAULT),
+    ] {
+        assert_eq!(parameters(&location, &credentials), expected);
+    }
+    assert_eq!(
+        wrong(&azure(), &registry(&[("access_key", "a")])),
+        "Secret oadp-x-azure-registry-secret: has none of the keys storage_account_key, client_secret_key, \
+         client_id_key, tenant_id_key"
+    );
+    let secret = "Secret oadp-x-azure-registry-secret, key";
+    assert_eq!(
+        wrong(&azure(), &whole("", "", "s", "t")),
+        format!("{secret} client_id_key: is empty or missing, which goes with `client_secret_key`")
+    );
+    assert_eq!(
+        wrong(&named, &whole("", "c", "s", "t")),
+        format!(
+            "{secret} storage_account_key: is empty or missing, the key that `spec.config.storageAccountKeyEnvVar` \
+             asks for"
+        )
+    );
+    // What the user has comes first.
+    let both = LocationCredentials { contents: file("AZURE_CLOUD_NAME=").contents, ..whole("k", "", "", "") };
+    assert_eq!(parameters(&azure(), &both), DEFAULT);
+}
+
+#[test]
+fn two_locations_at_once_never_mix() {
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let own = format!("{thread}x{round}");
+                    let location = BackupStorageLocation::new("velero", &own, "azure", &own);
+                    let location = location.with_config("storageAccount", &own);
+                    let contents = format!("AZURE_STORAGE_ACCOUNT_ACCESS_KEY={own}\n");
+                    let found = config(&location, &file(&contents)).parameters;
+                    for key in ["container", "accountname", "accountkey"] {
+                        assert_eq!(found.get(key), Some(own.as_str()));
+                    }
+                    assert_eq!(found.keys().count(), 3);
+                    let other = config(&azure(), &LocationCredentials::none()).parameters;
+                    assert_eq!(other.get("accountkey"), None);
+                    assert_eq!(other.get("container"), Some("backup"));
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,59 @@
+//! What is no mistake, but probably not what somebody wants.
+
+use super::{provider::Provider, resource::BackupStorageLocation, settings::go_bool};
+
+/// Where images lie in every bucket.
+const IMAGES: &str = "docker/registry/v2";
+
+impl BackupStorageLocation {
+    /// What to tell whoever set the location up. The registry works all the same.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        warnings.extend(self.prefix());
+        if self.is_read_only() {
+            warnings
+                .push("`spec.accessMode` is ReadOnly: images can be restored, but none backed up".to_owned());
+        }
+        let is_on = |key| self.spec.config.get(key).is_some_and(|text| go_bool(text) == Some(true));
+        if is_on("insecureSkipTLSVerify") {
+            let what =
+                "is true: any certificate is accepted, so that others can read and change what is stored";
+            warnings.push(format!("`spec.config.insecureSkipTLSVerify` {what}; `caCert` is the safer way"));
+        }
+        let has_no_region = self.spec.config.get("region").is_none_or(String::is_empty);
+        if matches!(self.provider(), Ok(Provider::Aws)) && is_on("s3ForcePathStyle") && has_no_region {
+            warnings.push(
+                "`spec.config.region` is not given: oadp-operator refuses that together with `s3ForcePathStyle`"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    fn prefix(&self) -> Option<String> {
+        let prefix = self.spec.object_storage.prefix.trim_matches('/');
+        let images = format!("{IMAGES}/");
+        if prefix.is_empty() {
+            return Some(invalid("is empty", "docker"));
+        }
+        let below = images.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+        match below.map(|rest| rest.split('/').next().unwrap_or_default()) {
+            Some("") => Some(invalid("is where the images lie", "blobs repositories")),
+            Some(next) => Some(invalid("is above the images", next)),
+            None if prefix.starts_with(&images) => Some(
+                "`spec.objectStorage.prefix` is among the images: what Velero writes there damages the registry"
+                    .to_owned(),
+            ),
+            None => None,
+        }
+    }
+}
+
+/// What Velero makes of a prefix below which it finds images.
+fn invalid(what: &str, found: &str) -> String {
+    format!(
+        "`spec.objectStorage.prefix` {what}: Velero will report the location as unavailable once it has images \
+         (\"Backup store contains invalid top-level directories: [{found}]\")"
+    )
+}
