@@ -1,21 +1,35 @@
 //! The keys of distribution's file, and what becomes of each.
 
+use plugin_registry_core::did_you_mean;
+
+/// The keys of a section.
+pub(super) type Rows = &'static [(&'static str, Key)];
+
 /// What becomes of a key.
 pub(super) enum Key {
     /// More keys are below it.
-    Section(&'static [(&'static str, Key)]),
+    Section(Rows),
+    /// The same, and that it is there says something itself: it is noted under this path.
+    Given(&'static str, Rows),
     /// Its value is read, under this path.
     Read(&'static str),
+    /// Texts under names that are free.
+    Fields,
     /// Known, but not served; with the reason.
     Ignored(&'static str),
     /// The section of the drivers.
     Storage,
 }
 
-use Key::{Ignored, Read, Section, Storage};
+use Key::{Fields, Given, Ignored, Read, Section, Storage};
 
 pub(super) const VERSION: &str = "version";
 pub(super) const DELETE: &str = "storage.delete.enabled";
+pub(super) const PURGE: &str = "storage.maintenance.uploadpurging";
+pub(super) const PURGE_ENABLED: &str = "storage.maintenance.uploadpurging.enabled";
+pub(super) const PURGE_AGE: &str = "storage.maintenance.uploadpurging.age";
+pub(super) const PURGE_INTERVAL: &str = "storage.maintenance.uploadpurging.interval";
+pub(super) const PURGE_DRY_RUN: &str = "storage.maintenance.uploadpurging.dryrun";
 pub(super) const NO_REDIRECT: &str = "storage.redirect.disable";
 pub(super) const READ_ONLY: &str = "storage.maintenance.readonly.enabled";
 pub(super) const MAX_ENTRIES: &str = "catalog.maxentries";
@@ -23,18 +37,20 @@ pub(super) const MAX_TAGS: &str = "tags.maxtags";
 pub(super) const PLATFORMS: &str = "validation.manifests.indexes.platforms";
 pub(super) const ADDR: &str = "http.addr";
 pub(super) const SECRET: &str = "http.secret";
+pub(super) const LEVEL: &str = "log.level";
+pub(super) const OLD_LEVEL: &str = "loglevel";
+pub(super) const FORMATTER: &str = "log.formatter";
 
-const LOG: &str = "the log is the host's";
 const LISTENER: &str = "there is no such listener";
 const TLS: &str = "there is no encryption";
 const URLS: &str = "URLs of layers are stored and never followed";
 const ASKED: &str = "the store is asked each time, nothing is remembered in a service of its own";
 
 /// The keys at the top.
-pub(super) const ROOT: &[(&str, Key)] = &[
+pub(super) const ROOT: Rows = &[
     ("version", Read(VERSION)),
-    ("log", Ignored(LOG)),
-    ("loglevel", Ignored(LOG)),
+    ("log", Section(LOG)),
+    ("loglevel", Read(OLD_LEVEL)),
     ("storage", Storage),
     ("auth", Ignored("there is no authentication")),
     ("middleware", Ignored("there is no middleware")),
@@ -51,7 +67,16 @@ pub(super) const ROOT: &[(&str, Key)] = &[
     ("tags", Section(&[("maxtags", Read(MAX_TAGS))])),
 ];
 
-const HTTP: &[(&str, Key)] = &[
+const LOG: Rows = &[
+    ("level", Read(LEVEL)),
+    ("formatter", Read(FORMATTER)),
+    ("fields", Fields),
+    ("accesslog", Ignored("requests are logged by whoever serves them")),
+    ("hooks", Ignored("nobody is notified")),
+    ("reportcaller", Ignored("the log is the host's")),
+];
+
+const HTTP: Rows = &[
     ("addr", Read(ADDR)),
     ("secret", Read(SECRET)),
     ("net", Ignored(LISTENER)),
@@ -66,7 +91,7 @@ const HTTP: &[(&str, Key)] = &[
     ("h2c", Ignored("HTTP/1.1 alone is spoken")),
 ];
 
-const VALIDATION: &[(&str, Key)] = &[
+const VALIDATION: Rows = &[
     ("enabled", Ignored("manifests are always checked")),
     ("disabled", Ignored("manifests are always checked")),
     (
@@ -85,7 +110,7 @@ const VALIDATION: &[(&str, Key)] = &[
 ];
 
 /// The keys beside the driver.
-pub(super) const STORAGE: &[(&str, Key)] = &[
+pub(super) const STORAGE: Rows = &[
     ("cache", Ignored(ASKED)),
     ("delete", Section(&[("enabled", Read(DELETE))])),
     ("redirect", Section(&[("disable", Read(NO_REDIRECT))])),
@@ -93,7 +118,18 @@ pub(super) const STORAGE: &[(&str, Key)] = &[
     (
         "maintenance",
         Section(&[
-            ("uploadpurging", Ignored("uploads are purged when somebody asks for it")),
+            (
+                "uploadpurging",
+                Given(
+                    PURGE,
+                    &[
+                        ("enabled", Read(PURGE_ENABLED)),
+                        ("age", Read(PURGE_AGE)),
+                        ("interval", Read(PURGE_INTERVAL)),
+                        ("dryrun", Read(PURGE_DRY_RUN)),
+                    ],
+                ),
+            ),
             ("readonly", Section(&[("enabled", Read(READ_ONLY))])),
         ]),
     ),
@@ -103,3 +139,18 @@ pub(super) const STORAGE: &[(&str, Key)] = &[
 /// is a slip of the pen.
 pub(super) const DRIVERS: &[&str] =
     &["azure", "filesystem", "gcs", "inmemory", "memory", "oss", "s3", "s3aws", "swift"];
+
+/// What becomes of a key of a section.
+pub(super) fn find(rows: Rows, name: &str) -> Option<&'static Key> {
+    rows.iter().find(|(known, _)| *known == name).map(|(_, key)| key)
+}
+
+/// The key of a section that was probably meant.
+pub(super) fn near(rows: Rows, name: &str) -> Option<&'static str> {
+    did_you_mean(name, rows.iter().map(|(known, _)| *known))
+}
+
+/// A key within another one.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

@@ -1,32 +1,46 @@
-//! The configuration of a registry, from the file that CNCF distribution reads.
+//! The configuration of a registry, from the file and the variables that CNCF distribution reads.
+//!
+//! A file ([`Config::from_yaml`]) and variables ([`Config::from_env`]) are texts that the host passes in; where both
+//! are given, each variable replaces one leaf of the file ([`Config::from_yaml_and_env`], [`Config::merge_env`]).
 
+mod duration;
+mod env;
 mod fingerprint;
 mod keys;
 mod location;
 mod log;
+mod names;
+mod pairs;
+mod principal;
 mod purge;
+mod raw;
+mod read;
+mod source;
 mod walk;
 mod yaml;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use plugin_registry_core::{Parameters, Result, Secret, StorageConfig, StorageDriver};
 
 pub(crate) use self::fingerprint::{Fingerprint, FingerprintKey};
+use self::raw::{Found, Raw};
 pub use self::{
     location::{
         BackupStorageLocation, DEFAULT_CREDENTIALS_DIRECTORY, LocationCredentials, LocationMetadata,
         LocationSpec, ObjectStorage, Provider, SecretKeyRef,
     },
     log::{LogFormatter, LogSettings},
+    pairs::EnvPairs,
     purge::PurgeSettings,
+    source::{Ignored, Source},
 };
 use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 
-/// What a file of distribution (version 0.1) says that concerns an embedded registry.
+/// What a file of distribution (version 0.1) and its variables say that concerns an embedded registry.
 ///
 /// Parameters of the driver are the texts as they are written: an access key `0123456` is not a number. Nothing
-/// is read but the text that is passed in: no file, no environment.
+/// is read but the texts that are passed in: no file, no environment.
 ///
 /// ```
 /// use plugin_registry::config::Config;
@@ -38,14 +52,18 @@ use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 ///     accesskey: 0123456
 ///   delete:
 ///     enabled: true
-/// log:
-///   level: debug
+/// redis:
+///   addr: localhost:6379
 /// ",
 /// )?;
 /// assert_eq!(config.driver, "s3");
 /// assert_eq!(config.parameters.get("accesskey"), Some("0123456"));
 /// assert!(config.delete);
-/// assert_eq!(config.ignored[0].to_string(), "line 8: log is ignored: the log is the host's");
+/// assert!(config.ignored[0].to_string().starts_with("line 8: redis is ignored: "));
+///
+/// let config = config.merge_env([("REGISTRY_STORAGE_S3_BUCKET", "other"), ("PATH", "/bin")])?;
+/// assert_eq!(config.parameters.get("bucket"), Some("other"));
+/// assert_eq!(config.parameters.get("accesskey"), Some("0123456"));
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -71,25 +89,16 @@ pub struct Config {
     pub addr: Option<String>,
     /// `http.secret`: the key of the upload state.
     pub secret: Option<Secret>,
-    /// `log.level`, `log.formatter` and `log.fields`.
+    /// `log.level`, `log.formatter` and `log.fields`. The level is also read from the older `loglevel`, where
+    /// `log.level` is not given; `warning`, `trace`, `fatal` and `panic` are levels too, the last two as `error`.
     pub log: LogSettings,
-    /// `storage.maintenance.uploadpurging`, where it is given and enabled. Default: none; distribution purges
-    /// unless told otherwise.
+    /// `storage.maintenance.uploadpurging`, where it or one of its keys is given and `enabled` is not false.
+    /// Default: none; distribution purges unless told otherwise.
     pub purge: Option<PurgeSettings>,
-    /// The keys that distribution knows and that change nothing here, in the order of the file.
+    /// What distribution knows and what changes nothing here, in the order of the file, then of the variables' names.
     pub ignored: Vec<Ignored>,
-}
-
-/// A key that changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ignored {
-    /// Its path, such as `http.tls`.
-    pub key: String,
-    /// Its line, from 1; 0 where it is not in a file.
-    pub line: usize,
-    /// Why.
-    pub reason: &'static str,
+    /// What all of it was read from, for what comes on top.
+    raw: Raw,
 }
 
 impl Config {
@@ -100,65 +109,91 @@ impl Config {
     /// with their lines: what is no YAML, unknown keys, wrong values, no driver or more than one. The driver's
     /// parameters are checked by whoever opens it.
     pub fn from_yaml(text: &str) -> Result<Self> {
-        let found = walk::walk(yaml::parse(text)?);
-        let mut reader = found.settings.reader();
-        for mistake in found.mistakes {
-            reader.note(mistake);
-        }
-        let version = reader.required(keys::VERSION);
-        if !matches!(version.as_str(), "" | "0.1") {
-            reader.mistake(keys::VERSION, "has to be 0.1");
-        }
-        let driver = found.driver.unwrap_or_default();
-        if driver.is_empty() {
-            reader.note("`storage`: a driver is required, such as `s3` or `filesystem`, but not given");
-        }
-        let mut page = |key| reader.number(key, 0..=u64::from(u32::MAX)).filter(|entries| *entries > 0);
-        let max_page = [page(keys::MAX_ENTRIES), page(keys::MAX_TAGS)].into_iter().flatten().min();
-        let references = reader.choice(keys::PLATFORMS, &["all", "none", "list"]).map(|word| match word {
-            "none" => ReferencePolicy::SparseIndexes,
-            _ => ReferencePolicy::Complete,
-        });
-        let config = Self {
-            driver,
-            parameters: found.parameters,
-            delete: reader.flag(keys::DELETE).unwrap_or_default(),
-            redirect: reader.flag(keys::NO_REDIRECT).map(|disabled| !disabled),
-            read_only: reader.flag(keys::READ_ONLY).unwrap_or_default(),
-            max_page: max_page.and_then(|entries| usize::try_from(entries).ok()),
-            references,
-            addr: reader.text(keys::ADDR),
-            secret: reader.is_given(keys::SECRET).then(|| reader.secret(keys::SECRET)).flatten(),
-            log: LogSettings::default(),
-            purge: None,
-            ignored: found.ignored,
-        };
-        reader.finish()?;
-        Ok(config)
+        Self::read(walk::walk(yaml::parse(text)?))
     }
 
-    /// What a location says; everything else is as by default.
+    /// Reads variables alone: names and values, where a value may be a secret.
+    ///
+    /// Names that do not begin with `REGISTRY_` are passed over, so the whole environment of a process may be
+    /// given. The order does not matter. Values are texts and never YAML, except a map in braces for a section
+    /// that holds no secret: `REGISTRY_LOG_FIELDS={service: backup}`.
+    ///
+    /// ```
+    /// use plugin_registry::config::Config;
+    /// let config = Config::from_env([
+    ///     ("REGISTRY_STORAGE", "azure"),
+    ///     ("REGISTRY_STORAGE_AZURE_MAX_RETRIES", "7"),
+    ///     ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+    /// ])?;
+    /// assert_eq!(config.parameters.get("max_retries"), Some("7"));
+    /// assert!(config.delete);
+    /// # Ok::<(), plugin_registry_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`from_yaml`](Self::from_yaml), with the names of variables instead of lines. No value of a driver's
+    /// parameter and no secret is repeated.
+    pub fn from_env<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: AsRef<str>,
+        V: Into<Secret>,
+    {
+        Self::with_env(Raw::new().into(), pairs)
+    }
+
+    /// Reads a file with variables on top: each replaces one leaf, and nothing else. Naming another driver drops
+    /// the parameters of the file's, and no other key of `storage`; naming the same one keeps them.
+    ///
+    /// # Errors
+    /// Those of [`from_yaml`](Self::from_yaml) and [`from_env`](Self::from_env), all mistakes of both at once;
+    /// those of the file alone if it is no YAML.
+    pub fn from_yaml_and_env<K, V>(text: &str, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: AsRef<str>,
+        V: Into<Secret>,
+    {
+        Self::with_env(walk::walk(yaml::parse(text)?), pairs)
+    }
+
+    /// Lays variables over what this was read from, as [`from_yaml_and_env`](Self::from_yaml_and_env) does, and
+    /// reads it anew. Public fields that were changed since are as they had been read.
+    ///
+    /// # Errors
+    /// Those of [`from_env`](Self::from_env).
+    pub fn merge_env<K, V>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: AsRef<str>,
+        V: Into<Secret>,
+    {
+        Self::with_env(self.raw.clone().into(), pairs)
+    }
+
+    fn with_env<K, V>(mut found: Found, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: AsRef<str>,
+        V: Into<Secret>,
+    {
+        env::overlay(&mut found, pairs);
+        Self::read(found)
+    }
+
+    /// What a location says; everything else is as by default, until variables come on top.
     fn of_location(
+        location: Source,
         driver: &str,
         parameters: Parameters,
         read_only: bool,
         ignored: Vec<(String, &'static str)>,
-    ) -> Self {
-        let ignored = ignored.into_iter().map(|(key, reason)| Ignored { key, line: 0, reason }).collect();
-        Self {
-            driver: driver.to_owned(),
-            parameters,
-            delete: false,
-            redirect: None,
-            read_only,
-            max_page: None,
-            references: None,
-            addr: None,
-            secret: None,
-            log: LogSettings::default(),
-            purge: None,
-            ignored,
+    ) -> Result<Self> {
+        let mut raw = Raw::new();
+        if read_only {
+            raw.set(keys::READ_ONLY, "true", &location);
         }
+        for (key, reason) in ignored {
+            raw.ignore(key, location.clone(), reason);
+        }
+        raw.set_driver(driver, location, parameters);
+        Self::read(raw.into())
     }
 
     /// What to open.
@@ -184,15 +219,6 @@ impl Config {
             builder = builder.upload_key(secret.clone());
         }
         builder
-    }
-}
-
-impl fmt::Display for Ignored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}: ", self.line)?;
-        }
-        write!(f, "{} is ignored: {}", self.key, self.reason)
     }
 }
 

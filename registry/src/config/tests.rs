@@ -139,8 +139,8 @@ fn keys_that_are_not_served_are_named_with_a_reason() {
     let config = Config::from_yaml(
         "version: 0.1
 log:
-  level: debug
-  fields: {service: registry}
+  accesslog: {disabled: true}
+  hooks: [{type: mail}]
 storage:
   filesystem:
     rootdirectory: /var/lib/registry
@@ -169,11 +169,16 @@ loglevel: info
 ",
     )
     .unwrap();
-    let ignored: Vec<_> = config.ignored.iter().map(|ignored| (ignored.line, ignored.key.as_str())).collect();
+    let line = |ignored: &Ignored| match ignored.source {
+        Source::Line(line) => line,
+        Source::Named(_) => 0,
+    };
+    let ignored: Vec<_> =
+        config.ignored.iter().map(|ignored| (line(ignored), ignored.key.as_str())).collect();
     let expected = [
-        (2, "log"),
+        (3, "log.accesslog"),
+        (4, "log.hooks"),
         (8, "storage.cache"),
-        (11, "storage.maintenance.uploadpurging"),
         (12, "storage.tag"),
         (15, "http.tls"),
         (16, "http.headers"),
@@ -189,7 +194,6 @@ loglevel: info
         (26, "reporting"),
         (27, "compatibility"),
         (28, "policy"),
-        (29, "loglevel"),
     ];
     assert_eq!(ignored, expected);
     assert_eq!(config.references, Some(ReferencePolicy::Complete));
@@ -242,6 +246,10 @@ fn what_is_missing() {
         ("hello\n", "3 mistakes: the file has to hold keys and values; "),
         ("version: 0.1\nstorage: [a]\n", "2 mistakes: `storage` (line 2): has to be a section"),
         ("version: 0.1\nstorage: {s3: b}\n", "`storage.s3` (line 2): has to be a section of keys and values"),
+        (
+            "version: 0.1\nstorage: 's3: {secretkey: x}'\n",
+            "2 mistakes: `storage` (line 2): has to be the name of a driver, such as `s3`",
+        ),
         ("version: 0.1\nstorage: {s3: {bucket: *b}}\n", "line 2, column 24: no YAML: "),
     ] {
         let refusal = refusal(text);
@@ -256,4 +264,69 @@ fn the_builder_does_what_the_file_says() {
     let driver = Arc::new(plugin_registry_drivers_memory::MemoryDriver::new());
     let built = format!("{:?}", config.builder(driver).build());
     assert!(built.contains("read_only: true") && built.contains("delete: false"), "{built}");
+}
+
+/// Every key of the reference files of 2.8 and 3.x.
+const ALL: &str = "version: 0.1
+log:
+  accesslog: {disabled: true}
+  level: debug
+  formatter: text
+  fields: {service: registry, environment: staging}
+  hooks: [{type: mail, disabled: true, levels: [panic], options: {smtp: {addr: a}}}]
+  reportcaller: true
+loglevel: debug
+storage:
+  filesystem: {rootdirectory: /var/lib/registry, maxthreads: 100}
+  delete: {enabled: false}
+  redirect: {disable: false}
+  cache: {blobdescriptor: redis, blobdescriptorsize: 10000, layerinfo: inmemory}
+  tag: {concurrencylimit: 8}
+  maintenance:
+    uploadpurging: {enabled: true, age: 168h, interval: 24h, dryrun: false}
+    readonly: {enabled: false}
+auth: {silly: {realm: r}}
+middleware: {registry: [], repository: [], storage: [{name: rewrite, disabled: true, options: {}}]}
+reporting: {bugsnag: {apikey: k}, newrelic: {licensekey: k}}
+http:
+  addr: localhost:5000
+  net: tcp
+  prefix: /my/nested/registry/
+  host: https://myregistryaddress.org:5000
+  secret: asecretforlocaldevelopment
+  relativeurls: false
+  draintimeout: 60s
+  tls: {certificate: c, key: k, clientcas: [c], clientauth: a, minimumtls: tls1.2, ciphersuites: [c], letsencrypt: {}}
+  debug: {addr: localhost:5001, prometheus: {enabled: true, path: /metrics}}
+  headers: {X-Content-Type-Options: [nosniff]}
+  http2: {disabled: false}
+  h2c: {enabled: false}
+notifications: {events: {includereferences: true}, endpoints: [{name: a}]}
+redis: {addr: localhost:6379, addrs: [a], pool: {maxidle: 16}, tls: {enabled: false}}
+health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}, file: [], http: [], tcp: []}
+proxy: {remoteurl: u, username: u, password: p, ttl: 168h, exec: {command: c}, cachewritetimeout: 5m}
+validation:
+  enabled: true
+  disabled: false
+  manifests:
+    urls: {allow: [a], deny: [b]}
+    indexes: {platforms: List, platformlist: [{architecture: amd64, os: linux}]}
+policy: {repository: {classes: [plugin]}}
+catalog: {maxentries: 1000}
+tags: {maxtags: 1000}
+compatibility: {schema1: {enabled: true}}
+";
+
+#[test]
+fn everything_that_distribution_knows_is_known() {
+    let config = Config::from_yaml(ALL).unwrap();
+    let ignored: Vec<_> = config.ignored.iter().map(|ignored| ignored.key.as_str()).collect();
+    let expected = "log.accesslog log.hooks log.reportcaller storage.cache storage.tag auth middleware reporting \
+                    http.net http.prefix http.host http.relativeurls http.draintimeout http.tls http.debug \
+                    http.headers http.http2 http.h2c notifications redis health proxy validation.enabled \
+                    validation.disabled validation.manifests.urls validation.manifests.indexes.platformlist policy \
+                    compatibility";
+    assert_eq!(ignored.join(" "), expected);
+    assert_eq!(config.purge, Some(PurgeSettings::default()));
+    assert_eq!(config.log.fields.len(), 2);
 }

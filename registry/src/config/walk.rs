@@ -1,40 +1,48 @@
 //! From the tree to settings: every key meets its row in the table.
 
-use plugin_registry_core::{Parameters, did_you_mean};
+use plugin_registry_core::Parameters;
 
 use super::{
-    Ignored,
-    keys::{DRIVERS, Key, ROOT, STORAGE},
+    keys::{DRIVERS, Key, ROOT, Rows, STORAGE, find, join, near},
+    names,
+    raw::Found,
+    source::{Source, shown},
     yaml::{Document, Entry, Node, Value},
 };
-
-/// What the file says, still as text.
-#[derive(Default)]
-pub(super) struct Found {
-    /// By their paths: what is read.
-    pub(super) settings: Parameters,
-    /// The name of the driver.
-    pub(super) driver: Option<String>,
-    /// Its parameters.
-    pub(super) parameters: Parameters,
-    pub(super) ignored: Vec<Ignored>,
-    pub(super) mistakes: Vec<String>,
-}
 
 /// Walks over a document.
 pub(super) fn walk(document: Document) -> Found {
     let mut found = Found { mistakes: document.mistakes, ..Found::default() };
-    found.section(ROOT, document.root, "");
+    Walk { found: &mut found, variable: None }.section(ROOT, document.root, "");
     found
 }
 
-impl Found {
-    fn section(&mut self, keys: &'static [(&'static str, Key)], node: Node, path: &str) {
+/// Walks over a section that is the value of a variable.
+pub(super) fn walk_variable(
+    key: &'static Key,
+    name: &str,
+    root: Node,
+    path: &str,
+    found: &mut Found,
+    variable: &Source,
+) {
+    let entry = Entry { key: name.to_owned(), line: root.line, node: root };
+    Walk { found, variable: Some(variable) }.key(key, entry, path);
+}
+
+struct Walk<'a> {
+    found: &'a mut Found,
+    /// Whose lines are not the file's.
+    variable: Option<&'a Source>,
+}
+
+impl Walk<'_> {
+    fn section(&mut self, rows: Rows, node: Node, path: &str) {
         for entry in self.entries(node, path) {
-            match find(keys, &entry.key) {
+            match find(rows, &entry.key) {
                 Some(key) => self.key(key, entry, path),
                 None => {
-                    let near = did_you_mean(&entry.key, keys.iter().map(|(name, _)| *name));
+                    let near = near(rows, &entry.key);
                     self.unknown(&entry, path, near);
                 }
             }
@@ -44,52 +52,82 @@ impl Found {
     fn key(&mut self, key: &'static Key, entry: Entry, path: &str) {
         let Entry { key: name, line, node } = entry;
         let path = join(path, &name);
+        let place = self.place(line);
         match key {
-            Key::Section(keys) => self.section(keys, node, &path),
+            Key::Section(rows) => self.section(rows, node, &path),
+            Key::Given(given, rows) => {
+                if matches!(node.value, Value::Map(_)) {
+                    self.found.raw.set(given, "true", &place);
+                }
+                self.section(rows, node, &path);
+            }
+            Key::Fields => self.fields(node, "", &path),
             Key::Storage => self.storage(node),
-            Key::Ignored(reason) => self.ignored.push(Ignored { key: path, line, reason }),
+            Key::Ignored(reason) => self.found.raw.ignore(path, place, reason),
             Key::Read(_) if node.is_null() => {}
             Key::Read(path) => {
                 if let Some(text) = self.text(node, path, line) {
-                    let settings = std::mem::take(&mut self.settings);
-                    self.settings = settings.with_from(path, text, format!("line {line}"));
+                    self.found.raw.set(path, text, &place);
                 }
+            }
+        }
+    }
+
+    /// Fields of the log; those in a map of their own are named `map.field`.
+    fn fields(&mut self, node: Node, prefix: &str, path: &str) {
+        for Entry { key, line, node } in self.entries(node, path) {
+            let (name, path) = (join(prefix, &key), join(path, &key));
+            if matches!(node.value, Value::Map(_)) {
+                self.fields(node, &name, &path);
+                continue;
+            }
+            if node.is_null() {
+                continue;
+            }
+            let Some(text) = self.text(node, &path, line) else { continue };
+            let before = self.found.raw.fields.insert(name, text);
+            if before.is_some() && self.variable.is_none() {
+                self.mistake(&path, line, "is given twice");
             }
         }
     }
 
     /// The drivers, and the keys beside them.
     fn storage(&mut self, node: Node) {
+        let line = node.line;
         // `storage: inmemory`
         if let (false, Value::Text { text, .. }) = (node.is_null(), &node.value) {
-            self.driver = Some(text.expose().to_owned());
-            return;
+            let (name, place) = (text.expose(), self.place(line));
+            if !names::is_driver(name) {
+                return self.mistake("storage", line, names::NO_DRIVER);
+            }
+            return self.found.raw.set_driver(name, place, Parameters::new());
         }
-        let line = node.line;
         let mut drivers = Vec::new();
         for entry in self.entries(node, "storage") {
             if let Some(key) = find(STORAGE, &entry.key) {
                 self.key(key, entry, "storage");
                 continue;
             }
-            let near = did_you_mean(&entry.key, STORAGE.iter().map(|(name, _)| *name));
+            let near = near(STORAGE, &entry.key);
             match near {
                 Some(_) if !DRIVERS.contains(&entry.key.as_str()) => self.unknown(&entry, "storage", near),
                 _ => drivers.push(entry),
             }
         }
         if drivers.len() > 1 {
-            let named = drivers.iter().map(|entry| format!("`{}` (line {})", shown(&entry.key), entry.line));
-            let named = named.collect::<Vec<_>>().join(" and ");
-            self.mistakes.push(format!("`storage` (line {line}): there may be only one driver, not {named}"));
+            let named = drivers.iter().map(|entry| (entry.key.as_str(), self.place(entry.line)));
+            let what = names::only_one(named);
+            self.mistake("storage", line, &what);
         }
         let Some(Entry { key, line, node }) = drivers.into_iter().next() else {
             // Without an own mistake of its lines: what is missing has none.
             return;
         };
         let path = join("storage", &key);
-        self.parameters = Parameters::new().with_source(format!("{}, line {line}", shown(&path)));
-        self.driver = Some(key);
+        let parameters = Parameters::new().with_source(format!("{}, line {line}", shown(&path)));
+        let place = self.place(line);
+        self.found.raw.set_driver(key, place, parameters);
         self.parameters_of(node, "", &path);
     }
 
@@ -102,11 +140,11 @@ impl Found {
                 continue;
             }
             let Some(text) = self.text(node, &path, line) else { continue };
-            if self.parameters.get(&name).is_some() {
+            if self.found.raw.parameters.get(&name).is_some() {
                 self.mistake(&path, line, "is given twice");
             }
-            let parameters = std::mem::take(&mut self.parameters);
-            self.parameters = parameters.with_from(name, text, format!("line {line}"));
+            let place = self.place(line);
+            self.found.raw.set_parameter(&name, text, &place);
         }
     }
 
@@ -115,7 +153,9 @@ impl Found {
             Value::Map(entries) => return entries,
             Value::Refused => {}
             _ if node.is_null() => {}
-            _ if path.is_empty() => self.mistakes.push("the file has to hold keys and values".to_owned()),
+            _ if path.is_empty() => {
+                self.found.mistakes.push("the file has to hold keys and values".to_owned());
+            }
             _ => self.mistake(path, node.line, "has to be a section of keys and values"),
         }
         Vec::new()
@@ -131,27 +171,16 @@ impl Found {
     }
 
     fn unknown(&mut self, entry: &Entry, path: &str, near: Option<&str>) {
-        let what = match near {
-            Some(near) => format!("unknown, did you mean `{}`?", join(path, near)),
-            None => "unknown".to_owned(),
-        };
-        self.mistake(&join(path, &entry.key), entry.line, &what);
+        let place = self.place(entry.line);
+        self.found.unknown(&join(path, &entry.key), &place, near.map(|near| join(path, near)));
     }
 
     fn mistake(&mut self, path: &str, line: usize, what: &str) {
-        self.mistakes.push(format!("`{}` (line {line}): {what}", shown(path)));
+        let place = self.place(line);
+        self.found.mistake(path, &place, what);
     }
-}
 
-fn find(keys: &'static [(&'static str, Key)], name: &str) -> Option<&'static Key> {
-    keys.iter().find(|(known, _)| *known == name).map(|(_, key)| key)
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// A key for a message.
-fn shown(key: &str) -> String {
-    key.escape_debug().take(128).collect()
+    fn place(&self, line: usize) -> Source {
+        self.variable.cloned().unwrap_or(Source::Line(line))
+    }
 }

@@ -126,6 +126,12 @@ impl BackupStorageLocation {
         self
     }
 
+    /// The location as a source of settings.
+    pub(super) fn place(&self) -> String {
+        let LocationMetadata { namespace, name } = &self.metadata;
+        format!("BackupStorageLocation {namespace}/{name}").escape_debug().to_string()
+    }
+
     /// Whether nothing may be written, by `spec.accessMode`.
     pub(super) fn is_read_only(&self) -> bool {
         self.spec.access_mode == "ReadOnly"

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plugin_registry_core::{Parameters, Result, did_you_mean};
 
 use super::{credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
-use crate::config::Config;
+use crate::config::{Config, Source};
 
 /// The longest name that a message repeats.
 const MAX_SHOWN: usize = 64;
@@ -52,10 +52,9 @@ impl From<Vec<String>> for Mistakes {
 
 impl<'a> Settings<'a> {
     pub(super) fn new(location: &'a BackupStorageLocation) -> Self {
-        let (namespace, name) = (shown(&location.metadata.namespace), shown(&location.metadata.name));
         Self {
             location,
-            parameters: Parameters::new().with_source(format!("BackupStorageLocation {namespace}/{name}")),
+            parameters: Parameters::new().with_source(location.place()),
             asked: BTreeSet::new(),
             ignored: Vec::new(),
             mistakes: Mistakes::default(),
@@ -82,6 +81,7 @@ impl<'a> Settings<'a> {
             self.ignore(key, "Velero takes it from `spec.objectStorage`");
         }
         self.ignore("credentialsFile", "credentials are passed in beside the location");
+        self.ignore("resticRepoPrefix", "it is where restic keeps volumes");
     }
 
     fn ca_bundle(&mut self, credentials: &LocationCredentials) {
@@ -211,7 +211,8 @@ impl<'a> Settings<'a> {
         }
         self.mistakes.finish()?;
         let read_only = self.location.is_read_only();
-        Ok(Config::of_location(provider.driver(), self.parameters, read_only, self.ignored))
+        let place = Source::Named(self.location.place());
+        Config::of_location(place, provider.driver(), self.parameters, read_only, self.ignored)
     }
 }
 

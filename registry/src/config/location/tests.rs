@@ -46,9 +46,12 @@ fn parameters(location: &BackupStorageLocation, credentials: &LocationCredential
 
 /// What is ignored, without the prefix.
 fn ignored(location: &BackupStorageLocation, credentials: &LocationCredentials) -> Vec<String> {
+    let place = format!("{}: ", location.place());
     let ignored = config(location, credentials).ignored;
+    let ignored: Vec<String> = ignored.iter().map(|ignored| ignored.to_string()).collect();
+    let ignored: Vec<_> = ignored.iter().map(|ignored| ignored.strip_prefix(&place).unwrap()).collect();
     assert_eq!(
-        ignored[0].to_string(),
+        ignored[0],
         "spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did"
     );
     ignored[1..].iter().map(ToString::to_string).collect()
@@ -164,6 +167,7 @@ fn all_mistakes_at_once() {
 fn what_velero_adds_is_no_mistake() {
     let location = aws().with_config("bucket", "b").with_config("prefix", "p").with_config("caCert", "c");
     let location = location.with_config("credentialsFile", "/tmp/credentials/velero/a-b");
+    let location = location.with_config("resticRepoPrefix", "s3:backup");
     assert_eq!(
         ignored(&location, &LocationCredentials::none()),
         [
@@ -171,6 +175,7 @@ fn what_velero_adds_is_no_mistake() {
             "spec.config.prefix is ignored: Velero takes it from `spec.objectStorage`",
             "spec.config.caCert is ignored: Velero takes it from `spec.objectStorage`",
             "spec.config.credentialsFile is ignored: credentials are passed in beside the location",
+            "spec.config.resticRepoPrefix is ignored: it is where restic keeps volumes",
         ]
     );
     assert_eq!(config(&location, &LocationCredentials::none()).parameters.get("bucket"), Some("backup"));

@@ -1,5 +1,7 @@
 //! The credentials file of AWS: profiles with keys in them, or with a way to keys.
 
+use std::collections::BTreeMap;
+
 use plugin_registry_core::did_you_mean;
 
 use crate::config::location::{
@@ -56,31 +58,8 @@ struct Section<'a> {
     unread: Vec<usize>,
 }
 
-/// Reads one profile. Lines of others that cannot be read do not matter.
-pub(super) fn find<'a>(text: &'a str, name: &str, mistakes: &mut Mistakes) -> Option<Profile<'a>> {
-    let (sections, unread) = sections(text);
-    let section = sections.iter().find(|section| section.name == name);
-    for line in unread.iter().take(MAX_LINES) {
-        let what = "is before the first profile, which begins with its name, such as `[default]`";
-        mistakes.add(format_args!("credentials file, line {line}"), what);
-    }
-    let Some(section) = section else {
-        let what = if text.trim().is_empty() {
-            "is empty".to_owned()
-        } else {
-            format!("has no profile `{}`; {}", shown(name), listed(&sections))
-        };
-        mistakes.add("credentials file", what);
-        return None;
-    };
-    for line in section.unread.iter().take(MAX_LINES) {
-        mistakes.add(format_args!("credentials file, line {line}"), "has to be KEY = VALUE or [PROFILE]");
-    }
-    if !unread.is_empty() || !section.unread.is_empty() {
-        return None;
-    }
-    section.read(mistakes)
-}
+/// Profiles by their names.
+type Sections<'a> = BTreeMap<&'a str, Section<'a>>;
 
 impl<'a> Section<'a> {
     fn read(&self, mistakes: &mut Mistakes) -> Option<Profile<'a>> {
@@ -138,9 +117,35 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Reads one profile. Lines of others that cannot be read do not matter.
+pub(super) fn find<'a>(text: &'a str, name: &str, mistakes: &mut Mistakes) -> Option<Profile<'a>> {
+    let (sections, unread) = sections(text);
+    let section = sections.get(name);
+    for line in unread.iter().take(MAX_LINES) {
+        let what = "is before the first profile, which begins with its name, such as `[default]`";
+        mistakes.add(format_args!("credentials file, line {line}"), what);
+    }
+    let Some(section) = section else {
+        let what = if text.trim().is_empty() {
+            "is empty".to_owned()
+        } else {
+            format!("has no profile `{}`; {}", shown(name), listed(&sections))
+        };
+        mistakes.add("credentials file", what);
+        return None;
+    };
+    for line in section.unread.iter().take(MAX_LINES) {
+        mistakes.add(format_args!("credentials file, line {line}"), "has to be KEY = VALUE or [PROFILE]");
+    }
+    if !unread.is_empty() || !section.unread.is_empty() {
+        return None;
+    }
+    section.read(mistakes)
+}
+
 /// The profiles that there are.
-fn listed(sections: &[Section<'_>]) -> String {
-    let mut names: Vec<_> = sections.iter().map(|section| format!("`{}`", shown(section.name))).collect();
+fn listed(sections: &Sections<'_>) -> String {
+    let mut names: Vec<_> = sections.keys().map(|name| format!("`{}`", shown(name))).collect();
     if names.is_empty() {
         return "it has none at all".to_owned();
     }
@@ -152,10 +157,10 @@ fn listed(sections: &[Section<'_>]) -> String {
 }
 
 /// All profiles, and the lines before the first one.
-fn sections(text: &str) -> (Vec<Section<'_>>, Vec<usize>) {
-    let mut sections: Vec<Section<'_>> = Vec::new();
+fn sections(text: &str) -> (Sections<'_>, Vec<usize>) {
+    let mut sections = Sections::new();
     let mut unread = Vec::new();
-    // The place of the profile that the lines belong to. Other sections are skipped.
+    // The profile that the lines belong to. Other sections are skipped.
     let mut current = None;
     let mut is_before = true;
     let mut is_nested = false;
@@ -163,19 +168,18 @@ fn sections(text: &str) -> (Vec<Section<'_>>, Vec<usize>) {
         if let Some(header) = header(line) {
             is_before = false;
             is_nested = false;
-            current = profile_name(header).map(|name| {
-                sections.iter().position(|section| section.name == name).unwrap_or_else(|| {
-                    sections.push(Section { name, line: number, properties: Vec::new(), unread: Vec::new() });
-                    sections.len() - 1
-                })
-            });
+            current = profile_name(header);
+            if let Some(name) = current {
+                let begun = || Section { name, line: number, properties: Vec::new(), unread: Vec::new() };
+                sections.entry(name).or_insert_with(begun);
+            }
             continue;
         }
         if is_before {
             unread.push(number);
             continue;
         }
-        let Some(section) = current.and_then(|at| sections.get_mut(at)) else { continue };
+        let Some(section) = current.and_then(|name| sections.get_mut(name)) else { continue };
         // Settings of a service are below a property without a value.
         if is_nested && line.starts_with(SPACE) {
             continue;

@@ -119,11 +119,11 @@ fn what_is_wrong_with_files() {
         // A path beside it changes nothing: the SDK would read the same.
         assert_eq!(wrong(&aws(), &file(contents).with_path("/c")), expected, "{contents}");
     }
-    let many: String = (0..12).map(|number| format!("[p{number}]\n")).collect();
+    let many: String = (10..22).map(|number| format!("[p{number}]\n")).collect();
     let found = wrong(&aws().with_config("profile", "x"), &file(&many));
     assert!(
-        found.starts_with("credentials file: has no profile `x`; it has `p0`, ")
-            && found.ends_with("`p9`, others"),
+        found.starts_with("credentials file: has no profile `x`; it has `p10`, ")
+            && found.ends_with("`p19`, others"),
         "{found}"
     );
 }

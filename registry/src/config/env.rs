@@ -1,0 +1,283 @@
+//! From variables to settings: each is one leaf, laid over what is there.
+
+use std::collections::BTreeMap;
+
+use plugin_registry_core::{Parameters, Secret};
+
+use super::{
+    keys::{DRIVERS, Key, ROOT, Rows, SECRET, STORAGE, VERSION, find, join, near},
+    names::{self, Parameter},
+    raw::{Driver, Found},
+    source::Source,
+    walk::walk_variable,
+    yaml::{self, Value},
+};
+
+const PREFIX: &str = "REGISTRY_";
+/// What a cluster sets in every container for a service that is called `registry`.
+const SERVICE: &[&str] = &["service_host", "service_port", "port"];
+const OF_A_SERVICE: &str = "Kubernetes sets it for a service of this name";
+const CONFIGURATION_PATH: &str = "configuration_path";
+const NO_FILE: &str = "the text of the file is passed in";
+const NO_SECTION: &str = "has to be a map in braces, or a variable for each of its keys";
+
+/// Lays variables over what was found. Those of other programs are passed over. They are taken in the order of
+/// their names, so the order in which they come does not matter.
+pub(super) fn overlay<K, V>(found: &mut Found, pairs: impl IntoIterator<Item = (K, V)>)
+where
+    K: AsRef<str>,
+    V: Into<Secret>,
+{
+    let mut variables: BTreeMap<String, Vec<Variable>> = BTreeMap::new();
+    for (name, text) in pairs {
+        let name = name.as_ref();
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            let (rest, source) = (rest.to_lowercase(), Source::Named(name.to_owned()));
+            variables.entry(name.to_uppercase()).or_default().push(Variable {
+                rest,
+                source,
+                text: text.into(),
+            });
+        }
+    }
+    let mut overlay = Overlay { found, driver: None, parameters: Vec::new() };
+    for (name, same) in &variables {
+        match same.as_slice() {
+            [variable] => overlay.variable(variable),
+            // Which one counts would depend on the order.
+            _ => overlay.found.mistakes.push(format!("`{}`: is given twice", Source::Named(name.clone()))),
+        }
+    }
+    overlay.drivers();
+}
+
+struct Variable {
+    /// The name without its prefix, in lower case.
+    rest: String,
+    source: Source,
+    text: Secret,
+}
+
+struct Overlay<'a, 'v> {
+    found: &'a mut Found,
+    /// What `REGISTRY_STORAGE` says.
+    driver: Option<Driver>,
+    /// Those of drivers: they are set when it is clear which driver it is.
+    parameters: Vec<Given<'v>>,
+}
+
+/// A variable for a driver.
+struct Given<'v> {
+    driver: String,
+    /// The rest of the name behind that of the driver.
+    rest: Option<&'v str>,
+    variable: &'v Variable,
+}
+
+impl<'v> Overlay<'_, 'v> {
+    fn variable(&mut self, variable: &'v Variable) {
+        let rest = variable.rest.as_str();
+        let source = &variable.source;
+        let of_a_service = SERVICE.iter().find(|name| {
+            let rest = rest.strip_prefix(**name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        });
+        if let Some(name) = of_a_service {
+            self.found.raw.ignore(*name, source.clone(), OF_A_SERVICE);
+        } else if rest == CONFIGURATION_PATH {
+            self.found.raw.ignore(CONFIGURATION_PATH, source.clone(), NO_FILE);
+        } else if rest == VERSION {
+            self.found.mistake(VERSION, source, "is said by the file, not by a variable");
+        } else {
+            self.section(ROOT, rest, "", variable);
+        }
+    }
+
+    fn section(&mut self, rows: Rows, rest: &'v str, path: &str, variable: &'v Variable) {
+        let (name, below) = parted(rest);
+        match find(rows, name) {
+            Some(key) => self.key(key, name, below, path, variable),
+            None => self.unknown(rows, rest, path, variable),
+        }
+    }
+
+    fn key(
+        &mut self,
+        key: &'static Key,
+        name: &str,
+        below: Option<&'v str>,
+        parent: &str,
+        variable: &'v Variable,
+    ) {
+        let path = join(parent, name);
+        match (key, below) {
+            (Key::Ignored(reason), _) => self.found.raw.ignore(path, variable.source.clone(), reason),
+            (Key::Read(path), None) => {
+                self.found.raw.set(path, variable.text.expose(), &variable.source);
+            }
+            (Key::Read(path), Some(below)) => {
+                self.found.unknown(&join(path, below), &variable.source, None);
+            }
+            (Key::Section(rows) | Key::Given(_, rows), Some(below)) => {
+                self.section(rows, below, &path, variable);
+            }
+            (Key::Section(_) | Key::Given(..) | Key::Fields, None) => {
+                self.whole(key, name, parent, variable);
+            }
+            (Key::Fields, Some(below)) => self.field(below, variable),
+            (Key::Storage, None) => self.driver(variable),
+            (Key::Storage, Some(below)) => self.storage(below, &path, variable),
+        }
+    }
+
+    /// A map in braces, as the files of existing deployments have it. Never for what may hold a secret.
+    fn whole(&mut self, key: &'static Key, name: &str, parent: &str, variable: &Variable) {
+        let path = join(parent, name);
+        let text = variable.text.expose();
+        if text.trim().is_empty() {
+            return;
+        }
+        if has_secret(key) {
+            return self.found.mistake(&path, &variable.source, "needs a variable for each of its keys");
+        }
+        match yaml::parse(text) {
+            Ok(document) if matches!(document.root.value, Value::Map(_)) => {
+                let mistakes = document.mistakes.iter();
+                self.found.mistakes.extend(mistakes.map(|mistake| format!("{}, {mistake}", variable.source)));
+                walk_variable(key, name, document.root, parent, self.found, &variable.source);
+            }
+            _ => self.found.mistake(&path, &variable.source, NO_SECTION),
+        }
+    }
+
+    /// A field of the log. One that is there keeps its name as it is written there.
+    fn field(&mut self, rest: &str, variable: &Variable) {
+        let fields = &mut self.found.raw.fields;
+        let known = fields.keys().find(|name| name.to_lowercase().replace('.', "_") == rest);
+        let name = known.cloned().unwrap_or_else(|| rest.replace('_', "."));
+        fields.insert(name, variable.text.expose().to_owned());
+    }
+
+    /// `REGISTRY_STORAGE`, which comes before all that begin with it.
+    fn driver(&mut self, variable: &Variable) {
+        let name = variable.text.expose();
+        if !names::is_driver(name) {
+            return self.found.mistake("storage", &variable.source, names::NO_DRIVER);
+        }
+        self.driver = Some(Driver { name: name.to_owned(), source: variable.source.clone() });
+    }
+
+    /// What is below `storage`: keys beside the driver, and parameters of drivers.
+    fn storage(&mut self, rest: &'v str, path: &str, variable: &'v Variable) {
+        let (name, below) = parted(rest);
+        if let Some(key) = find(STORAGE, name) {
+            return self.key(key, name, below, path, variable);
+        }
+        // Names of drivers may hold `_`: if it is known which driver it is, there is no doubt.
+        let named = [self.driver.as_ref(), self.found.raw.driver.as_ref()].into_iter().flatten();
+        let known = named.into_iter().find_map(|Driver { name, .. }| {
+            let below = match rest.strip_prefix(name.to_lowercase().as_str())? {
+                "" => None,
+                below => Some(below.strip_prefix('_')?),
+            };
+            Some((name.clone(), below))
+        });
+        if known.is_none() && !DRIVERS.contains(&name) && near(STORAGE, name).is_some() {
+            return self.unknown(STORAGE, rest, path, variable);
+        }
+        let (driver, rest) = known.unwrap_or_else(|| (name.to_owned(), below));
+        self.parameters.push(Given { driver, rest, variable });
+    }
+
+    /// Decides which driver it is, and sets its parameters.
+    fn drivers(&mut self) {
+        let raw = &self.found.raw;
+        let mut named: Vec<(&str, Source)> = Vec::new();
+        let first = self.driver.as_ref().or(raw.driver.as_ref());
+        let first = first.map(|driver| (driver.name.as_str(), driver.source.clone()));
+        let others = self.parameters.iter();
+        let others = others.map(|given| (given.driver.as_str(), given.variable.source.clone()));
+        for (name, source) in first.into_iter().chain(others) {
+            if !named.iter().any(|(known, _)| names::is_same(known, name)) {
+                named.push((name, source));
+            }
+        }
+        let Some((name, source)) = named.first().cloned() else { return };
+        if named.len() > 1 {
+            self.found.mistakes.push(format!("`storage`: {}", names::only_one(named)));
+            // Too many are not too few.
+            let name = name.to_owned();
+            return self.found.raw.set_driver(name, source, Parameters::new());
+        }
+        let name = name.to_owned();
+        let is_there = raw.driver.as_ref().is_some_and(|driver| names::is_same(&driver.name, &name));
+        if !is_there {
+            // What is missing is looked for here.
+            let missing = format!("{PREFIX}STORAGE_{}_*", name.to_uppercase());
+            self.found.raw.set_driver(name, source, Parameters::new().with_source(missing));
+        } else if let Some(driver) = self.driver.take() {
+            self.found.raw.driver = Some(driver);
+        }
+        let mut set = BTreeMap::new();
+        for given in std::mem::take(&mut self.parameters) {
+            self.parameter(&given, &mut set);
+        }
+    }
+
+    fn parameter(&mut self, given: &Given<'v>, set: &mut BTreeMap<String, &'v Source>) {
+        let Given { driver, rest, variable } = given;
+        let Variable { source, text, .. } = variable;
+        let path = join("storage", driver);
+        let Some(rest) = rest else {
+            if !matches!(text.expose().trim(), "" | "{}") {
+                self.found.mistake(&path, source, "needs a variable for each of its parameters");
+            }
+            return;
+        };
+        let name = match names::parameter(driver, rest, &self.found.raw.parameters) {
+            Parameter::Own(name) => name,
+            Parameter::Principal(name) => {
+                self.found.raw.principal.insert(name, (text.clone(), source.clone()));
+                return;
+            }
+            Parameter::Ignored(_) if text.expose().is_empty() => return,
+            Parameter::Ignored(reason) => {
+                return self.found.raw.ignore(join(&path, rest), source.clone(), reason);
+            }
+        };
+        // By two names of one driver.
+        if let Some(before) = set.insert(name.clone(), source) {
+            let what = format!("is given twice, also by {before}");
+            return self.found.mistake(&join(&path, &name), source, what);
+        }
+        self.found.raw.set_parameter(&name, text.expose(), source);
+    }
+
+    /// With words of the name joined where that makes a key: `MAX_ENTRIES` is `maxentries`.
+    fn unknown(&mut self, rows: Rows, rest: &str, path: &str, variable: &Variable) {
+        let (name, _) = parted(rest);
+        let (name, near) = match near(rows, rest) {
+            Some(joined) => (rest, Some(joined)),
+            None => (name, near(rows, name)),
+        };
+        self.found.unknown(&join(path, name), &variable.source, near.map(|near| join(path, near)));
+    }
+}
+
+/// The first word of a name, and what is behind its `_`.
+fn parted(rest: &str) -> (&str, Option<&str>) {
+    rest.split_once('_').map_or((rest, None), |(name, below)| (name, Some(below)))
+}
+
+/// Whether a secret is among what is read of a key.
+fn has_secret(key: &Key) -> bool {
+    match key {
+        Key::Section(rows) | Key::Given(_, rows) => rows.iter().any(|(_, key)| has_secret(key)),
+        Key::Read(path) => *path == SECRET,
+        Key::Fields | Key::Ignored(_) => false,
+        Key::Storage => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Names of drivers, and names of their parameters in variables.
+
+use plugin_registry_core::Parameters;
+
+use super::source::{Source, shown};
+
+/// What is wrong with a text that names no driver. It is not repeated, since it may be a map with secrets.
+pub(super) const NO_DRIVER: &str = "has to be the name of a driver, such as `s3` or `filesystem`";
+
+/// Drivers with two names.
+const ALIASES: &[(&str, &str)] = &[("s3aws", "s3"), ("memory", "inmemory")];
+
+/// Parameters with keys of their own, by driver. In variables `_` stands for the dot behind them. Everywhere else
+/// a `_` is a letter like any other: `max_retries` is one parameter.
+const SECTIONS: &[(&str, &str)] = &[("azure", "credentials"), ("gcs", "credentials")];
+
+/// The variables of OADP that no driver of distribution reads, and the parameters that they mean.
+const PRINCIPAL: &[(&str, &str)] = &[
+    ("spn_client_id", "credentials.clientid"),
+    ("spn_client_secret", "credentials.secret"),
+    ("spn_tenant_id", "credentials.tenantid"),
+];
+
+/// What a variable names of a driver.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parameter {
+    /// A parameter.
+    Own(String),
+    /// One of a service principal.
+    Principal(&'static str),
+    /// Nothing that a driver could use.
+    Ignored(&'static str),
+}
+
+/// Whether a text can be the name of a driver.
+pub(super) fn is_driver(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Whether two names are one driver's.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    usual(one) == usual(other)
+}
+
+/// The mistake that there are several drivers.
+pub(super) fn only_one<'a>(named: impl IntoIterator<Item = (&'a str, Source)>) -> String {
+    let named = named.into_iter().map(|(name, source)| format!("`{}` ({source})", shown(name)));
+    format!("there may be only one driver, not {}", named.collect::<Vec<_>>().join(" and "))
+}
+
+/// The parameter that the rest of a variable's name, in lower case, means to a driver. Where one of those that
+/// are there already is written so, it is that one.
+pub(super) fn parameter(driver: &str, rest: &str, given: &Parameters) -> Parameter {
+    let driver = usual(driver);
+    if driver == "azure" {
+        if let Some((_, name)) = PRINCIPAL.iter().find(|(known, _)| *known == rest) {
+            return Parameter::Principal(name);
+        }
+        if rest == "aad_endpoint" {
+            return Parameter::Ignored("where tokens come from follows from the cloud of the account");
+        }
+    }
+    let in_section = SECTIONS.iter().filter(|(whose, _)| *whose == driver).find_map(|(_, section)| {
+        let key = rest.strip_prefix(section)?.strip_prefix('_')?;
+        Some(format!("{section}.{key}"))
+    });
+    let known =
+        in_section.or_else(|| given.keys().find(|key| key.replace('.', "_") == rest).map(str::to_owned));
+    Parameter::Own(known.unwrap_or_else(|| rest.to_owned()))
+}
+
+/// The usual one of a driver's names.
+fn usual(name: &str) -> String {
+    let name = name.to_lowercase();
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, usual)| (*usual).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn underscores_are_letters_except_behind_a_section() {
+        let given = Parameters::new().with("a.b_c", "1").with("x.y", "1");
+        for (driver, rest, expected) in [
+            ("azure", "max_retries", "max_retries"),
+            ("azure", "retry_delay", "retry_delay"),
+            ("azure", "credentials_type", "credentials.type"),
+            ("Azure", "credentials_clientid", "credentials.clientid"),
+            ("azure", "credentials", "credentials"),
+            ("azure", "credentialstype", "credentialstype"),
+            ("gcs", "credentials_private_key_id", "credentials.private_key_id"),
+            ("s3", "use_http", "use_http"),
+            ("s3", "spn_client_id", "spn_client_id"),
+            ("s3aws", "bucket", "bucket"),
+            ("mine", "credentials_type", "credentials_type"),
+            ("mine", "a_b_c", "a.b_c"),
+            ("mine", "x_y", "x.y"),
+            ("mine", "x_y_z", "x_y_z"),
+            ("mine", "", ""),
+        ] {
+            assert_eq!(
+                parameter(driver, rest, &given),
+                Parameter::Own(expected.to_owned()),
+                "{driver} {rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn drivers_have_names() {
+        for (one, other) in [("s3", "s3aws"), ("S3AWS", "s3"), ("memory", "InMemory"), ("a", "A")] {
+            assert!(is_same(one, other), "{one} {other}");
+        }
+        assert!(!is_same("s3", "gcs") && !is_same("filesystem", "file"));
+        for name in ["s3", "my-store", "my_store.2"] {
+            assert!(is_driver(name), "{name}");
+        }
+        for name in ["", "{s3: {}}", "s3: x", "a b", "a/b", "é"] {
+            assert!(!is_driver(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What was said, still as text: the form in which files, variables and locations are laid over each other.
+
+use std::{collections::BTreeMap, fmt};
+
+use plugin_registry_core::{Parameters, Secret};
+
+use super::{
+    keys,
+    source::{Ignored, Source, shown},
+};
+
+/// Settings leaf by leaf, each with its source. What is set again is replaced, and nothing else with it.
+#[derive(Clone, Default)]
+pub(super) struct Raw {
+    /// By the paths in `keys`: what is read.
+    pub(super) settings: Parameters,
+    /// `log.fields`, by their names with dots.
+    pub(super) fields: BTreeMap<String, String>,
+    pub(super) driver: Option<Driver>,
+    /// The driver's.
+    pub(super) parameters: Parameters,
+    /// The service principal under the names that OADP has for it, by ours.
+    pub(super) principal: BTreeMap<&'static str, (Secret, Source)>,
+    pub(super) ignored: Vec<Ignored>,
+}
+
+/// The name of a driver.
+#[derive(Clone)]
+pub(super) struct Driver {
+    pub(super) name: String,
+    pub(super) source: Source,
+}
+
+/// The raw form while it is being made, with what is wrong so far.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) raw: Raw,
+    pub(super) mistakes: Vec<String>,
+}
+
+impl Raw {
+    /// Nothing but the version, which only a file has to say.
+    pub(super) fn new() -> Self {
+        let mut raw = Self::default();
+        raw.settings = raw.settings.with(keys::VERSION, "0.1");
+        raw
+    }
+
+    /// Sets one of the paths in `keys`.
+    pub(super) fn set(&mut self, path: &'static str, text: impl Into<String>, source: &Source) {
+        let settings = std::mem::take(&mut self.settings);
+        self.settings = settings.with_from(path, text, source.to_string());
+    }
+
+    /// Sets the driver and its parameters, and drops those of the one before.
+    pub(super) fn set_driver(&mut self, name: impl Into<String>, source: Source, parameters: Parameters) {
+        self.driver = Some(Driver { name: name.into(), source });
+        self.parameters = parameters;
+        self.principal.clear();
+    }
+
+    /// Sets a parameter of the driver.
+    pub(super) fn set_parameter(&mut self, name: &str, text: impl Into<String>, source: &Source) {
+        let parameters = std::mem::take(&mut self.parameters);
+        self.parameters = parameters.with_from(name, text, source.to_string());
+    }
+
+    /// Notes a key that changes nothing.
+    pub(super) fn ignore(&mut self, key: impl Into<String>, source: Source, reason: &'static str) {
+        self.ignored.push(Ignored { key: key.into(), source, reason });
+    }
+}
+
+impl Found {
+    pub(super) fn mistake(&mut self, path: &str, source: &Source, what: impl fmt::Display) {
+        self.mistakes.push(format!("`{}` ({source}): {what}", shown(path)));
+    }
+
+    pub(super) fn unknown(&mut self, path: &str, source: &Source, near: Option<String>) {
+        match near {
+            Some(near) => self.mistake(path, source, format_args!("unknown, did you mean `{near}`?")),
+            None => self.mistake(path, source, "unknown"),
+        }
+    }
+}
+
+impl From<Raw> for Found {
+    fn from(raw: Raw) -> Self {
+        Self { raw, mistakes: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Raw {
+    /// Everything in it is shown by the settings that are read from it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
