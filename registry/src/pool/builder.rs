@@ -14,7 +14,7 @@ use super::{
     stats::{Counters, Eviction, EvictionCause},
     transports::Transports,
 };
-use crate::{config::FingerprintKey, registry::RegistryBuilder};
+use crate::{config::FingerprintKey, logging::InstanceLogs, registry::RegistryBuilder};
 
 type Configure = Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>;
 type OnEvict = Box<dyn Fn(&Eviction) + Send + Sync>;
@@ -27,6 +27,7 @@ pub struct RegistryPoolBuilder {
     time_to_live: Duration,
     configure: Configure,
     on_evict: OnEvict,
+    logs: InstanceLogs,
 }
 
 impl RegistryPoolBuilder {
@@ -38,6 +39,7 @@ impl RegistryPoolBuilder {
             time_to_live: Duration::from_secs(60 * 60),
             configure: Box::new(|_, builder| builder),
             on_evict: Box::new(|_| {}),
+            logs: InstanceLogs::new(),
         }
     }
 
@@ -82,6 +84,14 @@ impl RegistryPoolBuilder {
         self
     }
 
+    /// Where each instance is listed with the [`log`](crate::config::Config::log) of its configuration while it is
+    /// open, for the [filter or the layer](crate::logging) that the host has made of it.
+    #[must_use]
+    pub fn logs(mut self, logs: &InstanceLogs) -> Self {
+        self.logs = logs.clone();
+        self
+    }
+
     /// The pool.
     #[must_use]
     pub fn build(self) -> RegistryPool {
@@ -96,6 +106,7 @@ impl RegistryPoolBuilder {
                 drivers: self.drivers,
                 configure: self.configure,
                 cache,
+                logs: self.logs,
                 counters,
                 transports: Arc::new(Transports::default()),
                 key: FingerprintKey::random(),

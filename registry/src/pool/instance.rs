@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{location::Key, stats::EvictionCause, transports::Transports};
-use crate::{config::PurgeSettings, registry::Registry};
+use crate::{config::PurgeSettings, logging::InstanceLog, registry::Registry};
 
 /// An open registry with everything that belongs to it. Dropping the last handle closes it: its driver goes,
 /// with its connections, and its names.
@@ -23,6 +23,8 @@ pub(super) struct Instance {
     pub(super) opened: Instant,
     used: Mutex<Instant>,
     transports: Arc<Transports>,
+    /// Its place among the settings of logs, as long as it lives.
+    _log: InstanceLog,
 }
 
 /// The place of an instance in the cache. Emptied when the instance is evicted, because the cache itself lets
@@ -47,10 +49,12 @@ impl Instance {
         registry: Registry,
         purge: Option<PurgeSettings>,
         transports: Arc<Transports>,
+        log: InstanceLog,
     ) -> Arc<Self> {
         let now = Instant::now();
         let used = Mutex::new(now);
-        let instance = Arc::new(Self { key, transport, registry, purge, opened: now, used, transports });
+        let instance =
+            Arc::new(Self { key, transport, registry, purge, opened: now, used, transports, _log: log });
         instance.transports.insert(&instance);
         instance
     }

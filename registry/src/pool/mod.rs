@@ -33,7 +33,7 @@ use self::{
     stats::{Counters, count},
     transports::Transports,
 };
-use crate::{config::FingerprintKey, registry::RegistryBuilder};
+use crate::{config::FingerprintKey, logging::InstanceLogs, registry::RegistryBuilder};
 
 /// The open registries of a host, by location. Cheap to clone; all clones are one pool.
 ///
@@ -80,6 +80,7 @@ struct Inner {
     drivers: Box<dyn OpenDriver>,
     configure: Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>,
     cache: Cache<Key, Arc<Slot>>,
+    logs: InstanceLogs,
     counters: Arc<Counters>,
     transports: Arc<Transports>,
     key: FingerprintKey,
@@ -207,6 +208,8 @@ impl Inner {
         }
         let config = &location.config;
         let instance = transport(&config.driver);
+        // Before the span: it asks for the settings once.
+        let log = self.logs.insert(instance.clone(), config.log.clone());
         let span = tracing::error_span!("open", location = &*key.location, instance = &*instance);
         let opened = async {
             let driver = self.drivers.open_driver(&config.storage()).await?;
@@ -220,7 +223,7 @@ impl Inner {
         if let Some(settings) = &config.purge {
             self.purges.expect(&key.location, settings.interval);
         }
-        Ok(Instance::new(key.clone(), instance, registry, config.purge, self.transports.clone()))
+        Ok(Instance::new(key.clone(), instance, registry, config.purge, self.transports.clone(), log))
     }
 
     /// After an open: the outdated instances of its location leave, those that are too many, and, now and then,
