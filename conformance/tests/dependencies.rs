@@ -38,7 +38,8 @@ const ALLOWED: &[(&str, &str)] = &[
     (
         "plugin-registry",
         "plugin-registry-core base64 bytes futures hmac http http-body http-body-util jiff lru moka \
-         percent-encoding serde serde-saphyr serde_json sha2 thiserror tokio tower-service tracing uuid",
+         percent-encoding serde serde-saphyr serde_json sha2 thiserror tokio tower-service tracing \
+         tracing-subscriber uuid",
     ),
     (
         "plugin-registry-copy",

@@ -13,6 +13,7 @@ struct Readme;
 
 pub mod config;
 pub mod layout;
+pub mod logging;
 
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
@@ -29,6 +30,7 @@ mod manifest;
 mod manifests;
 mod memory;
 mod pool;
+mod probe;
 mod referrers;
 mod registry;
 mod repository;
@@ -46,6 +48,7 @@ pub use self::{
         Eviction, EvictionCause, Location, LocationPurge, PoolStats, PooledRegistry, RegistryPool,
         RegistryPoolBuilder, SweepReport,
     },
+    probe::{LayoutFindings, LayoutTrace, ProbeOutcome, ProbeReport, ProbeStep, ProbeVerb, TraceKind},
     referrers::{Referrer, ReferrerPage},
     registry::{ReferencePolicy, Registry, RegistryBuilder, UrlPolicy},
     repository::Repository,

@@ -27,6 +27,7 @@ mod opening;
 mod pace;
 mod pages;
 mod permissions;
+mod probe;
 mod removal;
 mod rotation;
 mod secrets;

@@ -1,0 +1,96 @@
+//! What `Registry::probe` says where one right is missing, or the answer of a write is lost.
+
+use plugin_registry::{ProbeReport, ProbeVerb, Registry};
+use plugin_registry_emulator::s3::{Kind, Server};
+
+use crate::support::*;
+
+async fn registry(server: &Server) -> Registry {
+    Registry::builder(open(server).await).build()
+}
+
+/// Probes, and checks that the bucket is as it was before it.
+async fn probe(server: &Server) -> ProbeReport {
+    let before = server.objects();
+    let report = registry(server).await.probe().await;
+    assert_eq!(server.objects(), before, "{report}");
+    assert!(server.uploads().is_empty());
+    report
+}
+
+fn failed(report: &ProbeReport) -> Vec<ProbeVerb> {
+    report.failed().map(|step| step.verb).collect()
+}
+
+#[tokio::test]
+async fn a_probe_of_a_healthy_bucket_leaves_nothing() {
+    let server = server();
+    server.put_raw(&key("/docker/registry/v2/blobs/sha256/aa/aa/data"), "x");
+    let report = probe(&server).await;
+    assert_eq!(failed(&report), []);
+    assert!(report.is_usable() && report.can_delete() && report.layout.has_blobs(), "{report}");
+    assert_eq!(report.warnings, Vec::<String>::new());
+}
+
+/// The steps that need the right fail, and name it; whatever can be deleted is.
+#[tokio::test]
+async fn a_probe_names_the_right_that_is_missing() {
+    use ProbeVerb::{Delete, FindStages, List, Read, Stage, Write};
+    for (operation, steps, right) in [
+        ("ListObjectsV2", &[List, FindStages, Delete][..], "s3:ListBucket"),
+        ("PutObject", &[Write, Stage], "s3:PutObject"),
+        // Nothing is staged that could not be taken away again.
+        ("GetObject", &[Read, FindStages], "s3:GetObject"),
+        // The driver does without them for objects of one part: see the documentation of `probe`.
+        ("ListMultipartUploads", &[], ""),
+        ("AbortMultipartUpload", &[], ""),
+    ] {
+        let server = server();
+        server.deny(operation);
+        let report = probe(&server).await;
+        assert_eq!(failed(&report), steps, "{operation}: {report}");
+        assert_eq!(report.left_over, None, "{operation}");
+        for step in report.failed() {
+            let text = step.to_string();
+            assert!(text.contains(": not permitted: s3 driver: "), "{text}");
+            assert!(step.hint().unwrap().contains(right), "{text}");
+        }
+    }
+}
+
+/// Who may not delete leaves something, and is told where.
+#[tokio::test]
+async fn a_probe_without_the_right_to_delete_names_what_is_left() {
+    let server = server();
+    for operation in ["DeleteObject", "DeleteObjects"] {
+        server.deny(operation);
+    }
+    let report = registry(&server).await.probe().await;
+    assert!(failed(&report).contains(&ProbeVerb::Delete), "{report}");
+    assert!(report.step(ProbeVerb::Delete).unwrap().hint().unwrap().contains("s3:DeleteObject"));
+    let place = key(report.left_over.unwrap().as_str());
+    let left = server.objects();
+    assert!(!left.is_empty() && left.keys().all(|left| left.starts_with(&place)), "{left:?}");
+}
+
+/// A write whose answers are lost has happened all the same: it is deleted.
+#[tokio::test]
+async fn a_probe_deletes_what_it_does_not_know_of() {
+    let server = server();
+    server.fault(on("PutObject", Kind::error_after(504, "RequestTimeout")).forever());
+    let report = probe(&server).await;
+    assert!(failed(&report).contains(&ProbeVerb::Write), "{report}");
+    assert_eq!(report.left_over, None);
+}
+
+#[tokio::test]
+async fn a_probe_with_wrong_keys_ends_at_once() {
+    let server = server();
+    let registry = registry(&server).await;
+    server.rotate_keys("another", "key");
+    server.forget();
+    let report = registry.probe().await;
+    assert_eq!(failed(&report), [ProbeVerb::List], "{report}");
+    assert!(report.to_string().contains("list: not authenticated: "), "{report}");
+    assert!(server.counts().keys().all(|operation| *operation == "ListObjectsV2"), "{:?}", server.counts());
+}

@@ -1,0 +1,297 @@
+//! What a probe says, to programs and to people.
+
+use std::{fmt, time::Duration};
+
+use plugin_registry_core::{Error, ErrorKind, StoragePath};
+use serde::{Serialize, Serializer};
+
+use super::{
+    layout::LayoutFindings,
+    words::{headline, hint, text},
+};
+
+/// What [`Registry::probe`](crate::Registry::probe) found out.
+///
+/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object with
+/// `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`, `error` and
+/// `hint`). [`Display`](fmt::Display) gives lines for people, without an end of the last one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProbeReport {
+    /// The driver's name.
+    pub driver: &'static str,
+    /// Every step once, in the order of [`ProbeVerb::ALL`].
+    pub steps: Vec<ProbeStep>,
+    /// What is in the store already, by samples.
+    pub layout: LayoutFindings,
+    /// What works otherwise than one may expect, and what that means; what else a human should look at.
+    pub warnings: Vec<String>,
+    /// A directory in which objects of the probe may be left, since they could not be deleted. Whoever may
+    /// delete can remove it.
+    pub left_over: Option<StoragePath>,
+}
+
+/// One thing that a registry needs, and whether it works.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProbeStep {
+    /// What was tried.
+    pub verb: ProbeVerb,
+    /// What came of it.
+    pub outcome: ProbeOutcome,
+}
+
+/// What a probe tries. More may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProbeVerb {
+    /// List a directory.
+    List,
+    /// Write a small object.
+    Write,
+    /// Read it back.
+    Read,
+    /// Write only where nothing is, twice: the second time must be refused.
+    ConditionalWrite,
+    /// Stage bytes, close, resume, write more and commit: what an upload in chunks does.
+    Stage,
+    /// Find the bytes that wait to be resumed: what a purge of uploads does.
+    FindStages,
+    /// Delete a directory with what was written.
+    Delete,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProbeOutcome {
+    /// It works. This is how long its requests took.
+    Passed(Duration),
+    /// It was not tried, and why.
+    Skipped(&'static str),
+    /// It does not work, and why.
+    Failed(Error),
+}
+
+impl ProbeReport {
+    /// Whether the registry can do its work, pulls and pushes: [`can_read`](Self::can_read) and
+    /// [`can_write`](Self::can_write).
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.can_read() && self.can_write()
+    }
+
+    /// Whether pulls work: lists and reads do.
+    #[must_use]
+    pub fn can_read(&self) -> bool {
+        self.has_passed(ProbeVerb::List) && self.has_passed(ProbeVerb::Read)
+    }
+
+    /// Whether pushes work: writes do, whole and staged, and on a condition where the driver says that it has
+    /// those, as the first request of an upload in chunks makes one. False for a read-only registry.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        let has_written = self.has_passed(ProbeVerb::Write) && self.has_passed(ProbeVerb::Stage);
+        has_written && self.error(ProbeVerb::ConditionalWrite).is_none()
+    }
+
+    /// Whether deletes work in the store, whatever the registry's options allow. False for a read-only registry.
+    #[must_use]
+    pub fn can_delete(&self) -> bool {
+        self.has_passed(ProbeVerb::Delete)
+    }
+
+    /// A step.
+    #[must_use]
+    pub fn step(&self, verb: ProbeVerb) -> Option<&ProbeStep> {
+        self.steps.iter().find(|step| step.verb == verb)
+    }
+
+    /// The steps that failed, in order.
+    pub fn failed(&self) -> impl Iterator<Item = &ProbeStep> {
+        self.steps.iter().filter(|step| step.error().is_some())
+    }
+
+    pub(super) fn error(&self, verb: ProbeVerb) -> Option<&Error> {
+        self.step(verb)?.error()
+    }
+
+    fn has_passed(&self, verb: ProbeVerb) -> bool {
+        matches!(self.step(verb), Some(ProbeStep { outcome: ProbeOutcome::Passed(_), .. }))
+    }
+}
+
+impl fmt::Display for ProbeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+        }
+        if self.has_passed(ProbeVerb::List) {
+            write!(f, "{}", self.layout)?;
+        } else {
+            write!(f, "layout: not looked at")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for ProbeReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            driver: &'a str,
+            usable: bool,
+            steps: &'a [ProbeStep],
+            layout: &'a LayoutFindings,
+            warnings: &'a [String],
+            left_over: Option<&'a str>,
+        }
+        let view = View {
+            driver: self.driver,
+            usable: self.is_usable(),
+            steps: &self.steps,
+            layout: &self.layout,
+            warnings: &self.warnings,
+            left_over: self.left_over.as_ref().map(StoragePath::as_str),
+        };
+        view.serialize(serializer)
+    }
+}
+
+impl ProbeStep {
+    /// The error of a step that failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match &self.outcome {
+            ProbeOutcome::Failed(error) => Some(error),
+            ProbeOutcome::Passed(_) | ProbeOutcome::Skipped(_) => None,
+        }
+    }
+
+    /// What to look at where a step failed: a right, in the words of the driver's store, a setting, or the way to
+    /// the store.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.error().map(|error| hint(error.driver().unwrap_or_default(), self.verb, error.kind()))
+    }
+}
+
+/// One line, for example `write: not permitted: s3 driver: put_content /…: permission denied: AccessDenied; needed:
+/// s3:PutObject on the bucket's objects`.
+impl fmt::Display for ProbeStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.verb, self.outcome)?;
+        match self.hint() {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for ProbeStep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(tag = "outcome", rename_all = "snake_case")]
+        enum View {
+            Passed { verb: ProbeVerb, seconds: f64 },
+            Skipped { verb: ProbeVerb, reason: &'static str },
+            Failed { verb: ProbeVerb, kind: &'static str, error: String, hint: Option<String> },
+        }
+        let verb = self.verb;
+        let view = match &self.outcome {
+            ProbeOutcome::Passed(time) => View::Passed { verb, seconds: time.as_secs_f64() },
+            ProbeOutcome::Skipped(reason) => View::Skipped { verb, reason },
+            ProbeOutcome::Failed(error) => {
+                View::Failed { verb, kind: error.kind().as_str(), error: text(error), hint: self.hint() }
+            }
+        };
+        view.serialize(serializer)
+    }
+}
+
+impl ProbeVerb {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: &'static [Self] = &[
+        Self::List,
+        Self::Write,
+        Self::Read,
+        Self::ConditionalWrite,
+        Self::Stage,
+        Self::FindStages,
+        Self::Delete,
+    ];
+
+    /// The words for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::ConditionalWrite => "conditional write",
+            Self::Stage => "stage",
+            Self::FindStages => "find stages",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl fmt::Display for ProbeVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for ProbeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(time) => write!(f, "passed ({} ms)", time.as_millis()),
+            Self::Skipped(reason) => write!(f, "skipped: {reason}"),
+            Self::Failed(error) => write!(f, "{}: {}", headline(error.kind()), text(error)),
+        }
+    }
+}
+
+/// What a report should warn of, beyond its steps.
+pub(super) fn warnings(report: &ProbeReport, has_conditions: bool) -> Vec<String> {
+    let mut warnings = report.layout.warnings();
+    let mut warn = |text: &str| warnings.push(text.to_owned());
+    let is_writing = !matches!(
+        report.step(ProbeVerb::Write),
+        None | Some(ProbeStep { outcome: ProbeOutcome::Skipped(_), .. })
+    );
+    if is_writing && !has_conditions {
+        warn(
+            "no conditional writes: of two writers that create one file at the same moment both succeed, and the \
+             later one stays. Two registries that begin one upload at the same moment are not told apart; blobs \
+             and manifests, which their digests name, are safe",
+        );
+    } else if let Some(error) = report.error(ProbeVerb::ConditionalWrite) {
+        warn(match error.kind() {
+            ErrorKind::Other => {
+                "conditional writes cannot be trusted: if the store ignores conditions, tell the driver so in its \
+                 settings"
+            }
+            _ => "conditional writes do not work: the first request of an upload in chunks needs one",
+        });
+    }
+    if report.error(ProbeVerb::Stage).is_some() {
+        warn("uploads in chunks will fail");
+    }
+    if report.error(ProbeVerb::FindStages).is_some() {
+        warn(
+            "what writers that died have staged cannot be found, so a purge of uploads will fail; it takes space",
+        );
+    }
+    if report.error(ProbeVerb::Delete).is_some() {
+        warn("nothing can be deleted: uploads and whatever else is given up takes space for ever");
+    }
+    if let Some(path) = &report.left_over {
+        warnings.push(format!("objects of this probe may be left in {path}: delete them"));
+    }
+    warnings
+}

@@ -1,0 +1,170 @@
+//! What a failed step means in words, and what to look at.
+
+use std::{error::Error as _, fmt::Write as _};
+
+use plugin_registry_core::{Error, ErrorKind};
+
+use super::{report::ProbeVerb, rights::Store};
+
+/// What kind of failure it is, in two or three words.
+pub(super) fn headline(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "not found",
+        ErrorKind::AlreadyExists => "already there",
+        ErrorKind::InvalidPath => "the path is not taken",
+        ErrorKind::InvalidOffset => "other bytes than were written",
+        ErrorKind::TooLarge => "too large",
+        ErrorKind::PermissionDenied => "not permitted",
+        ErrorKind::Unauthenticated => "not authenticated",
+        ErrorKind::NoSpace => "no space",
+        ErrorKind::ReadOnly => "read-only",
+        ErrorKind::Conflict => "in conflict",
+        ErrorKind::RateLimited => "too many requests",
+        ErrorKind::Timeout => "no answer in time",
+        ErrorKind::Unavailable => "not available",
+        ErrorKind::Unsupported => "not offered by the store",
+        ErrorKind::Corrupted => "other bytes than were written",
+        ErrorKind::InvalidConfig => "wrong settings",
+        _ => "failed",
+    }
+}
+
+/// What to look at, for a step of this driver.
+pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
+    let store = Store::of(driver);
+    match kind {
+        ErrorKind::PermissionDenied => format!("needed: {}", store.needs(verb)),
+        ErrorKind::Unauthenticated => {
+            format!("the credentials are missing, wrong or expired; check {}", store.identity)
+        }
+        ErrorKind::NotFound if matches!(verb, ProbeVerb::List | ProbeVerb::Write) => {
+            format!("is this the right place? Check {}", store.place)
+        }
+        ErrorKind::NotFound => {
+            format!("what was just written is not found: check whether {} lead to one store", store.place)
+        }
+        ErrorKind::InvalidConfig => format!("check {}", store.place),
+        ErrorKind::Unavailable => format!("check {}, and the state of the store itself", store.way),
+        ErrorKind::Timeout => {
+            format!("check {}; what was asked for may have happened all the same", store.way)
+        }
+        ErrorKind::RateLimited => {
+            "the store asks for a slower pace: try again later, with fewer clients".to_owned()
+        }
+        ErrorKind::NoSpace => "the store is full, or a quota is used up".to_owned(),
+        ErrorKind::ReadOnly => {
+            "the store takes no writes: if that is meant, make the registry read-only".to_owned()
+        }
+        ErrorKind::Conflict => "something else changes the same place: try again".to_owned(),
+        ErrorKind::AlreadyExists => {
+            "the store says that a new name is taken: are conditions on writes understood?".to_owned()
+        }
+        ErrorKind::Unsupported => {
+            "this store, or a proxy before it, does not know the request: see what the driver's settings can \
+             switch off"
+                .to_owned()
+        }
+        ErrorKind::Corrupted | ErrorKind::InvalidOffset => {
+            format!("something changes bytes on the way, or a cache answers: check {}", store.way)
+        }
+        ErrorKind::TooLarge | ErrorKind::InvalidPath => {
+            format!(
+                "the store has a limit that a small object with a short name exceeds: check {}",
+                store.place
+            )
+        }
+        _ => format!("check {} and {}", store.place, store.way),
+    }
+}
+
+/// An error with its causes, each once.
+pub(super) fn text(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(this) = cause {
+        let words = this.to_string();
+        if !text.contains(&words) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ": {words}");
+        }
+        cause = this.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [ErrorKind; 17] = [
+        ErrorKind::NotFound,
+        ErrorKind::AlreadyExists,
+        ErrorKind::InvalidPath,
+        ErrorKind::InvalidOffset,
+        ErrorKind::TooLarge,
+        ErrorKind::PermissionDenied,
+        ErrorKind::Unauthenticated,
+        ErrorKind::NoSpace,
+        ErrorKind::ReadOnly,
+        ErrorKind::Conflict,
+        ErrorKind::RateLimited,
+        ErrorKind::Timeout,
+        ErrorKind::Unavailable,
+        ErrorKind::Unsupported,
+        ErrorKind::Corrupted,
+        ErrorKind::InvalidConfig,
+        ErrorKind::Other,
+    ];
+
+    /// A mark of the hint for each kind, at the store that has the most to say.
+    #[test]
+    fn every_kind_says_what_to_look_at() {
+        for (kind, verb, mark) in [
+            (ErrorKind::NotFound, ProbeVerb::List, "the bucket"),
+            (ErrorKind::NotFound, ProbeVerb::Read, "just written"),
+            (ErrorKind::AlreadyExists, ProbeVerb::ConditionalWrite, "conditions"),
+            (ErrorKind::InvalidPath, ProbeVerb::Write, "limit"),
+            (ErrorKind::InvalidOffset, ProbeVerb::Read, "cache"),
+            (ErrorKind::TooLarge, ProbeVerb::Write, "limit"),
+            (ErrorKind::PermissionDenied, ProbeVerb::Write, "s3:PutObject"),
+            (ErrorKind::Unauthenticated, ProbeVerb::List, "access key"),
+            (ErrorKind::NoSpace, ProbeVerb::Write, "quota"),
+            (ErrorKind::ReadOnly, ProbeVerb::Write, "read-only"),
+            (ErrorKind::Conflict, ProbeVerb::Write, "try again"),
+            (ErrorKind::RateLimited, ProbeVerb::Write, "slower"),
+            (ErrorKind::Timeout, ProbeVerb::Write, "proxy"),
+            (ErrorKind::Unavailable, ProbeVerb::Write, "certificate"),
+            (ErrorKind::Unsupported, ProbeVerb::Stage, "settings"),
+            (ErrorKind::Corrupted, ProbeVerb::Read, "bytes"),
+            (ErrorKind::InvalidConfig, ProbeVerb::List, "the region"),
+            (ErrorKind::Other, ProbeVerb::List, "the endpoint"),
+        ] {
+            assert!(hint("s3", verb, kind).contains(mark), "{kind}: {}", hint("s3", verb, kind));
+        }
+    }
+
+    #[test]
+    fn a_local_store_is_told_of_no_network() {
+        for driver in ["filesystem", "inmemory"] {
+            for (kind, verb) in
+                KINDS.iter().flat_map(|kind| ProbeVerb::ALL.iter().map(move |verb| (kind, verb)))
+            {
+                let hint = hint(driver, *verb, *kind);
+                for wrong in
+                    ["bucket", "container", "endpoint", "network", "certificate", "key", "s3:", "SAS"]
+                {
+                    assert!(!hint.contains(wrong), "{driver}: {kind}: {hint}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let io = || std::io::Error::other("disk on fire");
+        let error = Error::new(ErrorKind::Other).with_driver("filesystem").with_source(io());
+        assert_eq!(text(&error), "filesystem driver: failed: disk on fire");
+        let error = error.with_message("disk on fire");
+        assert_eq!(text(&error), "filesystem driver: failed: disk on fire");
+    }
+}
