@@ -8,7 +8,10 @@ use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
 use plugin_registry_core::{Reference, RepositoryName};
 
-use crate::store::Place;
+use crate::{
+    source::{SOURCES, Source},
+    store::Place,
+};
 
 /// An OCI registry in a directory: no deployment, no route, no port
 #[derive(Debug, Parser)]
@@ -21,6 +24,7 @@ use crate::store::Place;
   plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
   plugin-registry verify --all --root ./backup
   plugin-registry ls --config /etc/docker/registry/config.yml
+  plugin-registry location check --location bsl.yaml --credentials cloud
 
 Exit codes:
   0  ok
@@ -43,6 +47,7 @@ pub(crate) enum Command {
     Rm(Rm),
     Verify(Verify),
     Purge(Purge),
+    Location(Location),
     Serve(Serve),
     Completion(Completion),
 }
@@ -59,11 +64,10 @@ pub(crate) enum Command {
   plugin-registry quickstart --config ./s3.yml")]
 pub(crate) struct Quickstart {
     /// The directory of the registry; default: a new one in the system's temporary directory
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
-    /// The registry that a configuration file of distribution names
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
@@ -71,7 +75,7 @@ pub(crate) struct Quickstart {
 /// Copies an image in or out, byte for byte
 ///
 /// An image is `oci:DIR[:NAME|@DIGEST]`, an OCI image layout directory, or
-/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root or --config; without tag and digest that is
+/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root, --config or --location; without tag and digest that is
 /// the tag `latest`. An index is copied with all its platforms. What is at the destination already is not
 /// read again; everything else is verified on the way, and the tag is set last.
 #[derive(Debug, Args)]
@@ -88,11 +92,10 @@ pub(crate) struct Copy {
     #[arg(value_name = "DST")]
     pub(crate) destination: ImageReference,
     /// The directory of the registry, made if missing and DST is in it
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
-    /// The registry that a configuration file of distribution names
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) registry: Source,
     /// Blobs on the way at a time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
@@ -262,14 +265,14 @@ pub(crate) struct Serve {
     pub(crate) max_page: Option<usize>,
     /// Do not wait until the disk has what was written: faster, but a power cut may lose or damage
     /// acknowledged content
-    #[arg(long, conflicts_with_all = ["memory", "config"])]
+    #[arg(long, requires = "root")]
     pub(crate) no_durable: bool,
     /// End a request when its body stands still for so long; default: wait
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) body_timeout: Option<u64>,
-    /// What to log on standard error
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::Warn)]
-    pub(crate) log: Level,
+    /// What to log on standard error; default: as the configuration has it, or else warn
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) log: Option<Level>,
 }
 
 /// Prints a completion script for a shell
@@ -283,38 +286,93 @@ pub(crate) struct Completion {
     pub(crate) shell: Shell,
 }
 
+/// Looks at the registry of a location before a backup relies on it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry location show --location bsl.yaml --credentials cloud
+  plugin-registry location check --location bsl.yaml --credentials cloud")]
+pub(crate) struct Location {
+    #[command(subcommand)]
+    pub(crate) command: LocationCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocationCommand {
+    Check(LocationCheck),
+    Show(LocationShow),
+}
+
+/// Tries everything that a backup needs: list, write, read, delete, uploads in pieces
+///
+/// Writes a small object beside the images and deletes it again. Says which right is missing where one is, what
+/// lies there already and who has written it. Ends with 1 when backups cannot be made or restored with it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry location check --location bsl.yaml --credentials cloud
+  plugin-registry location check --config ./s3.yml --format json
+  plugin-registry location check --location bsl.yaml --credentials cloud --env-file extra.env")]
+pub(crate) struct LocationCheck {
+    #[command(flatten)]
+    pub(crate) root: Root,
+    /// Write nothing: only list and read
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Prints what a registry is opened with, without its secrets
+///
+/// Opens nothing: shows the driver and its parameters, and what of the file is ignored, with the reason.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  plugin-registry location show --location bsl.yaml --credentials cloud
+  plugin-registry location show --from-env --format json")]
+pub(crate) struct LocationShow {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
 /// Where the registry of `serve` lives.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub(crate) struct Store {
     /// The directory of the registry, made if missing
-    #[arg(long, value_name = "DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = SOURCES,
+        required_unless_present_any = ["memory", "config", "location", "env_file", "from_env"]
+    )]
     pub(crate) root: Option<PathBuf>,
-    /// The registry that a configuration file of distribution names, with its other settings; what does not
-    /// apply is said on standard error
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    /// What does not apply of the configuration is said on standard error.
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// Keep everything in memory until the process ends
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = SOURCES, conflicts_with = "root")]
     pub(crate) memory: bool,
 }
 
 /// Where the registry of most commands lives.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub(crate) struct Root {
     /// The directory of the registry
-    #[arg(long, value_name = "DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = SOURCES,
+        required_unless_present_any = ["config", "location", "env_file", "from_env"]
+    )]
     pub(crate) root: Option<PathBuf>,
-    /// The registry that a configuration file of distribution names
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
 }
 
 impl Root {
     /// One of the two, which the arguments require.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place::of(self.root.as_deref(), self.config.as_deref()).unwrap_or_default()
+        Place::of(self.root.as_deref(), &self.source).unwrap_or_default()
     }
 }
 

@@ -40,7 +40,7 @@ struct Document {
 }
 
 pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
-    let place = Place::of(options.root.as_deref(), options.config.as_deref());
+    let place = Place::of(options.root.as_deref(), &options.registry);
     let registry = Opener { place, sparse: options.sparse };
     let source = registry.source(&options.source).await?;
     // Whatever there is to say against the source is said before anything is made at the destination.
@@ -116,7 +116,7 @@ impl Opener<'_> {
     fn require_place(&self) -> Result<Place<'_>, Failure> {
         self.place.ok_or_else(|| {
             Failure::failed("registry:… is an image in a registry, but which?")
-                .with_hint("Add --root DIR or --config FILE.")
+                .with_hint("Add --root DIR, --config FILE or --location FILE.")
         })
     }
 }

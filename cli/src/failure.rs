@@ -125,7 +125,7 @@ impl Failure {
             ErrorKind::NoSpace => {
                 Self::failed(message).with_hint("Free some space in the store and run it again.")
             }
-            ErrorKind::PermissionDenied => Self::failed(message)
+            ErrorKind::PermissionDenied if error.driver() == Some("filesystem") => Self::failed(message)
                 .with_hint("Run it as the user who owns the directory, or change its mode."),
             _ => Self::failed(message),
         }

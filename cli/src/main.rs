@@ -7,12 +7,14 @@ mod copy;
 mod failure;
 mod inspect;
 mod list;
+mod location;
 mod output;
 mod progress;
 mod purge;
 mod quickstart;
 mod remove;
 mod serve;
+mod source;
 mod store;
 mod verify;
 
@@ -61,6 +63,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Rm(options) => remove::run(options).await,
             Command::Verify(options) => verify::run(options).await,
             Command::Purge(options) => purge::run(options).await,
+            Command::Location(options) => Box::pin(location::run(options)).await,
             Command::Serve(options) => Box::pin(serve::run(options)).await,
             Command::Completion(options) => completion::run(&options),
         }

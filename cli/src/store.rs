@@ -1,13 +1,16 @@
 //! Opening what a command works on.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use plugin_registry::{Registry, RegistryBuilder, config::Config};
-use plugin_registry_core::{Error, ErrorKind, StorageDriver};
+use plugin_registry::{Registry, RegistryBuilder};
+use plugin_registry_core::{ErrorKind, StorageDriver};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
-use crate::failure::{Failure, Outcome, chain};
+use crate::{
+    failure::{Failure, Outcome, chain},
+    source::{Configured, Source},
+};
 
 /// What to do about a directory that is not there.
 const MISSING: &str = "Check the path; a mount may be missing. `copy` into a registry makes its directory.";
@@ -17,23 +20,23 @@ const MISSING: &str = "Check the path; a mount may be missing. `copy` into a reg
 pub(crate) enum Place<'a> {
     /// `--root`.
     Directory(&'a Path),
-    /// `--config`.
-    Config(&'a Path),
+    /// `--config`, `--location` and the like.
+    Configured(&'a Source),
     /// Nowhere but in this process.
     #[default]
     Memory,
 }
 
-/// An opened store, with what the configuration file says besides.
+/// An opened store, with what its configuration says besides.
 pub(crate) struct Opened {
     pub(crate) driver: Arc<dyn StorageDriver>,
-    pub(crate) config: Option<Config>,
+    pub(crate) configured: Option<Configured>,
 }
 
 impl<'a> Place<'a> {
     /// The one of the two options that was given.
-    pub(crate) fn of(root: Option<&'a Path>, config: Option<&'a Path>) -> Option<Self> {
-        root.map(Place::Directory).or(config.map(Place::Config))
+    pub(crate) fn of(root: Option<&'a Path>, source: &'a Source) -> Option<Self> {
+        root.map(Place::Directory).or(source.is_given().then_some(Place::Configured(source)))
     }
 
     /// Opens it; a directory has to be there.
@@ -57,20 +60,33 @@ impl<'a> Place<'a> {
                 let config = FsConfig::new(root).with_create_root(create).with_durable(durable);
                 directory(config, "the registry").await?
             }
-            Place::Config(file) => return configured(file, create).await,
+            Place::Configured(source) => return source.read()?.open(create).await,
             Place::Memory => Arc::new(MemoryDriver::new()),
         };
-        Ok(Opened { driver, config: None })
+        Ok(Opened { driver, configured: None })
     }
 }
 
 impl Opened {
     /// Begins the registry as the file has it, or with the defaults.
     pub(crate) fn builder(self) -> RegistryBuilder {
-        match &self.config {
-            Some(config) => config.builder(self.driver),
+        match &self.configured {
+            Some(configured) => configured.config.builder(self.driver),
             None => Registry::builder_shared(self.driver),
         }
+    }
+}
+
+impl Configured {
+    /// Opens what it names.
+    pub(crate) async fn open(self, create: bool) -> Result<Opened, Failure> {
+        let storage = self.config.storage().with_create_root(create);
+        let driver = plugin_registry_drivers::open(&storage).await.map_err(|error| {
+            let is_missing = error.kind() == ErrorKind::NotFound && error.driver() == Some("filesystem");
+            let failure = Failure::from(error).in_place(&self.place);
+            if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
+        })?;
+        Ok(Opened { driver, configured: Some(self) })
     }
 }
 
@@ -91,25 +107,4 @@ async fn directory(config: FsConfig, what: &str) -> Result<Arc<dyn StorageDriver
         }
         Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {}", chain(&error)))),
     }
-}
-
-/// The store that a file names.
-async fn configured(file: &Path, create: bool) -> Result<Opened, Failure> {
-    let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            Failure::new(Outcome::NotFound, format!("the configuration file `{shown}` does not exist"))
-                .with_hint("Check the path.")
-        }
-        _ => Failure::failed(format!("the configuration file `{shown}` cannot be read: {error}")),
-    })?;
-    let in_file = |error: Error| {
-        let is_missing = error.kind() == ErrorKind::NotFound;
-        let failure = Failure::from(error).in_place(format!("`{shown}`"));
-        if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
-    };
-    let config = Config::from_yaml(&text).map_err(in_file)?;
-    let storage = config.storage().with_create_root(create);
-    let driver = plugin_registry_drivers::open(&storage).await.map_err(in_file)?;
-    Ok(Opened { driver, config: Some(config) })
 }

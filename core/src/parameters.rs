@@ -60,6 +60,13 @@ impl Parameters {
         self
     }
 
+    /// Drops a value, as if it had never been set.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.values.remove(&key.to_lowercase());
+        self
+    }
+
     /// Says where everything comes from that names no place of its own, and where something is missing.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<String>) -> Self {
@@ -125,6 +132,7 @@ mod tests {
         assert_eq!(parameters.get("region"), Some(""));
         assert_eq!(parameters.get("none"), None);
         assert!(!parameters.is_empty() && Parameters::new().is_empty());
+        assert_eq!(parameters.without("Bucket").keys().collect::<Vec<_>>(), ["region"]);
     }
 
     #[test]

@@ -40,3 +40,9 @@ impl From<String> for Secret {
         Self::new(text)
     }
 }
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}

@@ -30,6 +30,13 @@ pub(crate) fn clock_probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/clock/{id}"))
 }
 
+/// A directory for the few small objects of one [`Registry::probe`](crate::Registry::probe), deleted by it. Beside
+/// `blobs` and `repositories`, which are all that distribution 2.8 and 3.x walk; the S3 driver's own questions to a
+/// store lie here too, each below another UUID.
+pub(crate) fn probe(id: &uuid::Uuid) -> StoragePath {
+    path(format!("{ROOT}/gc/probe/{id}"))
+}
+
 /// Where all repositories are.
 #[must_use]
 pub fn repositories() -> StoragePath {

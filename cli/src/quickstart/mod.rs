@@ -50,7 +50,7 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<PathBuf>,
+    registry: Option<String>,
     image: PathBuf,
     restored: PathBuf,
 }
@@ -72,9 +72,9 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
         .tempdir()
         .map_err(|error| Failure::failed(format!("no temporary directory can be made: {error}")))?
         .keep();
-    let config = options.config;
-    let root = options.root.or_else(|| config.is_none().then(|| work.join("registry")));
-    let place = Place::of(root.as_deref(), config.as_deref()).unwrap_or_default();
+    let configured = options.source;
+    let root = options.root.or_else(|| (!configured.is_given()).then(|| work.join("registry")));
+    let place = Place::of(root.as_deref(), &configured).unwrap_or_default();
     let mut steps = Steps::default();
 
     let made = blocking(Image::make).await?;
@@ -118,7 +118,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
         deduplicated_bytes: named_bytes.saturating_sub(first.bytes_copied + second.bytes_copied),
         steps: steps.done,
         root,
-        config,
+        registry: configured.options(),
         image: directory,
         restored,
     };
@@ -256,8 +256,8 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "What came out is what went in, to the byte. No port was open.")?;
     writeln!(out)?;
     writeln!(out, "Look at it:")?;
-    let place = match (&document.root, &document.config) {
-        (_, Some(file)) => format!("--config {}", file.display()),
+    let place = match (&document.root, &document.registry) {
+        (_, Some(options)) => options.clone(),
         (Some(root), None) => format!("--root {}", root.display()),
         (None, None) => String::new(),
     };

@@ -27,6 +27,7 @@ use self::{
 use crate::{
     args::{Level, Serve},
     failure::Failure,
+    source::Configured,
     store::Place,
 };
 
@@ -38,11 +39,11 @@ const MAX_CONNECTIONS: usize = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
-    log_to_stderr(options.log);
     let store = &options.store;
-    let place = Place::of(store.root.as_deref(), store.config.as_deref()).unwrap_or_default();
+    let place = Place::of(store.root.as_deref(), &store.source).unwrap_or_default();
     let opened = place.make_durable(!options.no_durable).await?;
-    let listen = address(&options, opened.config.as_ref())?;
+    log_to_stderr(&options, opened.configured.as_ref());
+    let listen = address(&options, opened.configured.as_ref())?;
     let registry = registry(&options, opened);
     // Before the first line is out, so that whoever reads it can already end us.
     let mut end = End::new()?;
@@ -127,14 +128,16 @@ fn warn_exposed(listener: &Listener) -> io::Result<()> {
     )
 }
 
-fn log_to_stderr(level: Level) {
-    let filter = match level {
-        Level::Off => LevelFilter::OFF,
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Trace => LevelFilter::TRACE,
+/// Logs as the argument says, or else as the configuration does.
+fn log_to_stderr(options: &Serve, configured: Option<&Configured>) {
+    let filter = match options.log {
+        Some(Level::Off) => LevelFilter::OFF,
+        Some(Level::Error) => LevelFilter::ERROR,
+        Some(Level::Warn) => LevelFilter::WARN,
+        Some(Level::Info) => LevelFilter::INFO,
+        Some(Level::Debug) => LevelFilter::DEBUG,
+        Some(Level::Trace) => LevelFilter::TRACE,
+        None => configured.and_then(|configured| configured.config.log.level).unwrap_or(LevelFilter::WARN),
     };
     tracing_subscriber::fmt().with_max_level(filter).with_writer(io::stderr).with_ansi(false).init();
 }

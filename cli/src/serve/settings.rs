@@ -5,16 +5,16 @@ use std::{
     net::SocketAddr,
 };
 
-use plugin_registry::{Registry, config::Config};
+use plugin_registry::Registry;
 
-use crate::{args::Serve, failure::Failure, store::Opened};
+use crate::{args::Serve, failure::Failure, source::Configured, store::Opened};
 
 /// A free port, for nobody but this machine.
 const ADDRESS: &str = "127.0.0.1:0";
 
 /// The registry as the file has it, unless an argument says otherwise. Each of the two can refuse changes.
 pub(super) fn registry(options: &Serve, opened: Opened) -> Registry {
-    let config = opened.config.as_ref();
+    let config = opened.configured.as_ref().map(|configured| &configured.config);
     let read_only = options.read_only || config.is_some_and(|config| config.read_only);
     let delete = options.delete || config.is_some_and(|config| config.delete);
     let mut builder = opened.builder().read_only(read_only).delete(delete);
@@ -28,13 +28,14 @@ pub(super) fn registry(options: &Serve, opened: Opened) -> Registry {
 }
 
 /// Where to listen. What does not apply of the file is said on standard error.
-pub(super) fn address(options: &Serve, config: Option<&Config>) -> Result<String, Failure> {
+pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Result<String, Failure> {
     let mut err = io::stderr().lock();
-    if let (Some(config), Some(file)) = (config, &options.store.config) {
+    if let Some(Configured { config, place, .. }) = configured {
         for ignored in &config.ignored {
-            writeln!(err, "notice: {}: {ignored}", file.display())?;
+            writeln!(err, "notice: {place}: {ignored}")?;
         }
     }
+    let config = configured.map(|configured| &configured.config);
     if let Some(listen) = &options.listen {
         return Ok(listen.clone());
     }

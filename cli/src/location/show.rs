@@ -1,0 +1,162 @@
+//! `location show`.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use plugin_registry::config::Config;
+use serde::Serialize;
+
+use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
+
+/// The parameters whose values may be shown. Whatever is not among them may be a secret, or hold one.
+const SHOWN: &[&str] = &[
+    "accelerate",
+    "accountname",
+    "bucket",
+    "cabundlepath",
+    "checksums",
+    "chunksize",
+    "conditionalwrites",
+    "container",
+    "credentials.clientid",
+    "credentials.tenantid",
+    "credentials.type",
+    "credentialsconfigpath",
+    "directories",
+    "encrypt",
+    "forcepathstyle",
+    "keyfile",
+    "keyid",
+    "leadingslash",
+    "max_retries",
+    "maxattempts",
+    "maxconcurrency",
+    "maxthreads",
+    "multipartcopychunksize",
+    "multipartcopymaxconcurrency",
+    "multipartcopythresholdsize",
+    "objectacl",
+    "profile",
+    "realm",
+    "region",
+    "retry_delay",
+    "rootdirectory",
+    "secure",
+    "skipverify",
+    "storageclass",
+    "usedualstack",
+    "usefipsendpoint",
+    "useragent",
+    "virtualhostedstyle",
+];
+
+/// URLs: shown without user and password, where somebody wrote some.
+const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl"];
+
+/// What a registry is opened with, as far as anybody may see it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Summary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    driver: String,
+    parameters: BTreeMap<String, String>,
+    read_only: bool,
+    delete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_level: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purge: Option<String>,
+    ignored: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// Where the location's credentials are expected, if it does not have them here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<String>,
+}
+
+pub(super) fn run(options: &LocationShow) -> Result<(), Failure> {
+    if !options.source.is_given() {
+        let hint = "Name a --location, a --config, an --env-file, or --from-env.";
+        return Err(Failure::failed("there is nothing to show").with_hint(hint));
+    }
+    let summary = Summary::of(&options.source.read()?);
+    Output::new(options.printing.format).print(&summary, |out| {
+        head(&summary, out)?;
+        for ignored in &summary.ignored {
+            writeln!(out, "ignored: {ignored}")?;
+        }
+        for warning in &summary.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
+        Ok(())
+    })
+}
+
+/// The lines that `check` prints too.
+pub(super) fn head(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(location) = &summary.location {
+        writeln!(out, "location: {location}")?;
+    }
+    writeln!(out, "driver: {}", summary.driver)?;
+    for (name, value) in &summary.parameters {
+        writeln!(out, "  {name}: {value}")?;
+    }
+    if let Some(credentials) = &summary.credentials {
+        writeln!(out, "credentials: {credentials}")?;
+    }
+    for (name, value) in [("log level", &summary.log_level), ("purge of uploads", &summary.purge)] {
+        if let Some(value) = value {
+            writeln!(out, "{name}: {value}")?;
+        }
+    }
+    let changes = match (summary.read_only, summary.delete) {
+        (true, _) => "none: read-only",
+        (false, true) => "pushes and deletes",
+        (false, false) => "pushes; no deletes",
+    };
+    writeln!(out, "changes: {changes}")
+}
+
+impl Summary {
+    pub(super) fn of(configured: &Configured) -> Self {
+        let Configured { config, location, has_credentials, .. } = configured;
+        let metadata = location.as_ref().map(|location| &location.metadata);
+        Self {
+            location: metadata.map(|names| format!("{}/{}", names.namespace, names.name)),
+            driver: config.driver.clone(),
+            parameters: parameters(config),
+            read_only: config.read_only,
+            delete: config.delete,
+            log_level: config.log.level.map(|level| level.to_string().to_lowercase()),
+            purge: config.purge.map(|purge| {
+                let time = humantime::format_duration;
+                let dry = if purge.dry_run { ", only said" } else { "" };
+                format!("idle for {}, every {}{dry}", time(purge.older_than), time(purge.interval))
+            }),
+            ignored: config.ignored.iter().map(ToString::to_string).collect(),
+            warnings: location.as_ref().map(|location| location.warnings()).unwrap_or_default(),
+            credentials: location.as_ref().filter(|_| !has_credentials).and_then(|location| {
+                let secret = location.credential_secret().ok()?;
+                let names = metadata?;
+                Some(format!(
+                    "none given; they are in key `{}` of Secret `{}/{}`",
+                    secret.key, names.namespace, secret.name
+                ))
+            }),
+        }
+    }
+}
+
+fn parameters(config: &Config) -> BTreeMap<String, String> {
+    let keys = config.parameters.keys();
+    keys.map(|key| {
+        let value = config.parameters.get(key).unwrap_or_default();
+        // Nobody's credentials are in front of a host but behind an `@`.
+        let is_shown = SHOWN.contains(&key) || (URLS.contains(&key) && !value.contains('@'));
+        let value = if is_shown { value.escape_debug().to_string() } else { "…".to_owned() };
+        (key.to_owned(), value)
+    })
+    .collect()
+}

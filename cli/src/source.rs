@@ -1,0 +1,144 @@
+//! What a registry is configured with: a file of distribution, a location of Velero, variables.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use plugin_registry::config::{BackupStorageLocation, Config, EnvPairs, LocationCredentials};
+use plugin_registry_core::Secret;
+
+use crate::failure::{Failure, Outcome};
+
+/// No such file is longer, and one that was named by mistake may be.
+const MAX_LEN: u64 = 1 << 20;
+
+/// The options of a [`Source`], none of which goes with a directory.
+pub(crate) const SOURCES: [&str; 5] = ["config", "location", "credentials", "env_file", "from_env"];
+
+/// A registry that is configured. Variables come on top of the file or the location, those of `--env-file` on top
+/// of those of `--from-env`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Source {
+    /// The registry that a configuration file of distribution names
+    #[arg(long, value_name = "FILE", conflicts_with = "location")]
+    pub(crate) config: Option<PathBuf>,
+    /// The registry of a BackupStorageLocation of Velero, in YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) location: Option<PathBuf>,
+    /// The location's credentials as they are in its Secret: profiles of AWS, lines AZURE_…=…, or JSON of Google;
+    /// default: what the SDK of the cloud finds
+    #[arg(long, value_name = "FILE", requires = "location")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Variables REGISTRY_… on top, a line NAME=VALUE each
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Variables REGISTRY_… on top, from the environment of this process
+    #[arg(long)]
+    pub(crate) from_env: bool,
+}
+
+/// What was read.
+pub(crate) struct Configured {
+    pub(crate) config: Config,
+    /// The location, if it came from one.
+    pub(crate) location: Option<BackupStorageLocation>,
+    /// Whether the location's credentials are among it.
+    pub(crate) has_credentials: bool,
+    /// What the file is called where there are mistakes.
+    pub(crate) place: String,
+}
+
+impl Source {
+    /// Whether anything is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.config.is_some() || self.location.is_some() || self.env_file.is_some() || self.from_env
+    }
+
+    /// The same options again, to show them.
+    pub(crate) fn options(&self) -> Option<String> {
+        let files = [
+            ("config", &self.config),
+            ("location", &self.location),
+            ("credentials", &self.credentials),
+            ("env-file", &self.env_file),
+        ];
+        let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)));
+        let files = files.map(|(name, file)| format!("--{name} {}", file.display()));
+        let all: Vec<_> = files.chain(self.from_env.then(|| "--from-env".to_owned())).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    }
+
+    /// Reads the files and the variables.
+    pub(crate) fn read(&self) -> Result<Configured, Failure> {
+        let pairs = self.pairs()?;
+        if let Some(file) = &self.location {
+            return self.read_location(file, pairs);
+        }
+        let place = match (&self.config, &self.env_file) {
+            (Some(file), _) | (None, Some(file)) => shown(file),
+            (None, None) => "the environment".to_owned(),
+        };
+        let config = match &self.config {
+            Some(file) => Config::from_yaml_and_env(&text(file, "the configuration file")?, pairs),
+            None => Config::from_env(pairs),
+        };
+        let config = config.map_err(|error| Failure::from(error).in_place(&place))?;
+        Ok(Configured { config, location: None, has_credentials: true, place })
+    }
+
+    fn read_location(&self, file: &Path, pairs: BTreeMap<String, Secret>) -> Result<Configured, Failure> {
+        let place = shown(file);
+        let in_place = |error| Failure::from(error).in_place(&place);
+        let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
+        let credentials = match &self.credentials {
+            // With its path, since profiles of AWS that assume a role are read by the SDK.
+            Some(file) => LocationCredentials::from_file(text(file, "the credentials file")?).with_path(file),
+            None => LocationCredentials::none(),
+        };
+        let config = Config::from_location(&location, &credentials)
+            .and_then(|config| if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs) })
+            .map_err(in_place)?;
+        let has_credentials = self.credentials.is_some();
+        Ok(Configured { config, location: Some(location), has_credentials, place })
+    }
+
+    fn pairs(&self) -> Result<BTreeMap<String, Secret>, Failure> {
+        let mut pairs = BTreeMap::new();
+        if self.from_env {
+            // Names and values that are no text are nobody's of ours.
+            #[expect(clippy::disallowed_methods, reason = "--from-env asks for the environment")]
+            let variables = std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let ours = variables.filter(|(name, _)| name.starts_with("REGISTRY_"));
+            pairs.extend(ours.map(|(name, value)| (name, Secret::new(value))));
+        }
+        if let Some(file) = &self.env_file {
+            let read = EnvPairs::parse(&text(file, "the file of variables")?);
+            pairs.extend(read.map_err(|error| Failure::from(error).in_place(shown(file)))?);
+        }
+        Ok(pairs)
+    }
+}
+
+fn shown(file: &Path) -> String {
+    format!("`{}`", file.display())
+}
+
+fn text(file: &Path, what: &str) -> Result<String, Failure> {
+    let shown = file.display();
+    let length = fs::metadata(file).map(|found| found.len());
+    match length
+        .and_then(|length| if length > MAX_LEN { Ok(None) } else { fs::read_to_string(file).map(Some) })
+    {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err(Failure::failed(format!("{what} `{shown}` is longer than {MAX_LEN} bytes"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::new(Outcome::NotFound, format!("{what} `{shown}` does not exist"))
+                .with_hint("Check the path."))
+        }
+        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be read: {error}"))),
+    }
+}
