@@ -32,9 +32,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("plugin-registry-drivers-azure", "plugin-registry-core url"),
     (
         "plugin-registry-drivers",
-        "plugin-registry-core plugin-registry-drivers-fs plugin-registry-drivers-memory \
-         plugin-registry-drivers-s3",
+        "plugin-registry-core plugin-registry-drivers-azure plugin-registry-drivers-fs plugin-registry-drivers-gcs \
+         plugin-registry-drivers-memory plugin-registry-drivers-s3 async-trait",
     ),
+    ("plugin-registry-drivers-example", "plugin-registry-core async-trait bytes futures http url uuid"),
     (
         "plugin-registry",
         "plugin-registry-core base64 bytes futures hmac http http-body http-body-util jiff lru moka \

@@ -7,19 +7,8 @@ use std::{fs, time::Instant};
 
 use peak_alloc::PeakAlloc;
 use plugin_registry::{Location, RegistryPool, config::Config};
+use plugin_registry_drivers::Drivers;
 use tokio::runtime::Handle;
-
-#[derive(Debug)]
-struct Drivers;
-#[async_trait::async_trait]
-impl plugin_registry_core::OpenDriver for Drivers {
-    async fn open_driver(
-        &self,
-        c: &plugin_registry_core::StorageConfig,
-    ) -> plugin_registry_core::Result<std::sync::Arc<dyn plugin_registry_core::StorageDriver>> {
-        plugin_registry_drivers::open(c).await
-    }
-}
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -42,7 +31,7 @@ fn location(root: &std::path::Path, number: usize) -> Location {
 async fn a_thousand_directories() {
     let root = tempfile::tempdir().unwrap();
     let locations: Vec<_> = (0..INSTANCES).map(|number| location(root.path(), number)).collect();
-    let pool = RegistryPool::builder(Drivers).max_open(INSTANCES + 1).build();
+    let pool = RegistryPool::builder(Drivers::new()).max_open(INSTANCES + 1).build();
     // Warm: threads, tables.
     pool.get_or_open(&location(root.path(), INSTANCES)).await.unwrap();
     let (heap, files, tasks) =

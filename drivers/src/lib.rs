@@ -18,48 +18,27 @@
 //! # fn main() {}
 //! ```
 //!
-//! It reads no environment and keeps no table of drivers. A host with a driver of its own needs no name for it:
-//! it hands the opened driver over.
+//! It reads no environment and keeps no table of the process. A host with a driver of its own registers it in
+//! [`Drivers`], so that configuration files can name it; or it hands the opened driver over, and needs no name.
 
+mod builtin;
+mod drivers;
 #[cfg(feature = "fs")]
 mod filesystem;
-mod name;
 
 use std::sync::Arc;
 
-pub use plugin_registry_core::StorageConfig;
+pub use plugin_registry_core::{OpenDriver, StorageConfig};
 use plugin_registry_core::{Result, StorageDriver};
 
-use self::name::named;
+pub use self::drivers::Drivers;
 
-/// Opens a driver. What it does to the store, and what it needs from the caller's runtime, its own `open` says.
+/// Opens a driver of this build: [`Drivers::open`] of [`Drivers::new`].
 ///
 /// # Errors
-/// Of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for a driver that nobody
-/// knows or this build lacks, and for mistakes in the parameters, all of them at once; otherwise those of the
-/// driver.
+/// As [`Drivers::open`].
 pub async fn open(config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
-    match named(&config.driver)? {
-        #[cfg(feature = "memory")]
-        name::Driver::Memory => {
-            let reader = config.parameters.reader();
-            reader.finish().map_err(|error| error.with_driver("inmemory"))?;
-            Ok(Arc::new(plugin_registry_drivers_memory::MemoryDriver::new()))
-        }
-        #[cfg(feature = "fs")]
-        name::Driver::Filesystem => {
-            let settings = filesystem::settings(config)?;
-            Ok(Arc::new(plugin_registry_drivers_fs::FsDriver::open(settings).await?))
-        }
-        #[cfg(feature = "s3")]
-        name::Driver::S3 => {
-            let settings = plugin_registry_drivers_s3::S3Config::from_parameters(&config.parameters)?;
-            // Boxed: the set-up of the SDK is a large future, and this one is held by whoever opens anything.
-            let driver = Box::pin(plugin_registry_drivers_s3::S3Driver::open(settings)).await?;
-            Ok(Arc::new(driver))
-        }
-        lacking => Err(lacking.lacking()),
-    }
+    Drivers::new().open(config).await
 }
 
 #[cfg(test)]
@@ -98,15 +77,24 @@ mod tests {
     }
 
     #[test]
-    fn lacking_drivers_name_their_feature() {
-        for name in ["gcs", "azure"] {
+    fn drivers_to_come_check_their_parameters_first() {
+        let azure = StorageConfig::new("azure").with("accountname", "account").with("container", "backup");
+        for (config, missing) in
+            [(azure, "container"), (StorageConfig::new("gcs").with("bucket", "backup"), "bucket")]
+        {
             let expected = format!(
-                "invalid configuration: this build has no driver `{name}`: build plugin-registry-drivers with \
-                 the feature `{name}`"
+                "invalid configuration: this build has no driver `{}`: it is still to come; its parameters are right",
+                config.driver
             );
-            assert_eq!(refusal(&StorageConfig::new(name)), expected);
+            assert_eq!(refusal(&config), expected);
+            let text = refusal(&StorageConfig::new(&config.driver));
+            assert!(text.contains(&format!("`{missing}`: required")), "{text}");
         }
-        #[cfg(not(feature = "s3"))]
+    }
+
+    #[cfg(not(feature = "s3"))]
+    #[test]
+    fn lacking_drivers_name_their_feature() {
         for name in ["s3", "s3aws"] {
             let text = refusal(&StorageConfig::new(name));
             assert!(text.ends_with("with the feature `s3`"), "{text}");
@@ -121,6 +109,14 @@ mod tests {
         }
         let text = refusal(&StorageConfig::new("inmemory").with("rootdirectory", "/x"));
         assert_eq!(text, "inmemory driver: invalid configuration: `rootdirectory`: unknown");
+    }
+
+    #[cfg(feature = "fs")]
+    #[test]
+    fn failures_of_an_opening_name_the_driver() {
+        // No runtime is here for its work.
+        let error = block_on(open(&StorageConfig::new("filesystem"))).unwrap_err();
+        assert_eq!(error.to_string(), "filesystem driver: failed: no tokio runtime");
     }
 
     #[cfg(feature = "s3")]

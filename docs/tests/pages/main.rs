@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod example;
 mod links;
 mod markdown;
 mod named;

@@ -1,0 +1,68 @@
+//! The drivers of this crate's features, under the names that distribution gives them.
+
+#[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
+use std::sync::Arc;
+
+use plugin_registry_core::{Parameters, Result};
+#[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
+use plugin_registry_core::{StorageConfig, StorageDriver};
+
+use crate::drivers::{Entry, Lacking};
+
+/// Of a driver whose settings are read already.
+const TO_COME: &str = "it is still to come; its parameters are right";
+
+fn azure(parameters: &Parameters) -> Result<()> {
+    plugin_registry_drivers_azure::AzureConfig::from_parameters(parameters).map(drop)
+}
+
+fn gcs(parameters: &Parameters) -> Result<()> {
+    plugin_registry_drivers_gcs::GcsConfig::from_parameters(parameters).map(drop)
+}
+
+#[cfg(feature = "memory")]
+async fn memory(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+    config.parameters.reader().finish().map_err(|error| error.with_driver("inmemory"))?;
+    Ok(Arc::new(plugin_registry_drivers_memory::MemoryDriver::new()))
+}
+
+#[cfg(feature = "fs")]
+async fn filesystem(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+    let settings = crate::filesystem::settings(&config)?;
+    let opened = plugin_registry_drivers_fs::FsDriver::open(settings).await;
+    Ok(Arc::new(opened.map_err(|error| error.with_driver("filesystem"))?))
+}
+
+#[cfg(feature = "s3")]
+async fn s3(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+    let settings = plugin_registry_drivers_s3::S3Config::from_parameters(&config.parameters)?;
+    let opened = plugin_registry_drivers_s3::S3Driver::open(settings).await;
+    Ok(Arc::new(opened.map_err(|error| error.with_driver("s3"))?))
+}
+
+/// Every name that has a driver, or will have one.
+pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
+    /// The driver of a feature, or what says that the build lacks it.
+    macro_rules! entry {
+        ($name:literal, $feature:literal, $open:ident) => {{
+            #[cfg(feature = $feature)]
+            let entry = Entry::new($open);
+            #[cfg(not(feature = $feature))]
+            let entry = Entry::Lacking(Lacking {
+                remedy: concat!("build plugin-registry-drivers with the feature `", $feature, "`"),
+                check: |_| Ok(()),
+            });
+            ($name, entry)
+        }};
+    }
+    [
+        ("azure", Entry::Lacking(Lacking { remedy: TO_COME, check: azure })),
+        entry!("filesystem", "fs", filesystem),
+        ("gcs", Entry::Lacking(Lacking { remedy: TO_COME, check: gcs })),
+        entry!("inmemory", "memory", memory),
+        entry!("memory", "memory", memory),
+        entry!("s3", "s3", s3),
+        entry!("s3aws", "s3", s3),
+    ]
+    .into_iter()
+}
