@@ -15,6 +15,7 @@ mod common;
 mod credentials;
 mod environment;
 mod headers;
+mod locations;
 mod opening;
 mod proxy;
 mod support;
