@@ -1,5 +1,7 @@
 //! The example as a host has it: registered, opened by its name, under a registry.
 
+#![allow(clippy::unwrap_used, reason = "a test: a failed check is a panic of it")]
+
 use std::convert::Infallible;
 
 use bytes::Bytes;

@@ -1,0 +1,39 @@
+//! From what people write to the settings of the driver.
+
+#![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic")]
+
+use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
+use plugin_registry_drivers_gcs::{GcsConfig, GcsCredentials};
+
+fn gcs(config: &Config) -> plugin_registry_core::Result<GcsConfig> {
+    assert_eq!(config.driver, "gcs");
+    GcsConfig::from_parameters(&config.parameters)
+}
+
+#[test]
+fn sizes_of_chunks() {
+    for (size, fits) in [("262144", true), ("262145", false), ("262143", false)] {
+        let config = Config::from_env([
+            ("REGISTRY_STORAGE", "gcs"),
+            ("REGISTRY_STORAGE_GCS_BUCKET", "backup"),
+            ("REGISTRY_STORAGE_GCS_CHUNKSIZE", size),
+        ])
+        .unwrap();
+        assert_eq!(gcs(&config).is_ok(), fits, "{size}");
+    }
+}
+
+#[test]
+fn credentials_of_a_location_arrive() {
+    let location = BackupStorageLocation::new("velero", "default", "velero.io/gcp", "backup");
+    let json = r#"{"type": "external_account", "audience": "a", "subject_token_type": "t", "token_url": "https://sts",
+        "credential_source": {"file": "/token"}}"#;
+    let config = Config::from_location(&location, &LocationCredentials::from_file(json)).unwrap();
+    assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::Json(text) if text.expose() == json));
+    let credentials = LocationCredentials::from_file(json).with_path("/credentials/cloud");
+    let config = Config::from_location(&location, &credentials).unwrap();
+    let expected = std::path::Path::new("/credentials/cloud");
+    assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::KeyFile(path) if path == expected));
+    let config = Config::from_location(&location, &LocationCredentials::none()).unwrap();
+    assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::Chain));
+}
