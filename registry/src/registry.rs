@@ -14,7 +14,7 @@ use crate::{
 /// An OCI registry over one storage driver. Cloning is cheap and shares everything.
 ///
 /// It binds no socket, starts no task, reads no environment, and makes no driver call on its own.
-/// Memory at rest: about 10 KB; at most 10 MiB of memories when busy, plus what each operation states.
+/// Memory at rest: about 4 KB; at most 10 MiB of memories when busy, plus what each operation states.
 ///
 /// ```
 /// # use plugin_registry::Registry;
