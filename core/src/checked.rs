@@ -22,7 +22,8 @@ use crate::{
 /// - the root is refused where a file is meant,
 /// - every error names the driver, the operation and the path,
 /// - every call has a `tracing` span at debug level and is counted in [`Metrics`],
-/// - a writer that failed once fails for ever: nothing truncated is ever committed.
+/// - a writer that failed once fails for ever: nothing truncated is ever committed,
+/// - a sealed writer takes no bytes.
 ///
 /// The registry wraps the driver it is given; wrapping twice only counts twice.
 #[derive(Clone)]
@@ -174,7 +175,8 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
         let writer = self.call_file(Operation::Writer, path, self.driver.writer(path, options)).await?;
-        Ok(Box::new(CheckedWriter { writer, scope: self.scope(Operation::Writer, path), failed: false }))
+        let scope = self.scope(Operation::Writer, path);
+        Ok(Box::new(CheckedWriter { writer, scope, is_sealed: options.sealed, failed: false }))
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
@@ -231,6 +233,13 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         Ok(DeleteReport::new(report.deleted, failed.collect()))
     }
 
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        for path in files {
+            self.require_file(Operation::Delete, path)?;
+        }
+        self.call_file(Operation::Delete, directory, self.driver.delete_known(directory, files)).await
+    }
+
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
         self.stream(Operation::ListStaged, path, self.driver.list_staged(path))
     }
@@ -248,6 +257,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 struct CheckedWriter {
     writer: Box<dyn FileWriter>,
     scope: Scope,
+    is_sealed: bool,
     failed: bool,
 }
 
@@ -267,6 +277,10 @@ impl CheckedWriter {
 impl FileWriter for CheckedWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.start(Operation::WriterWrite)?;
+        if self.is_sealed && !chunk.is_empty() {
+            let error = Error::new(ErrorKind::Other).with_message("a sealed writer takes no bytes");
+            return Err(self.scope.fail_as(Operation::WriterWrite, error.with_retryable(false)));
+        }
         let size = chunk.len();
         // Set before the call, so that a dropped future counts as a failure.
         self.failed = true;

@@ -89,6 +89,10 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     ///   [`Capabilities::exclusive_resume`] does not say so, the second to close gets it.
     /// - `writer_commit_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly), commit gives
     ///   `AlreadyExists` when a file is at the path, and leaves it untouched.
+    /// - `writer_sealed_commits_the_very_stage`: with [`WriteOptions::sealed`](crate::WriteOptions::sealed), exactly the
+    ///   bytes of the stage that the writer names become visible, at its own path or at another one. A stage that
+    ///   another process replaced, continued or removed meanwhile gives `Conflict` or `NotFound` at the commit at
+    ///   the latest, and never its other bytes.
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>>;
 
     /// Describes a file or a directory.
@@ -175,6 +179,23 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `delete_many_ignores_missing_files`.
     async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport>;
 
+    /// Deletes a directory that holds nothing but `files` and what is staged for them, as the caller knows: one
+    /// request where a store has to list a directory before it deletes it. By default [`delete`](Self::delete)
+    /// of the directory; what is missing counts as deleted.
+    ///
+    /// # Behavior
+    /// - `delete_known_removes_files_and_stages`: afterwards the files and their stages are missing, also the
+    ///   stage that the commit of a [sealed](crate::WriteOptions::sealed) writer left, and the directory too if it
+    ///   held nothing else. Other files of the directory may go or stay.
+    /// - `delete_known_ignores_what_is_missing`: files, stages, the directory.
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        let _ = files;
+        match self.delete(directory).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Finds what unfinished writers have staged below a path: for each stage the path that it is meant for,
     /// its bytes and its last change. In no order; a path that was staged more than once comes more than once.
     ///
@@ -245,6 +266,7 @@ pub trait FileWriter: fmt::Debug + Send {
     /// known only at the end. Cheaper than a commit and a rename (ADR 0004).
     ///
     /// # Behavior
-    /// - `writer_commit_to_another_path`: visible there, whole; nothing is left at the writer's own path.
+    /// - `writer_commit_to_another_path`: visible there, whole; nothing is left at the writer's own path, except
+    ///   that a [sealed](crate::WriteOptions::sealed) writer may leave its stage.
     async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()>;
 }

@@ -119,6 +119,13 @@ pub struct WriteOptions {
     /// No writer of this path is ever closed: this one is committed or given up. So there is no earlier stage
     /// that a driver would have to look for. Default false.
     pub one_shot: bool,
+    /// Of a resumed stage: no more bytes come. Nothing is written; the writer is committed, given up or dropped,
+    /// and whoever commits it to another path deletes the stage afterwards, by
+    /// [`delete_known`](crate::StorageDriver::delete_known) or `delete`. So a driver may have the store copy the
+    /// stage instead of moving it, and may do without a look at a stage that it closed itself. What another
+    /// process did to the stage since then may be noticed by the commit alone: `NotFound` where the stage is gone,
+    /// `Conflict` where it is another one or has other bytes. Default false.
+    pub sealed: bool,
 }
 
 impl WriteOptions {
@@ -152,6 +159,13 @@ impl WriteOptions {
     #[must_use]
     pub fn with_one_shot(mut self) -> Self {
         self.one_shot = true;
+        self
+    }
+
+    /// Sets [`sealed`](Self::sealed).
+    #[must_use]
+    pub fn with_sealed(mut self) -> Self {
+        self.sealed = true;
         self
     }
 }

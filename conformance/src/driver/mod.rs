@@ -29,6 +29,7 @@ mod remove;
 mod resume;
 mod run;
 mod sample;
+mod sealed;
 mod staged;
 mod stat;
 mod store;
@@ -81,6 +82,11 @@ macro_rules! __driver_behaviors {
                 writer_resume_continues_a_committed_empty_file,
                 writer_resume_is_exclusive,
                 writer_stage_id_tells_stages_apart,
+            ]
+            sealed: [
+                writer_sealed_commits_the_very_stage,
+                delete_known_removes_files_and_stages,
+                delete_known_ignores_what_is_missing,
             ]
             staged: [
                 list_staged_finds_what_was_closed,

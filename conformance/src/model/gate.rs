@@ -168,6 +168,10 @@ impl StorageDriver for Gate {
         self.change(self.driver.delete_many(paths)).await
     }
 
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        self.change(self.driver.delete_known(directory, files)).await
+    }
+
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
         self.driver.list_staged(path)
     }

@@ -162,6 +162,10 @@ impl StorageDriver for Wrapped {
         self.call(Operation::DeleteMany, self.driver.delete_many(paths)).await
     }
 
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        self.call(Operation::Delete, self.driver.delete_known(directory, files)).await
+    }
+
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
         self.stream(Operation::ListStaged, self.driver.list_staged(path))
     }

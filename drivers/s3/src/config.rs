@@ -85,8 +85,9 @@ pub struct S3Config {
     pub max_attempts: u32,
     /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
     pub ca_bundle_path: Option<PathBuf>,
-    /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes. Where it is not said, AWS
-    /// does, and any other endpoint is asked when it is opened.
+    /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes, and, where
+    /// [`directories`](Self::directories) is said too, `x-amz-copy-source-if-match` on copies. Where it is not
+    /// said, AWS does, and any other endpoint is asked when it is opened.
     pub conditional_writes: Option<bool>,
     /// `directories`: the store keeps keys in directories as a file system does (SeaweedFS), so that empty ones
     /// are listed. Where it is not said, AWS does not, and any other endpoint is asked when it is opened.

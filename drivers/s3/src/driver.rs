@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     S3Config,
-    client::Condition,
+    client::{Condition, Marks},
     list, parts, reader, staged,
     store::{Shared, Store},
     writer::S3Writer,
@@ -28,7 +28,7 @@ pub struct S3Driver {
 
 impl S3Driver {
     /// Opens a location. At AWS with a region this makes no request; without a region one, to find it out; at
-    /// another endpoint 8, to find out what kind of store it is, unless
+    /// another endpoint 10, to find out what kind of store it is, unless
     /// [`conditional_writes`](S3Config::conditional_writes) and [`directories`](S3Config::directories) say so.
     ///
     /// # Errors
@@ -81,8 +81,10 @@ impl StorageDriver for S3Driver {
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
         let key = self.store.keys.file(path)?;
         match mode {
-            PutMode::CreateOnly => self.store.create(&key, content).await,
-            PutMode::Overwrite => self.store.client.put(&key, content, Condition::Any, None).await.map(drop),
+            PutMode::CreateOnly => self.store.create(&key, content.into()).await,
+            PutMode::Overwrite => {
+                self.store.client.put(&key, content.into(), Condition::Any, Marks::default()).await.map(drop)
+            }
         }
     }
 
@@ -150,6 +152,7 @@ impl StorageDriver for S3Driver {
     /// Multipart uploads that broke off before their first close are found by a purge alone.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let (store, file) = (&self.store, self.store.keys.file(path)?);
+        store.closed.forget_below(path);
         let mut keys = list::keys_below(store, store.keys.below(path)).await?;
         let mut found = keys.iter().any(|key| store.keys.staged_path(key).is_none());
         for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
@@ -193,6 +196,17 @@ impl StorageDriver for S3Driver {
         let refused = self.store.remove(keys).await?;
         failed.extend(refused.into_iter().filter_map(|(key, error)| Some((by_key.remove(&key)?, error))));
         Ok(DeleteReport::new(total - failed.len(), failed))
+    }
+
+    /// One request. A multipart upload of a stage stays open until a purge: a commit has completed it.
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        let store = &self.store;
+        store.closed.forget_below(directory);
+        let mut keys = Vec::with_capacity(2 * files.len());
+        for path in files {
+            keys.extend([store.keys.file(path)?, store.keys.staged(path)]);
+        }
+        if keys.is_empty() { Ok(()) } else { store.remove_all(keys).await }
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {

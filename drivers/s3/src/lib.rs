@@ -3,9 +3,11 @@
 //! - **Few requests.** A blob of up to one part (10 MiB) is one `PutObject` to its final key; a larger one a
 //!   multipart upload on its final key, parts in parallel, visible by the one request that completes it.
 //! - **Bounded memory.** A writer holds one part that gathers and `maxconcurrency` on their way, 40 MiB by
-//!   default. A reader holds what the connection brought last.
-//! - **Resumable.** What a close acknowledged is described by one object beside the file, so that any
-//!   instance goes on there, and no listing of multipart uploads is trusted.
+//!   default. Pieces of 64 KiB and more are held as they came, so with the buffers that they are slices of. A reader
+//!   holds what the connection brought last; a driver remembers its last 1024 closes, half a MB.
+//! - **Resumable.** What a close acknowledged is one object beside the file, its bytes or their description, so that
+//!   any instance goes on there, and no listing of multipart uploads is trusted. At the instance that closed it,
+//!   a commit is one copy by the store.
 //! - **Answers are not believed blindly.** Status 200 with an error inside, a lost answer, a body that ends
 //!   early, a page that repeats: each has its test (`tests/`).
 //!
@@ -23,7 +25,9 @@
 //! ```
 
 mod client;
+mod closed;
 mod config;
+mod content;
 mod driver;
 mod error;
 mod key;
@@ -35,6 +39,7 @@ mod reader;
 mod stage;
 mod staged;
 mod store;
+mod upload;
 mod writer;
 
 pub use self::{

@@ -1,12 +1,12 @@
 //! What kind of store answers: S3 itself, or one of those that are like it.
 
-use bytes::Bytes;
 use plugin_registry_core::{ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Listing, S3Client},
+    client::{Condition, Listing, Marks, S3Client, is_condition},
+    content::Content,
     key::Keys,
 };
 
@@ -18,6 +18,9 @@ pub(crate) struct Nature {
     /// Keys lie in directories: empty ones stay and are listed, and listings are in order of the components
     /// (`a/b` before `a-b`), not of the keys' bytes. SeaweedFS.
     pub(crate) directories: bool,
+    /// Conditions on what is copied are honoured, and objects keep their metadata: a stage may be bytes that the
+    /// store copies.
+    pub(crate) copies: bool,
 }
 
 impl Nature {
@@ -26,12 +29,13 @@ impl Nature {
     /// # Errors
     /// Where the store cannot be reached, or does not know the credentials or the bucket.
     pub(crate) async fn find(config: &S3Config, client: &S3Client, keys: &Keys) -> Result<Self> {
-        let aws = Self { conditions: true, directories: false };
+        let aws = Self { conditions: true, directories: false, copies: true };
         match (config.conditional_writes, config.directories) {
-            (Some(conditions), Some(directories)) => Ok(Self { conditions, directories }),
+            (Some(conditions), Some(directories)) => Ok(Self { conditions, directories, copies: conditions }),
             (conditions, directories) if config.endpoint.is_none() => Ok(Self {
                 conditions: conditions.unwrap_or(aws.conditions),
                 directories: directories.unwrap_or(aws.directories),
+                copies: conditions.unwrap_or(aws.copies),
             }),
             (conditions, directories) => {
                 let found = match ask(client, keys).await {
@@ -41,7 +45,7 @@ impl Nature {
                         if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnly) =>
                     {
                         tracing::info!(%error, "what kind of store this is could not be found out");
-                        Self { conditions: true, directories: true }
+                        Self { conditions: true, directories: true, copies: false }
                     }
                     Err(error) => return Err(error),
                 };
@@ -53,19 +57,21 @@ impl Nature {
                 Ok(Self {
                     conditions: conditions.unwrap_or(found.conditions),
                     directories: directories.unwrap_or(found.directories),
+                    copies: found.copies && conditions.unwrap_or(true),
                 })
             }
         }
     }
 }
 
-/// 8 requests. The objects lie where no registry looks.
+/// 10 requests. The objects lie where no registry looks.
 async fn ask(client: &S3Client, keys: &Keys) -> Result<Nature> {
     let place = keys.probe(&Uuid::new_v4().to_string());
     let file = format!("{place}a/probe.staged");
     let beside = format!("{place}a-.staged");
     let found = async {
-        let put = async |condition| match client.put(&file, Bytes::new(), condition, None).await {
+        let marks = Marks { mark: None, stage: Some("probe") };
+        let put = async |condition| match client.put(&file, Content::default(), condition, marks).await {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Conflict) => Ok(false),
             // It refuses what it does not know: then it must not be sent.
@@ -75,14 +81,21 @@ async fn ask(client: &S3Client, keys: &Keys) -> Result<Nature> {
         put(Condition::Any).await?;
         let other = "\"00000000000000000000000000000000\"";
         let conditions = !put(Condition::Absent).await? && !put(Condition::Same(other)).await?;
-        client.put(&beside, Bytes::new(), Condition::Any, None).await?;
+        // Whoever may not copy or read, or cannot, writes stages that need neither.
+        let keeps_metadata =
+            client.head(&file).await.is_ok_and(|found| found.stage.as_deref() == marks.stage);
+        let compares =
+            matches!(client.copy_bytes(&file, other, &beside).await, Err(error) if is_condition(&error));
+        let copies = keeps_metadata && compares;
+        client.put(&beside, Content::default(), Condition::Any, Marks::default()).await?;
         let listing = Listing { prefix: &place, ..Listing::default() };
         let page = client.list(&listing, None).await?;
         let in_order_of_bytes = page.objects.first().is_some_and(|(key, ..)| *key == beside);
         client.delete(&file).await?;
         let listing = Listing { delimiter: Some("/"), ..listing };
         let page = client.list(&listing, None).await?;
-        Ok(Nature { conditions, directories: !in_order_of_bytes || !page.prefixes.is_empty() })
+        let directories = !in_order_of_bytes || !page.prefixes.is_empty();
+        Ok(Nature { conditions, directories, copies })
     };
     let found = found.await;
     let mut rest = vec![file, beside];

@@ -1,6 +1,8 @@
 //! What waits to be resumed: parts that the store has, and the bytes after them that are too few for one.
 //!
-//! All of it is one object beside the file, written as a whole. So a resume never depends on a listing of
+//! All of it is one object beside the file, written as a whole. Without parts it is the bytes themselves, and its
+//! metadata says of which stage; with parts, or in a store that keeps no metadata, it begins with a description.
+//! So a resume never depends on a listing of
 //! multipart uploads or parts, which stores get wrong (distribution issue 3420, PR 2389), and bytes of a
 //! writer that was killed after its last close do not count.
 
@@ -8,7 +10,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use plugin_registry_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Part, UploadId};
+use crate::{
+    client::{Part, UploadId},
+    content::Content,
+};
 
 /// What such an object begins with.
 const MAGIC: &[u8] = b"plugin-registry stage 1\n";
@@ -27,8 +32,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// One without parts.
+    pub(crate) fn of_bytes(id: String, size: u64) -> Self {
+        Self { id, upload: None, parts: Vec::new(), size }
+    }
+
     /// The object for this and the bytes after its parts.
-    pub(crate) fn encode(&self, tail: &[u8]) -> Result<Bytes> {
+    pub(crate) fn encode(&self, tail: &Content) -> Result<Bytes> {
         let text =
             serde_json::to_vec(self).map_err(|error| Error::new(ErrorKind::Other).with_source(error))?;
         let length = u32::try_from(text.len()).map_err(|_| ErrorKind::TooLarge)?;
@@ -36,7 +46,7 @@ impl Stage {
         bytes.put_slice(MAGIC);
         bytes.put_u32(length);
         bytes.put_slice(&text);
-        bytes.put_slice(tail);
+        tail.pieces().iter().for_each(|piece| bytes.put_slice(piece));
         Ok(bytes.freeze())
     }
 
@@ -77,6 +87,10 @@ fn damaged() -> Error {
 mod tests {
     use super::*;
 
+    fn content(text: &'static str) -> Content {
+        Bytes::from(text).into()
+    }
+
     fn stage() -> Stage {
         let part = |number| Part { number, size: 5, etag: format!("\"{number}\""), crc32: None };
         Stage { id: "id".into(), upload: Some("u".into()), parts: vec![part(1), part(2)], size: 13 }
@@ -87,22 +101,22 @@ mod tests {
         for (stage, tail) in
             [(stage(), "abc"), (Stage { upload: None, parts: vec![], size: 0, ..stage() }, "")]
         {
-            let object = stage.encode(tail.as_bytes()).unwrap();
+            let object = stage.encode(&content(tail)).unwrap();
             assert_eq!(Stage::decode(&object).unwrap(), (stage, Bytes::from(tail)));
         }
     }
 
     #[test]
     fn damage_is_noticed() {
-        let good = stage().encode(b"abc").unwrap();
+        let good = stage().encode(&content("abc")).unwrap();
         for cut in 0..good.len() {
             assert!(Stage::decode(&good.slice(..cut)).is_err(), "cut at {cut}");
         }
         let longer = Bytes::from([&good[..], b"d"].concat());
-        for object in [longer, Stage { upload: None, ..stage() }.encode(b"abc").unwrap(), {
+        for object in [longer, Stage { upload: None, ..stage() }.encode(&content("abc")).unwrap(), {
             let mut stage = stage();
             stage.parts.swap(0, 1);
-            stage.encode(b"abc").unwrap()
+            stage.encode(&content("abc")).unwrap()
         }] {
             assert_eq!(Stage::decode(&object).unwrap_err().kind(), ErrorKind::Corrupted);
         }

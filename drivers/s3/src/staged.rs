@@ -64,11 +64,16 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidOffset => {
             let object = store.client.head(key).await?;
-            return Ok(Some((None, object.modified)));
+            let stage = object.stage.map(|id| Stage::of_bytes(id, object.size));
+            return Ok(Some((stage, object.modified)));
         }
         Err(error) => return Err(error),
     };
-    Ok(Some((Stage::head(&bytes).map(|(stage, _)| stage), object.modified)))
+    let stage = match object.stage {
+        Some(id) => Some(Stage::of_bytes(id, object.size)),
+        None => Stage::head(&bytes).map(|(stage, _)| stage),
+    };
+    Ok(Some((stage, object.modified)))
 }
 
 /// The multipart uploads whose keys begin so. Credentials that may not list them are common, as Velero's
@@ -105,7 +110,7 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
             if let Some(upload) = &upload {
                 store.client.abort(&key, upload).await?;
             }
-            store.remove_all(vec![staged]).await?;
+            store.remove_stage(path).await?;
             deleted += 1;
         } else {
             promised = upload;

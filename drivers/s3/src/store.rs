@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Download, Object, Part, S3Client, is_condition},
+    client::{Condition, Download, Marks, Object, Part, S3Client, is_condition},
+    closed::Closed,
+    content::Content,
     key::Keys,
     nature::Nature,
     parts::{MAX_PART, MIN_PART},
@@ -34,8 +36,9 @@ pub(crate) struct Store {
     pub(crate) concurrency: usize,
     copy_chunk_size: u64,
     copy_concurrency: usize,
-    copy_threshold: u64,
+    pub(crate) copy_threshold: u64,
     pub(crate) nature: Nature,
+    pub(crate) closed: Closed,
 }
 
 /// An earlier stage, as its object was read.
@@ -59,6 +62,7 @@ impl Store {
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),
             nature,
+            closed: Closed::default(),
         })
     }
 
@@ -67,32 +71,34 @@ impl Store {
     /// # Errors
     /// `AlreadyExists` where one is, and it is not this very write, which the store had done before its answer
     /// was lost (slatedb issues 766, 1164).
-    pub(crate) async fn create(&self, key: &str, content: Bytes) -> Result<()> {
+    pub(crate) async fn create(&self, key: &str, content: Content) -> Result<()> {
         if !self.nature.conditions {
             return match self.client.head(key).await {
                 Ok(_) => Err(ErrorKind::AlreadyExists.into()),
                 Err(error) if error.is_not_found() => {
-                    self.client.put(key, content, Condition::Any, None).await.map(drop)
+                    self.client.put(key, content, Condition::Any, Marks::default()).await.map(drop)
                 }
                 Err(error) => Err(error),
             };
         }
-        self.put_if(key, content, Condition::Absent).await.map(drop)
+        self.put_if(key, content, Condition::Absent, None).await.map(drop)
     }
 
-    /// Writes an object if a condition holds; gives its ETag.
+    /// Writes an object, of a stage perhaps, if a condition holds; gives its ETag.
     ///
     /// # Errors
     /// `AlreadyExists` where it does not hold.
     pub(crate) async fn put_if(
         &self,
         key: &str,
-        content: Bytes,
+        content: Content,
         condition: Condition<'_>,
+        stage: Option<&str>,
     ) -> Result<Option<String>> {
         let mark = Uuid::new_v4().to_string();
+        let marks = Marks { mark: Some(&mark), stage };
         for attempt in 0.. {
-            match self.client.put(key, content.clone(), condition, Some(&mark)).await {
+            match self.client.put(key, content.clone(), condition, marks).await {
                 Err(error) if is_condition(&error) => return self.is_ours(key, &mark, error).await,
                 // Another write was under way: nothing is there yet, or something is (object_store issue 852).
                 Err(error) if error.kind() == ErrorKind::Conflict && attempt < CONFLICTS => {
@@ -161,6 +167,20 @@ impl Store {
             }
         }
         Err(ErrorKind::Conflict.into())
+    }
+
+    /// Copies the bytes of an object that has this ETag.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where it has another one.
+    pub(crate) async fn copy_bytes(&self, from: &str, etag: &str, to: &str) -> Result<()> {
+        match self.client.copy_bytes(from, etag, to).await {
+            // Status 200 with an error in the body: a copy may be sent again.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                self.client.copy_bytes(from, etag, to).await
+            }
+            result => result,
+        }
     }
 
     /// Copies an object of this size.
@@ -235,7 +255,10 @@ impl Store {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (stage, tail) = Stage::decode(&bytes)?;
+        let (stage, tail) = match object.stage {
+            Some(id) => (Stage::of_bytes(id, bytes.len() as u64), bytes),
+            None => Stage::decode(&bytes)?,
+        };
         Ok(Some(Found { stage, tail, etag: object.etag }))
     }
 
@@ -286,6 +309,12 @@ impl Store {
         if let Some(upload) = &found.upload {
             self.client.abort(&self.keys.file(path)?, upload).await?;
         }
+        self.remove_stage(path).await
+    }
+
+    /// Deletes what describes a stage, or is all of it.
+    pub(crate) async fn remove_stage(&self, path: &StoragePath) -> Result<()> {
+        self.closed.forget(path);
         self.remove_all(vec![self.keys.staged(path)]).await
     }
 }

@@ -6,18 +6,21 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use plugin_registry_core::{
     Error, ErrorKind, FileWriter, PutMode, Result, StageId, StoragePath, WriteMode, WriteOptions,
 };
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    client::{Condition, Part, UploadId, is_condition},
-    parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
+    client::{Condition, Marks, is_condition},
+    closed::Sealed,
+    content::Gathering,
+    parts::{MAX_FILE, MIN_PART, PartSizes},
     stage::Stage,
-    store::{Found, Shared, gone},
+    store::{Found, Shared},
+    upload::Upload,
 };
 
 /// The most bytes that wait without a multipart upload, in the object beside the file.
@@ -31,10 +34,12 @@ pub(crate) struct S3Writer {
     options: WriteOptions,
     sizes: PartSizes,
     /// Bytes after the parts.
-    buffer: BytesMut,
+    buffer: Gathering,
     size: u64,
     /// The stage that was resumed.
     resumed: Option<Resumed>,
+    /// Instead of it, one that is committed as it was closed, without a look.
+    sealed: Option<Sealed>,
     upload: Option<Upload>,
 }
 
@@ -42,19 +47,6 @@ pub(crate) struct S3Writer {
 struct Resumed {
     stage: Stage,
     etag: Option<String>,
-}
-
-/// The multipart upload of a writer. Dropped in the middle, it is aborted, unless a close has promised it.
-struct Upload {
-    store: Shared,
-    key: String,
-    id: UploadId,
-    /// Made when it began; on the object that it becomes.
-    mark: String,
-    parts: Vec<Part>,
-    begun: i32,
-    on_their_way: JoinSet<Result<Part>>,
-    is_promised: bool,
 }
 
 impl S3Writer {
@@ -67,15 +59,52 @@ impl S3Writer {
             key,
             options,
             sizes,
-            buffer: BytesMut::new(),
+            buffer: Gathering::default(),
             size: 0,
             resumed: None,
+            sealed: None,
             upload: None,
         };
         if options.mode == WriteMode::Resume {
-            writer.resume().await?;
+            writer.sealed = writer.remembered();
+            match &writer.sealed {
+                Some(sealed) => writer.size = sealed.size,
+                None => writer.resume().await?,
+            }
         }
         Ok(writer)
+    }
+
+    /// The stage as this instance closed it, if the store can copy it to its end.
+    fn remembered(&self) -> Option<Sealed> {
+        let is_sealed = self.options.sealed && self.options.put == PutMode::Overwrite;
+        let sealed = self.store.closed.get(&self.path).filter(|_| is_sealed && self.store.nature.copies)?;
+        (sealed.size <= self.store.copy_threshold).then_some(sealed)
+    }
+
+    /// Looks at a stage that was believed to be there.
+    async fn unseal(&mut self, sealed: &Sealed) -> Result<()> {
+        self.store.closed.forget(&self.path);
+        self.resume().await?;
+        let resumed = self.resumed.as_ref().map(|resumed| (&*resumed.stage.id, resumed.stage.size));
+        match resumed {
+            Some(found) if found == (&*sealed.id, sealed.size) => Ok(()),
+            // A visible file without bytes.
+            None => Err(ErrorKind::NotFound.into()),
+            Some(_) => Err(overtaken()),
+        }
+    }
+
+    /// Lets the store copy a stage; whether it did. Afterwards the stage is as if it had been looked at.
+    async fn copied(&mut self, key: &str) -> Result<bool> {
+        let Some(sealed) = self.sealed.take() else { return Ok(false) };
+        let staged = self.store.keys.staged(&self.path);
+        match self.store.copy_bytes(&staged, &sealed.etag, key).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_retryable() => Err(error),
+            // It is gone, or another one, or may not be copied.
+            Err(_) => self.unseal(&sealed).await.map(|()| false),
+        }
     }
 
     async fn resume(&mut self) -> Result<()> {
@@ -94,7 +123,7 @@ impl S3Writer {
                 Err(error) => return Err(error),
             };
             if visible {
-                self.store.remove_all(vec![self.store.keys.staged(&self.path)]).await?;
+                self.store.remove_stage(&self.path).await?;
                 return Err(ErrorKind::AlreadyExists.into());
             }
             self.upload = Some(Upload {
@@ -108,7 +137,7 @@ impl S3Writer {
                 is_promised: true,
             });
         }
-        self.buffer = BytesMut::from(tail);
+        self.buffer = Gathering::from(tail);
         self.size = stage.size;
         self.resumed = Some(Resumed { stage, etag });
         Ok(())
@@ -136,7 +165,7 @@ impl S3Writer {
                 is_promised: false,
             });
         }
-        let content = std::mem::take(&mut self.buffer).freeze();
+        let content = self.buffer.take();
         let concurrency = self.store.concurrency;
         match &mut self.upload {
             Some(upload) => upload.send(content, concurrency).await,
@@ -148,14 +177,14 @@ impl S3Writer {
     async fn forget_earlier(&self) -> Result<()> {
         match &self.resumed {
             // Its upload is used up by now, or it had none.
-            Some(_) => self.store.remove_all(vec![self.store.keys.staged(&self.path)]).await,
+            Some(_) => self.store.remove_stage(&self.path).await,
             None if self.options.one_shot => Ok(()),
             None => match self.store.stage(&self.path).await {
                 Ok(Some(found)) => self.store.forget(&self.path, &found.stage).await,
                 Ok(None) => Ok(()),
                 // Whatever it is, nobody can go on with it.
                 Err(error) if error.kind() == ErrorKind::Corrupted => {
-                    self.store.remove_all(vec![self.store.keys.staged(&self.path)]).await
+                    self.store.remove_stage(&self.path).await
                 }
                 Err(error) => Err(error),
             },
@@ -167,13 +196,17 @@ impl S3Writer {
             Some(target) => self.store.keys.file(target)?,
             None => self.key.clone(),
         };
+        if self.copied(&key).await? {
+            // Elsewhere, the stage is whose who asked for a sealed writer: a crash leaves something to go on with.
+            return if key == self.key { self.store.remove_stage(&self.path).await } else { Ok(()) };
+        }
         let is_new = self.options.put == PutMode::CreateOnly;
         if self.upload.is_none() {
-            let content = std::mem::take(&mut self.buffer).freeze();
+            let content = self.buffer.take();
             if is_new {
                 self.store.create(&key, content).await?;
             } else {
-                self.store.client.put(&key, content, Condition::Any, None).await?;
+                self.store.client.put(&key, content, Condition::Any, Marks::default()).await?;
             }
             return self.forget_earlier().await;
         }
@@ -201,6 +234,7 @@ impl S3Writer {
         // leaves a file in an upload's directory.
         upload.complete(Condition::Any).await?;
         self.store.copy(&self.key, &key, self.size).await?;
+        self.store.closed.forget(&self.path);
         let mut rest = vec![self.key.clone()];
         if self.resumed.is_some() {
             rest.push(self.store.keys.staged(&self.path));
@@ -226,6 +260,9 @@ fn new_id() -> String {
 #[async_trait]
 impl FileWriter for S3Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if self.sealed.is_some() && !chunk.is_empty() {
+            return Err(Error::new(ErrorKind::Other).with_message("a sealed writer takes no bytes"));
+        }
         let mut chunk = chunk;
         self.size += chunk.len() as u64;
         if self.size > MAX_FILE {
@@ -238,14 +275,7 @@ impl FileWriter for S3Writer {
                 self.flush().await?;
                 continue;
             }
-            if self.buffer.is_empty() {
-                let expected = self.options.expected_size.and_then(|size| usize::try_from(size).ok());
-                // A file of unknown size may be a small one.
-                let least = expected.unwrap_or(if self.upload.is_some() { room } else { chunk.len() });
-                self.buffer.reserve(least.min(room));
-            }
-            let piece = chunk.split_to(chunk.len().min(room - self.buffer.len()));
-            self.buffer.extend_from_slice(&piece);
+            self.buffer.push(chunk.split_to(chunk.len().min(room - self.buffer.len())));
         }
         Ok(())
     }
@@ -255,10 +285,16 @@ impl FileWriter for S3Writer {
     }
 
     fn stage_id(&self) -> Option<StageId> {
+        if let Some(sealed) = &self.sealed {
+            return Some(identity(&self.store, &Stage::of_bytes(sealed.id.clone(), sealed.size)));
+        }
         self.resumed.as_ref().map(|resumed| identity(&self.store, &resumed.stage))
     }
 
     async fn close(mut self: Box<Self>) -> Result<Option<StageId>> {
+        if self.sealed.is_some() {
+            return Ok(self.stage_id());
+        }
         let is_part = if self.upload.is_some() {
             self.buffer.len() as u64 >= MIN_PART
         } else {
@@ -286,28 +322,51 @@ impl FileWriter for S3Writer {
             parts: upload.map(|upload| upload.parts.clone()).unwrap_or_default(),
             size: self.size,
         };
-        let (key, object) = (self.store.keys.staged(&self.path), stage.encode(&self.buffer)?);
+        let key = self.store.keys.staged(&self.path);
+        let is_bytes = stage.upload.is_none() && self.store.nature.copies;
+        let object = match is_bytes {
+            true => self.buffer.take(),
+            false => stage.encode(&self.buffer.take())?.into(),
+        };
+        let marks = Marks { mark: None, stage: is_bytes.then_some(stage.id.as_str()) };
+        // Until the answer is there, nobody knows what the stage is.
+        self.store.closed.forget(&self.path);
         // Of two writers that resumed one stage, the second to close is refused.
         let etag = resumed.and_then(|resumed| resumed.etag.as_deref());
         let put = match etag {
             Some(etag) if self.store.nature.conditions => {
-                self.store.put_if(&key, object, Condition::Same(etag)).await.map_err(|error| {
+                self.store.put_if(&key, object, Condition::Same(etag), marks.stage).await.map_err(|error| {
                     if is_condition(&error) || error.is_not_found() { overtaken() } else { error }
                 })
             }
-            _ => self.store.client.put(&key, object, Condition::Any, None).await,
+            _ => self.store.client.put(&key, object, Condition::Any, marks).await,
         };
-        if let Err(error) = put {
-            // A clear no has promised nothing.
-            if let Some(upload) = &mut self.upload {
-                upload.is_promised = was_promised || error.is_retryable();
+        let etag = match put {
+            Ok(etag) => etag,
+            Err(error) => {
+                // A clear no has promised nothing.
+                if let Some(upload) = &mut self.upload {
+                    upload.is_promised = was_promised || error.is_retryable();
+                }
+                return Err(error);
             }
-            return Err(error);
+        };
+        if let Some(etag) = etag.filter(|_| is_bytes) {
+            let sealed = Sealed { id: stage.id.clone(), size: stage.size, etag };
+            self.store.closed.remember(&self.path, sealed);
         }
         Ok(Some(identity(&self.store, &stage)))
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
+        if let Some(sealed) = self.sealed.take() {
+            // Another's stage is not thrown away.
+            return match self.unseal(&sealed).await {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
+                Err(error) => Err(error),
+                Ok(()) => self.store.remove_stage(&self.path).await,
+            };
+        }
         if let Some(mut upload) = self.upload.take() {
             // Whatever is still on its way would be stored after the abort.
             upload.on_their_way.shutdown().await;
@@ -315,7 +374,7 @@ impl FileWriter for S3Writer {
             self.store.client.abort(&self.key, &upload.id).await?;
         }
         match &self.resumed {
-            Some(_) => self.store.remove_all(vec![self.store.keys.staged(&self.path)]).await,
+            Some(_) => self.store.remove_stage(&self.path).await,
             None => Ok(()),
         }
     }
@@ -341,80 +400,6 @@ fn identity(store: &Shared, stage: &Stage) -> StageId {
 
 fn overtaken() -> Error {
     Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
-}
-
-impl Upload {
-    /// Sends a part beside those on their way.
-    async fn send(&mut self, content: Bytes, concurrency: usize) -> Result<()> {
-        while self.on_their_way.len() >= concurrency {
-            self.arrived().await?;
-        }
-        if u64::from(self.begun.unsigned_abs()) >= MAX_PARTS {
-            let message = "more than 10,000 parts: announce the size, or raise `chunksize`";
-            return Err(Error::new(ErrorKind::TooLarge).with_message(message));
-        }
-        self.begun += 1;
-        let (client, key, id, number) =
-            (self.store.client.clone(), self.key.clone(), self.id.clone(), self.begun);
-        // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
-        // the writer.
-        self.on_their_way.spawn(async move {
-            let sent = client.upload_part(&key, &id, number, content).await;
-            sent.map_err(|error| if error.is_not_found() { gone() } else { error })
-        });
-        Ok(())
-    }
-
-    async fn arrived(&mut self) -> Result<()> {
-        match self.on_their_way.join_next().await {
-            Some(Ok(part)) => self.parts.push(part?),
-            Some(Err(_)) => {
-                return Err(Error::new(ErrorKind::Other).with_message("the task of a part was ended"));
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Waits until the store has every part.
-    async fn settle(&mut self) -> Result<()> {
-        while !self.on_their_way.is_empty() {
-            self.arrived().await?;
-        }
-        self.parts.sort_unstable_by_key(|part| part.number);
-        let is_whole = self.parts.iter().map(|part| part.number).eq(1..=self.begun);
-        // A part that failed would be missing in the middle, or, worse, at the end (tidb issue 71162).
-        if is_whole { Ok(()) } else { Err(Error::new(ErrorKind::Other).with_message("a part is missing")) }
-    }
-
-    async fn complete(&mut self, condition: Condition<'_>) -> Result<()> {
-        let was_promised = std::mem::replace(&mut self.is_promised, true);
-        let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark, condition).await;
-        if let Err(error) = &done {
-            // Only a clear no ends it; without an answer the object may be there, or come.
-            self.is_promised = was_promised || error.is_retryable();
-        }
-        done
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.is_promised {
-            return;
-        }
-        let (store, key, id) = (self.store.clone(), self.key.clone(), self.id.clone());
-        let mut parts = std::mem::take(&mut self.on_their_way);
-        let abort = async move {
-            parts.shutdown().await;
-            store.give_up(&key, &id).await;
-        };
-        match Handle::try_current() {
-            // A drop cannot wait. What this leaves behind when the runtime ends first, a purge finds.
-            Ok(runtime) => drop(runtime.spawn(abort)),
-            Err(_) => tracing::warn!("a multipart upload was left open; a purge will find it"),
-        }
-    }
 }
 
 impl fmt::Debug for S3Writer {

@@ -1,6 +1,7 @@
 //! Upload sessions: bytes that come before, or without, their digest.
 
 mod checks;
+mod finish;
 mod purge;
 mod session;
 mod slot;

@@ -3,20 +3,21 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
+use futures::{Stream, StreamExt, future::ready, stream};
 use plugin_registry_core::{
-    Algorithm, ByteRange, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StageId,
-    StorageDriver, StorageDriverExt, Verifier, WriteOptions,
+    Algorithm, Digest, ErrorKind, FileWriter, HashState, PutMode, RepositoryName, StageId, StorageDriver,
+    StorageDriverExt, WriteOptions,
 };
 use tokio::sync::MutexGuard;
 
 use super::{
     UploadId,
     checks::{as_announced, check_length, check_offset, first_piece, too_late},
+    finish::{Asked, Finished},
     slot::{Progress, Slot},
 };
 use crate::{
-    blob::{BlobInfo, BlobStore, Blobs, BoxError, Poured, discard, pour},
+    blob::{BlobInfo, Blobs, BoxError, Poured, pour},
     error::{RegistryError, Result},
     hashing::Hashers,
     layout,
@@ -25,7 +26,7 @@ use crate::{
 
 /// From this size on, the hash state is stored with each append, so that another instance need not read
 /// the staged bytes again. Below, reading them is cheaper than one more object.
-const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
+pub(super) const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 
 /// `startedat` has 20 bytes, or some more with fractions of a second.
 const MAX_STARTED_AT: u64 = 1024;
@@ -42,11 +43,18 @@ enum Stage {
 }
 
 /// A session that is open for more, or for its end.
-enum Opened {
+pub(super) enum Opened {
     /// A stage, with the hashers of the bytes before, if they are known.
-    Stage(Box<dyn FileWriter>, Option<Box<Hashers>>),
+    Stage(Box<dyn FileWriter>, Known),
     /// A visible file.
     Visible,
+}
+
+/// What this instance or the store knows of the bytes of an open stage.
+pub(super) struct Known {
+    pub(super) hashers: Option<Box<Hashers>>,
+    /// This instance claimed the session and brought every byte.
+    pub(super) is_ours: bool,
 }
 
 /// One upload session. Requests to it are taken one at a time; a second one at the same time gets
@@ -56,10 +64,10 @@ enum Opened {
 /// there. Dropping a future leaves the session where it was before the call.
 #[derive(Clone, Debug)]
 pub struct UploadSession {
-    inner: Arc<Inner>,
-    repository: RepositoryName,
-    id: UploadId,
-    slot: Arc<Slot>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) repository: RepositoryName,
+    pub(super) id: UploadId,
+    pub(super) slot: Arc<Slot>,
 }
 
 impl UploadSession {
@@ -99,7 +107,7 @@ impl UploadSession {
             return Err(RegistryError::UploadUnknown);
         }
         let is_fresh = matches!(*progress, Progress::Fresh);
-        match self.open_stage().await {
+        match self.open_stage(WriteOptions::resume()).await {
             Ok(Stage::Open(writer)) => Ok(writer.size()),
             Ok(Stage::Visible) => self.visible_size().await.map_err(too_late),
             // Also while another instance commits the bytes: whoever begins again at 0 then gets the right blob
@@ -151,7 +159,8 @@ impl UploadSession {
             check_offset(at, offset)?;
             return check_length(length, 0).map(|()| offset);
         };
-        let Opened::Stage(mut writer, hashers) = self.open(&progress, at).await.map_err(too_late)? else {
+        let opened = self.open(&progress, at, WriteOptions::resume()).await.map_err(too_late)?;
+        let Opened::Stage(mut writer, Known { hashers, is_ours }) = opened else {
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
             return Err(RegistryError::UploadUnknown);
         };
@@ -172,7 +181,7 @@ impl UploadSession {
             let state = Bytes::copy_from_slice(hashers.state().as_bytes());
             self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
-        *progress = Progress::Staged { stage, offset, hashers };
+        *progress = Progress::Staged { stage, offset, hashers, is_ours };
         self.slot.acknowledged.store(offset, Ordering::Release);
         failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
     }
@@ -222,18 +231,23 @@ impl UploadSession {
             }
             canonical
         } else {
-            let finished = self.finish_staged(&progress, at, length, digest, content).await;
-            let canonical = match finished.map_err(too_late) {
+            let finished = self.finish_staged(&progress, Asked { at, length, digest }, content).await;
+            let Finished { canonical, is_known } = match finished.map_err(too_late) {
                 Err(RegistryError::UploadOffset { expected, actual: 0 })
                     if self.was_committed(digest, expected).await? =>
                 {
-                    *digest
+                    Finished { canonical: *digest, is_known: false }
                 }
-                canonical => canonical?,
+                finished => finished?,
             };
-            // Data, then link; only then the upload's remains. A crash between leaves an upload to purge.
+            // Data, then link; only then the upload's remains. A crash between leaves an upload to purge, or to
+            // finish again where its stage stays until then.
             self.blobs().link(digest, &canonical).await?;
-            self.remove_remains().await;
+            if is_known {
+                self.remove_known_remains().await;
+            } else {
+                self.remove_remains().await;
+            }
             canonical
         };
         // Ended first: whoever gets the lock next has to see it.
@@ -245,92 +259,6 @@ impl UploadSession {
             None => self.inner.driver.stat_file(&layout::blob_data(&canonical)).await?.size,
         };
         Ok(BlobInfo { digest: *digest, canonical, size })
-    }
-
-    /// Whether an earlier call made the bytes visible and was interrupted before it linked them: then the
-    /// acknowledged bytes are gone from the session, and the blob is there. Whoever may mount it from
-    /// anywhere may have it linked now.
-    async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<bool> {
-        if !digest.is_canonical() || !self.inner.options.anonymous_mount {
-            return Ok(false);
-        }
-        // Read, not only asked for: nothing else of this session vouches for these bytes.
-        let stored = BlobStore::new(&self.inner).verify(digest).await?;
-        Ok(matches!(stored, Some(Ok(size)) if size >= acknowledged))
-    }
-
-    async fn finish_staged<S, E>(
-        &self,
-        progress: &MutexGuard<'_, Progress>,
-        at: Option<u64>,
-        length: Option<u64>,
-        digest: &Digest,
-        content: S,
-    ) -> Result<Digest>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Into<BoxError>,
-    {
-        let mut content = content;
-        let first = first_piece(&mut content).await?;
-        let (mut writer, hashers) = match self.open(progress, at).await? {
-            Opened::Stage(writer, hashers) => (writer, hashers),
-            Opened::Visible if first.is_none() => {
-                check_length(length, 0)?;
-                return self.adopt_visible(digest).await;
-            }
-            Opened::Visible => return Err(RegistryError::UploadUnknown),
-        };
-        let hashers = hashers.filter(|hashers| hashers.covers(digest.algorithm()));
-        let has_body = first.is_some();
-        let body = stream::iter(first.map(Ok)).chain(content);
-        let poured = pour(body, &mut *writer, hashers, length).await.map_err(as_announced)?;
-        if let Some(failure) = poured.failure {
-            return Err(RegistryError::Body(failure));
-        }
-        check_length(length, poured.counted)?;
-        let Some(hashers) = poured.hashers else {
-            // Nobody here hashed the earlier bytes: make them readable inside the upload and read them.
-            writer.commit().await?;
-            return self.adopt_visible(digest).await;
-        };
-        let size = writer.size();
-        match hashers.verify(digest) {
-            Ok(canonical) => {
-                writer.commit_to(&layout::blob_data(&canonical)).await?;
-                self.inner.known.stored_blob(&canonical, size);
-                Ok(canonical)
-            }
-            Err(error) if has_body => Err(error.into()),
-            Err(error) => {
-                discard(writer).await;
-                self.remove_remains().await;
-                self.end();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Verifies the visible bytes of the upload and moves them to their place.
-    async fn adopt_visible(&self, digest: &Digest) -> Result<Digest> {
-        let mut bytes = self.inner.driver.reader(&self.data(), ByteRange::full()).await?.into_stream();
-        let mut verifier = Verifier::new(*digest, None);
-        while let Some(piece) = bytes.try_next().await? {
-            verifier.update(&piece)?;
-        }
-        let size = verifier.length();
-        match verifier.finish() {
-            Ok(canonical) => {
-                self.inner.driver.rename(&self.data(), &layout::blob_data(&canonical)).await?;
-                self.inner.known.stored_blob(&canonical, size);
-                Ok(canonical)
-            }
-            Err(error) => {
-                self.remove_remains().await;
-                self.end();
-                Err(error.into())
-            }
-        }
     }
 
     /// Ends the session and throws its bytes away.
@@ -365,7 +293,7 @@ impl UploadSession {
         if self.slot.has_ended() { Err(RegistryError::UploadUnknown) } else { Ok(progress) }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.slot.end();
     }
 
@@ -373,7 +301,7 @@ impl UploadSession {
         Blobs::new(self.inner.clone(), self.repository.clone())
     }
 
-    fn data(&self) -> plugin_registry_core::StoragePath {
+    pub(super) fn data(&self) -> plugin_registry_core::StoragePath {
         layout::upload_data(&self.repository, &self.id)
     }
 
@@ -386,7 +314,7 @@ impl UploadSession {
     }
 
     async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
-        match self.open_stage().await? {
+        match self.open_stage(WriteOptions::resume()).await? {
             Stage::Open(writer) => Ok(writer.size()),
             Stage::Visible => self.visible_size().await,
             Stage::Empty if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
@@ -397,8 +325,8 @@ impl UploadSession {
         }
     }
 
-    async fn open_stage(&self) -> Result<Stage> {
-        match self.inner.driver.writer(&self.data(), WriteOptions::resume()).await {
+    async fn open_stage(&self, options: WriteOptions) -> Result<Stage> {
+        match self.inner.driver.writer(&self.data(), options).await {
             Ok(writer) => Ok(Stage::Open(writer)),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => Ok(Stage::Empty),
@@ -409,20 +337,25 @@ impl UploadSession {
         }
     }
 
-    /// Opens the session at `at`.
-    async fn open(&self, progress: &MutexGuard<'_, Progress>, at: Option<u64>) -> Result<Opened> {
+    /// Opens the session at `at`; a stage by `options`, which resume.
+    pub(super) async fn open(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+        options: WriteOptions,
+    ) -> Result<Opened> {
         let is_claimed = match **progress {
             // The claim comes first: whoever writes `startedat` owns the stage's beginning. A crash after
             // it leaves an upload of zero bytes.
             Progress::Fresh if at.unwrap_or_default() == 0 => self.claim().await?,
             _ => false,
         };
-        let stage = if is_claimed { Stage::Empty } else { self.open_stage().await? };
+        let stage = if is_claimed { Stage::Empty } else { self.open_stage(options).await? };
         match stage {
             Stage::Open(writer) => {
                 check_offset(at, writer.size())?;
-                let hashers = self.hashers_of(progress, writer.stage_id(), writer.size()).await?;
-                Ok(Opened::Stage(writer, hashers))
+                let known = self.known_of(progress, writer.stage_id(), writer.size()).await?;
+                Ok(Opened::Stage(writer, known))
             }
             Stage::Empty => {
                 if !is_claimed && !self.is_started().await? {
@@ -434,7 +367,8 @@ impl UploadSession {
                 }
                 check_offset(at, 0)?;
                 let writer = self.inner.driver.writer(&self.data(), WriteOptions::create()).await?;
-                Ok(Opened::Stage(writer, Some(Hashers::new(self.slot.algorithm))))
+                let hashers = Some(Hashers::new(self.slot.algorithm));
+                Ok(Opened::Stage(writer, Known { hashers, is_ours: is_claimed }))
             }
             Stage::Visible => {
                 check_offset(at, self.visible_size().await?)?;
@@ -455,35 +389,35 @@ impl UploadSession {
         }
     }
 
-    /// The hashers after the bytes of a resumed stage, if this instance or the store knows them for exactly
-    /// this stage.
-    async fn hashers_of(
+    /// What is known after the bytes of a resumed stage: the hashers, if this instance or the store has them for
+    /// exactly this stage.
+    async fn known_of(
         &self,
         progress: &MutexGuard<'_, Progress>,
         stage: Option<StageId>,
         size: u64,
-    ) -> Result<Option<Box<Hashers>>> {
+    ) -> Result<Known> {
         if size == 0 {
-            return Ok(Some(Hashers::new(self.slot.algorithm)));
+            return Ok(Known { hashers: Some(Hashers::new(self.slot.algorithm)), is_ours: false });
         }
-        let Some(stage) = stage else { return Ok(None) };
-        if let Progress::Staged { stage: Some(known), offset, hashers: Some(hashers) } = &**progress
+        let Some(stage) = stage else { return Ok(Known { hashers: None, is_ours: false }) };
+        if let Progress::Staged { stage: Some(known), offset, hashers: Some(hashers), is_ours } = &**progress
             && (known, *offset) == (&stage, size)
         {
-            return Ok(Some(hashers.clone()));
+            return Ok(Known { hashers: Some(hashers.clone()), is_ours: *is_ours });
         }
         if size < HASH_STATE_MIN {
-            return Ok(None);
+            return Ok(Known { hashers: None, is_ours: false });
         }
         // Whatever cannot be read is not used: the bytes are hashed again.
         let path = layout::upload_hash_state(&self.repository, &self.id, &stage, size);
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
         let state = state.filter(|state| state.length() == size);
-        Ok(state.and_then(|state| Hashers::resume(&state)))
+        Ok(Known { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
     }
 
-    async fn remove_remains(&self) {
+    pub(super) async fn remove_remains(&self) {
         let path = layout::upload(&self.repository, &self.id);
         if let Err(error) = self.inner.driver.delete_if_exists(&path).await {
             tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");

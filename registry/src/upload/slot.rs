@@ -62,7 +62,13 @@ pub(super) enum Progress {
     /// Bytes are staged. With the hashers after exactly `offset` bytes of one stage, if this instance saw
     /// them all. They are worth nothing without the stage: the session may have been cancelled and begun
     /// anew elsewhere.
-    Staged { stage: Option<StageId>, offset: u64, hashers: Option<Box<Hashers>> },
+    Staged {
+        stage: Option<StageId>,
+        offset: u64,
+        hashers: Option<Box<Hashers>>,
+        /// This instance claimed the session and brought every byte: whatever the store holds of it is known.
+        is_ours: bool,
+    },
 }
 
 impl Slot {
@@ -71,7 +77,8 @@ impl Slot {
     }
 
     pub(super) fn stored(repository: RepositoryName) -> Self {
-        Self::new(repository, Algorithm::Sha256, Progress::Staged { stage: None, offset: 0, hashers: None })
+        let unknown = Progress::Staged { stage: None, offset: 0, hashers: None, is_ours: false };
+        Self::new(repository, Algorithm::Sha256, unknown)
     }
 
     fn new(repository: RepositoryName, algorithm: Algorithm, progress: Progress) -> Self {

@@ -5,10 +5,12 @@ use http::HeaderMap;
 use s3s::{
     S3Result,
     checksum::ChecksumHasher,
-    crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256},
+    crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256},
     dto::{Checksum, ChecksumType},
     s3_error,
 };
+
+use super::content::Content;
 
 /// The five fields of an input, an output or a part as one value.
 macro_rules! checksum_of {
@@ -69,7 +71,7 @@ pub(super) fn is_empty(checksum: &Checksum) -> bool {
 }
 
 /// The checksums of `data` by the algorithms that `like` has.
-fn computed(like: &Checksum, data: &[u8]) -> Checksum {
+fn computed(like: &Checksum, data: &Content) -> Checksum {
     let mut hasher = ChecksumHasher {
         crc32: like.checksum_crc32.is_some().then(Crc32::new),
         crc32c: like.checksum_crc32c.is_some().then(Crc32c::new),
@@ -77,15 +79,15 @@ fn computed(like: &Checksum, data: &[u8]) -> Checksum {
         sha256: like.checksum_sha256.is_some().then(Sha256::new),
         crc64nvme: like.checksum_crc64nvme.is_some().then(Crc64Nvme::new),
     };
-    hasher.update(data);
+    data.pieces().iter().for_each(|piece| hasher.update(piece));
     hasher.finalize()
 }
 
 /// Compares what the client gave, if anything, with the bytes that came.
-pub(super) fn check(given: Checksum, md5: Option<&str>, data: &[u8]) -> S3Result<Checksum> {
+pub(super) fn check(given: Checksum, md5: Option<&str>, data: &Content) -> S3Result<Checksum> {
     if let Some(md5) = md5 {
         let expected = STANDARD.decode(md5).map_err(|_| s3_error!(InvalidDigest))?;
-        if expected != Md5::checksum(data) {
+        if expected != data.md5_bytes() {
             return Err(s3_error!(
                 BadDigest,
                 "The Content-MD5 you specified did not match what we received."
@@ -114,7 +116,7 @@ pub(super) fn agrees(given: &Checksum, stored: &Checksum) -> bool {
 }
 
 /// The checksum of an object of parts: of the whole bytes, or of the parts' checksums with their number.
-pub(super) fn combined(parts: &[&Checksum], whole: bool, data: &[u8]) -> Checksum {
+pub(super) fn combined(parts: &[&Checksum], whole: bool, data: &Content) -> Checksum {
     let all = |of: fn(&Checksum) -> &Option<String>| parts.iter().all(|part| of(part).is_some());
     if parts.is_empty() {
         return Checksum::default();

@@ -1,6 +1,5 @@
 //! Copies on the server's side.
 
-use bytes::Bytes;
 use s3s::{
     S3Response, S3Result,
     dto::{
@@ -12,6 +11,7 @@ use s3s::{
 
 use super::{
     checksum::set_checksum,
+    content::Content,
     objects::{attributes_of, encryption},
     shared::Shared,
     store::{Object, failed, matches},
@@ -29,6 +29,8 @@ fn source(
     };
     shared.check_bucket(bucket)?;
     let object = shared.store.lock().unwrap().get(key)?.clone();
+    let are_ignored = shared.quirks.lock().unwrap().copy_conditions_ignored;
+    let (if_match, if_none_match) = if are_ignored { (None, None) } else { (if_match, if_none_match) };
     if if_match.is_some_and(|condition| !matches(condition, &object)) {
         return Err(failed("x-amz-copy-source-if-match"));
     }
@@ -127,7 +129,7 @@ pub(super) fn part(
 }
 
 /// The bytes of `bytes=first-last`, both of which the source must have.
-fn slice(data: &Bytes, range: &str) -> S3Result<Bytes> {
+fn slice(data: &Content, range: &str) -> S3Result<Content> {
     let (first, last) = (|| {
         let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
         Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
@@ -142,5 +144,5 @@ fn slice(data: &Bytes, range: &str) -> S3Result<Bytes> {
             data.len()
         ));
     }
-    Ok(data.slice(first..=last))
+    Ok(data.slice(first..last + 1))
 }

@@ -14,7 +14,6 @@ use super::{
     fault::Kind,
     front::{Asked, Front, Gone},
     reply::{Reply, document},
-    store::md5,
 };
 
 impl Front {
@@ -45,7 +44,7 @@ impl Front {
             }
             Kind::Swallowed => match asked.parts.method {
                 Method::DELETE => Reply::new(204),
-                Method::PUT => Reply::new(200).with("etag", &format!("\"{}\"", md5(&asked.body))),
+                Method::PUT => Reply::new(200).with("etag", &format!("\"{}\"", asked.body.md5())),
                 _ => Reply::new(200),
             },
             Kind::Close => return Err(Gone),
@@ -96,17 +95,17 @@ impl Front {
 
     fn inside(code: &str) -> Reply {
         let mut reply = Reply::new(200).with("content-type", "application/xml");
-        reply.body = document(code, "A fault of the test.");
+        reply.body = document(code, "A fault of the test.").into();
         reply
     }
 
     /// Spoils the body of an answer that succeeded.
     fn spoilt(&self, reply: &mut Reply, key: &str, kind: &Kind) {
         let stored = self.shared.store.lock().unwrap().objects.get(key).map(|object| object.data.clone());
-        let whole = stored.unwrap_or_default();
+        let whole = stored.unwrap_or_default().to_bytes();
         let range = reply.headers.get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
         let start = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok());
-        let mut body = reply.body.to_vec();
+        let mut body = reply.body.to_bytes().to_vec();
         match kind {
             Kind::Flipped { at } if !body.is_empty() => {
                 let at = (*at).min(body.len() - 1);
@@ -118,7 +117,7 @@ impl Front {
                     *byte = whole[(from + at) % whole.len()];
                 }
             }
-            Kind::Doubled => body.extend_from_slice(&reply.body),
+            Kind::Doubled => body.extend_from_slice(&reply.body.to_bytes()),
             Kind::RangeIgnored => {
                 body = whole.to_vec();
                 reply.status = http::StatusCode::OK;
@@ -126,6 +125,6 @@ impl Front {
             }
             _ => {}
         }
-        reply.body = Bytes::from(body);
+        reply.body = Bytes::from(body).into();
     }
 }

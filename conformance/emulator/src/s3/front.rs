@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
 use http::{Method, Request, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -18,6 +17,7 @@ use s3s::{Body, service::S3Service};
 use tokio::runtime::Handle;
 
 use super::{
+    content::Content,
     fault::{Fault, Kind},
     log::Ticket,
     operation::{Target, target},
@@ -59,7 +59,7 @@ impl Drop for Running {
 pub(super) struct Asked {
     pub(super) target: Target,
     pub(super) parts: Parts,
-    pub(super) body: Bytes,
+    pub(super) body: Content,
     pub(super) fault: Option<Kind>,
 }
 
@@ -88,7 +88,7 @@ impl Front {
         }
         let body = body.ok_or(Gone)?;
         if batch {
-            target.key = keys_of(&String::from_utf8_lossy(&body));
+            target.key = keys_of(&String::from_utf8_lossy(&body.to_bytes()));
             fault = self.fault(&target);
         }
         self.note(ticket, |request| {
@@ -145,7 +145,7 @@ impl Front {
     }
 
     pub(super) async fn carried_out(&self, asked: &Asked) -> Reply {
-        let mut request = Request::from_parts(asked.parts.clone(), Body::from(asked.body.clone()));
+        let mut request = Request::from_parts(asked.parts.clone(), asked.body.clone().into_body());
         if let Some(kind) = asked.fault.clone().filter(Kind::is_of_the_store) {
             request.extensions_mut().insert(kind);
         }
@@ -154,8 +154,8 @@ impl Front {
             Err(error) => return Reply::error(500, "InternalError", &format!("{error:?}")),
         };
         let (parts, body) = response.into_parts();
-        match body.collect().await {
-            Ok(body) => Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() },
+        match collected(body).await {
+            Ok(body) => Reply { status: parts.status, headers: parts.headers, body },
             Err(error) => Reply::error(500, "InternalError", &error.to_string()),
         }
     }
@@ -169,20 +169,24 @@ impl Asked {
 }
 
 /// Reads a body, or so many bytes of it; nothing where the client left.
-async fn read(mut body: Incoming, most: usize) -> Option<Bytes> {
-    let mut pieces = Vec::<Bytes>::new();
-    let mut length = 0;
-    while length < most {
+async fn read(mut body: Incoming, most: usize) -> Option<Content> {
+    let mut content = Content::default();
+    while content.len() < most {
         let Some(frame) = body.frame().await else { break };
         if let Ok(piece) = frame.ok()?.into_data() {
-            length += piece.len();
-            pieces.push(piece);
+            content.push(piece);
         }
     }
-    if pieces.len() == 1 {
-        return pieces.pop();
+    Some(content)
+}
+
+/// The body of an answer.
+async fn collected(mut body: Body) -> Result<Content, s3s::StdError> {
+    let mut content = Content::default();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame?.into_data() {
+            content.push(piece);
+        }
     }
-    let mut whole = BytesMut::with_capacity(length);
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    Some(whole.freeze())
+    Ok(content)
 }

@@ -10,6 +10,7 @@
 mod auth;
 mod checksum;
 mod connection;
+mod content;
 mod copy;
 mod fault;
 mod faulty;
@@ -31,6 +32,7 @@ mod store;
 mod text;
 mod upload;
 
+pub use content::Content;
 pub use fault::{Fault, Kind, Length};
 pub use log::Request;
 pub use multipart::{Part, Upload};

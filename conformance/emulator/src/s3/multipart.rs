@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use bytes::{Bytes, BytesMut};
 use s3s::{
     S3Error, S3Result,
     crypto::{Checksum as _, Md5},
@@ -12,6 +11,7 @@ use s3s::{
 
 use super::{
     checksum::{self, checksum_of},
+    content::Content,
     options::Limits,
     store::{Attributes, Object, Store, md5},
     text::{hex, unhex},
@@ -21,7 +21,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Part {
     /// Its bytes.
-    pub data: Bytes,
+    pub data: Content,
     /// Its ETag, without quotes.
     pub etag: String,
     /// When it was written, by the server's clock.
@@ -80,7 +80,7 @@ impl Store {
         key: &str,
         id: &str,
         number: i32,
-        (data, etag): (Bytes, String),
+        (data, etag): (Content, String),
         modified: SystemTime,
         checksum: Checksum,
     ) -> S3Result<String> {
@@ -108,13 +108,12 @@ impl Store {
         if length as u64 > limits.max_object {
             return Err(s3_error!(EntityTooLarge, "The object is larger than the maximum allowed."));
         }
-        let mut data = BytesMut::with_capacity(length);
+        let mut data = Content::default();
         let mut sums = Vec::new();
         for part in &parts {
-            data.extend_from_slice(&part.data);
+            data.append(&part.data);
             sums.extend(unhex(&part.etag).unwrap_or_default());
         }
-        let data = data.freeze();
         let checksums = parts.iter().map(|part| &part.checksum).collect::<Vec<_>>();
         let whole = upload.checksum_type.as_deref() == Some("FULL_OBJECT");
         let object = Object {

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue};
 use s3s::{
@@ -17,6 +16,7 @@ use s3s::{
 
 use super::{
     checksum::{self, checksum_of, set_checksum},
+    content::Content,
     fault::Kind,
     service::fault,
     shared::Shared,
@@ -24,18 +24,13 @@ use super::{
 };
 
 /// Reads the body of a request, whose signature is checked meanwhile.
-pub(super) async fn read(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+pub(super) async fn read(body: Option<StreamingBlob>) -> S3Result<Content> {
     let mut body = body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
-    let mut pieces = Vec::<Bytes>::new();
+    let mut content = Content::default();
     while let Some(piece) = body.next().await {
-        pieces.push(piece.map_err(|error| unread(&error.to_string()))?);
+        content.push(piece.map_err(|error| unread(&error.to_string()))?);
     }
-    if pieces.len() == 1 {
-        return Ok(pieces.remove(0));
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    Ok(whole.freeze())
+    Ok(content)
 }
 
 fn unread(error: &str) -> S3Error {
@@ -203,7 +198,7 @@ pub(super) fn get(shared: &Shared, input: &GetObjectInput) -> S3Result<S3Respons
     check_read(&object, input.if_match.as_ref(), input.if_none_match.as_ref())?;
     let (span, range) = span(&object, input.range.as_ref())?;
     let mut output = described!(GetObjectOutput, object, span, range, input.checksum_mode.is_some());
-    output.body = Some(StreamingBlob::from(Body::from(object.data.slice(span))));
+    output.body = Some(StreamingBlob::from(object.data.slice(span).into_body()));
     Ok(S3Response::new(output))
 }
 

@@ -71,6 +71,8 @@ pub enum StartAfterRule {
 pub struct Quirks {
     /// F13: `If-Match` and `If-None-Match` are ignored on writes.
     pub conditions_ignored: bool,
+    /// F13: `x-amz-copy-source-if-match` and the like are ignored.
+    pub copy_conditions_ignored: bool,
     /// Delimiters of more than one character.
     pub delimiter: DelimiterRule,
     /// `start-after` of a folded list.

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    content::Content,
     multipart::Upload,
     server::Server,
     store::{Attributes, Object},
@@ -17,7 +18,7 @@ impl Server {
     /// The bytes of every object.
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
         let store = self.shared.store.lock().unwrap();
-        store.objects.iter().map(|(key, object)| (key.clone(), object.data.clone())).collect()
+        store.objects.iter().map(|(key, object)| (key.clone(), object.data.to_bytes())).collect()
     }
 
     /// One object with everything that is known of it.
@@ -32,7 +33,7 @@ impl Server {
 
     /// Stores an object.
     pub fn put_raw(&self, key: &str, bytes: impl Into<Bytes>) {
-        let bytes = bytes.into();
+        let bytes = Content::from(bytes.into());
         let etag = self.shared.etag(&bytes);
         let object = Object::new(bytes, etag, self.shared.now(), Attributes::default());
         self.shared.store.lock().unwrap().put(key, object);
@@ -66,9 +67,9 @@ impl Server {
     /// Flips a bit of an object that keeps its ETag: silent damage.
     pub fn corrupt(&self, key: &str, at: usize) {
         self.change_raw(key, |object| {
-            let mut bytes = object.data.to_vec();
+            let mut bytes = object.data.to_bytes().to_vec();
             bytes[at] ^= 1;
-            object.data = bytes.into();
+            object.data = Bytes::from(bytes).into();
         });
     }
 
@@ -95,7 +96,7 @@ impl Server {
 
     /// Stores a part, as a stranger would. Panics where there is no such upload.
     pub fn put_part_raw(&self, key: &str, id: &str, number: i32, bytes: impl Into<Bytes>) {
-        let bytes = bytes.into();
+        let bytes = Content::from(bytes.into());
         let (now, etag) = (self.shared.now(), self.shared.etag(&bytes));
         let mut store = self.shared.store.lock().unwrap();
         let none = s3s::dto::Checksum::default();

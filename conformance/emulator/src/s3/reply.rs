@@ -16,6 +16,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 
 use super::{
+    content::Content,
     fault::{Kind, Length},
     text::escape,
 };
@@ -30,20 +31,20 @@ const FLUSH: Duration = Duration::from_millis(30);
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Content,
 }
 
 impl Reply {
     pub(super) fn new(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a fault has a status of HTTP");
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { status, headers: HeaderMap::new(), body: Content::default() }
     }
 
     /// An error with its document, or without one where there is no code.
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         let mut reply = Self::new(status);
         if !code.is_empty() {
-            reply.body = document(code, message);
+            reply.body = document(code, message).into();
             reply.set("content-type", "application/xml");
         }
         reply
@@ -65,20 +66,19 @@ impl Reply {
             self.set("etag", &bare);
         }
         let xml = self.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/xml");
-        if let Some(text) = std::str::from_utf8(&self.body).ok().filter(|_| xml) {
-            let mut bare = text.to_owned();
+        if xml && let Ok(mut bare) = String::from_utf8(self.body.to_bytes().to_vec()) {
             for quote in ["&quot;", "\""] {
                 bare = bare.replace(&format!("<ETag>{quote}"), "<ETag>");
                 bare = bare.replace(&format!("{quote}</ETag>"), "</ETag>");
             }
-            self.body = Bytes::from(bare);
+            self.body = Bytes::from(bare).into();
         }
     }
 
     /// The answer of hyper. To HEAD, the headers say what is not sent.
     pub(super) fn send(mut self, head: bool, fault: Option<&Kind>, reset: &Arc<AtomicBool>) -> Sent {
         if head {
-            self.body = Bytes::new();
+            self.body = Content::default();
             return self.sent(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync());
         }
         let whole = self.body.len();
@@ -91,13 +91,13 @@ impl Reply {
                     Length::Honest => Some(kept),
                     Length::Chunked => None,
                 };
-                ending(self.body.slice(..kept), None)
+                ending(self.body.slice(0..kept).to_bytes(), None)
             }
             Some(Kind::ResetSending { after }) => {
-                ending(self.body.slice(..(*after).min(whole)), Some(Arc::clone(reset)))
+                ending(self.body.slice(0..(*after).min(whole)).to_bytes(), Some(Arc::clone(reset)))
             }
-            Some(Kind::Trickle { piece, pause }) => trickle(self.body.clone(), *piece, *pause),
-            _ => Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync(),
+            Some(Kind::Trickle { piece, pause }) => trickle(self.body.to_bytes(), *piece, *pause),
+            _ => std::mem::take(&mut self.body).into_frames(),
         };
         self.headers.remove(header::CONTENT_LENGTH);
         if let Some(length) = length.filter(|_| self.status != StatusCode::NOT_MODIFIED) {

@@ -13,10 +13,11 @@ use s3s::{S3Result, s3_error};
 
 use super::{
     auth::Keys,
+    content::Content,
     fault::Fault,
     log::Log,
     options::{Builder, Limits, Quirks},
-    store::{Store, md5},
+    store::Store,
     text::moved,
 };
 
@@ -42,11 +43,11 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The ETag of new bytes. Not to be asked under the store's lock: it takes time.
-    pub(super) fn etag(&self, data: &[u8]) -> String {
+    pub(super) fn etag(&self, data: &Content) -> String {
         if self.opaque_etags {
             return format!("{:032x}", self.etags.fetch_add(1, Ordering::Relaxed));
         }
-        md5(data)
+        data.md5()
     }
 
     pub(super) fn new(builder: Builder) -> Self {

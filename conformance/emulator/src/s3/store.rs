@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use bytes::Bytes;
 use s3s::{
     S3Result,
     crypto::{Checksum as _, Md5},
@@ -10,7 +9,7 @@ use s3s::{
     s3_error,
 };
 
-use super::{multipart::Upload, text::hex};
+use super::{content::Content, multipart::Upload, text::hex};
 
 /// What a writer says about an object beside its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub struct Attributes {
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Its bytes.
-    pub data: Bytes,
+    pub data: Content,
     /// Its ETag, without quotes.
     pub etag: String,
     /// When it was written, by the server's clock.
@@ -56,7 +55,7 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn new(data: Bytes, etag: String, modified: SystemTime, attributes: Attributes) -> Self {
+    pub(super) fn new(data: Content, etag: String, modified: SystemTime, attributes: Attributes) -> Self {
         Self { data, etag, modified, attributes, parts: 0, checksum: Checksum::default() }
     }
 

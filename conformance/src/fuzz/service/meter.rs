@@ -217,6 +217,10 @@ impl StorageDriver for Metered {
         self.gauge.call(self.driver.delete_many(paths)).await
     }
 
+    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
+        self.gauge.call(self.driver.delete_known(directory, files)).await
+    }
+
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
         self.gauge.stream(self.driver.list_staged(path))
     }

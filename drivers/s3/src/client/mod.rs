@@ -9,6 +9,7 @@ mod multipart;
 mod objects;
 mod region;
 mod retry;
+mod signing;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,7 +32,7 @@ pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 pub(crate) use self::{
     listing::{Listing, Page, Uploads},
     multipart::{Part, UploadId},
-    objects::{Condition, Download, Object, is_condition},
+    objects::{Condition, Download, Marks, Object, is_condition},
 };
 use crate::config::{Checksums, S3Config};
 

@@ -1,12 +1,15 @@
 //! Requests for objects in parts.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
-use bytes::Bytes;
 use plugin_registry_core::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, S3Client, objects::marked, unexpected};
-use crate::error::of_sdk;
+use super::{
+    Condition, S3Client,
+    objects::{Marks, marked},
+    unexpected,
+};
+use crate::{content::Content, error::of_sdk};
 
 /// What the store calls a multipart upload.
 pub(crate) type UploadId = String;
@@ -31,7 +34,7 @@ impl S3Client {
             .bucket(&*self.bucket)
             .key(key)
             .content_type("application/octet-stream")
-            .set_metadata(marked(Some(mark)))
+            .set_metadata(marked(Marks { mark: Some(mark), stage: None }))
             .set_checksum_algorithm(self.has_checksums.then_some(ChecksumAlgorithm::Crc32))
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
@@ -48,9 +51,10 @@ impl S3Client {
         key: &str,
         upload: &str,
         number: i32,
-        content: Bytes,
+        content: Content,
     ) -> Result<Part> {
         let size = content.len() as u64;
+        let (body, signing) = self.signed(content);
         let request = self
             .client
             .upload_part()
@@ -58,9 +62,9 @@ impl S3Client {
             .key(key)
             .upload_id(upload)
             .part_number(number)
-            .body(content.into())
-            .customize();
-        let request = if self.is_secure { request.disable_payload_signing() } else { request };
+            .body(body)
+            .customize()
+            .interceptor(signing);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         let etag = answer.e_tag.ok_or_else(|| unexpected("the answer to a part has no ETag"))?;
         Ok(Part { number, size, etag, crc32: answer.checksum_crc32 })

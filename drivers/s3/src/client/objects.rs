@@ -4,20 +4,22 @@ use std::{collections::HashMap, ops::Range, time::SystemTime};
 
 use aws_sdk_s3::{
     error::SdkError,
-    operation::{get_object::GetObjectOutput, head_object::HeadObjectOutput},
+    operation::{
+        copy_object::builders::CopyObjectFluentBuilder, get_object::GetObjectOutput,
+        head_object::HeadObjectOutput,
+    },
     presigning::PresigningConfig,
     primitives::ByteStream,
-    types::{Delete, ObjectIdentifier},
+    types::{Delete, MetadataDirective, ObjectIdentifier},
 };
 use aws_smithy_types::DateTime;
-use bytes::Bytes;
 use http::Method;
 use plugin_registry_core::{Error, ErrorKind, Result};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 use url::Url;
 
 use super::{S3Client, unexpected};
-use crate::error::of_sdk;
+use crate::{content::Content, error::of_sdk};
 
 /// How long a presigned URL is good for, as with distribution.
 const URL_TIME: std::time::Duration = std::time::Duration::from_secs(20 * 60);
@@ -30,6 +32,17 @@ pub(crate) struct Object {
     pub(crate) etag: Option<String>,
     /// The metadata of ours, by which a write knows itself again.
     pub(crate) mark: Option<String>,
+    /// The stage whose bytes these are, where that is not in the bytes themselves.
+    pub(crate) stage: Option<String>,
+}
+
+/// What a whole object gets beside its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks<'a> {
+    /// As in [`Object`].
+    pub(crate) mark: Option<&'a str>,
+    /// As in [`Object`].
+    pub(crate) stage: Option<&'a str>,
 }
 
 /// An object with some of its bytes on their way.
@@ -62,8 +75,11 @@ impl Condition<'_> {
     }
 }
 
-/// The name of our metadata.
+/// The names of our metadata.
 const MARK: &str = "plugin-registry";
+const STAGE: &str = "plugin-registry-stage";
+
+const CONTENT_TYPE: &str = "application/octet-stream";
 
 impl S3Client {
     /// Opens an object. Bytes from `range` on; `None` for all of them.
@@ -95,34 +111,51 @@ impl S3Client {
     pub(crate) async fn put(
         &self,
         key: &str,
-        content: Bytes,
+        content: Content,
         condition: Condition<'_>,
-        mark: Option<&str>,
+        marks: Marks<'_>,
     ) -> Result<Option<String>> {
+        let (body, signing) = self.signed(content);
         let request = self
             .client
             .put_object()
             .bucket(&*self.bucket)
             .key(key)
-            .content_type("application/octet-stream")
-            .body(content.into())
+            .content_type(CONTENT_TYPE)
+            .body(body)
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
             .set_ssekms_key_id(self.puts.key_id.clone())
-            .set_metadata(marked(mark))
+            .set_metadata(marked(marks))
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match())
-            .customize();
-        let request = if self.is_secure { request.disable_payload_signing() } else { request };
+            .customize()
+            .interceptor(signing);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         Ok(answer.e_tag)
     }
 
     /// Copies an object of at most 5 GiB inside of the bucket.
     pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        self.send_copy(self.copying(from, to)).await
+    }
+
+    /// Copies the bytes of an object of at most 5 GiB that has this ETag; the copy is as one that was put.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where it has another one, as of all conditions.
+    pub(crate) async fn copy_bytes(&self, from: &str, etag: &str, to: &str) -> Result<()> {
         let request = self
-            .client
+            .copying(from, to)
+            .copy_source_if_match(etag)
+            .metadata_directive(MetadataDirective::Replace)
+            .content_type(CONTENT_TYPE);
+        self.send_copy(request).await
+    }
+
+    fn copying(&self, from: &str, to: &str) -> CopyObjectFluentBuilder {
+        self.client
             .copy_object()
             .bucket(&*self.bucket)
             .copy_source(self.source(from))
@@ -130,7 +163,10 @@ impl S3Client {
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
-            .set_ssekms_key_id(self.puts.key_id.clone());
+            .set_ssekms_key_id(self.puts.key_id.clone())
+    }
+
+    async fn send_copy(&self, request: CopyObjectFluentBuilder) -> Result<()> {
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         // An error may come with status 200, in the body, and a parser may see nothing in it.
         match answer.copy_object_result().and_then(|result| result.e_tag()) {
@@ -203,8 +239,11 @@ fn url(text: &str) -> Result<Url> {
     text.parse().map_err(|_| unexpected("a presigned URL cannot be read"))
 }
 
-pub(super) fn marked(mark: Option<&str>) -> Option<HashMap<String, String>> {
-    mark.map(|mark| HashMap::from([(MARK.to_owned(), mark.to_owned())]))
+pub(super) fn marked(marks: Marks<'_>) -> Option<HashMap<String, String>> {
+    let named = [(MARK, marks.mark), (STAGE, marks.stage)].into_iter();
+    let found: HashMap<_, _> =
+        named.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    (!found.is_empty()).then_some(found)
 }
 
 fn object(
@@ -214,9 +253,10 @@ fn object(
     metadata: Option<HashMap<String, String>>,
 ) -> Result<Object> {
     let size = size.and_then(|size| u64::try_from(size).ok());
-    let mark = metadata.and_then(|mut metadata| metadata.remove(MARK));
+    let mut metadata = metadata.unwrap_or_default();
+    let (mark, stage) = (metadata.remove(MARK), metadata.remove(STAGE));
     let size = size.ok_or_else(|| unexpected("the answer has no size"))?;
-    Ok(Object { size, modified: time(modified), etag, mark })
+    Ok(Object { size, modified: time(modified), etag, mark, stage })
 }
 
 pub(super) fn time(time: Option<DateTime>) -> Option<SystemTime> {

@@ -73,6 +73,14 @@ pub(crate) const CALLS: &[(&str, Run)] = &[
             done(written(driver, "/w", &in_parts(), WriteOptions::create()).await?.close().await)
         })
     }),
+    ("close and sealed commit_to", |driver| {
+        Box::pin(async move {
+            written(driver, "/w", &content(700), WriteOptions::create()).await?.close().await?;
+            let writer = driver.writer(&path("/w"), WriteOptions::resume().with_sealed()).await?;
+            writer.commit_to(&path("/d/new")).await?;
+            done(driver.delete_known(&path("/w"), &[path("/w")]).await)
+        })
+    }),
     ("cancel", |driver| {
         Box::pin(async move {
             done(written(driver, "/w", &in_parts(), WriteOptions::create()).await?.cancel().await)

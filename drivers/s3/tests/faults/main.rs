@@ -30,6 +30,7 @@ mod permissions;
 mod probe;
 mod removal;
 mod rotation;
+mod sealed;
 mod secrets;
 mod slow;
 mod staged;

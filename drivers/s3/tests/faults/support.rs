@@ -114,7 +114,7 @@ pub(crate) async fn stages(driver: &S3Driver, at: &str) -> Result<Vec<(String, u
 
 /// The bytes of an object of the store.
 pub(crate) fn stored(server: &Server, at: &str) -> Option<Bytes> {
-    server.object(&key(at)).map(|object| object.data)
+    server.object(&key(at)).map(|object| object.data.to_bytes())
 }
 
 /// The next requests of an operation.

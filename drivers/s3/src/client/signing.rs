@@ -1,0 +1,46 @@
+//! What the signature of a request says of its body.
+
+use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_s3::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
+    error::BoxError,
+    primitives::ByteStream,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+use super::S3Client;
+use crate::content::Content;
+
+/// Said once, also of a request that is sent again.
+#[derive(Debug)]
+pub(super) struct Signing(PayloadSigningOverride);
+
+impl S3Client {
+    /// The body of a request, and how to sign it. Over TLS it need not be hashed as well.
+    pub(super) fn signed(&self, content: Content) -> (ByteStream, Signing) {
+        let said = match self.is_secure {
+            true => PayloadSigningOverride::UnsignedPayload,
+            false => PayloadSigningOverride::Precomputed(content.sha256()),
+        };
+        // The SDK sends the checksum of a body in pieces behind it, in a coding of its own that few stores know.
+        let content = if self.has_checksums { content.to_bytes().into() } else { content };
+        (content.into_body(), Signing(said))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Signing {
+    fn name(&self) -> &'static str {
+        "plugin-registry signing"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        settings.interceptor_state().store_put(self.0.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! The bytes of one request, in the pieces in which they came: nothing is copied to hold them together, and a
+//! request that is sent again costs no byte.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    vec,
+};
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use plugin_registry_core::{Algorithm, Hasher};
+
+/// Shorter pieces are copied together: each piece costs some bytes, and may hold a larger buffer.
+const SHORT: usize = 64 << 10;
+/// The most that is reserved to copy them to.
+const BLOCK: usize = 256 << 10;
+
+/// Bytes that are sent as they are, and can be sent again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    pieces: Vec<Bytes>,
+    length: usize,
+}
+
+impl Content {
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// All of them in one; a copy, unless they are.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        match self.pieces.as_slice() {
+            [] => Bytes::new(),
+            [piece] => piece.clone(),
+            pieces => pieces.concat().into(),
+        }
+    }
+
+    /// What a signature names: 64 hexadecimal digits.
+    pub(crate) fn sha256(&self) -> String {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        self.pieces.iter().for_each(|piece| hasher.update(piece));
+        hasher.finish().hex()
+    }
+
+    /// The body of a request, of known length, which can be had again for another attempt.
+    pub(crate) fn into_body(self) -> ByteStream {
+        if self.pieces.len() <= 1 {
+            return ByteStream::new(SdkBody::from(self.to_bytes()));
+        }
+        let body = move || {
+            let (pieces, left) = (self.pieces.clone().into_iter(), self.length);
+            SdkBody::from_body_1_x(Body { pieces, left })
+        };
+        ByteStream::new(SdkBody::retryable(body))
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.length += piece.len();
+            self.pieces.push(piece);
+        }
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        let mut content = Self::default();
+        content.push(bytes);
+        content
+    }
+}
+
+struct Body {
+    pieces: vec::IntoIter<Bytes>,
+    left: usize,
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.next();
+        self.left -= piece.as_ref().map_or(0, Bytes::len);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
+
+/// Content that grows. It holds the pieces that were pushed, so as much memory as they do.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering {
+    content: Content,
+    /// Short pieces, after those of `content`.
+    short: BytesMut,
+}
+
+impl Gathering {
+    pub(crate) fn len(&self) -> usize {
+        self.content.length + self.short.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        if piece.len() >= SHORT {
+            self.seal();
+            self.content.push(piece);
+            return;
+        }
+        if self.short.capacity() - self.short.len() < piece.len() {
+            self.seal();
+            // A small file takes little, whatever it grows to.
+            self.short = BytesMut::with_capacity(self.len().min(BLOCK).max(piece.len()));
+        }
+        self.short.extend_from_slice(&piece);
+    }
+
+    /// What has gathered; then nothing has.
+    pub(crate) fn take(&mut self) -> Content {
+        self.seal();
+        std::mem::take(&mut self.content)
+    }
+
+    fn seal(&mut self) {
+        self.content.push(std::mem::take(&mut self.short).freeze());
+    }
+}
+
+impl From<Bytes> for Gathering {
+    fn from(bytes: Bytes) -> Self {
+        Self { content: bytes.into(), short: BytesMut::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_registry_core::Digest;
+
+    use super::*;
+
+    fn gathered(sizes: &[usize]) -> (Gathering, Vec<u8>) {
+        let (mut gathering, mut all) = (Gathering::default(), Vec::new());
+        for (number, size) in sizes.iter().enumerate() {
+            let piece = vec![number as u8; *size];
+            all.extend_from_slice(&piece);
+            gathering.push(piece.into());
+            assert_eq!(gathering.len(), all.len());
+        }
+        (gathering, all)
+    }
+
+    #[test]
+    fn pieces_are_in_order_and_few() {
+        let cases = [
+            (vec![], 0..1),
+            (vec![0, 0], 0..1),
+            (vec![1, 2, 3], 1..4),
+            (vec![SHORT, 1, 2, SHORT, SHORT], 4..5),
+            (vec![100; 100_000], 30..60),
+        ];
+        for (sizes, pieces) in cases {
+            let (mut gathering, all) = gathered(&sizes);
+            let content = gathering.take();
+            assert!(gathering.is_empty());
+            assert_eq!(content.to_bytes(), all);
+            assert_eq!(content.len(), all.len());
+            assert!(pieces.contains(&content.pieces().len()), "{}", content.pieces().len());
+        }
+    }
+
+    #[test]
+    fn a_hash_is_that_of_all_bytes() {
+        let (mut gathering, all) = gathered(&[SHORT, 5, SHORT]);
+        assert_eq!(gathering.take().sha256(), Digest::sha256(&all).hex());
+    }
+
+    #[tokio::test]
+    async fn a_body_can_be_had_again() {
+        let (mut gathering, all) = gathered(&[SHORT, 5, 2 * SHORT]);
+        let body = gathering.take().into_body().into_inner();
+        assert_eq!(body.content_length(), Some(all.len() as u64));
+        let again = body.try_clone().unwrap();
+        for body in [body, again] {
+            let read = ByteStream::new(body).collect().await.unwrap().into_bytes();
+            assert_eq!(read, all);
+        }
+    }
+}
