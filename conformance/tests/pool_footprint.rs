@@ -30,6 +30,9 @@ fn location(root: &std::path::Path, number: usize) -> Location {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_directories() {
     let root = tempfile::tempdir().unwrap();
+    for number in 0..=INSTANCES {
+        fs::create_dir(root.path().join(number.to_string())).unwrap();
+    }
     let locations: Vec<_> = (0..INSTANCES).map(|number| location(root.path(), number)).collect();
     let pool = RegistryPool::builder(Drivers::new()).max_open(INSTANCES + 1).build();
     // Warm: threads, tables.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{config::FingerprintKey, logging::InstanceLogs, registry::RegistryBuilder};
 
-type Configure = Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>;
+pub(super) type Configure = Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>;
 type OnEvict = Box<dyn Fn(&Eviction) + Send + Sync>;
 
 /// Builds a [`RegistryPool`]; building cannot fail and opens nothing.

@@ -18,14 +18,8 @@ use plugin_registry_core::{Error, OpenDriver, Result};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-pub use self::{
-    builder::RegistryPoolBuilder,
-    instance::PooledRegistry,
-    location::Location,
-    purge::{LocationPurge, SweepReport},
-    stats::{Eviction, EvictionCause, PoolStats},
-};
 use self::{
+    builder::Configure,
     instance::{Instance, Slot, transport},
     location::{Key, label},
     looks::Looks,
@@ -33,7 +27,14 @@ use self::{
     stats::{Counters, count},
     transports::Transports,
 };
-use crate::{config::FingerprintKey, logging::InstanceLogs, registry::RegistryBuilder};
+pub use self::{
+    builder::RegistryPoolBuilder,
+    instance::PooledRegistry,
+    location::Location,
+    purge::{LocationPurge, SweepReport},
+    stats::{Eviction, EvictionCause, PoolStats},
+};
+use crate::{config::FingerprintKey, logging::InstanceLogs};
 
 /// The open registries of a host, by location. Cheap to clone; all clones are one pool.
 ///
@@ -78,7 +79,7 @@ pub struct RegistryPool {
 
 struct Inner {
     drivers: Box<dyn OpenDriver>,
-    configure: Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>,
+    configure: Configure,
     cache: Cache<Key, Arc<Slot>>,
     logs: InstanceLogs,
     counters: Arc<Counters>,
@@ -112,9 +113,8 @@ impl RegistryPool {
         // Whoever waits for an instance that is evicted before it sees it looks again, and finds it alive.
         loop {
             if let Some(slot) = inner.cache.get(&key).await {
-                match slot.look(|instance| inner.due(instance)) {
-                    Some(Some(cause)) => drop(inner.evict(&key, &slot, cause).await),
-                    Some(None) | None => {}
+                if let Some(Some(cause)) = slot.look(|instance| inner.due(instance)) {
+                    inner.evict(&key, &slot, cause).await;
                 }
                 if let Some(instance) = slot.get() {
                     count(&inner.counters.hits);
