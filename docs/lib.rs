@@ -22,6 +22,7 @@ pages! {
     how_to_embed: "how-to/embed.md",
     how_to_s3: "how-to/s3.md",
     how_to_logs: "how-to/logs.md",
+    how_to_check_a_location: "how-to/check-a-location.md",
     how_to_add_a_driver: "how-to/add-a-driver.md",
     how_to_official_conformance: "how-to/official-conformance.md",
     how_to_serve_an_old_directory: "how-to/serve-an-old-directory.md",
