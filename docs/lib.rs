@@ -58,4 +58,5 @@ pages! {
     adr_0015: "adr/0015-staged-bytes-can-be-found.md",
     adr_0016: "adr/0016-s3-stage-in-one-object.md",
     adr_0017: "adr/0017-s3-kind-of-store.md",
+    adr_0018: "adr/0018-pool-of-locations.md",
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
@@ -265,7 +265,7 @@ pub(crate) struct Serve {
     pub(crate) max_page: Option<usize>,
     /// Do not wait until the disk has what was written: faster, but a power cut may lose or damage
     /// acknowledged content
-    #[arg(long, requires = "root")]
+    #[arg(long, requires = "root", conflicts_with_all = SOURCES, conflicts_with = "memory")]
     pub(crate) no_durable: bool,
     /// End a request when its body stands still for so long; default: wait
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -335,18 +335,15 @@ pub(crate) struct LocationShow {
     pub(crate) printing: Printing,
 }
 
-/// Where the registry of `serve` lives.
+// No doc comments on what is flattened: they would become the command's description.
+
+// Where the registry of `serve` lives.
 #[derive(Debug, Args)]
+#[command(group(places().arg("memory")))]
 pub(crate) struct Store {
     /// The directory of the registry, made if missing
-    #[arg(
-        long,
-        value_name = "DIR",
-        conflicts_with_all = SOURCES,
-        required_unless_present_any = ["memory", "config", "location", "env_file", "from_env"]
-    )]
+    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
-    /// What does not apply of the configuration is said on standard error.
     #[command(flatten)]
     pub(crate) source: Source,
     /// Keep everything in memory until the process ends
@@ -354,23 +351,28 @@ pub(crate) struct Store {
     pub(crate) memory: bool,
 }
 
-/// Where the registry of most commands lives.
+// Where the registry of most commands lives.
 #[derive(Debug, Args)]
+#[command(group(places()))]
 pub(crate) struct Root {
     /// The directory of the registry
-    #[arg(
-        long,
-        value_name = "DIR",
-        conflicts_with_all = SOURCES,
-        required_unless_present_any = ["config", "location", "env_file", "from_env"]
-    )]
+    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
 }
 
+/// What says where a registry lives. At least one is required; several, as of a location and variables, may go
+/// together, and those that do not say so themselves.
+fn places() -> ArgGroup {
+    ArgGroup::new("place")
+        .args(["root", "config", "location", "env_file", "from_env"])
+        .required(true)
+        .multiple(true)
+}
+
 impl Root {
-    /// One of the two, which the arguments require.
+    /// One of them, which the arguments require.
     pub(crate) fn place(&self) -> Place<'_> {
         Place::of(self.root.as_deref(), &self.source).unwrap_or_default()
     }

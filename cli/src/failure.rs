@@ -53,6 +53,14 @@ impl Failure {
         self
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Whether nobody needs to be told: the reader of the output went away on its own.
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent

@@ -1,6 +1,7 @@
 //! `location`.
 
 mod check;
+mod hint;
 mod show;
 
 use crate::{

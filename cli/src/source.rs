@@ -18,24 +18,24 @@ const MAX_LEN: u64 = 1 << 20;
 /// The options of a [`Source`], none of which goes with a directory.
 pub(crate) const SOURCES: [&str; 5] = ["config", "location", "credentials", "env_file", "from_env"];
 
-/// A registry that is configured. Variables come on top of the file or the location, those of `--env-file` on top
-/// of those of `--from-env`.
+// A registry that is configured. Variables come on top of the file or the location, those of `--env-file` on top
+// of those of `--from-env`. No doc comment: it would become the description of each command with these options.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Source {
-    /// The registry that a configuration file of distribution names
+    /// The registry that a configuration file of distribution names, instead of --root
     #[arg(long, value_name = "FILE", conflicts_with = "location")]
     pub(crate) config: Option<PathBuf>,
-    /// The registry of a BackupStorageLocation of Velero, in YAML or JSON
+    /// The registry of a BackupStorageLocation of Velero, in YAML or JSON, instead of --root
     #[arg(long, value_name = "FILE")]
     pub(crate) location: Option<PathBuf>,
-    /// The location's credentials as they are in its Secret: profiles of AWS, lines AZURE_…=…, or JSON of Google;
-    /// default: what the SDK of the cloud finds
+    /// The credentials of --location, as they are in its Secret: profiles of AWS, lines AZURE_…=…, or JSON of
+    /// Google; default: what the SDK of the cloud finds
     #[arg(long, value_name = "FILE", requires = "location")]
     pub(crate) credentials: Option<PathBuf>,
-    /// Variables REGISTRY_… on top, a line NAME=VALUE each
+    /// Variables REGISTRY_…, a line NAME=VALUE each: alone, or on top of --config, --location or --from-env
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Variables REGISTRY_… on top, from the environment of this process
+    /// Variables REGISTRY_… of this process's environment: alone, or on top of --config or --location
     #[arg(long)]
     pub(crate) from_env: bool,
 }
@@ -47,14 +47,19 @@ pub(crate) struct Configured {
     pub(crate) location: Option<BackupStorageLocation>,
     /// Whether the location's credentials are among it.
     pub(crate) has_credentials: bool,
-    /// What the file is called where there are mistakes.
+    /// What the files are called where there are mistakes.
     pub(crate) place: String,
 }
 
 impl Source {
     /// Whether anything is given.
     pub(crate) fn is_given(&self) -> bool {
-        self.config.is_some() || self.location.is_some() || self.env_file.is_some() || self.from_env
+        self.config.is_some() || self.location.is_some() || self.has_variables()
+    }
+
+    /// Whether variables come on top of something.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.env_file.is_some() || self.from_env
     }
 
     /// The same options again, to show them.
@@ -90,7 +95,10 @@ impl Source {
     }
 
     fn read_location(&self, file: &Path, pairs: BTreeMap<String, Secret>) -> Result<Configured, Failure> {
-        let place = shown(file);
+        let place = match &self.credentials {
+            Some(credentials) => format!("{} with {}", shown(file), shown(credentials)),
+            None => shown(file),
+        };
         let in_place = |error| Failure::from(error).in_place(&place);
         let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
         let credentials = match &self.credentials {

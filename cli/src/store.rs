@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use plugin_registry::{Registry, RegistryBuilder};
-use plugin_registry_core::{ErrorKind, StorageDriver};
+use plugin_registry_core::{Error, ErrorKind, StorageDriver};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
@@ -80,13 +80,20 @@ impl Opened {
 impl Configured {
     /// Opens what it names.
     pub(crate) async fn open(self, create: bool) -> Result<Opened, Failure> {
-        let storage = self.config.storage().with_create_root(create);
-        let driver = plugin_registry_drivers::open(&storage).await.map_err(|error| {
-            let is_missing = error.kind() == ErrorKind::NotFound && error.driver() == Some("filesystem");
-            let failure = Failure::from(error).in_place(&self.place);
-            if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
-        })?;
+        let driver = self.driver(create).await.map_err(|error| self.failure(error))?;
         Ok(Opened { driver, configured: Some(self) })
+    }
+
+    /// The same, with the error as it is.
+    pub(crate) async fn driver(&self, create: bool) -> Result<Arc<dyn StorageDriver>, Error> {
+        plugin_registry_drivers::open(&self.config.storage().with_create_root(create)).await
+    }
+
+    /// How a command ends that cannot open it.
+    pub(crate) fn failure(&self, error: Error) -> Failure {
+        let is_missing = error.kind() == ErrorKind::NotFound && error.driver() == Some("filesystem");
+        let failure = Failure::from(error).in_place(&self.place);
+        if is_missing { failure.with_outcome(Outcome::NotFound).with_hint(MISSING) } else { failure }
     }
 }
 

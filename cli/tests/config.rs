@@ -86,7 +86,7 @@ fn one_place_is_named() {
     assert_eq!(run(["serve", "--no-durable", "--config", "b"]).code, 1);
     assert_eq!(run(["quickstart", "--root", "a", "--config", "b"]).code, 1);
     let neither = run(["copy", "registry:a:1", "registry:b:1"]);
-    assert!(neither.err.contains("Add --root DIR or --config FILE."), "{neither:?}");
+    assert!(neither.err.contains("Add --root DIR, --config FILE or --location FILE."), "{neither:?}");
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn serve_takes_deletes_from_the_file_and_names_what_does_not_apply() {
     assert_eq!(
         err,
         format!(
-            "notice: {config}: line 6: storage.cache is ignored: the store is asked each time, nothing is remembered \
-             in a service of its own\nnotice: {config}: line 9: http.tls is ignored: there is no encryption\n\
+            "notice: `{config}`: line 6: storage.cache is ignored: the store is asked each time, nothing is remembered \
+             in a service of its own\nnotice: `{config}`: line 9: http.tls is ignored: there is no encryption\n\
              notice: http.addr is ignored: `:5000` is no loopback address; if you mean it, use --listen\n"
         )
     );

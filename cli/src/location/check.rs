@@ -1,42 +1,92 @@
 //! `location check`.
 
+use std::io::{self, Write};
+
 use plugin_registry::ProbeReport;
 use serde::Serialize;
 
-use super::show::{Summary, head};
+use super::{
+    hint::hint,
+    show::{Summary, head},
+};
 use crate::{
-    args::LocationCheck,
+    args::{Format, LocationCheck},
     failure::{Failure, Outcome},
     output::Output,
+    source::Source,
+    store::{Opened, Place},
 };
 
+/// What was found: a report, or an error where the store could not even be opened.
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    location: Option<Summary>,
-    probe: ProbeReport,
+    location: Option<&'a Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<&'a ProbeReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Refusal<'a>>,
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    kind: &'static str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
-    let opened = options.root.place().open().await?;
-    let location = opened.configured.as_ref().map(Summary::of);
+    let format = options.printing.format;
+    let (opened, location) = match options.root.place() {
+        Place::Configured(source) => {
+            let (opened, summary) = open(source, format).await?;
+            (opened, Some(summary))
+        }
+        place => (place.open().await?, None),
+    };
     let read_only =
         options.read_only || opened.configured.as_ref().is_some_and(|configured| configured.config.read_only);
     let registry = opened.builder().read_only(read_only).build();
     let probe = registry.probe().await;
-    let document = Document { location, probe };
-    Output::new(options.printing.format).print(&document, |out| {
-        let Document { location, probe } = &document;
-        if let Some(location) = location {
+    let document = Document { location: location.as_ref(), probe: Some(&probe), error: None };
+    Output::new(format).print(&document, |out| {
+        if let Some(location) = &location {
             head(location, out)?;
         }
         writeln!(out, "{probe}")?;
-        for warning in location.iter().flat_map(|location| &location.warnings) {
-            writeln!(out, "warning: {warning}")?;
-        }
-        Ok(())
+        warnings(location.as_ref(), out)
     })?;
-    verdict(&document.probe, read_only)
+    verdict(&probe, read_only)
+}
+
+/// Opens what is configured. If that fails, what was tried is printed all the same.
+async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Failure> {
+    let configured = source.read()?;
+    let summary = Summary::of(&configured);
+    let error = match configured.driver(false).await {
+        Ok(driver) => return Ok((Opened { driver, configured: Some(configured) }, summary)),
+        Err(error) => error,
+    };
+    let kind = error.kind().as_str();
+    let hint = hint(&error, source, &configured);
+    let failure = configured.failure(error);
+    let failure = match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    };
+    let refusal = Refusal { kind, error: failure.message(), hint: failure.hint() };
+    let document = Document { location: Some(&summary), probe: None, error: Some(refusal) };
+    Output::new(format).print(&document, |out| {
+        head(&summary, out)?;
+        warnings(Some(&summary), out)
+    })?;
+    Err(failure)
+}
+
+fn warnings(location: Option<&Summary>, out: &mut dyn Write) -> io::Result<()> {
+    let mut warnings = location.iter().flat_map(|location| &location.warnings);
+    warnings.try_for_each(|warning| writeln!(out, "warning: {warning}"))
 }
 
 /// Whether backups can rely on it.

@@ -1,0 +1,68 @@
+//! What to look at where a store cannot be opened.
+
+use plugin_registry::config::BackupStorageLocation;
+use plugin_registry_core::{Error, ErrorKind};
+
+use crate::source::{Configured, Source};
+
+/// One sentence or two, in the words of a probe's hints; `None` where the error says it all.
+pub(super) fn hint(error: &Error, source: &Source, configured: &Configured) -> Option<String> {
+    // Without an operation nothing was asked of the store: the error names the setting that is wrong.
+    error.operation()?;
+    if error.driver() != Some("s3") {
+        return None;
+    }
+    let location = configured.location.as_ref();
+    Some(match error.kind() {
+        ErrorKind::Unauthenticated => identity(source, location),
+        ErrorKind::PermissionDenied => {
+            "The credentials are known, and may not do this: check their rights.".to_owned()
+        }
+        ErrorKind::InvalidConfig | ErrorKind::NotFound => format!("Check {}.", place(location)),
+        ErrorKind::Unavailable | ErrorKind::Timeout => format!(
+            "Check the endpoint{}, its certificate, the network and the proxy, and the state of the store itself.",
+            if location.is_some() { " (`s3Url`)" } else { "" }
+        ),
+        ErrorKind::RateLimited => "The store asks for a slower pace: try again later.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What says who asks.
+fn identity(source: &Source, location: Option<&BackupStorageLocation>) -> String {
+    match (&source.credentials, location) {
+        (Some(file), _) => format!(
+            "The credentials are wrong or expired: check the access key, the secret key, the session token or the \
+             role in `{}`{}, and this machine's clock.",
+            file.display(),
+            if source.has_variables() { " and in the variables on top" } else { "" }
+        ),
+        (None, Some(location)) => {
+            let key = location.credential_secret().map_or_else(
+                |_| "its Secret".to_owned(),
+                |secret| {
+                    let namespace = &location.metadata.namespace;
+                    format!("key `{}` of Secret `{namespace}/{}`", secret.key, secret.name)
+                },
+            );
+            format!(
+                "Without --credentials the SDK looks for some by itself. Those of the location are in {key}: save \
+                 its value as a file and add --credentials FILE."
+            )
+        }
+        (None, None) => {
+            "The credentials are missing, wrong or expired: check the access key, the secret key, the \
+                         session token or the role, and this machine's clock."
+                .to_owned()
+        }
+    }
+}
+
+/// What says which store it is.
+fn place(location: Option<&BackupStorageLocation>) -> &'static str {
+    if location.is_some() {
+        "the bucket (`objectStorage.bucket`), the region (`region`) and the endpoint (`s3Url`)"
+    } else {
+        "the bucket, the region and the endpoint"
+    }
+}

@@ -1,0 +1,99 @@
+//! No secret is in what is printed, whatever is printed and whatever fails.
+
+use std::process::{Output, Stdio};
+
+use crate::{Files, NOBODY, common::command, profile};
+
+const ACCESS: &str = "AKIACANARYACCESS";
+const SECRET: &str = "canary-secret-5b1e";
+const TOKEN: &str = "canary-token-88d0";
+const PASSWORD: &str = "canary-password-3c9a";
+const HTTP: &str = "canary-http-d17f";
+const VARIABLE: &str = "canary-variable-a044";
+
+/// Runs every command that opens a location, and `serve` at its most talkative. How many of them failed.
+fn all_outputs(arguments: &[&str]) -> (String, usize) {
+    let (mut said, mut failed) = (String::new(), 0);
+    for line in [
+        "location show",
+        "location show --format json",
+        "location check",
+        "location check --format json",
+        "ls",
+        "verify --all",
+        "serve --log trace",
+    ] {
+        let mut run = command();
+        run.args(line.split(' ')).args(arguments).env("REGISTRY_STORAGE_S3_ENCRYPT", VARIABLE);
+        let Output { status, stdout, stderr } = run.stderr(Stdio::piped()).output().unwrap();
+        failed += usize::from(!status.success());
+        said +=
+            &format!("$ {line}\n{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    }
+    (said, failed)
+}
+
+fn assert_silent(said: &str) {
+    for canary in [ACCESS, SECRET, TOKEN, PASSWORD, HTTP, VARIABLE, "canary"] {
+        assert!(!said.contains(canary), "{canary} is in:\n{said}");
+    }
+}
+
+/// The variables that make a run short, and more.
+fn env(files: &Files, more: &str) -> String {
+    files.write("r.env", format!("REGISTRY_STORAGE_S3_MAXATTEMPTS=1\n{more}"))
+}
+
+#[test]
+fn in_a_location_that_nobody_answers_at() {
+    let files = Files::new();
+    let location = files.location("aws", "backup", NOBODY);
+    let cloud = files.write("cloud", format!("{}aws_session_token = {TOKEN}\n", profile(ACCESS, SECRET)));
+    let env = env(&files, &format!("REGISTRY_HTTP_SECRET={HTTP}\n"));
+    let (said, failed) = all_outputs(&["--location", &location, "--credentials", &cloud, "--env-file", &env]);
+    assert_silent(&said);
+    assert_eq!(failed, 5, "{said}");
+    assert!(said.contains("  sessiontoken: …\n") && said.contains(r#""secretkey":"…""#), "{said}");
+    if cfg!(feature = "s3") {
+        assert!(said.contains("Connection refused"), "{said}");
+    }
+}
+
+#[test]
+fn in_an_endpoint() {
+    let files = Files::new();
+    let endpoint = format!("http://user:{PASSWORD}@127.0.0.1:1");
+    let location = files.location("aws", "backup", &endpoint);
+    let cloud = files.cloud(ACCESS, SECRET);
+    let (said, failed) =
+        all_outputs(&["--location", &location, "--credentials", &cloud, "--env-file", &env(&files, "")]);
+    assert_silent(&said);
+    assert_eq!(failed, 5, "{said}");
+    assert!(said.contains("  regionendpoint: …\n"), "{said}");
+    if cfg!(feature = "s3") {
+        assert!(said.contains("`regionendpoint` (spec.config.s3Url): has to be HOST"), "{said}");
+    }
+}
+
+#[test]
+fn in_variables_that_are_right_or_wrong() {
+    let files = Files::new();
+    let location = files.location("aws", "backup", NOBODY);
+    let cloud = files.cloud("key", "secret");
+    let more = format!(
+        "REGISTRY_STORAGE_S3_SECRETKEY={SECRET}\nREGISTRY_STORAGE_S3_ACCESSKEY={ACCESS}\n\
+         REGISTRY_STORAGE_S3_SECRETKEYY={TOKEN}\n"
+    );
+    let env = env(&files, &more);
+    let from = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
+    let (said, failed) = all_outputs(&from);
+    assert_silent(&said);
+    assert_eq!(failed, 5, "{said}");
+    if cfg!(feature = "s3") {
+        assert!(said.contains("REGISTRY_STORAGE_S3_SECRETKEYY"), "{said}");
+    }
+    // The environment's is a flag that is none, with a value that nobody should see again either.
+    let (said, failed) = all_outputs(&[&from[..4], &["--from-env"]].concat());
+    assert_eq!(failed, 5, "{said}");
+    assert!(!said.contains(SECRET), "{said}");
+}
