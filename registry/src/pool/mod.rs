@@ -174,8 +174,9 @@ impl RegistryPool {
         let evicted = inner.evict_where(|instance| inner.leaves(instance)).await;
         inner.cache.run_pending_tasks().await;
         let mut report = SweepReport { evicted, purged: Vec::new() };
-        let open: Vec<_> = inner.cache.iter().filter_map(|(_, slot)| slot.get()).collect();
-        for instance in open {
+        let purged = |instance: &Arc<Instance>| instance.purge.is_some();
+        let open = inner.cache.iter().filter_map(|(_, slot)| slot.get()).filter(purged);
+        for instance in open.collect::<Vec<_>>() {
             if let Some(settings) = instance.purge
                 && inner.purges.claim(&instance.key.location, settings.interval)
             {
