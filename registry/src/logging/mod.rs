@@ -5,8 +5,8 @@
 //! nearest span around it that has an `instance`, whoever it comes from: the registry, a driver, an SDK.
 //! [`InstanceLogs`] knows the [`LogSettings`] of each instance, and makes of them
 //!
-//! - [`InstanceLogs::filter`], for a layer of the host's: its form of lines, the instance's level;
-//! - [`InstanceLogs::layer`], for lines in the form of CNCF distribution.
+//! - `InstanceLogs::filter`, for a layer of the host's: its form of lines, the instance's level;
+//! - `InstanceLogs::layer`, for lines in the form of CNCF distribution.
 //!
 //! Both need the feature `logging`. Nothing here sets a subscriber, and nothing is global: the host composes its
 //! own, and a process may hold several tables.
