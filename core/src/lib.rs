@@ -38,7 +38,7 @@ pub use self::{
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
     options::{Capabilities, PutMode, StageId, WriteMode, WriteOptions},
-    parameters::{ParameterReader, Parameters, did_you_mean},
+    parameters::{ParameterReader, Parameters, did_you_mean, store_url},
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,

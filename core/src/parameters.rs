@@ -5,7 +5,10 @@ mod suggest;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use self::{reader::ParameterReader, suggest::did_you_mean};
+pub use self::{
+    reader::{ParameterReader, store_url},
+    suggest::did_you_mean,
+};
 use crate::secret::Secret;
 
 /// Settings by key, as a file, a list of variables or a host gives them: each value is the text that was

@@ -1,7 +1,10 @@
 //! Reading parameters by their types, all mistakes at once.
 
+mod remote;
+
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
+pub use self::remote::store_url;
 use super::{Parameters, suggest::did_you_mean};
 use crate::{
     error::{Error, ErrorKind, Result},

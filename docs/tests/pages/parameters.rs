@@ -19,7 +19,10 @@ const READERS: &[&str] = &[
     ".choice(",
     ".secret(",
     ".is_given(",
-    "header(read, ",
+    ".header(",
+    ".proxy(",
+    ".ca_bundle(",
+    ".root_directory(",
     "concurrency(read, ",
 ];
 

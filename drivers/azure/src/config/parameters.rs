@@ -44,14 +44,14 @@ impl AzureConfig {
             credentials: credentials::credentials(read, parameters),
             realm: names::realm(read).unwrap_or(usual.realm),
             service_url: connection::service_url(read),
-            root_directory: names::root_directory(read),
+            root_directory: read.root_directory("rootdirectory"),
             leading_slash: leading_slash(read),
             max_retries: max_retries(read).unwrap_or(usual.max_retries),
             retry_delay: retry_delay(read).unwrap_or(usual.retry_delay),
             skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
-            ca_bundle: connection::ca_bundle(read),
+            ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
             ca_bundle_path: read.text("cabundlepath").map(Into::into),
-            proxy: connection::proxy(read),
+            proxy: read.proxy("proxy"),
             ..usual
         };
         refused(read);

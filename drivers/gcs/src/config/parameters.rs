@@ -30,32 +30,22 @@ impl GcsConfig {
         let read = &mut reader;
         let usual = Self::new(bucket::bucket(read));
         let config = Self {
-            root_directory: root_directory(read),
+            root_directory: read.root_directory("rootdirectory"),
             credentials: credentials::credentials(read, parameters),
             endpoint: connection::endpoint(read),
             chunk_size: chunk_size(read).unwrap_or(usual.chunk_size),
             concurrency: concurrency(read).unwrap_or(usual.concurrency),
-            user_agent: connection::user_agent(read),
+            user_agent: read.header("useragent"),
             skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
-            ca_bundle: connection::ca_bundle(read),
+            ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
             ca_bundle_path: read.text("cabundlepath").map(Into::into),
-            proxy: connection::proxy(read),
+            proxy: read.proxy("proxy"),
             ..usual
         };
         connection::contradictions(read, &config);
         reader.finish().map_err(|error| error.with_driver("gcs"))?;
         Ok(config)
     }
-}
-
-fn root_directory(read: &mut ParameterReader<'_>) -> String {
-    let directory = read.text("rootdirectory").unwrap_or_default();
-    let directory = directory.trim_matches('/');
-    // Whoever makes a URL of such a name would end elsewhere.
-    if directory.split('/').any(|part| part == "." || part == "..") {
-        read.mistake("rootdirectory", "must not have `.` or `..` in it");
-    }
-    directory.to_owned()
 }
 
 fn chunk_size(read: &mut ParameterReader<'_>) -> Option<u64> {

@@ -34,7 +34,7 @@ impl S3Config {
 }
 
 /// Whether this looks like certificates in PEM; the TLS library looks closer.
-pub(super) fn is_pem(text: &str) -> bool {
+fn is_pem(text: &str) -> bool {
     text.contains("-----BEGIN CERTIFICATE-----")
 }
 

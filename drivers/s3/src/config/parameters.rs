@@ -1,9 +1,9 @@
 //! The settings from text, by the names that distribution and its fork have for them.
 
-use plugin_registry_core::{ParameterReader, Parameters, Result, Secret};
+use plugin_registry_core::{ParameterReader, Parameters, Result, store_url};
 use url::Url;
 
-use super::{Checksums, Keys, S3Config, S3Credentials, files::is_pem};
+use super::{Checksums, Keys, S3Config, S3Credentials};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -59,20 +59,20 @@ impl S3Config {
         let usual = Self::new(read.required("bucket"));
         let secure = read.flag("secure").unwrap_or(usual.secure);
         let config = Self {
-            root_directory: root_directory(read),
+            root_directory: read.root_directory("rootdirectory"),
             region: read.text("region"),
             endpoint: endpoint(read, secure),
             force_path_style: path_style(read),
             credentials: credentials(read),
             secure,
             skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
-            ca_bundle: ca_bundle(read),
-            proxy: proxy(read),
+            ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
+            proxy: read.proxy("proxy"),
             encrypt: read.flag("encrypt").unwrap_or(usual.encrypt),
-            key_id: header(read, "keyid"),
+            key_id: read.header("keyid"),
             storage_class: storage_class(read),
             object_acl: read.choice("objectacl", ACLS).map(str::to_owned),
-            user_agent: header(read, "useragent"),
+            user_agent: read.header("useragent"),
             chunk_size: read.bytes("chunksize", PART).unwrap_or(usual.chunk_size),
             copy_chunk_size: read.bytes("multipartcopychunksize", PART).unwrap_or(usual.copy_chunk_size),
             copy_concurrency: concurrency(read, "multipartcopymaxconcurrency", u64::MAX)
@@ -102,16 +102,6 @@ impl S3Config {
     }
 }
 
-fn root_directory(read: &mut ParameterReader<'_>) -> String {
-    let directory = read.text("rootdirectory").unwrap_or_default();
-    let directory = directory.trim_matches('/');
-    // Whoever makes a URL of such a key would end elsewhere.
-    if directory.split('/').any(|part| part == "." || part == "..") {
-        read.mistake("rootdirectory", "must not have `.` or `..` in it");
-    }
-    directory.to_owned()
-}
-
 fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
     let text = read.text("regionendpoint")?;
     let scheme = match (text.contains("://"), secure) {
@@ -119,7 +109,7 @@ fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
         (false, true) => "https://",
         (false, false) => "http://",
     };
-    let url = web_url(&format!("{scheme}{text}")).filter(|url| !has_extras(url));
+    let url = store_url(&format!("{scheme}{text}"));
     if url.is_none() {
         read.mistake("regionendpoint", "has to be HOST, HOST:PORT or http(s)://HOST:PORT");
     }
@@ -128,34 +118,11 @@ fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
 
 fn redirect_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
     let text = read.text("redirectendpoint")?;
-    let url = web_url(&text).filter(|url| !has_extras(url) && url.path() == "/");
+    let url = store_url(&text).filter(|url| url.path() == "/");
     if url.is_none() {
         read.mistake("redirectendpoint", "has to be http(s)://HOST:PORT, without path and query");
     }
     url
-}
-
-fn proxy(read: &mut ParameterReader<'_>) -> Option<Secret> {
-    if !read.is_given("proxy") {
-        return None;
-    }
-    let secret = read.secret("proxy")?;
-    if web_url(secret.expose()).is_none() {
-        read.mistake("proxy", "has to be http(s)://HOST:PORT, with USER:PASSWORD@ before HOST if needed");
-    }
-    Some(secret)
-}
-
-/// A URL over HTTP with a host; the messages never repeat it, since people put passwords into URLs.
-fn web_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
-}
-
-/// Whether there is anything in the URL that no endpoint has.
-fn has_extras(url: &Url) -> bool {
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    has_user || url.query().is_some() || url.fragment().is_some()
 }
 
 fn path_style(read: &mut ParameterReader<'_>) -> Option<bool> {
@@ -190,24 +157,6 @@ fn credentials(read: &mut ParameterReader<'_>) -> S3Credentials {
         (None, None, None) => {}
     }
     S3Credentials::Chain
-}
-
-fn ca_bundle(read: &mut ParameterReader<'_>) -> Option<String> {
-    read.conflict("cabundle", "cabundlepath");
-    let pem = read.text("cabundle")?;
-    if !is_pem(&pem) {
-        read.mistake("cabundle", "holds no certificate in PEM; for a file there is `cabundlepath`");
-    }
-    Some(pem)
-}
-
-/// A text that is sent in a header.
-fn header(read: &mut ParameterReader<'_>, key: &'static str) -> Option<String> {
-    let text = read.text(key)?;
-    if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        read.mistake(key, "has to be printable ASCII");
-    }
-    Some(text)
 }
 
 fn storage_class(read: &mut ParameterReader<'_>) -> Option<String> {

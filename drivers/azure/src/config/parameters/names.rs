@@ -42,16 +42,6 @@ pub(super) fn realm(read: &mut ParameterReader<'_>) -> Option<String> {
     Some(realm)
 }
 
-pub(super) fn root_directory(read: &mut ParameterReader<'_>) -> String {
-    let directory = read.text("rootdirectory").unwrap_or_default();
-    let directory = directory.trim_matches('/');
-    // Whoever makes a URL of such a name would end elsewhere.
-    if directory.split('/').any(|part| part == "." || part == "..") {
-        read.mistake("rootdirectory", "must not have `.` or `..` in it");
-    }
-    directory.to_owned()
-}
-
 fn is_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
 }
