@@ -54,7 +54,8 @@ impl UploadSession {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        let mut content = content;
+        // Where there is no piece, its end is met twice.
+        let mut content = content.fuse();
         let first = first_piece(&mut content).await?;
         if first.is_none() && is_foreseen(progress, asked) {
             let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
