@@ -115,6 +115,14 @@ fn sockets() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().map(is_socket).filter(|yes| *yes).count()
 }
 
+/// Waits until it is so, for some seconds at most: the checks after it say what was not.
+async fn settled(so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !so() && begin.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Numbers without an order, the same in each run.
 fn scattered(seed: u64) -> u64 {
     seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
@@ -170,16 +178,13 @@ async fn a_thousand_locations_leave_nothing() {
     assert!(stats.replaced + stats.expired + stats.idle + stats.capacity > 200, "{stats:?}");
     bench.pool.invalidate_all().await;
     // The other ends see it a moment later.
-    for _ in 0..200 {
-        if tasks() > alive || sockets() > open {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
+    settled(|| tasks() <= alive && sockets() <= open).await;
     let (requests, rotations) = (server.count(), bench.rotations.load(SeqCst));
     assert!(rotations > 50, "{rotations}");
-    // What the store keeps is the test's, and so is what it remembers of requests.
+    // What the store keeps is the test's, and so is what it remembers of requests. Its threads give it back as they end.
     let objects = HEAP.current_usage();
     drop(server);
+    settled(|| HEAP.current_usage() < heap + (4 << 20)).await;
     let left = HEAP.current_usage();
     println!(
         "{} uploads, {rotations} rotations in {took:?}, {requests} requests, {stats:?}; {open} sockets before, {busy} when busy, {} after; \
