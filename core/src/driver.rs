@@ -15,6 +15,8 @@
 //! - **Errors**: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only when the store said so.
 //! - **Memory**: a stream or a writer holds a few pieces of at most some MiB, stated by the driver.
 
+mod derived;
+
 use std::{fmt, time::SystemTime};
 
 use async_trait::async_trait;
@@ -102,7 +104,12 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `stat_directory`: a path with files below it is a directory of size 0.
     /// - `stat_missing_is_not_found`: `/a` is missing when only `/ab` exists.
     /// - `stat_root_always_succeeds`.
-    async fn stat(&self, path: &StoragePath) -> Result<FileInfo>;
+    ///
+    /// By default [`stat_file`](Self::stat_file), and for what is no file the first step of a
+    /// [`walk`](Self::walk).
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        derived::stat(self, path).await
+    }
 
     /// Describes a file; a directory is missing. One request where [`stat`](Self::stat) may need two.
     ///
@@ -121,7 +128,12 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `list_root_always_succeeds`: an empty store has an empty root.
     /// - `list_of_a_file_is_not_found`.
     /// - Memory is bounded by a page; the filesystem holds one directory's names.
-    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>>;
+    ///
+    /// By default made of a [`walk`](Self::walk), which reads everything below and holds one directory's names:
+    /// right for any store, slow for a large one. A store that lists by levels overrides it.
+    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
+        derived::list(self, path, after)
+    }
 
     /// Lists all files below a path, in byte order of the whole path (`/a-b/x` before `/a/x`).
     ///
@@ -147,12 +159,17 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `list_marked_is_depth_first`: in order of their components (`a/b` before `a-b`).
     /// - `list_marked_starts_after`: only directories later than `after` in that order.
     /// - `list_marked_missing_is_empty`.
+    ///
+    /// By default one [`list`](Self::list) for each directory that is not marked itself, with the names of one
+    /// directory on each level in memory: what a store without such a delimiter can do, where `list` is its own.
     fn list_marked<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
-    ) -> BoxStream<'a, Result<StoragePath>>;
+    ) -> BoxStream<'a, Result<StoragePath>> {
+        derived::list_marked(self, path, marker, after)
+    }
 
     /// Moves one file. Durable when it returns.
     ///
@@ -213,11 +230,14 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `delete_staged_keeps_the_visible_file`: and whatever is staged for other paths.
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize>;
 
-    /// A URL at which the store itself serves the file for a while, or `None` where it cannot.
+    /// A URL at which the store itself serves the file for a while, or `None` where it cannot, as by default.
     ///
     /// # Behavior
     /// - `redirect_url_serves_the_file_or_is_none`: for GET and HEAD; the URL is a secret.
-    async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>>;
+    async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>> {
+        let _ = (path, method);
+        Ok(None)
+    }
 }
 
 /// A staged file. Consumed by `close`, `cancel`, `commit` or `commit_to`, so a write after any of

@@ -2,19 +2,17 @@
 //! was given, a reader a reference to stored bytes. Every listing looks at all names: `drivers/memory` skips.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter, PutMode,
-    Reader, Result, StageId, StorageConfig, StorageDriver, StoragePath, WriteMode, WriteOptions,
+    ByteRange, Capabilities, DeleteReport, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader, Result,
+    StageId, StorageConfig, StorageDriver, StoragePath, WriteMode, WriteOptions,
 };
 use uuid::Uuid;
-
-type Files = BTreeMap<StoragePath, File>;
 
 /// A store in memory. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -23,20 +21,20 @@ pub struct Example {
     max_file_size: u64,
 }
 
+type Files = BTreeMap<StoragePath, Arc<File>>;
+
 #[derive(Debug, Default)]
 struct Store {
     files: Files,
     /// What closed writers left, by the paths that they were opened for.
     stages: Files,
-    /// Paths with an open resumed writer, which holds the other end.
-    resumed: BTreeMap<StoragePath, Weak<()>>,
 }
 
 #[derive(Debug)]
 struct File {
     info: FileInfo,
     content: Bytes,
-    stage: Uuid,
+    id: StageId,
 }
 
 #[derive(Debug)]
@@ -45,8 +43,8 @@ struct Writer {
     path: StoragePath,
     put: PutMode,
     content: BytesMut,
-    stage: Uuid,
-    resumed: Option<Arc<()>>,
+    /// What it goes on with. Nobody else resumes that while somebody holds it.
+    resumed: Option<Arc<File>>,
 }
 
 /// Opens a new store by its parameters: `maxfilesize`, the largest file, 1 GiB unless given.
@@ -83,7 +81,7 @@ impl Example {
 }
 
 impl Store {
-    fn file(&self, path: &StoragePath) -> Result<&File> {
+    fn file(&self, path: &StoragePath) -> Result<&Arc<File>> {
         Ok(self.files.get(path).ok_or(ErrorKind::NotFound)?)
     }
 
@@ -91,15 +89,8 @@ impl Store {
         if mode == PutMode::CreateOnly && self.files.contains_key(path) {
             return Err(ErrorKind::AlreadyExists.into());
         }
-        self.files.insert(path.clone(), File::new(path, content, Uuid::nil()));
+        self.files.insert(path.clone(), file(path, content, None));
         Ok(())
-    }
-}
-
-impl File {
-    fn new(path: &StoragePath, content: Bytes, stage: Uuid) -> Self {
-        let info = FileInfo::file(path.clone(), content.len() as u64, Some(SystemTime::now()));
-        Self { info, content, stage }
     }
 }
 
@@ -110,8 +101,8 @@ impl StorageDriver for Example {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::default().with_create_only(true).with_exclusive_resume(true);
-        capabilities.with_max_file_size(self.max_file_size)
+        let limited = Capabilities::default().with_max_file_size(self.max_file_size);
+        limited.with_create_only(true).with_exclusive_resume(true)
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -133,49 +124,26 @@ impl StorageDriver for Example {
     }
 
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        let (driver, path, put) = (self.clone(), path.clone(), options.put);
-        let (mut content, mut stage, mut resumed) = (BytesMut::new(), Uuid::new_v4(), None);
+        let (mut content, mut resumed) = (BytesMut::new(), None);
         if options.mode == WriteMode::Resume {
-            let mut store = self.lock();
-            match (store.stages.get(&path), store.file(&path)) {
-                (Some(staged), _) => (content, stage) = (BytesMut::from(&*staged.content), staged.stage),
-                (None, Ok(file)) if file.content.is_empty() => {}
-                (None, Ok(_)) => return Err(ErrorKind::AlreadyExists.into()),
-                (None, Err(error)) => return Err(error),
+            let store = self.lock();
+            let stage = store.stages.get(path);
+            let file = stage.map_or_else(|| store.file(path), Ok)?;
+            if stage.is_none() && !file.content.is_empty() {
+                return Err(ErrorKind::AlreadyExists.into());
             }
-            store.resumed.retain(|_, writer| writer.strong_count() > 0);
-            if store.resumed.contains_key(&path) {
+            if Arc::strong_count(file) > 1 {
                 return Err(Error::new(ErrorKind::Conflict).with_message("another writer resumed it"));
             }
-            let lease = resumed.insert(Arc::new(()));
-            store.resumed.insert(path.clone(), Arc::downgrade(lease));
+            content.extend_from_slice(&file.content);
+            resumed = Some(file.clone());
         }
-        Ok(Box::new(Writer { driver, path, put, content, stage, resumed }))
-    }
-
-    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        let store = self.lock();
-        let is_directory = path.is_root() || below(&store.files, path).next().is_some();
-        match store.file(path) {
-            Err(_) if is_directory => Ok(FileInfo::directory(path.clone())),
-            file => Ok(file?.info.clone()),
-        }
+        let (driver, path, put) = (self.clone(), path.clone(), options.put);
+        Ok(Box::new(Writer { driver, path, put, content, resumed }))
     }
 
     async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
         Ok(self.lock().file(path)?.info.clone())
-    }
-
-    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        let store = self.lock();
-        let children = below(&store.files, path).map(|(rest, _)| match rest.split_once('/') {
-            Some((name, _)) => (name, EntryKind::Directory),
-            None => (rest, EntryKind::File),
-        });
-        let children: BTreeMap<_, _> =
-            children.filter(|(name, _)| after.is_none_or(|it| *name > it)).collect();
-        let entries = children.into_iter().map(|(name, kind)| Entry::new(name, kind));
-        listing(entries.collect(), path.is_root() || after.is_some())
     }
 
     fn walk<'a>(
@@ -183,39 +151,23 @@ impl StorageDriver for Example {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        let store = self.lock();
-        let infos = below(&store.files, path).map(|(_, file)| file.info.clone());
-        let later = infos.filter(|info| after.is_none_or(|it| info.path > *it));
-        listing(later.collect(), path.is_root() || after.is_some())
-    }
-
-    fn list_marked<'a>(
-        &'a self,
-        path: &'a StoragePath,
-        marker: &'a str,
-        after: Option<&'a StoragePath>,
-    ) -> BoxStream<'a, Result<StoragePath>> {
-        let store = self.lock();
-        let marked = below(&store.files, path).filter_map(|(rest, _)| {
-            let names: Vec<&str> = rest.split('/').collect();
-            let depth = names.iter().position(|name| name.starts_with(marker))?;
-            let names = names.get(..depth).filter(|names| !names.is_empty())?;
-            let path = path.join(&names.join("/")).ok()?;
-            after.is_none_or(|it| path.components().gt(it.components())).then(|| (names.to_vec(), path))
-        });
-        listing(marked.collect::<BTreeMap<_, _>>().into_values().collect(), true)
+        let infos = infos_below(&self.lock().files, path);
+        let is_missing = infos.is_empty() && !path.is_root() && after.is_none();
+        let missing = is_missing.then(|| Err(ErrorKind::NotFound.into()));
+        let later = infos.into_iter().filter(move |info| after.is_none_or(|it| info.path > *it));
+        stream::iter(later.map(Ok).chain(missing)).boxed()
     }
 
     async fn rename(&self, source: &StoragePath, target: &StoragePath) -> Result<()> {
         let mut store = self.lock();
         let file = store.files.remove(source).ok_or(ErrorKind::NotFound)?;
-        store.put(target, file.content, PutMode::Overwrite)
+        store.put(target, file.content.clone(), PutMode::Overwrite)
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let mut store = self.lock();
         let count = store.files.len();
-        let stays = |other: &StoragePath, _: &mut File| other != path && other.strip_prefix(path).is_none();
+        let stays = |other: &StoragePath, _: &mut _| other != path && other.strip_prefix(path).is_none();
         store.stages.retain(stays);
         store.files.retain(stays);
         if store.files.len() < count { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
@@ -228,23 +180,15 @@ impl StorageDriver for Example {
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        let store = self.lock();
-        let here = store.stages.get(path).into_iter();
-        let stages = here.chain(below(&store.stages, path).map(|(_, stage)| stage));
-        listing(stages.map(|stage| stage.info.clone()).collect(), true)
+        let stages = &self.lock().stages;
+        let here = stages.get(path).map(|stage| stage.info.clone());
+        stream::iter(here.into_iter().chain(infos_below(stages, path)).map(Ok)).boxed()
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
-        let mut store = self.lock();
-        let is_old = store.stages.get(path).is_some_and(|stage| stage.info.modified < Some(before));
-        if is_old {
-            store.stages.remove(path);
-        }
-        Ok(usize::from(is_old))
-    }
-
-    async fn redirect_url(&self, _: &StoragePath, _: &http::Method) -> Result<Option<url::Url>> {
-        Ok(None)
+        let stages = &mut self.lock().stages;
+        let is_old = stages.get(path).is_some_and(|stage| stage.info.modified < Some(before));
+        Ok(usize::from(is_old && stages.remove(path).is_some()))
     }
 }
 
@@ -261,13 +205,14 @@ impl FileWriter for Writer {
     }
 
     fn stage_id(&self) -> Option<StageId> {
-        self.resumed.as_ref().map(|_| StageId::of(self.stage))
+        self.resumed.as_ref().map(|stage| stage.id.clone())
     }
 
     async fn close(self: Box<Self>) -> Result<Option<StageId>> {
-        let file = File::new(&self.path, self.content.freeze(), self.stage);
-        self.driver.lock().stages.insert(self.path, file);
-        Ok(Some(StageId::of(self.stage)))
+        let id = self.stage_id();
+        let stage = file(&self.path, self.content.freeze(), id);
+        self.driver.lock().stages.insert(self.path, stage.clone());
+        Ok(Some(stage.id.clone()))
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
@@ -288,12 +233,13 @@ impl FileWriter for Writer {
     }
 }
 
-/// All that is below a directory, with what follows the directory in its path.
-fn below<'a>(files: &'a Files, directory: &'a StoragePath) -> impl Iterator<Item = (&'a str, &'a File)> {
-    files.iter().filter_map(|(path, file)| Some((path.strip_prefix(directory)?, file)))
+fn file(path: &StoragePath, content: Bytes, id: Option<StageId>) -> Arc<File> {
+    let id = id.unwrap_or_else(|| StageId::of(Uuid::new_v4()));
+    let info = FileInfo::file(path.clone(), content.len() as u64, Some(SystemTime::now()));
+    Arc::new(File { info, content, id })
 }
 
-fn listing<'a, T: Send + 'a>(found: Vec<T>, may_be_empty: bool) -> BoxStream<'a, Result<T>> {
-    let missing = (found.is_empty() && !may_be_empty).then(|| Err(ErrorKind::NotFound.into()));
-    stream::iter(found.into_iter().map(Ok).chain(missing)).boxed()
+fn infos_below(files: &Files, directory: &StoragePath) -> Vec<FileInfo> {
+    let below = files.iter().filter(|(path, _)| path.strip_prefix(directory).is_some());
+    below.map(|(_, file)| file.info.clone()).collect()
 }
