@@ -1,7 +1,7 @@
 //! What a registry is configured with: a file of distribution, a location of Velero, variables.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,6 +14,13 @@ use crate::failure::{Failure, Outcome};
 
 /// No such file is longer, and one that was named by mistake may be.
 const MAX_LEN: u64 = 1 << 20;
+
+/// The parameters of all drivers that are credentials, or say where some are.
+const CREDENTIALS: [&str; 6] =
+    ["accesskey", "accountkey", "credentials", "credentials.secret", "credentialsconfigpath", "keyfile"];
+
+/// Variables: names and values.
+type Pairs = Vec<(String, Secret)>;
 
 /// The options of a [`Source`], none of which goes with a directory.
 pub(crate) const SOURCES: [&str; 5] = ["config", "location", "credentials", "env_file", "from_env"];
@@ -45,7 +52,7 @@ pub(crate) struct Configured {
     pub(crate) config: Config,
     /// The location, if it came from one.
     pub(crate) location: Option<BackupStorageLocation>,
-    /// Whether the location's credentials are among it.
+    /// Whether credentials are among it, those of the location or some in variables.
     pub(crate) has_credentials: bool,
     /// What the files are called where there are mistakes.
     pub(crate) place: String,
@@ -94,7 +101,7 @@ impl Source {
         Ok(Configured { config, location: None, has_credentials: true, place })
     }
 
-    fn read_location(&self, file: &Path, pairs: BTreeMap<String, Secret>) -> Result<Configured, Failure> {
+    fn read_location(&self, file: &Path, pairs: Pairs) -> Result<Configured, Failure> {
         let place = match &self.credentials {
             Some(credentials) => format!("{} with {}", shown(file), shown(credentials)),
             None => shown(file),
@@ -109,26 +116,39 @@ impl Source {
         let config = Config::from_location(&location, &credentials)
             .and_then(|config| if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs) })
             .map_err(in_place)?;
-        let has_credentials = self.credentials.is_some();
+        let has_credentials = self.credentials.is_some() || has_credentials(&config);
         Ok(Configured { config, location: Some(location), has_credentials, place })
     }
 
-    fn pairs(&self) -> Result<BTreeMap<String, Secret>, Failure> {
-        let mut pairs = BTreeMap::new();
+    /// In the order given, also what is given twice: the library refuses that.
+    fn pairs(&self) -> Result<Pairs, Failure> {
+        let file = match &self.env_file {
+            Some(file) => {
+                let read = EnvPairs::parse(&text(file, "the file of variables")?);
+                read.map_err(|error| Failure::from(error).in_place(shown(file)))?
+            }
+            None => EnvPairs::default(),
+        };
+        let mut pairs = Pairs::new();
         if self.from_env {
+            // The library does not tell capitals from small letters either.
+            let in_file: BTreeSet<_> = file.names().map(str::to_uppercase).collect();
             // Names and values that are no text are nobody's of ours.
             #[expect(clippy::disallowed_methods, reason = "--from-env asks for the environment")]
             let variables = std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-            let ours = variables.filter(|(name, _)| name.starts_with("REGISTRY_"));
+            let ours = variables
+                .filter(|(name, _)| name.starts_with("REGISTRY_") && !in_file.contains(&name.to_uppercase()));
             pairs.extend(ours.map(|(name, value)| (name, Secret::new(value))));
         }
-        if let Some(file) = &self.env_file {
-            let read = EnvPairs::parse(&text(file, "the file of variables")?);
-            pairs.extend(read.map_err(|error| Failure::from(error).in_place(shown(file)))?);
-        }
+        pairs.extend(file);
         Ok(pairs)
     }
+}
+
+/// Whether a parameter says who asks. An empty one is as good as none.
+fn has_credentials(config: &Config) -> bool {
+    CREDENTIALS.iter().any(|name| config.parameters.get(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn shown(file: &Path) -> String {

@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "plugin-registry-drivers-s3",
         "plugin-registry-core async-trait aws-config aws-credential-types aws-runtime aws-sdk-s3 \
          aws-smithy-async aws-smithy-http-client aws-smithy-runtime-api aws-smithy-types bytes futures http \
-         http-body hyper-rustls hyper-util rustls serde serde_json tokio tracing url uuid",
+         http-body hyper-rustls hyper-util md-5 rustls serde serde_json tokio tracing url uuid",
     ),
     ("plugin-registry-drivers-gcs", "plugin-registry-core serde_json url"),
     ("plugin-registry-drivers-azure", "plugin-registry-core url"),

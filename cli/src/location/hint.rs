@@ -14,7 +14,7 @@ pub(super) fn hint(error: &Error, source: &Source, configured: &Configured) -> O
     }
     let location = configured.location.as_ref();
     Some(match error.kind() {
-        ErrorKind::Unauthenticated => identity(source, location),
+        ErrorKind::Unauthenticated => identity(source, configured),
         ErrorKind::PermissionDenied => {
             "The credentials are known, and may not do this: check their rights.".to_owned()
         }
@@ -29,14 +29,20 @@ pub(super) fn hint(error: &Error, source: &Source, configured: &Configured) -> O
 }
 
 /// What says who asks.
-fn identity(source: &Source, location: Option<&BackupStorageLocation>) -> String {
+fn identity(source: &Source, configured: &Configured) -> String {
+    let location = configured.location.as_ref();
+    let keys = "check the access key, the secret key, the session token or the role";
     match (&source.credentials, location) {
         (Some(file), _) => format!(
-            "The credentials are wrong or expired: check the access key, the secret key, the session token or the \
-             role in `{}`{}, and this machine's clock.",
+            "The credentials are wrong or expired: {keys} in `{}`{}, and this machine's clock.",
             file.display(),
             if source.has_variables() { " and in the variables on top" } else { "" }
         ),
+        (None, Some(_)) if configured.has_credentials => {
+            format!(
+                "The credentials are wrong or expired: {keys} in the variables on top, and this machine's clock."
+            )
+        }
         (None, Some(location)) => {
             let key = location.credential_secret().map_or_else(
                 |_| "its Secret".to_owned(),
@@ -51,9 +57,7 @@ fn identity(source: &Source, location: Option<&BackupStorageLocation>) -> String
             )
         }
         (None, None) => {
-            "The credentials are missing, wrong or expired: check the access key, the secret key, the \
-                         session token or the role, and this machine's clock."
-                .to_owned()
+            format!("The credentials are missing, wrong or expired: {keys}, and this machine's clock.")
         }
     }
 }

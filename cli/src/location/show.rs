@@ -52,7 +52,7 @@ const SHOWN: &[&str] = &[
     "virtualhostedstyle",
 ];
 
-/// URLs: shown without user and password, where somebody wrote some.
+/// URLs: shown only where they hold nothing but a host and a path.
 const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl"];
 
 /// What a registry is opened with, as far as anybody may see it.
@@ -153,8 +153,8 @@ fn parameters(config: &Config) -> BTreeMap<String, String> {
     let keys = config.parameters.keys();
     keys.map(|key| {
         let value = config.parameters.get(key).unwrap_or_default();
-        // Nobody's credentials are in front of a host but behind an `@`.
-        let is_shown = SHOWN.contains(&key) || (URLS.contains(&key) && !value.contains('@'));
+        // User and password stand before an `@`, signatures and tokens behind a `?` or a `#`.
+        let is_shown = SHOWN.contains(&key) || (URLS.contains(&key) && !value.contains(['@', '?', '#']));
         let value = if is_shown { value.escape_debug().to_string() } else { "…".to_owned() };
         (key.to_owned(), value)
     })

@@ -62,16 +62,56 @@ fn in_a_location_that_nobody_answers_at() {
 #[test]
 fn in_an_endpoint() {
     let files = Files::new();
-    let endpoint = format!("http://user:{PASSWORD}@127.0.0.1:1");
-    let location = files.location("aws", "backup", &endpoint);
     let cloud = files.cloud(ACCESS, SECRET);
-    let (said, failed) =
-        all_outputs(&["--location", &location, "--credentials", &cloud, "--env-file", &env(&files, "")]);
-    assert_silent(&said);
-    assert_eq!(failed, 5, "{said}");
-    assert!(said.contains("  regionendpoint: …\n"), "{said}");
-    if cfg!(feature = "s3") {
-        assert!(said.contains("`regionendpoint` (spec.config.s3Url): has to be HOST"), "{said}");
+    let env = env(&files, "");
+    for endpoint in [
+        format!("http://user:{PASSWORD}@127.0.0.1:1"),
+        format!("{NOBODY}/?sv=2024&sig={PASSWORD}"),
+        format!("{NOBODY}#{PASSWORD}"),
+    ] {
+        let location = files.location("aws", "backup", &endpoint);
+        let (said, failed) =
+            all_outputs(&["--location", &location, "--credentials", &cloud, "--env-file", &env]);
+        assert_silent(&said);
+        assert_eq!(failed, 5, "{said}");
+        assert!(said.contains("  regionendpoint: …\n"), "{said}");
+        assert!(said.contains(r#""regionendpoint":"…""#), "{said}");
+        if cfg!(feature = "s3") {
+            assert!(said.contains("`regionendpoint` (spec.config.s3Url): has to be HOST"), "{said}");
+        }
+    }
+}
+
+/// Every parameter that is a URL, by the key of the location that it comes from.
+#[test]
+fn in_the_url_of_any_provider() {
+    let files = Files::new();
+    for (provider, key, parameter) in [
+        ("aws", "s3Url", "regionendpoint"),
+        ("aws", "publicUrl", "redirectendpoint"),
+        ("azure", "storageAccountURI", "serviceurl"),
+        ("gcp", "storeEndpoint", "endpoint"),
+    ] {
+        for behind in ["?sv=2024&sig=canary", "#canary"] {
+            let location = files.write(
+                "bsl.yaml",
+                format!(
+                    "metadata: {{name: default, namespace: velero}}\nspec:\n  provider: {provider}\n  \
+                     objectStorage: {{bucket: backup}}\n  config: {{{config}, {key}: 'https://store.example/{behind}'}}\n",
+                    config = match provider {
+                        "aws" => "region: us-east-1",
+                        "azure" => "storageAccount: account",
+                        _ => "serviceAccount: a",
+                    }
+                ),
+            );
+            let shown = crate::show(&["--location", &location]).ok().out;
+            assert!(shown.contains(&format!("  {parameter}: …\n")), "{shown}");
+            let json = crate::show(&["--location", &location, "--format", "json"]).ok();
+            assert_eq!(json.json()["parameters"][parameter], "…");
+            let checked = crate::check(&["--location", &location]);
+            assert_silent(&format!("{shown}{json:?}{checked:?}"));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Files, show};
+use crate::{Files, NOBODY, check, show};
 
 #[test]
 fn a_location_with_its_credentials() {
@@ -51,6 +51,65 @@ fn a_location_without_credentials_says_where_they_are() {
     let ran = show(&["--location", &location]).ok();
     let line = "\ncredentials: none given; they are in key `cloud` of Secret `velero/cloud-credentials`\n";
     assert!(ran.out.contains(line) && !ran.out.contains("key: …"), "{ran:?}");
+}
+
+/// They may be in the variables on top of the location.
+#[test]
+fn credentials_of_variables_are_credentials() {
+    let files = Files::new();
+    let location = files.location("aws", "backup", NOBODY);
+    let fast = "REGISTRY_STORAGE_S3_MAXATTEMPTS=1";
+    let variables = |name: &str, value: &str| {
+        files.write("r.env", format!("{fast}\nREGISTRY_STORAGE_S3_{name}={value}\n"))
+    };
+    let shown = |env: &str| {
+        let arguments = ["--location", location.as_str(), "--env-file", env];
+        let (shown, checked) = (show(&arguments).ok(), check(&arguments));
+        [shown.out, checked.out].map(|out| {
+            let none =
+                out.lines().any(|line| line.starts_with("credentials:") && line.contains("none given"));
+            (none, out)
+        })
+    };
+    for name in ["ACCESSKEY", "CREDENTIALSCONFIGPATH"] {
+        for (none, out) in shown(&variables(name, "a")) {
+            assert!(!none, "{name}: {out}");
+        }
+    }
+    // An empty one is as good as none, and a region is none.
+    for (name, value) in [("ACCESSKEY", ""), ("REGION", "eu")] {
+        for (none, out) in shown(&variables(name, value)) {
+            assert!(none, "{name}: {out}");
+        }
+    }
+}
+
+#[test]
+fn credentials_of_variables_are_known_of_each_provider() {
+    let files = Files::new();
+    for (provider, config, variables) in [
+        ("azure", "storageAccount: a", "AZURE_ACCOUNTKEY=a2V5"),
+        (
+            "azure",
+            "storageAccount: a",
+            "AZURE_CREDENTIALS_TYPE=client_secret\nREGISTRY_STORAGE_AZURE_CREDENTIALS_SECRET=c",
+        ),
+        ("gcp", "serviceAccount: a", "GCS_KEYFILE=/key.json"),
+        ("gcp", "serviceAccount: a", "GCS_CREDENTIALS={}"),
+    ] {
+        let location = files.write(
+            "bsl.yaml",
+            format!(
+                "metadata: {{name: default, namespace: velero}}\nspec:\n  provider: {provider}\n  \
+                 objectStorage: {{bucket: backup}}\n  config: {{{config}}}\n"
+            ),
+        );
+        let alone = show(&["--location", &location]).ok();
+        assert!(alone.out.contains("\ncredentials: none given"), "{alone:?}");
+        let env = files.write("r.env", format!("REGISTRY_STORAGE_{variables}\n"));
+        let ran = show(&["--location", &location, "--env-file", &env]).ok();
+        assert!(!ran.out.contains("\ncredentials:"), "{variables}: {ran:?}");
+    }
 }
 
 #[test]

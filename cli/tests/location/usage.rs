@@ -122,6 +122,35 @@ fn variables_come_on_top() {
     assert_eq!((&both["bucket"], &both["region"]), (&"other".into(), &"us-east-1".into()));
 }
 
+/// As the library says it of pairs: which one counts would depend on the order.
+#[test]
+fn a_variable_is_in_the_file_once() {
+    let files = Files::new();
+    let root = files.root();
+    let first = format!("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY={root}\n");
+    let location = files.location("aws", "backup", crate::NOBODY);
+    for again in ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "REGISTRY_storage_FileSystem_RootDirectory"] {
+        let env = files.write("r.env", format!("REGISTRY_STORAGE=filesystem\n{first}{again}=/other\n"));
+        let expected = "`REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY`: is given twice";
+        for line in ["location show", "location check", "ls"] {
+            let ran = run(line.split(' ').chain(["--env-file", &env]));
+            assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{line}: {ran:?}");
+            assert_eq!(ran.err, format!("error: `{env}`: invalid configuration: {expected}\n"));
+        }
+        let ran = crate::show(&["--location", &location, "--env-file", &env]);
+        assert!(ran.code == 1 && ran.err.contains(expected), "{ran:?}");
+    }
+    // Over the environment's the file's still comes, however it is written there.
+    let env = files.write("r.env", format!("REGISTRY_STORAGE=filesystem\n{first}"));
+    for name in ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "REGISTRY_storage_filesystem_rootdirectory"] {
+        let mut show = command();
+        show.args(["location", "show", "--from-env", "--env-file", &env]).env(name, "/third");
+        let output = show.output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && shown.contains(&format!("  rootdirectory: {root}\n")), "{shown}");
+    }
+}
+
 #[test]
 fn every_command_takes_variables() {
     let files = Files::new();

@@ -138,6 +138,45 @@ async fn transport_names_are_found_until_the_instance_is_closed() {
 }
 
 #[tokio::test]
+async fn what_was_invalidated_is_opened_anew_while_it_is_in_use() {
+    let lab = Lab::default();
+    let pool = lab.pool().build();
+    let (a, b) =
+        (pool.get_or_open(&location("a")).await.unwrap(), pool.get_or_open(&location("b")).await.unwrap());
+    assert_eq!(pool.invalidate("velero", "a").await, 1);
+    let anew = pool.get_or_open(&location("a")).await.unwrap();
+    assert_ne!(anew.transport(), a.transport());
+    assert_eq!(pool.get_or_open(&location("b")).await.unwrap().transport(), b.transport());
+    assert_eq!(pool.resolve(a.transport()).unwrap().transport(), a.transport());
+    drop(a);
+    assert_eq!(pool.get_or_open(&location("a")).await.unwrap().transport(), anew.transport());
+
+    assert_eq!(pool.invalidate_all().await, 2);
+    assert_ne!(pool.get_or_open(&location("b")).await.unwrap().transport(), b.transport());
+    assert_eq!((lab.opened(), pool.stats().taken_back), (4, 0));
+}
+
+#[tokio::test]
+async fn what_is_invalidated_while_it_is_opened_is_for_those_who_wait_alone() {
+    let lab = Lab::default();
+    let pool = lab.pool().build();
+    tokio::time::pause();
+    let slow = with("a", "    wait: 1000\n");
+    let invalidated = async {
+        while lab.opened() == 0 {
+            tokio::task::yield_now().await;
+        }
+        pool.invalidate("velero", "a").await
+    };
+    let (first, count) = tokio::join!(pool.get_or_open(&slow), invalidated);
+    let first = first.unwrap();
+    assert_eq!(count, 0, "it was not in the pool yet");
+    let second = pool.get_or_open(&slow).await.unwrap();
+    assert_ne!(first.transport(), second.transport());
+    assert_eq!(lab.opened(), 2);
+}
+
+#[tokio::test]
 async fn names_with_slashes_are_no_other_locations() {
     let lab = Lab::default();
     let pool = lab.pool().build();

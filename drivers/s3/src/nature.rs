@@ -40,9 +40,12 @@ impl Nature {
             (conditions, directories) => {
                 let found = match ask(client, keys).await {
                     Ok(found) => found,
-                    // Who may only read, or only write, gets what is safe.
+                    // Who may only read, or only write, gets what is safe; so does whoever has to make room first.
                     Err(error)
-                        if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnly) =>
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::PermissionDenied | ErrorKind::ReadOnly | ErrorKind::NoSpace
+                        ) =>
                     {
                         tracing::info!(%error, "what kind of store this is could not be found out");
                         Self { conditions: true, directories: true, copies: false }

@@ -1,5 +1,7 @@
 //! From variables to settings: each is one leaf, laid over what is there.
 
+mod service;
+
 use std::collections::BTreeMap;
 
 use plugin_registry_core::{Parameters, Secret};
@@ -14,8 +16,6 @@ use super::{
 };
 
 const PREFIX: &str = "REGISTRY_";
-/// What a cluster sets in every container for a service that is called `registry`.
-const SERVICE: &[&str] = &["service_host", "service_port", "port"];
 const OF_A_SERVICE: &str = "Kubernetes sets it for a service of this name";
 const CONFIGURATION_PATH: &str = "configuration_path";
 const NO_FILE: &str = "the text of the file is passed in";
@@ -78,12 +78,8 @@ impl<'v> Overlay<'_, 'v> {
     fn variable(&mut self, variable: &'v Variable) {
         let rest = variable.rest.as_str();
         let source = &variable.source;
-        let of_a_service = SERVICE.iter().find(|name| {
-            let rest = rest.strip_prefix(**name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-        });
-        if let Some(name) = of_a_service {
-            self.found.raw.ignore(*name, source.clone(), OF_A_SERVICE);
+        if let Some(name) = service::variable(rest, variable.text.expose()) {
+            self.found.raw.ignore(name, source.clone(), OF_A_SERVICE);
         } else if rest == CONFIGURATION_PATH {
             self.found.raw.ignore(CONFIGURATION_PATH, source.clone(), NO_FILE);
         } else if rest == VERSION {

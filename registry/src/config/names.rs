@@ -21,6 +21,9 @@ const PRINCIPAL: &[(&str, &str)] = &[
     ("spn_tenant_id", "credentials.tenantid"),
 ];
 
+/// Parameters that are secrets themselves, of any driver; so is all that begins with `credentials`.
+const SECRETS: &[&str] = &["accesskey", "secretkey", "sessiontoken", "accountkey"];
+
 /// What a variable names of a driver.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parameter {
@@ -40,6 +43,12 @@ pub(super) fn is_driver(name: &str) -> bool {
 /// Whether two names are one driver's.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     usual(one) == usual(other)
+}
+
+/// Whether a parameter is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRETS.contains(&name.as_str()) || name.starts_with("credentials")
 }
 
 /// The mistake that there are several drivers.

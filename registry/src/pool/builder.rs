@@ -1,6 +1,10 @@
 //! Making a pool.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use moka::{future::Cache, notification::RemovalCause, policy::EvictionPolicy};
 use plugin_registry_core::OpenDriver;
@@ -110,6 +114,7 @@ impl RegistryPoolBuilder {
                 counters,
                 transports: Arc::new(Transports::default()),
                 key: FingerprintKey::random(),
+                invalidations: AtomicU64::new(0),
                 time_to_idle: self.time_to_idle,
                 time_to_live: self.time_to_live,
                 looks: Looks::every(self.time_to_idle.min(self.time_to_live) / 4),

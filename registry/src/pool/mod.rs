@@ -8,7 +8,14 @@ mod purge;
 mod stats;
 mod transports;
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use moka::{
     future::Cache,
@@ -85,6 +92,8 @@ struct Inner {
     counters: Arc<Counters>,
     transports: Arc<Transports>,
     key: FingerprintKey,
+    /// How often anything was invalidated.
+    invalidations: AtomicU64,
     time_to_idle: Duration,
     time_to_live: Duration,
     looks: Looks,
@@ -122,6 +131,7 @@ impl RegistryPool {
                 }
             }
             let mut mine = None;
+            let invalidations = inner.invalidations.load(Ordering::Acquire);
             let opened = inner
                 .cache
                 .try_get_with(key.clone(), async {
@@ -132,6 +142,11 @@ impl RegistryPool {
                 .await;
             let slot = opened.map_err(|cause| failed(location, &cause))?;
             if let Some(mine) = mine {
+                if inner.invalidations.load(Ordering::Acquire) != invalidations {
+                    // Perhaps of this location, and of what it was when the open began: for this caller alone.
+                    inner.transports.disown(Some(&key.location));
+                    inner.evict(&key, &slot, EvictionCause::Invalidated).await;
+                }
                 inner.make_room(&key).await;
                 return Ok(mine);
             }
@@ -148,9 +163,10 @@ impl RegistryPool {
     }
 
     /// Takes the instances of a location out of the pool; gives how many there were. Whoever asks next opens it
-    /// anew.
+    /// anew, also while somebody still uses one of them, or while one is being opened.
     pub async fn invalidate(&self, namespace: &str, name: &str) -> usize {
         let location = label(namespace, name);
+        self.inner.disown(Some(&location));
         let is_meant = |instance: &Arc<Instance>| *instance.key.location == *location;
         self.inner.evict_where(|instance| is_meant(instance).then_some(EvictionCause::Invalidated)).await
     }
@@ -158,6 +174,7 @@ impl RegistryPool {
     /// Takes all instances out of the pool; gives how many there were. For a host that ends, or that goes to
     /// sleep.
     pub async fn invalidate_all(&self) -> usize {
+        self.inner.disown(None);
         self.inner.evict_where(|_| Some(EvictionCause::Invalidated)).await
     }
 
@@ -221,10 +238,17 @@ impl Inner {
         let registry =
             Box::pin(opened.instrument(span)).await.inspect_err(|_| count(&self.counters.failed))?;
         count(&self.counters.opened);
-        if let Some(settings) = &config.purge {
+        // One that may not write could never purge.
+        let purge = config.purge.filter(|purge| purge.dry_run || !registry.inner.options.read_only);
+        if let Some(settings) = &purge {
             self.purges.expect(&key.location, settings.interval);
         }
-        Ok(Instance::new(key.clone(), instance, registry, config.purge, self.transports.clone(), log))
+        Ok(Instance::new(key.clone(), instance, registry, purge, self.transports.clone(), log))
+    }
+
+    fn disown(&self, location: Option<&str>) {
+        self.invalidations.fetch_add(1, Ordering::AcqRel);
+        self.transports.disown(location);
     }
 
     /// After an open: the outdated instances of its location leave, those that are too many, and, now and then,

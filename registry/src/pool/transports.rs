@@ -66,6 +66,14 @@ impl Transports {
         keys.filter(|key| *key != current).cloned().collect()
     }
 
+    /// From now on nobody gets those of a location that are in use, or those of all; their names stay.
+    pub(super) fn disown(&self, location: Option<&str>) {
+        let mut tables = lock(&self.tables);
+        let is_meant = |key: &&Key| location.is_none_or(|location| *key.location == *location);
+        let keys: Vec<Key> = tables.by_key.keys().filter(is_meant).cloned().collect();
+        keys.iter().for_each(|key| tables.forget(key));
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.tables).by_name.len()
     }

@@ -152,9 +152,11 @@ impl Purge<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let mut staged = driver.list_staged(path);
-        while let Some(info) = staged.try_next().await? {
+        let mut staged = Vec::new();
+        let mut stages = driver.list_staged(path);
+        while let Some(info) = stages.try_next().await? {
             activity.add(&info);
+            staged.push(info.path);
         }
         if activity.last.is_none() {
             // An empty directory, which a filesystem keeps and nobody needs, is not worth a word.
@@ -168,21 +170,31 @@ impl Purge<'_> {
             return Ok(());
         };
         if !self.dry_run {
+            // What writers left that died before they closed belongs to no file, so a delete may not see it.
+            if let Some(before) = self.now.checked_sub(self.older_than) {
+                staged.dedup();
+                for path in staged {
+                    driver.delete_staged(&path, before).await?;
+                }
+            }
             driver.delete_if_exists(path).await?;
         }
         self.report.uploads.push(stale);
         Ok(())
     }
 
-    /// Stages that belong to no session: a direct write of a blob, or of a link, whose writer died.
+    /// Stages that belong to no session: a direct write of a blob, or of a link, whose writer died, and what is
+    /// left of a session that is gone.
     async fn staged(&mut self) -> Result<()> {
         let driver = &self.registry.inner.driver;
         let root = layout::root();
         let mut found = driver.list_staged(&root);
         while let Some(info) = found.try_next().await? {
             // Those of sessions go with their sessions.
-            if info.path.components().any(|component| component == layout::UPLOADS) {
-                continue;
+            match place(&info.path) {
+                Place::Session(session) if self.has_gone(&session).await? => {}
+                Place::Elsewhere => {}
+                Place::Session(_) | Place::Unknown => continue,
             }
             let mut activity = Activity::default();
             activity.add(&info);
@@ -198,8 +210,40 @@ impl Purge<'_> {
         Ok(())
     }
 
+    /// Whether a session was not met, and has nothing visible: only a stage is left of it.
+    async fn has_gone(&self, session: &StoragePath) -> Result<bool> {
+        if self.report.uploads.iter().any(|stale| stale.path == *session) {
+            return Ok(false);
+        }
+        match self.registry.inner.driver.walk(session, None).next().await {
+            Some(Ok(_)) => Ok(false),
+            Some(Err(error)) if !error.is_not_found() => Err(error.into()),
+            Some(Err(_)) | None => Ok(true),
+        }
+    }
+
     fn judge(&self, path: &StoragePath, activity: Activity) -> Option<StaleUpload> {
         let idle = self.now.duration_since(activity.last?).ok().filter(|idle| *idle > self.older_than)?;
         Some(StaleUpload { path: path.clone(), bytes: activity.bytes, idle })
+    }
+}
+
+/// Where a path is among upload sessions.
+enum Place {
+    Elsewhere,
+    Session(StoragePath),
+    /// Under a name that no session has.
+    Unknown,
+}
+
+fn place(path: &StoragePath) -> Place {
+    let mut components = path.components();
+    let above: Vec<&str> =
+        components.by_ref().take_while(|component| *component != layout::UPLOADS).collect();
+    let Some(id) = components.next() else { return Place::Elsewhere };
+    let session = format!("/{}/{}/{id}", above.join("/"), layout::UPLOADS).parse();
+    match (id.parse::<UploadId>(), session) {
+        (Ok(_), Ok(session)) => Place::Session(session),
+        _ => Place::Unknown,
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Query<'a> {
     pub(super) cursor: Option<&'a str>,
     pub(super) start_after: Option<&'a str>,
     pub(super) rule: StartAfterRule,
+    /// A page begins with what was folded last.
+    pub(super) restarts: bool,
     pub(super) max: usize,
 }
 
@@ -66,7 +68,11 @@ pub(super) fn page<T>(keys: &BTreeMap<String, T>, query: &Query<'_>) -> Page {
             }
         };
         if items.len() >= query.max {
-            return Page { next: items.last().map(Item::cursor), items };
+            let next = match items.last() {
+                Some(Item::Prefix(prefix)) if query.restarts => Some(prefix.clone()),
+                last => last.map(Item::cursor),
+            };
+            return Page { next, items };
         }
         items.push(item);
     }
@@ -80,7 +86,9 @@ pub(super) fn delimiter(asked: Option<&str>, rule: DelimiterRule) -> Option<&str
     match rule {
         DelimiterRule::FirstCharacter => asked.get(..first),
         DelimiterRule::Ignored if asked.len() > first => None,
-        DelimiterRule::Whole | DelimiterRule::Ignored => Some(asked),
+        DelimiterRule::Whole | DelimiterRule::Ignored | DelimiterRule::Refused | DelimiterRule::Restarts => {
+            Some(asked)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     checksum::set_checksum,
     fault::Kind,
     list::{Item, Page, Query, delimiter, page},
-    options::StartAfterRule,
+    options::{DelimiterRule, StartAfterRule},
     service::fault,
     shared::Shared,
     store::Object,
@@ -77,6 +77,10 @@ pub(super) fn objects(
     let input = &request.input;
     shared.check_bucket(&input.bucket)?;
     let quirks = shared.quirks.lock().unwrap().clone();
+    let is_long = input.delimiter.as_ref().is_some_and(|delimiter| delimiter.chars().nth(1).is_some());
+    if is_long && quirks.delimiter == DelimiterRule::Refused {
+        return Err(s3_error!(InternalError, "Invalid delimiter"));
+    }
     let token = input.continuation_token.as_deref().filter(|token| !token.is_empty());
     let cursor = token.map(cursor).transpose()?;
     let query = Query {
@@ -86,6 +90,7 @@ pub(super) fn objects(
         // A token replaces it: the first page has been given.
         start_after: input.start_after.as_deref().filter(|_| cursor.is_none()),
         rule: quirks.start_after,
+        restarts: is_long && quirks.delimiter == DelimiterRule::Restarts,
         max: limit(shared, input.max_keys)?,
     };
     let fault = fault(request);
@@ -136,6 +141,7 @@ pub(super) fn objects_v1(
         cursor: None,
         start_after: input.marker.as_deref(),
         rule: StartAfterRule::Items,
+        restarts: false,
         max: limit(shared, input.max_keys)?,
     };
     let listed = listed(shared, &query, fault(request).as_ref());

@@ -52,6 +52,10 @@ pub enum DelimiterRule {
     FirstCharacter,
     /// It is ignored: every key comes by itself.
     Ignored,
+    /// It is an error of the server, as of NooBaa on a file system (noobaa-core issue 7940).
+    Refused,
+    /// A page that is not the first begins at the last common prefix again (minio issue 20682).
+    Restarts,
 }
 
 /// What the server makes of `start-after` where a delimiter folds keys.
@@ -79,6 +83,8 @@ pub struct Quirks {
     pub start_after: StartAfterRule,
     /// ETags come without quotes, in headers and in XML.
     pub unquoted_etags: bool,
+    /// A batch of deletes needs `Content-MD5`, whatever other digest it has (minio issue 20849).
+    pub md5_required: bool,
     /// Bodies in `aws-chunked` coding, and so trailing checksums, are refused.
     pub trailers_refused: bool,
     /// The caller lacks the permission to list: what is missing gives 403 instead of 404.

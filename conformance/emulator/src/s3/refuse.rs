@@ -29,7 +29,12 @@ impl Front {
             let message = "A header you provided implies functionality that is not implemented";
             return Some(Reply::error(501, "NotImplemented", message));
         }
-        (asked.target.operation == "DeleteObjects").then(|| batch(asked)).flatten()
+        let is_batch = asked.target.operation == "DeleteObjects";
+        if is_batch && self.shared.quirks.lock().unwrap().md5_required && header("content-md5").is_none() {
+            let message = "Missing required header for this request: Content-Md5.";
+            return Some(Reply::error(400, "MissingContentMD5", message));
+        }
+        is_batch.then(|| batch(asked)).flatten()
     }
 }
 

@@ -25,6 +25,8 @@ use crate::config::{CredentialsSource, Keys, S3Credentials};
 
 /// Temporary keys are renewed so long before their end.
 const MARGIN: Duration = Duration::from_secs(120);
+/// How long whoever gives credentials may take.
+const FIND: Duration = Duration::from_secs(30);
 
 /// The keys of the moment.
 #[derive(Debug)]
@@ -95,7 +97,10 @@ impl Current {
     }
 
     async fn find(&self) -> Found {
-        let found = self.ask().await?;
+        // A token service that is silent must not stop every request behind it for ever. The SDK's own limit is
+        // in its cache, which is off.
+        let asked = tokio::time::timeout(FIND, self.ask()).await;
+        let found = asked.map_err(|_| CredentialsError::provider_timed_out(FIND))??;
         let mut last = self.last();
         if std::mem::take(&mut last.is_doubted) && last.given == found.access_key_id() {
             last.doubted = last.given.clone();

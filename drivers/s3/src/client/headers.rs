@@ -5,6 +5,8 @@ use aws_sdk_s3::{
     error::BoxError,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_types::base64;
+use md5::{Digest, Md5};
 
 /// Where the SDK puts a trace that it found in the process environment.
 const TRACE: &str = "x-amzn-trace-id";
@@ -39,6 +41,36 @@ impl Intercept for Headers {
             let words: Vec<&str> = words.chain(self.agent.as_deref()).collect();
             headers.try_insert(name, words.join(" "))?;
         }
+        Ok(())
+    }
+}
+
+/// Replaces the SDK's checksum of a batch of deletes by `Content-MD5`, which is what many stores know alone
+/// (minio issue 20849; AWS wants one of the two).
+#[derive(Debug)]
+pub(super) struct ContentMd5;
+
+#[dyn_dispatch_hint]
+impl Intercept for ContentMd5 {
+    fn name(&self) -> &'static str {
+        "plugin-registry content-md5"
+    }
+
+    /// After the SDK's own, which come first.
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let body = request.body().bytes().ok_or("a batch of deletes is a stream")?;
+        let digest = base64::encode(Md5::digest(body));
+        let headers = request.headers_mut();
+        for name in ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"] {
+            headers.remove(name);
+        }
+        headers.try_insert("content-md5", digest)?;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 use url::Url;
 
-use super::{S3Client, unexpected};
+use super::{S3Client, headers::ContentMd5, unexpected};
 use crate::{content::Content, error::of_sdk};
 
 /// How long a presigned URL is good for, as with distribution.
@@ -196,7 +196,11 @@ impl S3Client {
         let objects = objects.collect::<Result<Vec<_>, _>>().map_err(|_| unexpected("a key is missing"))?;
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let delete = delete.map_err(|_| unexpected("no key to delete"))?;
-        let answer = self.client.delete_objects().bucket(&*self.bucket).delete(delete).send().await;
+        let request = self.client.delete_objects().bucket(&*self.bucket).delete(delete);
+        let answer = match self.has_checksums {
+            true => request.send().await,
+            false => request.customize().interceptor(ContentMd5).send().await,
+        };
         let answer = answer.map_err(|error: SdkError<_, _>| of_sdk(&error))?;
         let failed = answer.errors.unwrap_or_default().into_iter().filter_map(|failure| {
             let answer = crate::error::Answer {

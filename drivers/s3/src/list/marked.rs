@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// As S3 lists with the delimiter `/` + marker: one request for 1000 directories, whatever they hold. Stores
-/// that lose directories on the way from page to page are asked directory by directory.
+/// that lose directories on the way from page to page, or that know no such delimiter, are asked directory by
+/// directory.
 pub(crate) fn list_marked<'a>(
     store: &'a Store,
     path: &'a StoragePath,
@@ -22,10 +23,10 @@ pub(crate) fn list_marked<'a>(
 ) -> BoxStream<'a, Result<StoragePath>> {
     stream::once(async move {
         let mut search = Search::new(store, path, marker, after);
-        if search.first_page().await? {
-            Ok::<_, Error>(search.into_stream().boxed())
-        } else {
-            Ok(by_levels(store, path, marker, after.cloned()))
+        match search.first_page().await {
+            Ok(true) => Ok(search.into_stream().boxed()),
+            Err(error) if !is_about_the_delimiter(&error) => Err(error),
+            Ok(false) | Err(_) => Ok(by_levels(store, path, marker, after.cloned())),
         }
     })
     .try_flatten()
@@ -120,7 +121,11 @@ impl<'a> Search<'a> {
                 if search.pages.is_done {
                     return Ok(None);
                 }
-                if !search.next_page().await? {
+                let is_understood = match search.next_page().await {
+                    Err(error) if is_about_the_delimiter(&error) => false,
+                    result => result?,
+                };
+                if !is_understood {
                     // The pages before had nothing in them that would have told.
                     let after = search.last.or_else(|| search.after.cloned());
                     return one(by_levels(search.store, search.path, search.marker, after)).await;
@@ -128,6 +133,13 @@ impl<'a> Search<'a> {
             }
         })
     }
+}
+
+/// Whether it may be the delimiter that the store failed on: NooBaa on a file system takes `/` alone and answers
+/// 500 (noobaa-core issue 7940), MinIO may give the same page for ever (minio issue 20682). If it was not, the
+/// levels fail in the same way.
+fn is_about_the_delimiter(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Other)
 }
 
 async fn one(mut levels: BoxStream<'_, Result<StoragePath>>) -> Result<Option<(StoragePath, State<'_>)>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plugin_registry::Registry;
 use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
 use plugin_registry_emulator::s3::{Kind, Server};
 
@@ -190,4 +191,29 @@ fn a_drop_outside_of_a_runtime_is_no_panic() {
     drop(writer);
     drop(runtime);
     assert_eq!(server.uploads().len(), 1, "a purge finds it");
+}
+
+/// I6: an upload session whose process was killed before its first close, and what is left of one that is gone.
+#[tokio::test]
+async fn a_purge_ends_the_uploads_of_killed_sessions() {
+    let server = server();
+    let registry = Registry::builder(open(&server).await).build();
+    let session = |id: &str| format!("/docker/registry/v2/repositories/ns/app/_uploads/{id}");
+    let whole = session("0198c0de-0000-7000-8000-000000000001");
+    server.put_raw(&key(&format!("{whole}/startedat")), "2026-01-02T03:04:05Z");
+    for directory in [&whole, &session("0198c0de-0000-7000-8000-000000000002")] {
+        let data = key(&format!("{directory}/data"));
+        let id = server.begin_raw(&data);
+        server.put_part_raw(&data, &id, 1, "part");
+    }
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+
+    let dry = registry.purge_uploads(Duration::from_millis(1), true).await.unwrap();
+    assert_eq!((dry.uploads.len(), dry.staged.len(), server.uploads().len()), (1, 1, 2));
+    let young = registry.purge_uploads(Duration::from_secs(3600), false).await.unwrap();
+    assert_eq!((young.kept, server.uploads().len()), (1, 2));
+
+    let purged = registry.purge_uploads(Duration::from_millis(1), false).await.unwrap();
+    assert_eq!((purged.uploads.len(), purged.staged.len()), (1, 1));
+    assert!(server.uploads().is_empty() && server.objects().is_empty(), "{:?}", server.uploads());
 }

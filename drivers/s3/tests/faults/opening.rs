@@ -55,6 +55,34 @@ async fn a_store_that_refuses_conditions_is_found_out() {
     }
 }
 
+/// A full store is opened: to read, and to make room.
+#[tokio::test]
+async fn a_full_store_is_opened() {
+    let server = server();
+    server.put_raw(&key("/f"), "x");
+    for (status, code) in [(507, "XMinioStorageFull"), (403, "QuotaExceeded")] {
+        server.fault(on("PutObject", Kind::error(status, code)).times(100));
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        assert_eq!(driver.get_content(&path("/f"), 9).await.unwrap(), "x");
+        let refused = driver.put_content(&path("/g"), "y".into(), PutMode::Overwrite).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NoSpace, "{code}");
+        server.clear_faults();
+    }
+    S3Driver::open(unsaid(&server)).await.unwrap().delete(&path("/f")).await.unwrap();
+}
+
+/// Many stores know a batch of deletes with `Content-MD5` alone.
+#[tokio::test]
+async fn deletes_have_the_digest_that_every_store_knows() {
+    let server = Server::builder().quirks(|quirks| quirks.md5_required = true).start();
+    let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    for name in ["/d/a", "/d/b", "/d/c/d"] {
+        server.put_raw(&key(name), "x");
+    }
+    driver.delete(&path("/d")).await.unwrap();
+    assert!(server.objects().is_empty());
+}
+
 /// Create-only holds without conditions, save for a race.
 async fn refuses_what_exists(server: &Server, driver: &S3Driver) {
     assert!(server.objects().is_empty());

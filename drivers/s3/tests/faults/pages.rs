@@ -10,8 +10,13 @@ use crate::support::*;
 
 const PAGES: [usize; 4] = [1, 2, 3, 1000];
 const RULES: [StartAfterRule; 3] = [StartAfterRule::Items, StartAfterRule::Keys, StartAfterRule::Ignored];
-const DELIMITERS: [DelimiterRule; 3] =
-    [DelimiterRule::Whole, DelimiterRule::FirstCharacter, DelimiterRule::Ignored];
+const DELIMITERS: [DelimiterRule; 5] = [
+    DelimiterRule::Whole,
+    DelimiterRule::FirstCharacter,
+    DelimiterRule::Ignored,
+    DelimiterRule::Refused,
+    DelimiterRule::Restarts,
+];
 
 /// Names around `/` in byte order (`-` and `.` come before it, `0` after), files that are directories as well.
 const FILES: &[&str] = &[

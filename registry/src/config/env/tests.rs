@@ -5,6 +5,7 @@ use super::super::{Config, LogSettings, PurgeSettings};
 
 mod drivers;
 mod mistakes;
+mod services;
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
     refusal_of(Config::from_env(pairs.iter().copied()))
