@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ struct Inner {
     opened: AtomicUsize,
     alive: AtomicUsize,
     calls: AtomicUsize,
+    /// Whether every call fails.
+    down: AtomicBool,
     /// Opens on their way, by bucket and key.
     opening: Mutex<HashMap<String, usize>>,
 }
@@ -52,6 +54,11 @@ impl Lab {
     /// Driver calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.0.calls.load(SeqCst)
+    }
+
+    /// From now on every driver call fails.
+    pub(crate) fn break_down(&self) {
+        self.0.down.store(true, SeqCst);
     }
 
     /// A pool over these stores that is told what leaves it.
@@ -83,7 +90,7 @@ impl OpenDriver for Lab {
         let guard = Guard(self.clone());
         let driver = Wrapped::new(Arc::new(store)).failing(move |_| {
             guard.0.0.calls.fetch_add(1, SeqCst);
-            None
+            guard.0.0.down.load(SeqCst).then_some(ErrorKind::Unavailable)
         });
         Ok(Arc::new(driver))
     }

@@ -71,6 +71,21 @@ async fn a_plan_outlives_the_instance() {
 #[tokio::test(start_paused = true)]
 async fn a_purge_that_fails_is_reported_and_comes_again() {
     let lab = Lab::default();
+    let pool = lab.pool().time_to_idle(100 * HOUR).time_to_live(100 * HOUR).build();
+    pool.get_or_open(&purged("a", false)).await.unwrap();
+    lab.break_down();
+    for wait in [HOUR, 24 * HOUR] {
+        advance(wait).await;
+        let report = pool.sweep().await;
+        let error = report.purged[0].purged.as_ref().unwrap_err().to_string();
+        assert!(error.contains("unavailable"), "{error}");
+        assert!(pool.sweep().await.purged.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_written_is_not_purged() {
+    let lab = Lab::default();
     let pool = lab
         .pool()
         .time_to_idle(100 * HOUR)
@@ -78,13 +93,9 @@ async fn a_purge_that_fails_is_reported_and_comes_again() {
         .configure(|_, builder| builder.read_only(true))
         .build();
     pool.get_or_open(&purged("a", false)).await.unwrap();
-    for wait in [HOUR, 24 * HOUR] {
-        advance(wait).await;
-        let report = pool.sweep().await;
-        let error = report.purged[0].purged.as_ref().unwrap_err().to_string();
-        assert!(error.contains("read-only"), "{error}");
-        assert!(pool.sweep().await.purged.is_empty());
-    }
+    pool.get_or_open(&purged("b", true)).await.unwrap();
+    advance(2 * HOUR).await;
+    assert_eq!(found(&pool).await, [("velero/b".to_owned(), 0)], "a dry run writes nothing");
 }
 
 #[tokio::test(start_paused = true)]
