@@ -98,7 +98,11 @@ impl<'a> Search<'a> {
             let Ok(directory) = self.path.join(name) else { continue };
             if is_later(&directory, self.after) {
                 let pushed = self.waiting.push(by_components(name), until(name, &self.delimiter), directory);
-                pushed.map_err(|_| Error::new(ErrorKind::Unavailable).with_message("an unsorted listing"))?;
+                pushed.map_err(|_| {
+                    Error::new(ErrorKind::Unavailable)
+                        .with_message("an unsorted listing")
+                        .with_retryable(false)
+                })?;
             }
         }
         if self.pages.is_done {
@@ -122,7 +126,8 @@ impl<'a> Search<'a> {
                     return Ok(None);
                 }
                 let is_understood = match search.next_page().await {
-                    Err(error) if is_about_the_delimiter(&error) => false,
+                    // MinIO may give the same page for ever (minio issue 20682).
+                    Err(error) if error.kind() == ErrorKind::Unavailable && !error.is_retryable() => false,
                     result => result?,
                 };
                 if !is_understood {
@@ -136,8 +141,7 @@ impl<'a> Search<'a> {
 }
 
 /// Whether it may be the delimiter that the store failed on: NooBaa on a file system takes `/` alone and answers
-/// 500 (noobaa-core issue 7940), MinIO may give the same page for ever (minio issue 20682). If it was not, the
-/// levels fail in the same way.
+/// 500 (noobaa-core issue 7940). If it was not, the levels fail in the same way.
 fn is_about_the_delimiter(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Other)
 }
