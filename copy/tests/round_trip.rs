@@ -11,6 +11,7 @@ mod common;
 
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use common::{Fixture, IMAGE, LAYER, digest_of, image, image_of, index, run};
 use plugin_registry::{ReferencePolicy, Registry, layout};
 use plugin_registry_copy::{
@@ -140,6 +141,57 @@ async fn repair_brings_what_the_destination_lost() {
     }
     let again = copy(&source, &destination(), &repair, &()).await.unwrap();
     assert_eq!((again.manifests, again.blobs_copied), (4, 0));
+}
+
+/// What cannot be right at the destination is brought again, without `repair`: links and data that were emptied or
+/// cut, as in old stores.
+#[tokio::test]
+async fn what_cannot_be_right_is_copied_again() {
+    let fixture = Fixture::new().await;
+    let child = fixture.image("child", &["layer one", "layer two"]).await;
+    let root = fixture.document(&index(std::slice::from_ref(&child))).await;
+    fixture.entries(&[("image", &child), ("index", &root)]).await;
+    let (layer, name) = (Digest::sha256(b"layer one"), "a".parse().unwrap());
+    let (link, other) = (layout::layer_link(&name, &layer), Digest::sha256(b"other"));
+    let revision = layout::revision_link(&name, &digest_of(&child));
+    let manifest = layout::blob_data(&digest_of(&child));
+    for (image, path, damage, copied) in [
+        ("image", &link, Bytes::new(), (0, 1)),
+        ("image", &link, layout::link_content(&layer).slice(..70), (0, 1)),
+        ("image", &link, layout::link_content(&other).slice(..40), (0, 1)),
+        ("image", &layout::blob_data(&layer), Bytes::new(), (1, 0)),
+        ("image", &layout::blob_data(&layer), Bytes::from("layer"), (1, 0)),
+        ("image", &manifest, Bytes::new(), (0, 0)),
+        ("index", &manifest, Bytes::new(), (0, 0)),
+        ("index", &revision, Bytes::new(), (0, 0)),
+    ] {
+        let driver = MemoryDriver::new();
+        let source = fixture.open(Some(image)).await.unwrap();
+        let destination = || image_of(&Registry::builder(driver.clone()).build(), "a", "1");
+        run(&source, &destination()).await.unwrap();
+        driver.put(path, damage.clone()).await.unwrap();
+        let what = format!("{image}: {path} {damage:?}");
+        let report = run(&source, &destination()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!((report.blobs_copied, report.blobs_deduplicated), copied, "{what}");
+        let out = Fixture::default();
+        run(&destination(), &out.create(None).await.unwrap()).await.unwrap();
+        assert!(out.blobs().await.contains_key(&common::blob_path(&layer)), "{what}");
+    }
+}
+
+/// Data that was emptied is damage of the source, not something that was never there.
+#[tokio::test]
+async fn an_emptied_layer_of_the_source_is_damage() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("root", &["layer"]).await;
+    fixture.entries(&[("", &root)]).await;
+    let driver = MemoryDriver::new();
+    let stored = || image_of(&Registry::builder(driver.clone()).build(), "a", "1");
+    run(&fixture.open(None).await.unwrap(), &stored()).await.unwrap();
+    let layer = Digest::sha256(b"layer");
+    driver.put(&layout::blob_data(&layer), "").await.unwrap();
+    let error = run(&stored(), &Fixture::default().create(None).await.unwrap()).await.unwrap_err();
+    assert!(matches!(error, CopyError::Damaged { .. }) && error.to_string().contains("empty"), "{error}");
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ pub struct Capabilities {
     pub durable: bool,
     /// `redirect_url` can give a URL.
     pub redirect: bool,
-    /// Directories can be there without a file below them, so that a listed directory does not prove that it
-    /// holds anything: a file system, not an object store.
+    /// Directories can be there without a file below them, and a walk looks into each of them: a file system, not an
+    /// object store, which lists a thousand keys with their sizes at once.
     pub empty_directories: bool,
     /// Largest file in bytes, where the store has such a limit.
     pub max_file_size: Option<u64>,

@@ -16,6 +16,8 @@ pub(crate) struct Known {
     /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
     /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
     blobs: Memory<Digest, Seen>,
+    /// Sizes of content that this registry has hashed itself: facts about content, true for ever.
+    sizes: Memory<Digest, u64>,
     /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
     aliases: Memory<Digest, Digest>,
     /// What a manifest says about itself: facts about content, true for ever.
@@ -34,6 +36,8 @@ pub(crate) struct Seen {
 impl Known {
     /// About 100 bytes an entry: at most 2 MiB.
     const BLOBS: u64 = 16 * 1024;
+    /// About 100 bytes an entry: at most 2 MiB.
+    const SIZES: u64 = 16 * 1024;
     /// About 200 bytes an entry: at most 2 MiB.
     const ALIASES: u64 = 8 * 1024;
     /// Weight in bytes of all remembered facts: at most 8 MiB.
@@ -42,6 +46,7 @@ impl Known {
     pub(crate) fn new(blob_memory: Duration) -> Self {
         Self {
             blobs: Memory::new(Self::BLOBS, Lifetime::Inserted(blob_memory)),
+            sizes: Memory::new(Self::SIZES, Lifetime::Unlimited),
             aliases: Memory::new(Self::ALIASES, Lifetime::Unlimited),
             facts: Memory::new(Self::FACTS, Lifetime::Unlimited),
         }
@@ -58,6 +63,26 @@ impl Known {
 
     pub(crate) fn stored_blob(&self, canonical: &Digest, size: u64) {
         self.blobs.insert(*canonical, Seen { size, stored: true }, 1);
+        self.learned_size(canonical, size);
+    }
+
+    /// The size of content that was hashed, whatever the store has under its digest.
+    pub(crate) fn size(&self, canonical: &Digest) -> Option<u64> {
+        if canonical.is_of_nothing() { Some(0) } else { self.sizes.get(canonical) }
+    }
+
+    pub(crate) fn learned_size(&self, canonical: &Digest, size: u64) {
+        self.sizes.insert(*canonical, size, 1);
+    }
+
+    /// Why `size` bytes cannot be the content of `canonical`, as far as their number tells: only the digest of
+    /// nothing has no bytes, and content that was hashed here has the size that it had then.
+    pub(crate) fn size_problem(&self, canonical: &Digest, size: u64) -> Option<String> {
+        match self.size(canonical) {
+            Some(known) if known != size => Some(format!("it has {size} bytes, its content has {known}")),
+            None if size == 0 => Some("it is empty, its content is not".to_owned()),
+            _ => None,
+        }
     }
 
     pub(crate) fn forget_blob(&self, canonical: &Digest) {
@@ -81,5 +106,24 @@ impl Known {
     pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<Facts>) {
         let weight = facts.weight();
         self.facts.insert(*manifest, facts, weight.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_problem_only_where_it_cannot_be_right() {
+        let known = Known::new(Duration::ZERO);
+        let (nothing, some) = (Digest::sha256(b""), Digest::sha256(b"some"));
+        let is_problem = |digest, size| known.size_problem(digest, size).is_some();
+        assert_eq!([0, 1].map(|size| is_problem(&nothing, size)), [false, true]);
+        assert_eq!([0, 1, 4].map(|size| is_problem(&some, size)), [true, false, false]);
+        // Seen is not known: the store may have had a part of it only.
+        known.saw_blob(&some, 1);
+        assert!(!is_problem(&some, 4));
+        known.stored_blob(&some, 4);
+        assert_eq!([0, 1, 4].map(|size| is_problem(&some, size)), [true, true, false]);
     }
 }

@@ -1,8 +1,11 @@
 //! Link files: the membership of content in a repository.
 
+mod listed;
+
 use bytes::Bytes;
 use plugin_registry_core::{Digest, PutMode, StorageDriver, StorageDriverExt, StoragePath};
 
+pub(crate) use self::listed::LinkDirectory;
 use crate::{
     error::{RegistryError, Result},
     layout,

@@ -8,15 +8,13 @@ use futures::{
     future::{join, try_join3},
     stream,
 };
-use plugin_registry_core::{
-    Algorithm, Descriptor, Digest, Reference, RepositoryName, StorageDriver, Tag, VerifyError,
-};
+use plugin_registry_core::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag, VerifyError};
 
 use crate::{
     blob::{BlobStore, Blobs},
     error::{RegistryError, Result},
     layout::{self, Links},
-    link::LinkStore,
+    link::{LinkDirectory, LinkStore},
     manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind},
     referrers::Facts,
     registry::{Inner, ReferencePolicy, UrlPolicy},
@@ -115,14 +113,15 @@ impl Manifests {
         self.links().follow(&layout::revision_link(&self.repository, &canonical), &canonical).await
     }
 
-    /// Whether the repository has a manifest, bytes included.
+    /// Whether the repository has a manifest, bytes included. One whose bytes are damaged is absent, so that a
+    /// push brings it again.
     ///
     /// # Errors
     /// Only those of the store.
     pub async fn exists(&self, reference: &Reference) -> Result<bool> {
         match self.get(reference).await {
             Ok(_) => Ok(true),
-            Err(RegistryError::ManifestUnknown { .. }) => Ok(false),
+            Err(RegistryError::ManifestUnknown { .. } | RegistryError::Damaged(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -328,19 +327,13 @@ impl Manifests {
         Ok(names)
     }
 
-    /// The digests of all revisions of the repository, in order: tagged or not. 1 driver call a page of
-    /// the store and algorithm.
-    pub(crate) async fn revisions(&self) -> Result<Vec<Digest>> {
-        let directory = layout::revisions(&self.repository, Algorithm::Sha256);
-        let mut entries = self.inner.driver.list(&directory, None);
-        let mut digests = Vec::new();
-        while let Some(entry) = entries.next().await {
-            match entry {
-                Ok(entry) => digests.extend(format!("sha256:{}", entry.name).parse::<Digest>()),
-                Err(error) if error.is_not_found() => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(digests)
+    /// The digests of all revisions of the repository, in order: tagged or not; and whether the listing says
+    /// that there is a link, which otherwise has to be read (ADR 0019). 1 driver call a page of the store.
+    pub(crate) async fn revisions(&self) -> Result<Vec<(Digest, bool)>> {
+        let links = LinkDirectory::all(layout::revisions(&self.repository, Algorithm::Sha256));
+        let listed = links
+            .list(&self.inner.driver)
+            .try_filter_map(|listed| async move { Ok(listed.digest.map(|digest| (digest, listed.is_link))) });
+        listed.try_collect().await
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use plugin_registry_core::{Digest, RepositoryName, StorageDriver};
+use plugin_registry_core::{Digest, RepositoryName};
 use serde::Serialize;
 
 use crate::{error::Result, manifest::Manifest, manifests::Manifests, registry::Inner};
@@ -103,7 +103,7 @@ impl<'a> Referrers<'a> {
         let mut found: BTreeMap<String, Referrer> = BTreeMap::new();
         let revisions = self.manifests().revisions().await?;
         let mut facts = stream::iter(revisions)
-            .map(|digest| self.facts(digest))
+            .map(|(digest, is_link)| self.facts(digest, is_link))
             .buffer_unordered(self.inner.options.concurrency);
         while let Some(facts) = facts.try_next().await? {
             if let Some(referrer) = facts.and_then(|facts| facts.of_subject(subject)) {
@@ -130,10 +130,9 @@ impl<'a> Referrers<'a> {
 
     /// What a revision says of itself: remembered, or read once. A revision whose bytes are missing or
     /// damaged refers to nothing that can be shown.
-    async fn facts(&self, digest: Digest) -> Result<Option<Arc<Facts>>> {
+    async fn facts(&self, digest: Digest, is_link: bool) -> Result<Option<Arc<Facts>>> {
         if let Some(facts) = self.inner.known.facts(&digest) {
-            let is_proof = !self.inner.driver.capabilities().empty_directories;
-            let is_here = is_proof || self.manifests().revision(&digest).await?.is_some();
+            let is_here = is_link || self.manifests().revision(&digest).await?.is_some();
             return Ok(is_here.then_some(facts));
         }
         let manifest = match self.manifests().by_digest(&digest).await {

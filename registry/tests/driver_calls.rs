@@ -9,8 +9,8 @@ use std::{convert::Infallible, future::poll_fn};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use plugin_registry::{Body, Registry};
-use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, RepositoryName};
+use plugin_registry::{Body, Registry, layout};
+use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, RepositoryName, StorageDriverExt};
 use plugin_registry_drivers_memory::MemoryDriver;
 use tower_service::Service;
 
@@ -273,4 +273,26 @@ async fn driver_calls_are_at_or_under_the_aims() {
         })
         .await;
     row("copy of a known image of 13 blobs into a location", calls, 44, 3 * 13 + 5);
+}
+
+/// A page of a listing holds about 1000 links. Where a page had few of the wanted ones, the rest are read one by one.
+#[tokio::test]
+async fn links_are_listed_while_that_is_cheaper_than_to_read_them() {
+    let bench = Bench::new();
+    let name: RepositoryName = "ns/app".parse().unwrap();
+    let mut blobs: Vec<Descriptor> =
+        (0..2500).map(|n| Descriptor::of(MediaType::ImageLayerGzip, &content(n, 10 + n))).collect();
+    blobs.sort_by_key(|blob| blob.digest);
+    for blob in &blobs {
+        bench.store.put(&layout::layer_link(&name, &blob.digest), blob.digest.to_string()).await.unwrap();
+    }
+    let every = |step: usize| blobs.iter().step_by(step).cloned().collect::<Vec<_>>();
+    // All: 1 listing, and each blob's data. Every 100th: the first page has 10 of 25, so 15 are read. Every 50th:
+    // each page has 20.
+    for (wanted, expected) in [(every(1), 1 + 2500), (every(100), 1 + 15 + 25), (every(50), 1 + 50)] {
+        let cold = bench.cold();
+        let blobs = cold.registry.repository(name.clone()).blobs();
+        let calls = cold.count(async { assert_eq!(blobs.missing(&wanted).await.unwrap(), wanted) }).await;
+        assert_eq!(calls, expected, "{} of 2500 links", wanted.len());
+    }
 }

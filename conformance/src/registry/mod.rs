@@ -12,6 +12,7 @@
 //! number; what has no number is named by its subject. [`Client`] checks on the way what holds for every
 //! answer: the form of errors, `Allow`, lengths, no body where there is none.
 
+mod absent;
 mod base;
 mod blob;
 pub mod body;
@@ -273,6 +274,17 @@ macro_rules! __api_requirements {
                 end_6_a_lost_stage_vouches_for_nothing,
                 end_3_damaged_manifest_is_never_served,
                 end_7a_truncated_layer_is_noticed,
+            ]
+            absent: [
+                end_2_an_empty_data_file_is_absent,
+                end_2_only_the_empty_blob_is_empty,
+                end_2_a_size_that_is_known_to_be_wrong_is_absent,
+                end_2_a_damaged_alias_is_absent,
+                end_3_a_damaged_manifest_is_absent,
+                end_7a_a_cut_data_file_is_lacking,
+                end_7a_a_listed_directory_is_no_link,
+                end_7a_a_damaged_child_is_lacking,
+                end_12a_a_listed_directory_is_no_revision,
             ]
             purge: [
                 purge_removes_idle_uploads,

@@ -151,6 +151,18 @@ impl Digest {
         hex
     }
 
+    /// Whether this is the digest of no bytes. It is the only content whose size its digest tells.
+    ///
+    /// ```
+    /// use plugin_registry_core::Digest;
+    /// assert!(Digest::sha256(b"").is_of_nothing());
+    /// assert!(!Digest::sha256(b"x").is_of_nothing());
+    /// ```
+    #[must_use]
+    pub fn is_of_nothing(&self) -> bool {
+        *self == Self::of(self.algorithm, b"")
+    }
+
     /// Whether this is a sha256 digest, under which blobs are stored.
     #[must_use]
     pub fn is_canonical(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Content on its way out of the store.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use plugin_registry_core::{Digest, Reader};
@@ -8,22 +10,34 @@ use tracing::Span;
 use crate::{
     error::{RegistryError, Result},
     hashing::{HashBeside, Hashers},
+    registry::Inner,
 };
+
+/// What a whole blob has to be.
+pub(crate) struct Expected {
+    /// The digest that it was asked for by.
+    pub(crate) digest: Digest,
+    /// Its size in the store.
+    pub(crate) size: u64,
+    /// Remembers the size once it is known to be right.
+    pub(crate) inner: Arc<Inner>,
+}
 
 struct Verification {
     stream: BoxStream<'static, plugin_registry_core::Result<Bytes>>,
     beside: HashBeside,
-    digest: Digest,
+    expected: Expected,
     held: Option<Bytes>,
 }
 
-/// The bytes of `reader`, read in the span in which they were asked for; with a digest, hashed on the way, beside the reading and the sending. The last
+/// The bytes of `reader`, read in the span in which they were asked for; where a
+/// digest is expected, hashed on the way, beside the reading and the sending. The last
 /// piece is held back until the digest agrees, so that a client which counts bytes cannot take damaged
 /// content for the whole.
-pub(crate) fn verified(reader: Reader, digest: Option<Digest>) -> BoxStream<'static, Result<Bytes>> {
-    let Some(digest) = digest else { return within(reader.into_stream().map_err(RegistryError::from)) };
-    let beside = HashBeside::new(Hashers::new(digest.algorithm()));
-    let state = Verification { stream: reader.into_stream(), beside, digest, held: None };
+pub(crate) fn verified(reader: Reader, expected: Option<Expected>) -> BoxStream<'static, Result<Bytes>> {
+    let Some(expected) = expected else { return within(reader.into_stream().map_err(RegistryError::from)) };
+    let beside = HashBeside::new(Hashers::new(expected.digest.algorithm()));
+    let state = Verification { stream: reader.into_stream(), beside, expected, held: None };
     within(futures::stream::try_unfold(Some(state), |state| async move {
         let Some(mut state) = state else { return Ok(None) };
         while let Some(piece) = state.stream.try_next().await? {
@@ -33,7 +47,9 @@ pub(crate) fn verified(reader: Reader, digest: Option<Digest>) -> BoxStream<'sta
             }
         }
         let hashers = state.beside.finish().await?;
-        hashers.verify(&state.digest).map_err(|error| damaged(&state.digest, &error))?;
+        let Expected { digest, size, inner } = &state.expected;
+        let canonical = hashers.verify(digest).map_err(|error| damaged(digest, &error))?;
+        inner.known.learned_size(&canonical, *size);
         Ok(state.held.map(|last| (last, None)))
     }))
 }

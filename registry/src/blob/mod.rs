@@ -11,7 +11,7 @@ use futures::{Stream, future::try_join, stream::BoxStream};
 use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
 pub(crate) use self::{
-    body::verified,
+    body::{Expected, verified},
     store::{BlobStore, Poured, discard, pour},
 };
 use crate::{
@@ -119,10 +119,18 @@ impl Blobs {
         if canonical == *digest {
             return Ok(Some(canonical));
         }
+        let is_of_other_content = self.inner.known.canonical(digest).is_some_and(|known| known != canonical);
+        if is_of_other_content || canonical.is_of_nothing() != digest.is_of_nothing() {
+            tracing::warn!(path = %link, target = %canonical, "damaged link: it names other content than its path");
+            return Ok(None);
+        }
         self.links().follow(&layout::layer_link(&self.repository, &canonical), &canonical).await
     }
 
     /// Describes a blob. 2 driver calls, 1 when it is not in the repository. Cancel safe.
+    ///
+    /// Bytes that cannot be right count as missing, so that a client brings them again: an empty file of a blob that
+    /// is not empty, or another size than this registry itself has hashed under the digest.
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] when it is not in this repository.
@@ -134,8 +142,16 @@ impl Blobs {
         )
     )]
     pub async fn stat(&self, digest: &Digest) -> Result<BlobInfo> {
+        match self.look(digest).await {
+            Err(RegistryError::Damaged(_)) => Err(self.unknown(digest)),
+            info => info,
+        }
+    }
+
+    /// As [`stat`](Self::stat), with [`RegistryError::Damaged`] for bytes that cannot be right.
+    pub(crate) async fn look(&self, digest: &Digest) -> Result<BlobInfo> {
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
-        let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
+        let size = self.store().look(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
@@ -144,7 +160,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] when the range begins
-    /// beyond the end.
+    /// beyond the end; [`RegistryError::Damaged`] for bytes that cannot be right, as in [`stat`](Self::stat).
     #[tracing::instrument(
         level = "error", skip(self, range),
         fields(
@@ -165,7 +181,9 @@ impl Blobs {
         let info = BlobInfo { digest: *digest, canonical, size: reader.info().size };
         let bytes = reader.range();
         let whole = bytes == (0..info.size);
-        let stream = verified(reader, whole.then_some(*digest));
+        let expected =
+            whole.then(|| Expected { digest: *digest, size: info.size, inner: self.inner.clone() });
+        let stream = verified(reader, expected);
         Ok(BlobReader { info, range: bytes, stream })
     }
 

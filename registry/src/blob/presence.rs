@@ -1,20 +1,20 @@
 //! Which of many blobs a repository has, in few driver calls.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Bound,
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use plugin_registry_core::{Algorithm, Descriptor, Digest, StorageDriver};
+use plugin_registry_core::{Algorithm, Descriptor, Digest};
 
 use super::Blobs;
-use crate::{error::Result, layout};
+use crate::{error::Result, layout, link::LinkDirectory};
 
 /// Stores list in pages of about this many entries.
 const LIST_PAGE: usize = 1000;
 
-/// What was found: the size of each blob that is linked and stored.
+/// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     sizes: HashMap<Digest, u64>,
@@ -23,25 +23,31 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
+    /// The size of a blob that is linked and stored. Stored bytes of another size than wanted are absent, so that
+    /// the right ones are pushed; unless this registry has hashed them, for then the descriptor is wrong.
     pub(crate) fn size(&self, digest: &Digest) -> Option<u64> {
         self.sizes.get(digest).copied()
     }
 }
 
 impl Blobs {
-    /// Looks all of `wanted` up. Links are always read live, in one listing; only that bytes of a digest
+    /// Looks all of `wanted` up. Links are always looked up live, in one listing; only that bytes of a digest
     /// are in the store is remembered for a while (ADR 0012).
     pub(crate) async fn presence(&self, wanted: &[Descriptor]) -> Result<Presence> {
         let linked = self.linked(wanted).await?;
+        let stated: HashSet<(Digest, u64)> = wanted.iter().map(|one| (one.digest, one.size)).collect();
+        // Old programs wrote a size of 0 where they knew none.
+        let is_stated = |digest, size| stated.contains(&(digest, size)) || stated.contains(&(digest, 0));
         let known = &self.inner.known;
         let fresh = linked.values().all(|canonical| known.blob(canonical).is_some_and(|seen| seen.stored));
         let sizes = stream::iter(linked)
             .map(|(digest, canonical)| async move {
                 let size = match known.blob(&canonical) {
-                    Some(seen) => Some(seen.size),
-                    None => self.store().stat(&canonical).await?,
+                    Some(seen) if seen.stored || is_stated(digest, seen.size) => Some(seen.size),
+                    _ => self.store().stat(&canonical).await?,
                 };
-                Ok::<_, crate::RegistryError>(size.map(|size| (digest, size)))
+                let is_right = |size| is_stated(digest, size) || known.size(&canonical) == Some(size);
+                Ok::<_, crate::RegistryError>(size.filter(|size| is_right(*size)).map(|size| (digest, size)))
             })
             .buffer_unordered(self.inner.options.concurrency)
             .try_filter_map(|found| async move { Ok(found) })
@@ -53,22 +59,15 @@ impl Blobs {
     /// The canonical digests of those that have a link.
     async fn linked(&self, wanted: &[Descriptor]) -> Result<HashMap<Digest, Digest>> {
         let mut found = HashMap::new();
-        let mut by_hex: BTreeMap<String, Digest> = BTreeMap::new();
-        let mut single = Vec::new();
-        for descriptor in wanted {
-            if descriptor.digest.is_canonical() {
-                by_hex.insert(descriptor.digest.hex(), descriptor.digest);
-            } else {
-                single.push(descriptor.digest);
+        let (canonical, mut single): (BTreeSet<Digest>, BTreeSet<Digest>) =
+            wanted.iter().map(|descriptor| descriptor.digest).partition(Digest::is_canonical);
+        match canonical.first() {
+            Some(first) if canonical.len() > 1 => {
+                let directory = layout::layers(&self.repository, Algorithm::Sha256);
+                let links = LinkDirectory::from(directory, first);
+                single.extend(self.list_links(&links, &canonical, &mut found).await?);
             }
-        }
-        if by_hex.len() > 1 {
-            // Cheaper than one call a link until the listing has more pages than there are links wanted.
-            let most = by_hex.len().saturating_mul(LIST_PAGE);
-            let rest = self.list_links(&by_hex, most, &mut found).await?;
-            single.extend(rest);
-        } else {
-            single.extend(by_hex.values());
+            _ => single.extend(canonical),
         }
         let concurrency = self.inner.options.concurrency;
         let resolved: Vec<(Digest, Option<Digest>)> = stream::iter(single)
@@ -83,37 +82,38 @@ impl Blobs {
     }
 
     /// Lists the canonical links from the first to the last wanted one; gives back those that have to be read
-    /// one by one: the listing did not reach them within `most` entries, or it does not prove a link.
+    /// one by one: the listing did not reach them, or does not say that they are links.
+    ///
+    /// A page is one round trip, and so are as many reads as are made at a time. The listing goes on while its pages
+    /// hold at least so many of the wanted links.
     async fn list_links(
         &self,
-        wanted: &BTreeMap<String, Digest>,
-        most: usize,
+        links: &LinkDirectory,
+        wanted: &BTreeSet<Digest>,
         found: &mut HashMap<Digest, Digest>,
     ) -> Result<Vec<Digest>> {
-        let directory = layout::layers(&self.repository, Algorithm::Sha256);
-        let before = wanted.keys().next().and_then(|first| first.get(..63));
-        let last = wanted.keys().next_back().map(String::as_str).unwrap_or_default();
-        let mut entries = self.inner.driver.list(&directory, before).take(most);
-        let is_proof = !self.inner.driver.capabilities().empty_directories;
-        let (mut reached, mut rest) = (0, Vec::new());
-        while let Some(entry) = entries.next().await {
-            let name = match entry {
-                Ok(entry) => entry.name,
-                Err(error) if error.is_not_found() => break,
-                Err(error) => return Err(error.into()),
-            };
-            reached += 1;
-            match wanted.get(&name) {
-                Some(digest) if is_proof => drop(found.insert(*digest, *digest)),
-                Some(digest) => rest.push(*digest),
-                None => {}
+        let mut entries = links.list(&self.inner.driver).enumerate();
+        let (mut rest, mut on_page, mut reached) = (Vec::new(), 0, Bound::Unbounded);
+        while let Some((position, listed)) = entries.next().await {
+            let listed = listed?;
+            if let Some(digest) = listed.digest {
+                reached = Bound::Excluded(digest);
+                if wanted.contains(&digest) {
+                    on_page += 1;
+                    if listed.is_link {
+                        found.insert(digest, digest);
+                    } else {
+                        rest.push(digest);
+                    }
+                }
+                if wanted.last().is_none_or(|last| digest >= *last) {
+                    break;
+                }
             }
-            if name.as_str() >= last {
-                break;
-            }
-            if reached == most {
-                let after = (Bound::Excluded(name), Bound::Unbounded);
-                rest.extend(wanted.range(after).map(|(_, digest)| *digest));
+            if (position + 1).is_multiple_of(LIST_PAGE)
+                && std::mem::take(&mut on_page) < self.inner.options.concurrency
+            {
+                rest.extend(wanted.range((reached, Bound::Unbounded)));
                 break;
             }
         }

@@ -27,10 +27,20 @@ impl<'a> BlobStore<'a> {
         Self { inner }
     }
 
-    /// The size of a stored blob, or `None`.
+    /// The size of a stored blob, or `None`. Bytes that cannot be right count as missing, so that a push brings
+    /// them again (ADR 0020).
     pub(crate) async fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
+        match self.look(digest).await {
+            Err(RegistryError::Damaged(_)) => Ok(None),
+            size => size,
+        }
+    }
+
+    /// The size of a stored blob, or `None`; an error where its size says that it is damaged.
+    pub(crate) async fn look(&self, digest: &Digest) -> Result<Option<u64>> {
         match self.inner.driver.stat_file(&layout::blob_data(digest)).await {
             Ok(info) => {
+                self.check_size(digest, info.size)?;
                 self.inner.known.saw_blob(digest, info.size);
                 Ok(Some(info.size))
             }
@@ -42,10 +52,19 @@ impl<'a> BlobStore<'a> {
         }
     }
 
-    /// Opens stored bytes: `None` where there are none, an inner error for a range outside of them.
+    /// Refuses stored bytes that cannot be those of `digest`, as far as their number tells.
+    fn check_size(&self, digest: &Digest, size: u64) -> Result<()> {
+        let Some(problem) = self.inner.known.size_problem(digest, size) else { return Ok(()) };
+        self.inner.known.forget_blob(digest);
+        tracing::error!(%digest, problem, "stored blob is damaged");
+        Err(RegistryError::Damaged(format!("blob {digest}: {problem}; a push of it repairs it")))
+    }
+
+    /// Opens stored bytes: `None` where there are none, an inner error for a range outside of them and for bytes
+    /// that cannot be right.
     pub(crate) async fn open(&self, digest: &Digest, range: ByteRange) -> Result<Option<Result<Reader>>> {
         match self.inner.driver.reader(&layout::blob_data(digest), range).await {
-            Ok(reader) => Ok(Some(Ok(reader))),
+            Ok(reader) => Ok(Some(self.check_size(digest, reader.info().size).map(|()| reader))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) if error.kind() == ErrorKind::InvalidOffset => {
                 Ok(Some(Err(RegistryError::RangeNotSatisfiable)))
@@ -57,15 +76,23 @@ impl<'a> BlobStore<'a> {
     /// Reads stored bytes to their end: their size if they hash to `digest`, an inner error if they do not,
     /// `None` where there are none.
     pub(crate) async fn verify(&self, digest: &Digest) -> Result<Option<Result<u64, VerifyError>>> {
-        let Some(reader) = self.open(digest, ByteRange::full()).await? else { return Ok(None) };
-        let mut bytes = reader?.into_stream();
+        let reader = match self.inner.driver.reader(&layout::blob_data(digest), ByteRange::full()).await {
+            Ok(reader) => reader,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = reader.into_stream();
         let mut beside = HashBeside::new(Hashers::new(digest.algorithm()));
         let mut size = 0;
         while let Some(piece) = bytes.try_next().await? {
             size += piece.len() as u64;
             beside.take(piece).await?;
         }
-        Ok(Some(beside.finish().await?.verify(digest).map(|_| size)))
+        let verified = beside.finish().await?.verify(digest);
+        if let Ok(canonical) = &verified {
+            self.inner.known.learned_size(canonical, size);
+        }
+        Ok(Some(verified.map(|_| size)))
     }
 
     /// A small blob, verified, or `None`.
@@ -73,6 +100,9 @@ impl<'a> BlobStore<'a> {
         let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return Err(RegistryError::Damaged(format!("{digest} has more than {limit} bytes")));
+            }
             Err(error) => return Err(error.into()),
         };
         let actual = Digest::of(digest.algorithm(), &content);

@@ -37,7 +37,10 @@ pub(super) async fn get(
         let (info, stream) = (*reader.info(), reader.into_stream());
         return Ok(whole(&info, Body::stream(stream, info.size)));
     }
-    let info = repository.blobs().stat(&digest).await?;
+    // A client that asks whether the blob is there has to bring it again when it is damaged; one that wants the
+    // bytes learns why it cannot have them.
+    let blobs = repository.blobs();
+    let info = if is_head { blobs.stat(&digest).await? } else { blobs.look(&digest).await? };
     if request.matches_etag(&digest.to_string()) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
         describe(&mut response, &info);

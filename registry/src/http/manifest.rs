@@ -23,12 +23,19 @@ pub(super) async fn get(
     reference: &str,
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
-    let manifest = repository.manifests().get(&reference.parse()?).await?;
+    let is_head = is_head(request.method());
+    let reference: Reference = reference.parse()?;
+    let manifest = match repository.manifests().get(&reference).await {
+        // A client that asks whether the manifest is there has to bring it again.
+        Err(RegistryError::Damaged(_)) if is_head => {
+            return Err(RegistryError::ManifestUnknown { repository: repository.name().clone(), reference });
+        }
+        manifest => manifest?,
+    };
     let digest = manifest.digest().to_string();
     let mut response = if request.matches_etag(&digest) {
         empty(StatusCode::NOT_MODIFIED)
     } else {
-        let is_head = is_head(request.method());
         let body = if is_head { Body::empty() } else { Body::full(manifest.bytes().clone()) };
         let mut response = Response::new(body);
         set(&mut response, header::CONTENT_TYPE, manifest.media_type());
