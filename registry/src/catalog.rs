@@ -17,6 +17,29 @@ impl Registry {
         fields(location = self.inner.location(), instance = self.inner.instance())
     )]
     pub async fn catalog(&self, last: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
+        self.list(last, limit, |_| true).await
+    }
+
+    /// The same after any text, as in distribution. If no repository can have that name, the list is read from
+    /// its beginning.
+    pub(crate) async fn catalog_after(
+        &self,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<RepositoryName>> {
+        let Some(text) = last else { return self.catalog(None, limit).await };
+        match text.parse() {
+            Ok(last) => self.catalog(Some(&last), limit).await,
+            Err(_) => self.list(None, limit, |name| name.as_str().split('/').gt(text.split('/'))).await,
+        }
+    }
+
+    async fn list(
+        &self,
+        last: Option<&RepositoryName>,
+        limit: usize,
+        is_wanted: impl Fn(&RepositoryName) -> bool + Send,
+    ) -> Result<Page<RepositoryName>> {
         let root = layout::repositories();
         let after = last.map(layout::repository);
         let mut found = self.inner.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
@@ -26,6 +49,9 @@ impl Registry {
         });
         let mut page = Page { entries: Vec::new(), more: false };
         while let Some(name) = found.try_next().await? {
+            if !is_wanted(&name) {
+                continue;
+            }
             if page.entries.len() == limit {
                 page.more = true;
                 break;

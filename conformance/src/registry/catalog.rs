@@ -52,16 +52,23 @@ pub async fn catalog_last_is_exclusive_and_may_be_missing(lab: &Lab) {
         let answer = client.get(format!("/v2/_catalog?last={last}&n=100")).send().await.expect(200);
         assert_eq!(answer.json()["repositories"], json!(NAMES[from..]), "last={last}");
     }
+    // It need not be a name either.
+    for (last, from) in [("A", 0), ("..", 0), ("a/", 1), ("a/B", 2), ("a%00", 4), ("~", 9), ("%ff", 9)] {
+        let answer = client.get(format!("/v2/_catalog?last={last}")).send().await.expect(200);
+        assert_eq!(answer.json()["repositories"], json!(NAMES[from..]), "last={last}");
+    }
 }
 
 /// `n` that is no number is 400, `n=0` an empty list, a huge one the largest page: without memory for it.
 pub async fn catalog_n(lab: &Lab) {
     let client = lab.client();
     filled(&client).await;
-    for n in ["-1", "x", "1.5", ""] {
+    for n in ["-1", "x", "1.5"] {
         let answer = client.get(format!("/v2/_catalog?n={n}")).send().await;
         answer.refused(400, "PAGINATION_NUMBER_INVALID");
     }
+    let all = client.get("/v2/_catalog?n=").send().await.expect(200);
+    assert_eq!(all.json(), json!({"repositories": NAMES}));
     let none = client.get("/v2/_catalog?n=0").send().await.expect(200);
     assert_eq!(none.json(), json!({"repositories": []}));
     assert!(none.get("link").is_none());

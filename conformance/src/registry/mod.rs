@@ -215,6 +215,7 @@ macro_rules! __api_requirements {
                 end_11_anonymous_mount_by_sha512,
                 end_11_anonymous_mount_can_be_off,
                 end_11_bad_mount,
+                end_11_mount_from_an_unreadable_source,
                 end_11_mount_needs_the_bytes,
             ]
             referrers: [

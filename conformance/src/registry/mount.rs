@@ -1,9 +1,10 @@
 //! end-11: mounting blobs.
 
-use plugin_registry_core::Algorithm;
+use plugin_registry::Registry;
+use plugin_registry_core::{Algorithm, ErrorKind, Operation};
 
 use super::{
-    Lab,
+    Client, Lab, Wrapped,
     fixture::{content, digest_as},
 };
 
@@ -116,21 +117,50 @@ pub async fn end_11_anonymous_mount_can_be_off(lab: &Lab) {
         client.post(format!("/v2/b/blobs/uploads/?mount={digest}&from=a")).body("").send().await.expect(201);
 }
 
-/// A digest that is none is 400; a `from` that is no name is 400 or a session; nothing is linked.
+/// A digest or a `from` that cannot be read is a session that works, and nothing is linked.
 pub async fn end_11_bad_mount(lab: &Lab) {
     let client = lab.client();
-    let digest = client.push("a", &content(1, 1000)).await;
+    let (blob, other) = (content(1, 1000), content(2, 1000));
+    let digest = client.push("a", &blob).await;
     let before = lab.tree().await;
-    for bad in ["", "sha256:x", "md5:d41d8cd98f00b204e9800998ecf8427e", "latest", "../../a"] {
-        let uri = format!("/v2/b/blobs/uploads/?mount={bad}&from=a");
-        client.post(uri).body("").send().await.refused(400, "DIGEST_INVALID");
+    let bad = ["", "sha256:x", "md5:d41d8cd98f00b204e9800998ecf8427e", "latest", "../../a", "%zz"];
+    let bad = bad.map(|bad| format!("mount={bad}&from=a"));
+    let long = "a".repeat(256);
+    let from = ["A", "..", "a/../a", "a%00", "_layers", "a:b", "a@sha256:x", "https%3A%2F%2Fa", "%ff", &long];
+    let from = from.map(|from| format!("mount={digest}&from={from}"));
+    let mut locations = Vec::new();
+    for query in bad.into_iter().chain(from) {
+        let answer = client.post(format!("/v2/b/blobs/uploads/?{query}")).body("").send().await.expect(202);
+        assert_eq!(answer.header("range"), "0-0", "{query}");
+        locations.push(answer.location());
     }
-    for from in ["A", "..", "a/../a", "a%00", "_layers", &"a".repeat(256)] {
-        let uri = format!("/v2/b/blobs/uploads/?mount={digest}&from={from}");
+    lab.tree().await.assert_is(&before);
+    for location in locations {
+        let _ = client.finish(&location, &super::fixture::digest(&other), other.clone()).await.expect(201);
+    }
+}
+
+/// A source that the store does not let be read is a session. Where trying again may help, it is that error, and
+/// so it is where the link cannot be written.
+pub async fn end_11_mount_from_an_unreadable_source(lab: &Lab) {
+    let digest = lab.client().push("a", &content(1, 1000)).await;
+    let before = lab.tree().await;
+    for (operation, kind, status) in [
+        (Operation::GetContent, ErrorKind::PermissionDenied, 202),
+        (Operation::GetContent, ErrorKind::Corrupted, 202),
+        (Operation::GetContent, ErrorKind::Other, 202),
+        (Operation::Stat, ErrorKind::PermissionDenied, 202),
+        (Operation::GetContent, ErrorKind::Unavailable, 503),
+        (Operation::GetContent, ErrorKind::RateLimited, 429),
+        (Operation::Stat, ErrorKind::Timeout, 503),
+        (Operation::PutContent, ErrorKind::PermissionDenied, 403),
+        (Operation::PutContent, ErrorKind::NoSpace, 507),
+    ] {
+        let driver = Wrapped::new(lab.shared()).failing(move |this| (this == operation).then_some(kind));
+        let client = Client::new(&Registry::builder(driver).build());
+        let uri = format!("/v2/b/blobs/uploads/?mount={digest}&from=a");
         let answer = client.post(uri).body("").send().await;
-        if answer.status() != 202 {
-            answer.refused(400, "NAME_INVALID");
-        }
+        assert_eq!(answer.status(), status, "{operation} {kind:?}: {answer}");
     }
     lab.tree().await.assert_is(&before);
 }

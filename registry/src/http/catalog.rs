@@ -10,9 +10,8 @@ const DEFAULT_PAGE: usize = 100;
 
 pub(super) async fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse> {
     let limit = request.page_size()?.unwrap_or(DEFAULT_PAGE).min(registry.inner.options.max_page);
-    let last =
-        request.parameter("last").filter(|last| !last.is_empty()).map(|last| last.parse()).transpose()?;
-    let page = registry.catalog(last.as_ref(), limit).await?;
+    let last = request.parameter("last").filter(|last| !last.is_empty());
+    let page = registry.catalog_after(last.as_deref(), limit).await?;
     let names: Vec<&str> = page.entries.iter().map(|name| name.as_str()).collect();
     let mut response = json(&serde_json::json!({"repositories": names}))?;
     if let (Some(last), true) = (names.last(), page.more) {

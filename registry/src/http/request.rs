@@ -61,11 +61,11 @@ impl ApiRequest {
         self.parameters(name).next()
     }
 
-    /// `n`, the page size: `None` where it is not given. A number too large for memory is as good as the
+    /// `n`, the page size: `None` where it is not given, or empty, as in distribution. A number too large for memory is as good as the
     /// largest; nothing is allocated by it (CVE-2023-2253).
     pub(super) fn page_size(&self) -> Result<Option<usize>> {
-        let Some(text) = self.parameter("n") else { return Ok(None) };
-        if text.is_empty() || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        let Some(text) = self.parameter("n").filter(|text| !text.is_empty()) else { return Ok(None) };
+        if !text.bytes().all(|digit| digit.is_ascii_digit()) {
             return Err(RegistryError::PageSizeInvalid);
         }
         Ok(Some(text.parse().unwrap_or(usize::MAX)))

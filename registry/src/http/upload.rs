@@ -1,7 +1,7 @@
 //! end-4, end-5, end-6, end-11, end-13, end-14: uploads.
 
 use http::{StatusCode, header};
-use plugin_registry_core::{Algorithm, Digest, DigestError, NameError};
+use plugin_registry_core::{Algorithm, Digest, DigestError, ErrorKind, NameError, Operation};
 
 use super::{
     ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, blob::parse, empty, range,
@@ -22,7 +22,10 @@ pub(super) async fn start(
     body: Content,
 ) -> Result<ApiResponse> {
     if let Some(digest) = request.parameter("mount") {
-        let digest = parse(&digest)?;
+        // As in distribution, a mount that does not work out is a session: also one that cannot be read.
+        let Ok(digest) = digest.parse::<Digest>() else {
+            return started(registry, repository, repository.uploads().start_with(Algorithm::Sha256)?);
+        };
         if mount(registry, repository, &digest, request.parameter("from")).await? {
             return Ok(created(repository, &digest));
         }
@@ -43,7 +46,7 @@ pub(super) async fn start(
     started(registry, repository, repository.uploads().start_with(algorithm)?)
 }
 
-/// Whether the blob could be mounted. One that cannot be found is no error: the client uploads it then.
+/// Whether the blob could be mounted. If its source cannot be read, the client uploads the blob instead.
 async fn mount(
     registry: &Registry,
     repository: &Repository,
@@ -51,14 +54,37 @@ async fn mount(
     from: Option<String>,
 ) -> Result<bool> {
     let mounted = match from.filter(|from| !from.is_empty()) {
-        Some(from) => repository.blobs().mount(&from.parse()?, digest).await,
+        Some(from) => match from.parse() {
+            Ok(from) => repository.blobs().mount(&from, digest).await,
+            Err(_) => return Ok(false),
+        },
         None if registry.inner.options.anonymous_mount => repository.blobs().mount_any(digest).await,
         None => return Ok(false),
     };
     match mounted {
         Ok(_) => Ok(true),
-        Err(RegistryError::BlobUnknown { .. }) => Ok(false),
+        Err(error) if is_unreadable(&error) => {
+            tracing::debug!(%error, "a mount became an upload");
+            Ok(false)
+        }
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the source of a mount is absent or cannot be read. Where trying again may help, or where the link
+/// cannot be written, an upload would meet the same error after all bytes were sent.
+fn is_unreadable(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::BlobUnknown { .. } | RegistryError::Damaged(_) => true,
+        RegistryError::Storage(error) => {
+            let reads = [Operation::GetContent, Operation::Reader, Operation::Stat, Operation::List];
+            let is_lasting = matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::Corrupted | ErrorKind::TooLarge | ErrorKind::Other
+            );
+            is_lasting && error.operation().is_some_and(|operation| reads.contains(&operation))
+        }
+        _ => false,
     }
 }
 
