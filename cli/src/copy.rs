@@ -15,6 +15,9 @@ use crate::{
     store::{self, Place},
 };
 
+/// More tags are not listed.
+const MAX_LISTED: usize = 10;
+
 /// What a copy prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,7 +47,13 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     let registry = Opener { place, sparse: options.sparse };
     let source = registry.source(&options.source).await?;
     // Whatever there is to say against the source is said before anything is made at the destination.
-    source.root().await?;
+    if let Err(error) = source.root().await {
+        let failure = Failure::from(error);
+        return Err(match registry.tags(&options.source).await {
+            Some(tags) if failure.is_not_found() => failure.with_hint(tags),
+            _ => failure,
+        });
+    }
     let destination = registry.destination(&options.destination).await?;
     let settings = CopyOptions::default()
         .with_parallel(options.parallel.into())
@@ -100,7 +109,7 @@ impl Opener<'_> {
         match image {
             ImageReference::Layout { directory, image } => {
                 let driver = store::layout(directory, true).await?;
-                let layout = OciLayout::create(driver, directory.display()).await?;
+                let layout = OciLayout::create(driver, directory.display()).await?.with_directory(directory);
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
@@ -111,6 +120,16 @@ impl Opener<'_> {
                 Ok(Box::new(in_registry(&registry, image)?))
             }
         }
+    }
+
+    /// What a repository has instead of an image that it has not.
+    async fn tags(&self, image: &ImageReference) -> Option<String> {
+        let ImageReference::Registry { repository, .. } = image else { return None };
+        let registry = self.place?.open().await.ok()?.builder().read_only(true).build();
+        let page = registry.repository(repository.clone()).tags().list(None, MAX_LISTED).await.ok()?;
+        let tags: Vec<String> = page.entries.iter().map(ToString::to_string).collect();
+        let more = if page.more { ", and others" } else { "" };
+        (!tags.is_empty()).then(|| format!("`{repository}` has the tags {}{more}.", tags.join(", ")))
     }
 
     fn require_place(&self) -> Result<Place<'_>, Failure> {

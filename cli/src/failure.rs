@@ -6,6 +6,9 @@ use plugin_registry::RegistryError;
 use plugin_registry_copy::CopyError;
 use plugin_registry_core::ErrorKind;
 
+const NOT_A_LAYOUT: &str = "Name a directory with an OCI image layout, or an empty one to write to. \
+     `skopeo copy docker-archive:FILE oci:DIR` makes one of what `docker save` wrote.";
+
 /// Why a command did not succeed, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -66,6 +69,11 @@ impl Failure {
         self.is_silent
     }
 
+    /// Whether something was asked for that is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.outcome == Outcome::NotFound
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.outcome {
             Outcome::Failed => 1,
@@ -103,8 +111,9 @@ impl From<CopyError> for Failure {
         match &error {
             error if error.is_damaged() => Self::new(Outcome::Damaged, message),
             error if error.is_not_found() => Self::new(Outcome::NotFound, message),
-            CopyError::NotALayout { .. } => Self::failed(message)
-                .with_hint("Name a directory with an OCI image layout, or an empty one to write to."),
+            CopyError::NotALayout { .. } => Self::failed(message).with_hint(NOT_A_LAYOUT),
+            CopyError::Ambiguous { .. } => Self::failed(message)
+                .with_hint("Write oci:DIR:NAME, or oci:DIR@DIGEST where no name belongs to one image alone."),
             CopyError::Registry { source: RegistryError::Storage(storage), .. }
             | CopyError::Storage { source: storage, .. } => Self::of_storage(storage, message),
             _ => Self::failed(message),

@@ -58,7 +58,7 @@ impl<'a> Place<'a> {
         let driver = match self {
             Place::Directory(root) => {
                 let config = FsConfig::new(root).with_create_root(create).with_durable(durable);
-                directory(config, "the registry").await?
+                directory(config, "the registry", "Name a directory.").await?
             }
             Place::Configured(source) => return source.read()?.open(create).await,
             Place::Memory => Arc::new(MemoryDriver::new()),
@@ -97,20 +97,29 @@ impl Configured {
     }
 }
 
+/// What to do about an archive in the place of a layout.
+const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: `mkdir DIR && tar -xf FILE -C DIR`. \
+     `skopeo copy docker-archive:FILE oci:DIR` makes a layout of what `docker save` wrote.";
+
 /// The directory of an OCI image layout; everybody may read what is written into it, as the umask of
 /// other tools would have it.
 pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
     let config = FsConfig::new(root).with_create_root(create).with_file_mode(0o644).with_dir_mode(0o755);
-    directory(config, "the layout").await
+    directory(config, "the layout", ARCHIVE).await
 }
 
-async fn directory(config: FsConfig, what: &str) -> Result<Arc<dyn StorageDriver>, Failure> {
+async fn directory(config: FsConfig, what: &str, if_file: &str) -> Result<Arc<dyn StorageDriver>, Failure> {
     let shown = config.root.display().to_string();
+    let is_file = config.root.is_file();
     match FsDriver::open(config).await {
         Ok(driver) => Ok(Arc::new(driver)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let message = format!("{what} `{shown}` does not exist");
             Err(Failure::new(Outcome::NotFound, message).with_hint(MISSING))
+        }
+        Err(_) if is_file => {
+            let message = format!("{what} `{shown}` is a file, not a directory");
+            Err(Failure::failed(message).with_hint(if_file))
         }
         Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {}", chain(&error)))),
     }

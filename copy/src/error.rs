@@ -44,12 +44,12 @@ pub enum CopyError {
         /// Why not.
         problem: String,
     },
-    /// The layout holds several images and the reference names none of them.
+    /// The layout holds several images and the reference names none of them, or several.
     #[error("{place} holds several images, name one of: {}", names.join(", "))]
     Ambiguous {
         /// The layout.
         place: String,
-        /// Names and digests to choose from.
+        /// What to choose from: names that belong to one image, else `@` and the digest. At most ten of them.
         names: Vec<String>,
     },
     /// The destination names the image by a digest, and the source's image has another.

@@ -9,7 +9,8 @@
 //! the way, and the tag is set last: whatever interrupts a copy leaves the tag as it was, and running it
 //! again goes on with what is missing.
 //!
-//! It starts no task, holds no state between copies and opens no connection.
+//! It starts no task, holds no state between copies and opens no connection. A thread waits while another program
+//! holds the lock of a layout ([`OciLayout::with_directory`]).
 //!
 //! ```
 //! # use plugin_registry::Registry;

@@ -2,7 +2,21 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use plugin_registry_core::{Digest, NameError, Reference, RepositoryName};
+use plugin_registry_core::{
+    Algorithm, Digest, DigestError, NameError, Reference, RepositoryName, shown_words,
+};
+
+/// The other transports of skopeo, by which people name images too.
+const TRANSPORTS: &[&str] = &[
+    "containers-storage",
+    "dir",
+    "docker",
+    "docker-archive",
+    "docker-daemon",
+    "oci-archive",
+    "ostree",
+    "sif",
+];
 
 /// Where an image is: `oci:DIR[:NAME|@DIGEST]` or `registry:NAME[:TAG|@DIGEST]`.
 ///
@@ -17,7 +31,8 @@ use plugin_registry_core::{Digest, NameError, Reference, RepositoryName};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImageReference {
-    /// An OCI image layout directory. As skopeo reads it, the first colon ends the path.
+    /// An OCI image layout directory. As skopeo reads it, the first colon ends the path. A name before a digest,
+    /// as in `oci:DIR:NAME@DIGEST`, is for people to read: the digest says which image it is.
     Layout {
         /// The directory.
         directory: PathBuf,
@@ -46,8 +61,8 @@ pub enum LayoutReference {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// It begins with no transport that is known.
-    #[error("`{0}` is no image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
+    /// It begins with no transport that is known. Only the transport is named: a password may be behind it.
+    #[error("{0} is no image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
     Transport(String),
     /// A layout without a directory.
     #[error("`{0}` names no directory: write oci:DIR[:NAME|@DIGEST]")]
@@ -55,6 +70,14 @@ pub enum ReferenceError {
     /// The name of an image in a layout breaks the grammar of the image specification.
     #[error("`{0}`: a name in a layout is made of letters and digits, separated by single -._:@/+")]
     Name(String),
+    /// The digest of an image in a layout does not parse.
+    #[error("`{text}`: {source}")]
+    Digest {
+        /// The whole text.
+        text: String,
+        /// What is wrong with it.
+        source: DigestError,
+    },
     /// The repository name, tag or digest does not parse.
     #[error("`{text}`: {source}")]
     Registry {
@@ -74,27 +97,45 @@ impl FromStr for ImageReference {
             Some(("registry", rest)) => {
                 registry(rest).map_err(|source| ReferenceError::Registry { text: text.to_owned(), source })
             }
-            _ => Err(ReferenceError::Transport(text.to_owned())),
+            Some((word, _)) if TRANSPORTS.contains(&word) => Err(ReferenceError::Transport(format!(
+                "`{word}:…` is of a transport that is not read here (skopeo copies it to oci:DIR): it"
+            ))),
+            _ => Err(ReferenceError::Transport(match shown_words(text, "._-/:") {
+                Some(text) => format!("`{text}`"),
+                None => "the text".to_owned(),
+            })),
         }
     }
 }
 
 fn layout(text: &str, rest: &str) -> Result<ImageReference, ReferenceError> {
-    let by_digest = rest.rsplit_once('@').and_then(|(directory, digest)| {
-        Some((directory, Some(LayoutReference::Digest(digest.parse().ok()?))))
-    });
-    let (directory, image) = match (by_digest, rest.split_once(':')) {
-        (Some(by_digest), _) => by_digest,
-        (None, Some((_, name))) if !is_ref_name(name) => {
-            return Err(ReferenceError::Name(text.to_owned()));
+    let wrong_name = || ReferenceError::Name(text.to_owned());
+    let (before, digest) = match rest.rsplit_once('@') {
+        Some((before, digest)) if is_like_digest(digest) => {
+            let parsed = digest.parse();
+            (before, Some(parsed.map_err(|source| ReferenceError::Digest { text: text.to_owned(), source })?))
         }
-        (None, Some((directory, name))) => (directory, Some(LayoutReference::Name(name.to_owned()))),
-        (None, None) => (rest, None),
+        _ => (rest, None),
+    };
+    let (directory, name) = match before.split_once(':') {
+        Some((_, name)) if !is_ref_name(name) => return Err(wrong_name()),
+        Some((directory, name)) => (directory, Some(name)),
+        None => (before, None),
+    };
+    let image = match (digest, name) {
+        (Some(digest), _) => Some(LayoutReference::Digest(digest)),
+        (None, name) => name.map(|name| LayoutReference::Name(name.to_owned())),
     };
     if directory.is_empty() {
         return Err(ReferenceError::Directory(text.to_owned()));
     }
     Ok(ImageReference::Layout { directory: PathBuf::from(directory), image })
+}
+
+/// Whether a digest was meant, right or wrong.
+fn is_like_digest(text: &str) -> bool {
+    let algorithm = text.split_once(':').map(|(algorithm, _)| algorithm);
+    Algorithm::ALL.iter().any(|known| Some(known.as_str()) == algorithm)
 }
 
 /// image-spec, "Annotations", `org.opencontainers.image.ref.name`.
@@ -161,6 +202,11 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ImageReference>().unwrap().to_string(), text);
         }
+        for text in [format!("oci:dir:1.0@{digest}"), format!("oci:dir:docker.io/a/b:1@{digest}")] {
+            let image = Some(LayoutReference::Digest(digest));
+            let expected = ImageReference::Layout { directory: "dir".into(), image };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
         let parsed: ImageReference = "oci:dir:a:b".parse().unwrap();
         let image = Some(LayoutReference::Name("a:b".to_owned()));
         assert_eq!(parsed, ImageReference::Layout { directory: "dir".into(), image });
@@ -178,6 +224,9 @@ mod tests {
             "oci:dir:a b",
             "oci:dir:a//b",
             "oci:dir:../x",
+            "oci:dir@sha256:12",
+            "oci:dir:a@sha512:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "oci:dir:a b@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "registry:",
             "registry:A",
             "registry:a:",
@@ -189,5 +238,19 @@ mod tests {
         ] {
             assert!(text.parse::<ImageReference>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        for text in
+            ["docker://me:hunter2@host/a", "https://me:hunter2@host/a", "me:hunter2@host", "x hunter2"]
+        {
+            let error = text.parse::<ImageReference>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        let error = "docker://host/a".parse::<ImageReference>().unwrap_err().to_string();
+        assert!(error.starts_with("`docker:…` is of a transport") && error.contains("oci:DIR["), "{error}");
+        let error = "ns/app:1.0".parse::<ImageReference>().unwrap_err().to_string();
+        assert!(error.starts_with("`ns/app:1.0` is no image: write oci:DIR"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use common::{CONFIG, Fixture, IMAGE, INDEX, LAYER, blob_path, digest_of, image, image_of, index, run};
 use plugin_registry::Registry;
-use plugin_registry_copy::{CopyError, LayoutImage, OciLayout};
+use plugin_registry_copy::{CopyError, ImageReference, LayoutImage, OciLayout};
 use plugin_registry_core::Digest;
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
@@ -237,9 +237,62 @@ async fn several_images_need_a_name() {
     fixture.entries(&[("one", &one), ("uno", &one)]).await;
     fixture.to_fresh_registry(None).await.unwrap();
     fixture.entries(&[("same", &one), ("same", &two)]).await;
-    assert!(matches!(fixture.to_fresh_registry(Some("same")).await, Err(CopyError::Ambiguous { .. })));
+    let error = fixture.to_fresh_registry(Some("same")).await.unwrap_err();
+    let (first, second) = (digest_of(&one), digest_of(&two));
+    assert!(error.to_string().ends_with(&format!("name one of: @{first}, @{second}")), "{error}");
+    // What the message says to write is read, and is that image.
+    for (descriptor, digest) in [(&one, first), (&two, second)] {
+        for text in [format!("oci:x@{digest}"), format!("oci:x:same@{digest}")] {
+            let Ok(ImageReference::Layout { image, .. }) = text.parse() else { panic!("{text}") };
+            let layout = OciLayout::open(fixture.shared(), "x").await.unwrap();
+            assert_eq!(layout.resolve(image.as_ref()).await.unwrap().digest, digest_of(descriptor));
+        }
+    }
     fixture.entries(&[]).await;
     assert!(fixture.to_fresh_registry(None).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn a_missing_name_is_told_with_those_that_there_are() {
+    let fixture = Fixture::new().await;
+    let mut images = Vec::new();
+    for number in 0..14 {
+        images.push(fixture.image(&number.to_string(), &["a"]).await);
+    }
+    let message = async |name: &str| {
+        let error = fixture.to_fresh_registry(Some(name)).await.unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+        error.to_string()
+    };
+    fixture.entries(&[]).await;
+    assert_eq!(message("x").await, "oci:fixture has no image named `x`");
+    let nasty = "\u{1b}[2J\u{202e}".to_owned() + &"long".repeat(50);
+    fixture.entries(&[("1.0", &images[0]), ("", &images[1]), (&nasty, &images[2])]).await;
+    let (second, told) = (digest_of(&images[1]), message("x").await);
+    let expected = format!(
+        "oci:fixture has no image named `x`; there are: 1.0, @{second}, \\u{{1b}}[2J\\u{{202e}}longlong"
+    );
+    assert!(told.starts_with(&expected) && told.ends_with('…') && told.len() < 250, "{told}");
+    // Tools that export several images give each its short name, and its whole one beside it.
+    let mut named = [images[0].clone(), images[1].clone()];
+    for (image, repository) in named.iter_mut().zip(["app", "db"]) {
+        image["annotations"] = json!({
+            "org.opencontainers.image.ref.name": "1.0",
+            "io.containerd.image.name": format!("docker.io/library/{repository}:1.0"),
+        });
+    }
+    fixture.file("/index.json", index(&named).to_string()).await;
+    let error = fixture.to_fresh_registry(Some("1.0")).await.unwrap_err();
+    let [first, second] = [0, 1].map(|number| digest_of(&images[number]));
+    let expected = format!("@{first} (docker.io/library/app:1.0), @{second} (docker.io/library/db:1.0)");
+    assert!(error.to_string().ends_with(&expected), "{error}");
+    // More than ten are counted.
+    let names: Vec<String> = (0..14).map(|number| format!("n{number}")).collect();
+    let entries: Vec<_> = names.iter().map(String::as_str).zip(&images).collect();
+    fixture.entries(&entries).await;
+    for told in [message("x").await, fixture.to_fresh_registry(None).await.unwrap_err().to_string()] {
+        assert!(told.ends_with("n8, n9, 4 others"), "{told}");
+    }
 }
 
 type Replace<'a> = Box<dyn Fn(&std::path::Path) + 'a>;

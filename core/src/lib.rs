@@ -25,6 +25,7 @@ mod parameters;
 mod path;
 mod retry;
 mod secret;
+mod shown;
 mod storage;
 
 pub use self::{
@@ -42,5 +43,6 @@ pub use self::{
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,
+    shown::{shown, shown_name, shown_path, shown_words},
     storage::{OpenDriver, StorageConfig},
 };

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// image-spec, "Annotations": the name of an image in a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What containerd and docker write besides: the name with its repository.
+const FULL_NAME: &str = "io.containerd.image.name";
 
 /// An image of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,9 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub struct LayoutEntry {
     /// Its name there, if it has one.
     pub name: Option<String>,
+    /// Its name with its repository (`io.containerd.image.name`), where a tool wrote one. For people to read:
+    /// several images of one `name` differ by it.
+    pub full_name: Option<String>,
     /// Its manifest or index.
     pub descriptor: Descriptor,
 }
@@ -31,7 +36,7 @@ pub(super) enum IndexError {
     NoObject,
     #[error("its `manifests` is no list")]
     NoList,
-    #[error("digest `{digest}`: {source}")]
+    #[error("digest `{}`: {source}", plugin_registry_core::shown(digest))]
     Digest { digest: String, source: plugin_registry_core::DigestError },
 }
 
@@ -84,6 +89,14 @@ impl Index {
         manifests.iter().map(entry).collect()
     }
 
+    /// Whether an image that was entered is still there. That its name went to another image since is not a loss.
+    pub(super) fn kept(&self, name: Option<&str>, manifest: &Manifest) -> Result<bool, IndexError> {
+        let entries = self.entries()?;
+        let is_there = entries.iter().any(|entry| entry.descriptor.digest == manifest.digest());
+        let is_named = name.is_none() || entries.iter().any(|entry| entry.name.as_deref() == name);
+        Ok(is_there && is_named)
+    }
+
     /// Adds an image, or gives one that is there its name; whether anything changed.
     pub(super) fn enter(&mut self, name: Option<&str>, manifest: &Manifest) -> Result<bool, IndexError> {
         let entries = self.entries()?;
@@ -120,9 +133,13 @@ fn entry(value: &Value) -> Result<LayoutEntry, IndexError> {
     let raw = RawEntry::deserialize(value)?;
     let digest = raw.digest.parse();
     let digest = digest.map_err(|source| IndexError::Digest { digest: raw.digest, source })?;
-    let name = value.pointer("/annotations").and_then(|annotations| annotations.get(REF_NAME));
+    let annotation = |key| {
+        let text = value.pointer("/annotations")?.get(key)?.as_str()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    };
     Ok(LayoutEntry {
-        name: name.and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned),
+        name: annotation(REF_NAME),
+        full_name: annotation(FULL_NAME),
         descriptor: Descriptor::new(MediaType::from(raw.media_type.as_str()), digest, raw.size),
     })
 }

@@ -1,16 +1,22 @@
 //! OCI image layouts: directories that hold images (image-spec, "OCI Image Layout Specification").
 
+mod choice;
 mod image;
 mod index;
+mod lock;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, lock::Mutex};
 use plugin_registry::{MAX_MANIFEST_SIZE, Manifest};
 use plugin_registry_core::{
-    ByteRange, Checked, Descriptor, Digest, ErrorKind, Metrics, StorageDriver, StorageDriverExt, StoragePath,
-    VerifyError, WriteOptions,
+    ByteRange, Checked, Descriptor, Digest, Error, ErrorKind, Metrics, StorageDriver, StorageDriverExt,
+    StoragePath, VerifyError, WriteOptions, shown,
 };
 
 use self::index::Index;
@@ -27,18 +33,25 @@ const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "/index.json";
 /// Largest `index.json`, in bytes.
 const MAX_INDEX_SIZE: u64 = 16 << 20;
+/// How often `index.json` is written before it is clear that another program keeps writing over it.
+const MAX_WRITES: usize = 8;
 
 /// An OCI image layout of version 1.0.0 in a directory, which a storage driver stands for: so its files are
 /// written whole and durable, and no link leads out of it. Cloning is cheap.
 ///
 /// What is read is verified. Paths are made of parsed digests only. `index.json` is written last and as
-/// a whole; keys in it that are not known are kept. Two programs that write to one layout at a time may
-/// lose each other's entry of `index.json`, nothing else; clones of this value do not.
+/// a whole; keys in it that are not known are kept.
+///
+/// Many may write to one layout at a time: clones of this value take turns, and so do all values and processes
+/// that name the [directory](Self::with_directory). After each write `index.json` is read again; if another
+/// program wrote over it meanwhile, the entry is written once more. What such a program writes between our
+/// reading and our writing is lost to it, as between any two programs that take no lock.
 #[derive(Clone)]
 pub struct OciLayout {
     driver: Arc<Checked<dyn StorageDriver>>,
     place: Arc<str>,
     index: Arc<Mutex<()>>,
+    directory: Option<Arc<Path>>,
 }
 
 impl OciLayout {
@@ -64,9 +77,14 @@ impl OciLayout {
         if layout.is_marked().await? {
             return Ok(layout);
         }
-        if let Some(entry) = layout.driver.list(&StoragePath::root(), None).next().await {
+        let first = layout.driver.list(&StoragePath::root(), None).next().await;
+        if let Some(entry) = first {
             let name = entry.map_err(|error| layout.storage(error))?.name;
-            return Err(layout.no_layout(format!("it has no file oci-layout, but `{name}`")));
+            // Another program may just have made it.
+            if layout.is_marked().await? {
+                return Ok(layout);
+            }
+            return Err(layout.no_layout(format!("it has no file oci-layout, but `{}`", shown(&name))));
         }
         let marker = path(MARKER);
         let content = Bytes::from_static(MARKER_CONTENT);
@@ -76,7 +94,16 @@ impl OciLayout {
 
     fn new(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Self {
         let place = Arc::from(format!("oci:{place}"));
-        Self { driver: Arc::new(Checked::new(driver)), place, index: Arc::default() }
+        Self { driver: Arc::new(Checked::new(driver)), place, index: Arc::default(), directory: None }
+    }
+
+    /// Names the directory that the driver stands for, so that one writer at a time enters images, among all
+    /// processes: it is locked by `flock` meanwhile, which the kernel undoes when a process dies. Where the system
+    /// cannot lock a directory, nothing is locked.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into().into());
+        self
     }
 
     /// What to call it in messages.
@@ -105,31 +132,9 @@ impl OciLayout {
     /// The image that `reference` names; without one, the only image.
     ///
     /// # Errors
-    /// [`CopyError::NotFound`] and [`CopyError::Ambiguous`].
+    /// [`CopyError::NotFound`] and [`CopyError::Ambiguous`], each with what there is to choose from.
     pub async fn resolve(&self, reference: Option<&LayoutReference>) -> Result<Descriptor> {
-        let entries = self.entries().await?;
-        let fits = |entry: &&LayoutEntry| match reference {
-            None => true,
-            Some(LayoutReference::Name(name)) => entry.name.as_ref() == Some(name),
-            Some(LayoutReference::Digest(digest)) => entry.descriptor.digest == *digest,
-        };
-        let mut fitting = entries.iter().filter(fits);
-        let Some(first) = fitting.next() else {
-            let what = match reference {
-                None => "image".to_owned(),
-                Some(LayoutReference::Name(name)) => format!("image named `{name}`"),
-                Some(LayoutReference::Digest(digest)) => format!("image {digest}"),
-            };
-            return Err(CopyError::NotFound { place: self.place.to_string(), what });
-        };
-        if fitting.all(|entry| entry.descriptor.digest == first.descriptor.digest) {
-            return Ok(first.descriptor.clone());
-        }
-        let names = entries.iter().filter(fits).map(|entry| match (&entry.name, reference) {
-            (Some(name), None) => name.clone(),
-            _ => entry.descriptor.digest.to_string(),
-        });
-        Err(CopyError::Ambiguous { place: self.place.to_string(), names: names.collect() })
+        choice::resolve(&self.place, &self.entries().await?, reference)
     }
 
     /// Reads a manifest, verified; at most 4 MiB. 1 driver call.
@@ -226,15 +231,31 @@ impl OciLayout {
         self.driver.put(&path, bytes).await.map_err(|error| self.storage(error))
     }
 
-    /// Enters an image into `index.json`; a name that another image had moves to this one.
+    /// Enters an image into `index.json`; a name that another image had moves to this one. It is read again after
+    /// it was written. 1 driver call for an image that is there, else 3 unless another program writes too.
     async fn enter(&self, name: Option<&str>, manifest: &Manifest) -> Result<()> {
-        let _one_at_a_time = self.index.lock().await;
-        let mut index = self.read_index().await?.unwrap_or_default();
-        if index.enter(name, manifest).map_err(|problem| self.damaged(INDEX, problem))? {
-            let bytes = index.to_bytes().map_err(|problem| self.damaged(INDEX, problem))?;
-            self.driver.put(&path(INDEX), bytes).await.map_err(|error| self.storage(error))?;
+        let _among_clones = self.index.lock().await;
+        let _among_processes = match &self.directory {
+            Some(directory) => lock::lock(directory).await,
+            None => None,
+        };
+        let index_path = path(INDEX);
+        for writes in 0..=MAX_WRITES {
+            let mut index = self.read_index().await?.unwrap_or_default();
+            let damaged = |problem| self.damaged(INDEX, problem);
+            if writes > 0 && index.kept(name, manifest).map_err(damaged)? {
+                return Ok(());
+            }
+            if !index.enter(name, manifest).map_err(damaged)? {
+                return Ok(());
+            }
+            if writes < MAX_WRITES {
+                let bytes = index.to_bytes().map_err(damaged)?;
+                self.driver.put(&index_path, bytes).await.map_err(|error| self.storage(error))?;
+            }
         }
-        Ok(())
+        let message = "another program keeps writing over it: run the copy again when that has ended";
+        Err(self.storage(Error::new(ErrorKind::Conflict).with_path(&index_path).with_message(message)))
     }
 
     async fn read_index(&self) -> Result<Option<Index>> {
@@ -250,7 +271,7 @@ impl OciLayout {
         let Some(marker) = marker.map_err(|error| self.storage(error))? else { return Ok(false) };
         match index::layout_version(&marker) {
             Some(version) if version.starts_with("1.0.") => Ok(true),
-            Some(version) => Err(self.no_layout(format!("its version `{version}` is not 1.0.0"))),
+            Some(version) => Err(self.no_layout(format!("its version `{}` is not 1.0.0", shown(&version)))),
             None => Err(self.no_layout("its file oci-layout names no version")),
         }
     }

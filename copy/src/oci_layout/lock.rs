@@ -1,0 +1,66 @@
+//! One writer of `index.json` at a time, among all processes of a machine.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    thread,
+};
+
+use futures::channel::oneshot;
+
+/// Locks a directory by `flock` until the file is closed, so that the kernel unlocks it also when the process
+/// dies. `None` where the system has no such locks, such as on some network filesystems.
+///
+/// While another program has the lock, a thread waits for it. It ends with the wait, also when this future was
+/// dropped.
+pub(super) async fn lock(directory: &Path) -> Option<File> {
+    // The directory itself: it leaves no file behind, and nothing is ever renamed over it.
+    let file = File::open(directory).ok()?;
+    match file.try_lock() {
+        Ok(()) => return Some(file),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => {
+            tracing::debug!(%error, "the directory of the layout cannot be locked");
+            return None;
+        }
+    }
+    let (sender, receiver) = oneshot::channel();
+    let wait = move || {
+        let locked = file.lock().is_ok().then_some(file);
+        // If nobody waits any more, the file is closed here.
+        let _ = sender.send(locked);
+    };
+    thread::Builder::new().name("layout-lock".to_owned()).spawn(wait).ok()?;
+    receiver.await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn the_second_waits_until_the_first_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = block_on(lock(directory.path())).unwrap();
+        let path = directory.path().to_owned();
+        let second = thread::spawn(move || block_on(lock(&path)).is_some());
+        // It cannot come before this one: the kernel decides, not the time that passes here.
+        assert!(!second.is_finished());
+        drop(first);
+        assert!(second.join().unwrap());
+        assert!(block_on(lock(&directory.path().join("absent"))).is_none());
+    }
+
+    #[test]
+    fn a_dropped_wait_leaves_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = block_on(lock(directory.path())).unwrap();
+        let mut waiting = Box::pin(lock(directory.path()));
+        assert!(block_on(async { futures::poll!(&mut waiting) }).is_pending());
+        drop(waiting);
+        drop(first);
+        assert!(block_on(lock(directory.path())).is_some());
+    }
+}

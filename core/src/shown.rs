@@ -1,0 +1,203 @@
+//! Foreign text in messages.
+
+/// The most characters of a foreign text that a message repeats.
+const MAX_SHOWN: usize = 64;
+/// The longest name that a message repeats, in bytes.
+const MAX_NAME: usize = 128;
+/// The longest word of letters; longer ones are no words of any language.
+const MAX_LETTERS: usize = 24;
+/// The longest word of letters and digits in any order, such as the random end of a bucket's name.
+const MAX_MIXED: usize = 16;
+/// The most digits behind letters.
+const MAX_DIGITS: usize = 4;
+
+/// A foreign text for a message: escaped, and cut after 64 characters. For what can be no secret, such as a name
+/// in an index or in a listing; a value that a person wrote goes through [`shown_name`].
+///
+/// ```
+/// use plugin_registry_core::shown;
+/// assert_eq!(shown("a\u{1b}[2J"), "a\\u{1b}[2J");
+/// assert_eq!(shown(&"a".repeat(100)).chars().count(), 65);
+/// ```
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut escaped = text.escape_debug();
+    let mut shown: String = escaped.by_ref().take(MAX_SHOWN).collect();
+    if escaped.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The text if it is written like a name, so that it cannot be a key, a token or a password of a generator;
+/// else `None`, and a message says where the text is instead.
+///
+/// A name is at most 128 bytes of words, with one of `.`, `_` and `-` between two of them. A word is letters and
+/// then at most 4 digits; up to 16 letters and digits in any order, of one case; or up to 32 digits. Words of
+/// letters have at most 24 of them, and where both cases occur most are small.
+///
+/// ```
+/// use plugin_registry_core::shown_name;
+/// for name in ["prod-eu", "AZURE_STORAGE_ACCOUNT_ACCESS_KEY", "backup.k8s.7f3a2b9c1d", "storageAccount"] {
+///     assert_eq!(shown_name(name), Some(name));
+/// }
+/// for secret in ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "bm90IGEga2V5IG9mIGFueWJvZHk==", "a b"] {
+///     assert_eq!(shown_name(secret), None);
+/// }
+/// ```
+#[must_use]
+pub fn shown_name(text: &str) -> Option<&str> {
+    shown_words(text, "._-")
+}
+
+/// The same with other characters between words: a path, an address or a sentence may be known to be one.
+#[must_use]
+pub fn shown_words<'a>(text: &'a str, between: &str) -> Option<&'a str> {
+    let is_name = text.len() <= MAX_NAME && text.split(|c| between.contains(c)).all(is_word);
+    is_name.then_some(text)
+}
+
+/// The path of a file if it is written like one: names with `/` between them. One that begins with `/`, `./` or
+/// `../` may have any short components of letters, digits, spaces and `._-` behind the first.
+///
+/// ```
+/// use plugin_registry_core::shown_path;
+/// for path in ["cloud", "./a b/cloud.yaml", "/tmp/.tmpXq3Z9a/ca.pem"] {
+///     assert_eq!(shown_path(path), Some(path));
+/// }
+/// assert_eq!(shown_path("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), None);
+/// ```
+#[must_use]
+pub fn shown_path(path: &str) -> Option<&str> {
+    let is_short = |component: &str| {
+        component.len() <= MAX_LETTERS
+            && component.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte))
+    };
+    let is_name = |component: &str| shown_name(component.trim_start_matches('.')).is_some();
+    let (first, rest) = path.strip_prefix('/').unwrap_or(path).split_once('/').unwrap_or((path, ""));
+    let first = first.trim_start_matches('/');
+    let is_explicit = path.starts_with('/') || matches!(first, "." | "..");
+    let is_first = matches!(first, "" | "." | "..") || is_name(first);
+    let is_path = is_first
+        && rest.split('/').all(|component| {
+            component.is_empty() || is_name(component) || (is_explicit && is_short(component))
+        });
+    (is_path && !path.is_empty()).then_some(path)
+}
+
+fn is_word(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let letters = word.len() - digits.len();
+    let (upper, lower) = word.bytes().fold((0, 0), |(upper, lower), byte| {
+        (upper + usize::from(byte.is_ascii_uppercase()), lower + usize::from(byte.is_ascii_lowercase()))
+    });
+    let (has_one_case, is_number) = (upper == 0 || lower == 0, letters == 0);
+    if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return false;
+    }
+    let is_plain = letters <= MAX_LETTERS
+        && digits.len() <= MAX_DIGITS
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (has_one_case || upper * 3 <= letters);
+    let is_all_digits = is_number && upper + lower == 0 && word.len() <= 32;
+    is_plain || is_all_digits || (has_one_case && word.len() <= MAX_MIXED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in [
+            "default",
+            "prod2",
+            "k8s",
+            "v1alpha1",
+            "openshift-adp",
+            "dpa-sample-1",
+            "AZURE_STORAGE_ACCOUNT_ACCESS_KEY",
+            "MINE",
+            "storageAccountKeyEnvVar",
+            "insecureSkipTLSVerify",
+            "us-east-1",
+            "s3.amazonaws.com",
+            "cdk-hnb659fds-assets-123456789012-us-east-1",
+            "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+            "terraform-20231115123456789000000001",
+        ] {
+            assert_eq!(shown_name(name), Some(name));
+        }
+    }
+
+    #[test]
+    fn secrets_are_no_names() {
+        for secret in [
+            // Keys of AWS, with and without what is no letter; of Azure; of Google; tokens.
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "wJalrXUtnFEMIaK7MDENGabPxRfiCYEXAMPLEKEY",
+            "AKIAIOSFODNN7EXAMPLE",
+            "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+            "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tqAK1SZFPTOtrAKBHBeksoGMGw",
+            "dmT8Q~Aa1bC2dE3fG4hI5jK6lM7nO8pQ9rS0tU1v",
+            "3b1f5e0c9d7a4f2e8c6b1a0d9e8f7c6b",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+            "-----BEGIN PRIVATE KEY-----",
+            "{\"private_key\": \"x\"}",
+            "user:hunter2@host",
+            "correct horse",
+            "P@ssw0rd!",
+            "xQ9vK2mP",
+            "",
+            "a..b",
+            "-a",
+            "ä",
+            "a\n",
+        ] {
+            assert_eq!(shown_name(secret), None);
+            // Whoever allows what is in paths does not allow these either.
+            if !secret.is_ascii() || secret.len() >= 32 {
+                assert_eq!(shown_words(secret, "._-/"), None);
+            }
+        }
+        assert_eq!(shown_name(&"a-".repeat(70)), None);
+    }
+
+    #[test]
+    fn paths() {
+        for path in [
+            "a",
+            "/a",
+            "/",
+            "a/b",
+            "./.x",
+            "../../a",
+            "/home/me/.aws/credentials",
+            "cloud.yaml",
+            "/dev/shm/.tmpXeeq02/config.yml",
+            "/srv/a b/",
+            "/var/lib/registry",
+        ] {
+            assert_eq!(shown_path(path), Some(path));
+        }
+        for path in [
+            "",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+            "/tmp/wJalrXUtnFEMIaK7MDENGabPxRfiCYEXAMPLEKEY",
+            "/tmp/a=b",
+            "https://me:hunter2@host/a",
+        ] {
+            assert_eq!(shown_path(path), None);
+        }
+    }
+
+    #[test]
+    fn foreign_text_is_escaped_and_cut() {
+        assert_eq!(shown("a\u{202e}b\n\"'"), "a\\u{202e}b\\n\\\"\\'");
+        assert_eq!(shown(&"ä".repeat(64)), "ä".repeat(64));
+        assert_eq!(shown(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+    }
+}
