@@ -5,7 +5,11 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
-use plugin_registry::Registry;
+use plugin_registry::{Registry, layout};
+use plugin_registry_conformance::registry::{
+    Client,
+    fixture::{IMAGE, Image, digest},
+};
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType};
 use plugin_registry_emulator::s3::{Kind, Length, Server};
 
@@ -75,4 +79,50 @@ async fn a_damaged_object_ends_in_an_error() {
     assert_eq!(read_blob(&registry, &digest).await.unwrap(), content(5_000));
     server.truncate_raw(&blob, 4_000);
     read_blob(&registry, &digest).await.unwrap_err();
+}
+
+/// Folder keys as consoles make them, and objects of no bytes as tools leave them that copy a tree badly, are no links,
+/// and no bytes; asked in as few requests as sound ones.
+#[tokio::test]
+async fn folder_keys_and_emptied_objects_are_no_links() {
+    let server = server();
+    let image = Image::new(1);
+    let name = "ns/app";
+    Client::new(&Registry::builder(open(&server).await).build()).push_image(name, "latest", &image).await;
+    let link = |blob: &Bytes| key(layout::layer_link(&name.parse().unwrap(), &Digest::sha256(blob)).as_str());
+    let data = |blob: &Bytes| key(layout::blob_data(&Digest::sha256(blob)).as_str());
+    let sound = server.objects();
+    let [config, first, second] = &image.blobs[..] else { panic!("an image of two layers") };
+    let folder = |blob: &Bytes| {
+        assert!(server.remove_raw(&link(blob)));
+        server.put_raw(link(blob).strip_suffix("link").unwrap(), "");
+    };
+    let cases: [(&str, &dyn Fn(), &Bytes, usize); 4] = [
+        // The links, the data of the other two.
+        ("a folder", &|| folder(first), first, 3),
+        ("the last folder", &|| folder(config), config, 3),
+        // The same, and a link to be read.
+        ("an emptied link", &|| server.put_raw(&link(second), ""), second, 4),
+        ("emptied data", &|| server.put_raw(&data(second), ""), second, 4),
+    ];
+    for (what, damage, lost, requests) in cases {
+        damage();
+        let client = Client::new(&Registry::builder(open(&server).await).build());
+        server.forget();
+        let answer = client.put_manifest(name, "again", IMAGE, &image.manifest).await.expect(400);
+        assert_eq!(server.count(), requests, "{what}: {:?}", server.counts());
+        assert_eq!(answer.errors()[0]["detail"]["digest"], digest(lost), "{what}: {answer}");
+        assert_eq!((answer.errors().len(), answer.code().as_str()), (1, "MANIFEST_BLOB_UNKNOWN"), "{what}");
+        assert_eq!(client.probe(format!("/v2/{name}/blobs/{}", digest(lost))).await, 404, "{what}");
+        client.push(name, lost).await;
+        let _ = client.put_manifest(name, "again", IMAGE, &image.manifest).await.expect(201);
+        client.assert_blob(name, lost).await;
+        for (key, content) in &sound {
+            assert_eq!(
+                server.object(key).map(|object| object.data.to_bytes()).as_ref(),
+                Some(content),
+                "{what}"
+            );
+        }
+    }
 }
