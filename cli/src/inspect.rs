@@ -16,6 +16,9 @@ use crate::{
     output::{Bytes, Output},
 };
 
+/// How many referrers are listed at a time.
+const PAGE: usize = 1000;
+
 /// What an image is made of, with the field names of the image specification.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,7 +79,6 @@ async fn describe(
     reference: &Reference,
     manifest: &Manifest,
 ) -> Result<Document, Failure> {
-    let referrers = repository.referrers(&manifest.digest(), None).await?.referrers;
     let mut document = Document {
         name: repository.name().to_string(),
         reference: reference.to_string(),
@@ -92,14 +94,20 @@ async fn describe(
         annotations: manifest.annotations().clone(),
         referrers: Vec::new(),
     };
-    for referrer in referrers {
-        document.referrers.push(Entry {
+    let mut last: Option<String> = None;
+    loop {
+        let page = repository.referrers(&manifest.digest(), None, last.as_deref(), PAGE).await?;
+        last = page.referrers.last().map(|referrer| referrer.digest.clone());
+        document.referrers.extend(page.referrers.into_iter().map(|referrer| Entry {
             digest: referrer.digest,
             media_type: Some(referrer.artifact_type.unwrap_or(referrer.media_type)),
             size: Some(referrer.size),
             platform: None,
             urls: Vec::new(),
-        });
+        }));
+        if !page.more {
+            break;
+        }
     }
     match manifest.kind() {
         ManifestKind::Image { config, layers } => {

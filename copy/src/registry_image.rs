@@ -20,6 +20,9 @@ use crate::{
 /// How many questions about manifests are asked at a time.
 const QUESTIONS: usize = 16;
 
+/// How many referrers are listed at a time.
+const PAGE: usize = 1000;
+
 /// An image in the embedded registry, to be read or written.
 ///
 /// As a destination it holds what the driver's writer holds, for each blob on the way.
@@ -94,12 +97,22 @@ impl Source for RegistryImage {
     }
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
-        let page = self.repository.referrers(subject, None).await.map_err(|error| self.error(error))?;
-        let descriptor = |referrer: Referrer| {
+        let descriptor = |referrer: &Referrer| {
             let media_type = MediaType::from(referrer.media_type.as_str());
             Some(Descriptor::new(media_type, referrer.digest.parse().ok()?, referrer.size))
         };
-        Ok(page.referrers.into_iter().filter_map(descriptor).collect())
+        let mut found = Vec::new();
+        let mut last: Option<String> = None;
+        loop {
+            let page = self.repository.referrers(subject, None, last.as_deref(), PAGE);
+            let page = page.await.map_err(|error| self.error(error))?;
+            // The annotations, which may be long, go with the page.
+            found.extend(page.referrers.iter().filter_map(descriptor));
+            last = page.referrers.last().map(|referrer| referrer.digest.clone());
+            if !page.more {
+                return Ok(found);
+            }
+        }
     }
 }
 

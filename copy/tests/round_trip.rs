@@ -308,8 +308,11 @@ async fn what_refers_to_the_image_comes_along_when_asked() {
     let stored = image_of(&registry, "a", "1");
     copy(&fixture.open(Some("1")).await.unwrap(), &stored, &options, &()).await.unwrap();
     let repository = registry.repository("a".parse().unwrap());
-    assert_eq!(repository.referrers(&digest_of(&root), None).await.unwrap().referrers.len(), 1);
-    assert_eq!(repository.referrers(&digest_of(&signature), None).await.unwrap().referrers.len(), 1);
+    assert_eq!(repository.referrers(&digest_of(&root), None, None, 10).await.unwrap().referrers.len(), 1);
+    assert_eq!(
+        repository.referrers(&digest_of(&signature), None, None, 10).await.unwrap().referrers.len(),
+        1
+    );
 
     let out = Fixture::default();
     copy(&stored, &out.create(Some("1")).await.unwrap(), &options, &()).await.unwrap();

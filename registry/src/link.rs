@@ -5,7 +5,7 @@ mod listed;
 use bytes::Bytes;
 use plugin_registry_core::{Digest, PutMode, StorageDriver, StorageDriverExt, StoragePath};
 
-pub(crate) use self::listed::LinkDirectory;
+pub(crate) use self::listed::{LinkDirectory, Listed};
 use crate::{
     error::{RegistryError, Result},
     layout,

@@ -14,7 +14,7 @@ use crate::{
     blob::{BlobStore, Blobs},
     error::{RegistryError, Result},
     layout::{self, Links},
-    link::{LinkDirectory, LinkStore},
+    link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind},
     referrers::Facts,
     registry::{Inner, ReferencePolicy, UrlPolicy},
@@ -70,17 +70,21 @@ impl Manifests {
     }
 
     pub(crate) async fn by_digest(&self, digest: &Digest) -> Result<Option<Manifest>> {
+        self.by_digest_within(digest, MAX_MANIFEST_SIZE).await
+    }
+
+    /// The same for at most `limit` bytes; more are an error of the kind `TooLarge`.
+    pub(crate) async fn by_digest_within(&self, digest: &Digest, limit: u64) -> Result<Option<Manifest>> {
         let (canonical, bytes) = if digest.is_canonical() {
             // Both in one round trip; what the bytes are like matters only to a repository that has them.
-            let (revision, bytes) =
-                join(self.revision(digest), self.store().get(digest, MAX_MANIFEST_SIZE)).await;
+            let (revision, bytes) = join(self.revision(digest), self.store().get(digest, limit)).await;
             match revision? {
                 Some(canonical) => (Some(canonical), bytes?),
                 None => (None, None),
             }
         } else {
             match self.revision(digest).await? {
-                Some(canonical) => (Some(canonical), self.store().get(&canonical, MAX_MANIFEST_SIZE).await?),
+                Some(canonical) => (Some(canonical), self.store().get(&canonical, limit).await?),
                 None => (None, None),
             }
         };
@@ -325,15 +329,5 @@ impl Manifests {
         names.retain(|name| name != canonical);
         names.push(*canonical);
         Ok(names)
-    }
-
-    /// The digests of all revisions of the repository, in order: tagged or not; and whether the listing says
-    /// that there is a link, which otherwise has to be read (ADR 0019). 1 driver call a page of the store.
-    pub(crate) async fn revisions(&self) -> Result<Vec<(Digest, bool)>> {
-        let links = LinkDirectory::all(layout::revisions(&self.repository, Algorithm::Sha256));
-        let listed = links
-            .list(&self.inner.driver)
-            .try_filter_map(|listed| async move { Ok(listed.digest.map(|digest| (digest, listed.is_link))) });
-        listed.try_collect().await
     }
 }

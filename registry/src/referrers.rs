@@ -1,18 +1,40 @@
 //! Which manifests refer to a subject: derived from the manifests themselves (ADR 0011).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::ready, pin::pin, sync::Arc};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use plugin_registry_core::{Digest, RepositoryName};
+use futures::{StreamExt, TryStreamExt};
+use plugin_registry_core::{Algorithm, Digest, ErrorKind, RepositoryName};
 use serde::Serialize;
 
-use crate::{error::Result, manifest::Manifest, manifests::Manifests, registry::Inner};
+use crate::{
+    error::{RegistryError, Result},
+    layout,
+    link::{LinkDirectory, Listed},
+    manifest::{MAX_MANIFEST_SIZE, Manifest},
+    manifests::Manifests,
+    registry::Inner,
+};
 
 /// What a referrers list says of one manifest, and which subject it has. Facts about content.
 #[derive(Debug)]
 pub(crate) struct Facts {
     subject: Option<Digest>,
-    referrer: Option<Referrer>,
+    referrer: Option<Compact>,
+}
+
+/// A [`Referrer`] as it is remembered: with its annotations as text, which is the smallest form of them.
+#[derive(Debug)]
+struct Compact {
+    media_type: Box<str>,
+    digest: Digest,
+    size: u64,
+    artifact_type: Option<Box<str>>,
+    /// A JSON object.
+    annotations: Option<Box<str>>,
+    /// Bytes of its descriptor in a list, about.
+    listed: usize,
+    /// Bytes of its [`Referrer`] in memory, about: an annotation is two strings and a part of a tree's node.
+    unfolded: usize,
 }
 
 /// A descriptor in a referrers list, with the fields of the image specification.
@@ -47,27 +69,73 @@ pub struct ReferrerPage {
 impl Facts {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let subject = manifest.subject().map(|subject| subject.digest);
-        let referrer = subject.is_some().then(|| Referrer {
-            media_type: manifest.media_type().to_string(),
-            digest: manifest.digest().to_string(),
-            size: manifest.bytes().len() as u64,
-            artifact_type: manifest.artifact_type().map(str::to_owned),
-            annotations: Some(manifest.annotations().clone()).filter(|annotations| !annotations.is_empty()),
-        });
+        let referrer = subject.is_some().then(|| Compact::of(manifest));
         Self { subject, referrer }
     }
 
     /// About the bytes that it holds.
     pub(crate) fn weight(&self) -> u32 {
-        let annotations = self.referrer.iter().flat_map(|referrer| referrer.annotations.iter().flatten());
-        let texts: usize = annotations.map(|(key, value)| key.len() + value.len() + 64).sum();
-        u32::try_from(texts.saturating_add(320)).unwrap_or(u32::MAX)
+        let listed = self.referrer.as_ref().map_or(0, |referrer| referrer.listed);
+        u32::try_from(listed.saturating_add(320)).unwrap_or(u32::MAX)
+    }
+
+    fn of_subject(&self, subject: &Digest, artifact_type: Option<&str>) -> Option<&Compact> {
+        let referrer = self.referrer.as_ref().filter(|_| self.subject == Some(*subject));
+        referrer.filter(|referrer| {
+            artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted))
+        })
+    }
+}
+
+impl Compact {
+    fn of(manifest: &Manifest) -> Self {
+        let artifact_type = manifest.artifact_type();
+        let all = Some(manifest.annotations()).filter(|all| !all.is_empty());
+        let annotations = all.and_then(|all| serde_json::to_string(all).ok());
+        let quoted = serde_json::to_string(&artifact_type).map_or(0, |quoted| quoted.len());
+        let listed = annotations.as_deref().map_or(0, str::len) + quoted;
+        Self {
+            media_type: manifest.media_type().to_string().into(),
+            digest: manifest.digest(),
+            size: manifest.bytes().len() as u64,
+            artifact_type: artifact_type.map(Box::from),
+            annotations: annotations.map(Box::from),
+            listed,
+            unfolded: listed + 160 * manifest.annotations().len(),
+        }
+    }
+
+    fn unfold(&self) -> Referrer {
+        let annotations = self.annotations.as_deref();
+        Referrer {
+            media_type: self.media_type.to_string(),
+            digest: self.digest.to_string(),
+            size: self.size,
+            artifact_type: self.artifact_type.as_deref().map(str::to_owned),
+            // It was written by us.
+            annotations: annotations.and_then(|text| serde_json::from_str(text).ok()),
+        }
     }
 }
 
 /// Most bytes of a page's annotations, so that a page stays below the 4 MiB of a manifest
 /// (distribution-spec, "Listing Referrers").
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
+
+/// Most bytes of the same in memory, where many short annotations take far more than their text.
+const MAX_PAGE_MEMORY: usize = 12 * 1024 * 1024;
+
+/// Manifests up to this size are read several at a time; larger ones, which are rare, one after the other.
+const SMALL: u64 = 256 * 1024;
+
+/// What a look at a revision came to.
+enum Look {
+    Facts(Arc<Facts>),
+    /// Its manifest is to be read alone.
+    Large(Listed),
+    /// It has nothing to show.
+    Nothing,
+}
 
 pub(crate) struct Referrers<'a> {
     inner: &'a Arc<Inner>,
@@ -83,9 +151,12 @@ impl<'a> Referrers<'a> {
         Manifests::new(self.inner.clone(), self.repository.clone())
     }
 
-    /// The referrers of `subject` after the digest `last`. All revisions are asked, so what a client listed
+    /// The referrers of `subject` after the digest `last`, in order of their digests: at most `limit`, and at
+    /// most 3 MiB of annotations, but at least one. All revisions are asked, so what a client listed
     /// under a fallback tag while a registry without this API served the store is found as well
     /// (distribution-spec, "Enabling the Referrers API").
+    ///
+    /// Holds the page, one large manifest, and the small ones that are read at a time.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -100,44 +171,65 @@ impl<'a> Referrers<'a> {
         last: Option<&str>,
         limit: usize,
     ) -> Result<ReferrerPage> {
-        let mut found: BTreeMap<String, Referrer> = BTreeMap::new();
-        let revisions = self.manifests().revisions().await?;
-        let mut facts = stream::iter(revisions)
-            .map(|(digest, is_link)| self.facts(digest, is_link))
-            .buffer_unordered(self.inner.options.concurrency);
-        while let Some(facts) = facts.try_next().await? {
-            if let Some(referrer) = facts.and_then(|facts| facts.of_subject(subject)) {
-                found.insert(referrer.digest.clone(), referrer);
-            }
-        }
         let mut page = ReferrerPage { referrers: Vec::new(), more: false };
-        let mut bytes = 0;
-        let after = found.into_iter().filter(|(digest, referrer)| {
-            last.is_none_or(|last| digest.as_str() > last)
-                && artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted))
+        if limit == 0 {
+            return Ok(page);
+        }
+        let directory = layout::revisions(self.repository, Algorithm::Sha256);
+        let revisions = match last.and_then(|last| last.parse().ok()).filter(Digest::is_canonical) {
+            Some(last) => LinkDirectory::from(directory, &last),
+            None => LinkDirectory::all(directory),
+        };
+        // What an earlier page had takes no look.
+        let after = revisions.list(&self.inner.driver).try_filter(|listed| {
+            ready(listed.digest.is_some_and(|digest| last.is_none_or(|last| digest.to_string().as_str() > last)))
         });
-        for (_, referrer) in after {
-            bytes += serde_json::to_string(&referrer).map_or(0, |json| json.len());
-            let is_full = page.referrers.len() == limit || (bytes > MAX_PAGE_BYTES && limit != usize::MAX);
+        let looks = after.map(|listed| self.look(listed)).buffered(self.inner.options.concurrency);
+        let mut looks = pin!(looks);
+        let (mut bytes, mut memory) = (0, 0);
+        while let Some(look) = looks.try_next().await? {
+            let facts = match look {
+                Look::Facts(facts) => Some(facts),
+                Look::Large(listed) => self.facts(listed, MAX_MANIFEST_SIZE).await?,
+                Look::Nothing => continue,
+            };
+            let referrer = facts.as_deref().and_then(|facts| facts.of_subject(subject, artifact_type));
+            let Some(referrer) = referrer else { continue };
+            bytes += referrer.listed;
+            memory += referrer.unfolded;
+            let is_full = page.referrers.len() == limit || bytes > MAX_PAGE_BYTES || memory > MAX_PAGE_MEMORY;
             if is_full && !page.referrers.is_empty() {
                 page.more = true;
                 break;
             }
-            page.referrers.push(referrer);
+            page.referrers.push(referrer.unfold());
         }
         Ok(page)
     }
 
+    /// A look at a revision that is not large.
+    async fn look(&self, listed: Result<Listed>) -> Result<Look> {
+        let listed = listed?;
+        match self.facts(listed, SMALL).await {
+            Ok(facts) => Ok(facts.map_or(Look::Nothing, Look::Facts)),
+            Err(error) if is_too_large(&error) => Ok(Look::Large(listed)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What a revision says of itself: remembered, or read once. A revision whose bytes are missing or
     /// damaged refers to nothing that can be shown.
-    async fn facts(&self, digest: Digest, is_link: bool) -> Result<Option<Arc<Facts>>> {
+    async fn facts(&self, listed: Listed, limit: u64) -> Result<Option<Arc<Facts>>> {
+        let Some(digest) = listed.digest else { return Ok(None) };
         if let Some(facts) = self.inner.known.facts(&digest) {
-            let is_here = is_link || self.manifests().revision(&digest).await?.is_some();
+            let is_here = listed.is_link || self.manifests().revision(&digest).await?.is_some();
             return Ok(is_here.then_some(facts));
         }
-        let manifest = match self.manifests().by_digest(&digest).await {
+        let manifest = match self.manifests().by_digest_within(&digest, limit).await {
             Ok(Some(manifest)) => manifest,
-            Ok(None) | Err(crate::RegistryError::Damaged(_)) => return Ok(None),
+            Ok(None) | Err(RegistryError::Damaged(_)) => return Ok(None),
+            // Nothing can be told of what is larger than any manifest.
+            Err(error) if limit == MAX_MANIFEST_SIZE && is_too_large(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let facts = Arc::new(Facts::of(&manifest));
@@ -146,8 +238,6 @@ impl<'a> Referrers<'a> {
     }
 }
 
-impl Facts {
-    fn of_subject(&self, subject: &Digest) -> Option<Referrer> {
-        self.referrer.as_ref().filter(|_| self.subject == Some(*subject)).cloned()
-    }
+fn is_too_large(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Storage(error) if error.kind() == ErrorKind::TooLarge)
 }

@@ -63,12 +63,24 @@ impl Repository {
         Tags::new(self.inner.clone(), self.name.clone())
     }
 
-    /// The manifests whose subject is `subject`, optionally only those of one artifact type
-    /// (distribution-spec, "Listing Referrers"): all of them, in order of their digests.
+    /// Lists the manifests whose subject is `subject`, optionally only those of one artifact type, in order of
+    /// their digests (distribution-spec, "Listing Referrers"): those after the digest `last`, at most
+    /// `limit` of them. A page ends earlier, but never empty, where its annotations reach 3 MiB;
+    /// [`more`](ReferrerPage::more) says whether others follow.
+    ///
+    /// 1 driver call a page of the store, and 2 for each manifest that this registry does not remember.
+    /// Memory: the page (at most 12 MiB, or one referrer), one manifest of up to 4 MiB with its parsed
+    /// form, and [`concurrency`](crate::RegistryBuilder::concurrency) manifests of up to 256 KiB.
     ///
     /// # Errors
     /// Only those of the store.
-    pub async fn referrers(&self, subject: &Digest, artifact_type: Option<&str>) -> Result<ReferrerPage> {
-        Referrers::new(&self.inner, &self.name).page(subject, artifact_type, None, usize::MAX).await
+    pub async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<ReferrerPage> {
+        Referrers::new(&self.inner, &self.name).page(subject, artifact_type, last, limit).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, Tag};
 
 use crate::{
@@ -91,10 +91,18 @@ impl Tags {
     }
 
     async fn repository_exists(&self) -> Result<bool> {
-        match self.inner.driver.list_names(&layout::repository(&self.repository)).await {
-            Ok(names) => Ok(names.iter().any(|name| name == "_layers" || name == "_manifests")),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.into()),
+        let directory = layout::repository(&self.repository);
+        // A repository may have any number of others below it; names that begin with `_` are few.
+        let names = self.inner.driver.list(&directory, Some("_")).map_ok(|entry| entry.name);
+        let mut own = names.try_take_while(|name| ready(Ok(name.starts_with('_'))));
+        loop {
+            match own.try_next().await {
+                Ok(Some(name)) if name == "_layers" || name == "_manifests" => return Ok(true),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(error) if error.is_not_found() => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

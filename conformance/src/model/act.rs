@@ -104,7 +104,7 @@ pub(super) async fn act(
         }
         What::Referrers { of, document, by, filter } => {
             let subject = WORLD.manifest(*document, *by);
-            let page = at(of).referrers(&subject, *filter).await;
+            let page = at(of).referrers(&subject, *filter, None, usize::MAX).await;
             outcome(page.map(|page| page.referrers.into_iter().map(referrer).collect::<Vec<_>>()))
         }
         What::Verify { of } => {

@@ -232,6 +232,7 @@ macro_rules! __api_requirements {
                 end_12a_useless_fallback_tag_is_ignored,
                 end_12a_damaged_manifests_are_left_out,
                 end_12a_pages_by_link,
+                end_12a_n_zero_is_empty_without_link,
                 end_12a_pages_stay_below_4_mib,
                 end_12a_referrer_by_sha512,
             ]

@@ -324,6 +324,19 @@ pub async fn end_12a_pages_by_link(lab: &Lab) {
     assert!(whole.next().is_none());
 }
 
+/// `n=0` asks for nothing and gets it, as for tags.
+pub async fn end_12a_n_zero_is_empty_without_link(lab: &Lab) {
+    let client = lab.client();
+    let subject = Image::new(1);
+    client.push_image("a", "t", &Image::referring_to(&subject.manifest, 2, Some(SBOM))).await;
+    for query in ["n=0", "n=0&last=sha256:0", "n=0&artifactType=application/absent"] {
+        let uri = format!("/v2/a/referrers/{}?{query}", subject.digest());
+        let answer = client.get(uri).send().await.expect(200);
+        assert_eq!(answer.json()["manifests"], json!([]));
+        assert!(answer.next().is_none(), "{answer}");
+    }
+}
+
 /// Pages stay below the size of a manifest, however long the annotations are.
 pub async fn end_12a_pages_stay_below_4_mib(lab: &Lab) {
     let client = lab.client();

@@ -223,7 +223,8 @@ impl Peer {
     pub(crate) async fn referrers(&self, via: Via, name: &RepositoryName, subject: &Digest) -> Listing {
         match via {
             Via::Typed => {
-                let page = self.registry.repository(name.clone()).referrers(subject, None).await.unwrap();
+                let repository = self.registry.repository(name.clone());
+                let page = repository.referrers(subject, None, None, usize::MAX).await.unwrap();
                 let digests = page.referrers.into_iter().map(|referrer| referrer.digest);
                 listing(None, digests.collect(), page.more)
             }

@@ -1,16 +1,26 @@
 //! end-12: referrers.
 
 use http::{HeaderValue, header};
+use serde::Serialize;
 
 use super::{ApiRequest, ApiResponse, OCI_FILTERS_APPLIED, json_as, set, tags::next_page};
 use crate::{
     error::{RegistryError, Result},
-    referrers::Referrers,
+    referrers::{Referrer, Referrers},
     registry::Registry,
     repository::Repository,
 };
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// The answer: an image index.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index<'a> {
+    schema_version: u8,
+    media_type: &'static str,
+    manifests: &'a [Referrer],
+}
 
 pub(super) async fn list(
     registry: &Registry,
@@ -26,7 +36,7 @@ pub(super) async fn list(
     let last = request.parameter("last");
     let referrers = Referrers::new(&registry.inner, repository.name());
     let page = referrers.page(&subject, artifact_type.as_deref(), last.as_deref(), limit).await?;
-    let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": page.referrers});
+    let index = Index { schema_version: 2, media_type: INDEX, manifests: &page.referrers };
     let mut response = json_as(&index, INDEX)?;
     if artifact_type.is_some() {
         response.headers_mut().insert(OCI_FILTERS_APPLIED, HeaderValue::from_static("artifactType"));

@@ -2,11 +2,19 @@
 
 use http::header;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 
 use super::{ApiRequest, ApiResponse, json, set};
 use crate::{error::Result, registry::Registry, repository::Repository};
 
-/// Without `n` the whole list comes at once, as the specification says; with it at most `max_page` tags.
+#[derive(Serialize)]
+struct List<'a> {
+    name: &'a str,
+    tags: &'a [&'a str],
+}
+
+/// Without `n` the whole list comes at once, as the specification says, and is held twice: as names of up
+/// to 128 bytes, and as the answer. With `n` at most `max_page` tags are.
 pub(super) async fn list(
     registry: &Registry,
     repository: &Repository,
@@ -16,7 +24,7 @@ pub(super) async fn list(
     let last = request.parameter("last");
     let page = repository.tags().list(last.as_deref(), limit.unwrap_or(usize::MAX)).await?;
     let tags: Vec<&str> = page.entries.iter().map(|tag| tag.as_str()).collect();
-    let mut response = json(&serde_json::json!({"name": repository.name().as_str(), "tags": tags}))?;
+    let mut response = json(&List { name: repository.name().as_str(), tags: &tags })?;
     if let (Some(limit), Some(last), true) = (limit, tags.last(), page.more) {
         let path = format!("/v2/{}/tags/list", repository.name());
         set(&mut response, header::LINK, next_page(&path, &[("n", &limit.to_string()), ("last", last)]));
