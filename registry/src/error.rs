@@ -181,9 +181,12 @@ impl RegistryError {
             Self::Mismatch(_) | Self::SizeInvalid(_) => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
             Self::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
             Self::UploadStateInvalid => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadInvalid),
-            Self::UploadOffset { .. } | Self::UploadBusy | Self::RangeNotSatisfiable => {
+            Self::UploadOffset { .. } | Self::RangeNotSatisfiable => {
                 (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid)
             }
+            // The status that most clients repeat a request after; with the code TOOMANYREQUESTS, Docker
+            // would not (ADR 0027).
+            Self::UploadBusy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable),
             Self::PageSizeInvalid => (StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::NotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
@@ -242,7 +245,7 @@ mod tests {
             (RegistryError::UploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN"),
             (RegistryError::UploadStateInvalid, 404, "BLOB_UPLOAD_INVALID"),
             (RegistryError::UploadOffset { expected: 1, actual: 0 }, 416, "RANGE_INVALID"),
-            (RegistryError::UploadBusy, 416, "RANGE_INVALID"),
+            (RegistryError::UploadBusy, 429, "UNAVAILABLE"),
             (RegistryError::SizeInvalid("x"), 400, "SIZE_INVALID"),
             (RegistryError::RangeNotSatisfiable, 416, "RANGE_INVALID"),
             (RegistryError::PageSizeInvalid, 400, "PAGINATION_NUMBER_INVALID"),

@@ -92,7 +92,7 @@ pub(crate) fn begin(server: &Server, name: &str) -> String {
 }
 
 /// What a GET of the upload says: how many bytes it has. (1 looks like 0 and is none of our offsets.)
-fn status(server: &Server, upload: &str) -> usize {
+pub(crate) fn status(server: &Server, upload: &str) -> usize {
     length_of(&Wire::open(server).ask(head("GET", upload, &[])).expect(204))
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn settled(server: &Server, upload: &str) -> usize {
         if answer.status == 202 {
             return length_of(&answer);
         }
-        assert_eq!(answer.status, 416, "{answer:?}");
+        assert_eq!(answer.status, 429, "{answer:?}");
         assert!(begin.elapsed() < Duration::from_secs(10), "an upload is busy for ever");
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Lab, body,
-    client::{Answer, Client},
+    client::{Answer, Client, and},
     fixture::{content, digest},
 };
 
@@ -243,7 +243,7 @@ pub async fn end_5_unknown_session_is_404(lab: &Lab) {
         client.patch(&uri).body("hello").send().await.refused(404, code);
         client.get(&uri).send().await.refused(404, code);
         client.delete(&uri).send().await.refused(404, code);
-        let put = super::client::and(&uri, &format!("digest={}", digest(b"hello")));
+        let put = and(&uri, &format!("digest={}", digest(b"hello")));
         client.put(put).body("hello").send().await.refused(404, code);
     }
     assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-9");
@@ -282,9 +282,40 @@ pub async fn end_5_empty_chunk(lab: &Lab) {
     let _ = done.expect(201);
 }
 
-/// A second request to a session that is being written to does not mix in: it is 416, and status gives
-/// what was acknowledged.
-pub async fn end_5_second_request_at_a_time_is_416(lab: &Lab) {
+/// 416 says where the upload stands and gives the location that goes on there, for PATCH and PUT, and also for
+/// a range that is none.
+pub async fn end_5_416_says_where_to_go_on(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 2000);
+    for begun in [0, 700] {
+        let name = format!("a{begun}");
+        let start = client.begin(&name).await;
+        if begun > 0 {
+            client.append(&start, &blob.slice(..begun)).await;
+        }
+        let bare = start.split('?').next().unwrap();
+        let put = and(bare, &format!("digest={}", digest(&blob)));
+        for range in ["1000-1999", "x", "5-1"] {
+            for call in [client.patch(bare), client.put(&put)] {
+                let answer = call.header("content-range", range).body(blob.slice(1000..)).send().await;
+                let answer = answer.expect(416);
+                assert_eq!(answer.header("range"), format!("0-{}", begun.max(1) - 1), "{answer}");
+                assert!(bare.ends_with(answer.header("docker-upload-uuid")), "{answer}");
+                let at = client.get(&answer.location()).send().await.expect(204);
+                assert_eq!(at.header("range"), answer.header("range"));
+            }
+        }
+        let call = client.patch(bare).header("content-range", "1000-1999").body(blob.slice(1000..));
+        let there = call.send().await.expect(416).location();
+        let next = client.append(&there, &blob.slice(begun..)).await;
+        let _ = client.finish(&next, &digest(&blob), "").await.expect(201);
+        client.assert_blob(&name, &blob).await;
+    }
+}
+
+/// A second request to a session that is being written to does not mix in: it is asked to come back, as clients
+/// do after a 429, and GET says how far the first has come.
+pub async fn end_5_second_request_at_a_time_is_429(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2000);
     let location = client.begin("a").await;
@@ -292,10 +323,18 @@ pub async fn end_5_second_request_at_a_time_is_416(lab: &Lab) {
     let (body, stalled) = body::stalled(&blob.slice(500..1000), 100);
     let mut first = Box::pin(client.patch(&location).stream(body).start());
     assert!(stalled.drive(&mut first).await.is_none());
-    client.patch(&location).body(blob.slice(500..1000)).send().await.refused(416, "RANGE_INVALID");
-    client.delete(&location).send().await.refused(416, "RANGE_INVALID");
-    assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-499");
+    let put = and(&location, &format!("digest={}", digest(&blob)));
+    for call in [client.patch(&location), client.put(put)] {
+        let second = call.body(blob.slice(500..1000)).send().await;
+        assert_eq!(second.header("retry-after"), "1");
+        second.refused(429, "UNAVAILABLE");
+    }
+    for call in [client.get(&location), client.head(&location)] {
+        assert_eq!(call.send().await.expect(204).header("range"), "0-999");
+    }
     drop(first);
+    // What was dropped had not been acknowledged.
+    assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-499");
     let _ = client.finish(&location, &digest(&blob), blob.slice(500..)).await.expect(201);
     client.assert_blob("a", &blob).await;
 }

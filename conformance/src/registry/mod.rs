@@ -128,7 +128,8 @@ macro_rules! __api_requirements {
                 end_5_unknown_session_is_404,
                 end_5_broken_body_keeps_what_status_says,
                 end_5_empty_chunk,
-                end_5_second_request_at_a_time_is_416,
+                end_5_416_says_where_to_go_on,
+                end_5_second_request_at_a_time_is_429,
             ]
             finish: [
                 end_6_put_with_the_whole_body,
@@ -242,6 +243,7 @@ macro_rules! __api_requirements {
                 end_14_cancel_is_204,
                 end_14_cancel_on_another_instance,
                 end_14_cancel_only_this_session,
+                end_14_cancel_ends_what_is_under_way,
             ]
             catalog: [
                 catalog_lists_repositories_in_order,

@@ -1,7 +1,9 @@
 //! end-13 and end-14: status and end of upload sessions.
 
+use futures::future::join;
+
 use super::{
-    Lab,
+    Lab, body,
     client::and,
     fixture::{content, digest},
 };
@@ -87,4 +89,30 @@ pub async fn end_14_cancel_only_this_session(lab: &Lab) {
     let _ = client.delete(&gone).send().await.expect(204);
     assert_eq!(client.get(&keep).send().await.expect(204).header("range"), "0-99");
     let _ = client.finish(&keep, &digest(&content(1, 100)), "").await.expect(201);
+}
+
+/// A PATCH or PUT whose content never ends holds the session until somebody cancels it: that one is 204, the
+/// request under way is 404, and nothing is left.
+pub async fn end_14_cancel_ends_what_is_under_way(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 3000);
+    for begun in [0, 1000] {
+        for is_last in [false, true] {
+            let mut location = client.begin("a").await;
+            if begun > 0 {
+                location = client.append(&location, &blob.slice(..begun)).await;
+            }
+            let put = and(&location, &format!("digest={}", digest(&blob)));
+            let call = if is_last { client.put(put) } else { client.patch(&location) };
+            let (body, stalled) = body::stalled(&blob.slice(begun..2000), 100);
+            let mut running = Box::pin(call.stream(body).send());
+            assert!(stalled.drive(&mut running).await.is_none());
+            let (ended, cancelled) = join(running, client.delete(&location).send()).await;
+            let _ = cancelled.expect(204);
+            ended.refused(404, "BLOB_UPLOAD_UNKNOWN");
+            client.get(&location).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+            client.patch(&location).body("x").send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+            assert!(lab.tree().await.is_empty(), "{:?}", lab.tree().await);
+        }
+    }
 }

@@ -208,7 +208,7 @@ async fn send(
         let answer = call.header("content-range", format!("{at}-{}", end - 1)).send().await;
         if answer.status() != 202 {
             // A request that was cut off may hold the session for a moment.
-            assert!(matches!(answer.status(), 404 | 416), "{answer}");
+            assert!(matches!(answer.status(), 404 | 416 | 429), "{answer}");
             counts.refused.add(1);
             return false;
         }
@@ -218,7 +218,7 @@ async fn send(
     }
     told.is_ending.store(true, Ordering::SeqCst);
     let answer = world.peer(&mut dice).http.finish(&location, &digest(&blob), "").await;
-    assert!(matches!(answer.status(), 201 | 404 | 416), "{answer}");
+    assert!(matches!(answer.status(), 201 | 404 | 416 | 429), "{answer}");
     answer.status() == 201
 }
 
@@ -228,7 +228,7 @@ async fn status(peer: &Peer, location: &str) -> Option<Option<(usize, String)>> 
     // Without its old state, the location leads to the session as it is.
     let answer = peer.http.get(location.split('?').next().unwrap()).send().await;
     match answer.status() {
-        416 => return None,
+        429 => return None,
         404 => return Some(None),
         _ => {}
     }

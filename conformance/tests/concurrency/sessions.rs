@@ -127,7 +127,7 @@ impl Meeting {
 
     fn refused(&self, answer: &Answer) {
         match answer.status() {
-            400 | 404 | 416 => {}
+            400 | 404 | 416 | 429 => {}
             500 | 503 => self.defects.borrow_mut().push((BROKEN, answer.to_string())),
             _ => panic!("{answer}"),
         }

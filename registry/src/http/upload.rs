@@ -4,8 +4,8 @@ use http::{StatusCode, header};
 use plugin_registry_core::{Algorithm, Digest, DigestError, ErrorKind, NameError, Operation};
 
 use super::{
-    ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, blob::parse, empty, range,
-    set,
+    ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, blob::parse, empty,
+    error::error_response, range, set,
 };
 use crate::{
     error::{RegistryError, Result},
@@ -102,9 +102,14 @@ pub(super) async fn append(
 ) -> Result<ApiResponse> {
     let (session, state) = session(registry, repository, id, request).await?;
     require_octets(request)?;
-    let (at, length) = place(request, state.as_ref())?;
-    let offset = session.append(at, length, body).await?;
-    Ok(progress(registry, repository, &session, offset, StatusCode::ACCEPTED))
+    let appended = match place(request, state.as_ref()) {
+        Ok((at, length)) => session.append(at, length, body).await,
+        Err(error) => Err(error),
+    };
+    match appended {
+        Ok(offset) => Ok(progress(registry, repository, &session, offset, StatusCode::ACCEPTED)),
+        Err(error) => refused(registry, repository, &session, error).await,
+    }
 }
 
 /// PUT: the last bytes, if any, and the digest of all.
@@ -119,12 +124,43 @@ pub(super) async fn finish(
         request.parameter("digest").ok_or(RegistryError::Name(NameError::Digest(DigestError::Format)))?;
     let digest = parse(&digest)?;
     let (session, state) = session(registry, repository, id, request).await?;
-    let (at, length) = place(request, state.as_ref())?;
-    session.finish(at, length, &digest, body).await?;
-    Ok(created(repository, &digest))
+    let finished = match place(request, state.as_ref()) {
+        Ok((at, length)) => session.finish(at, length, &digest, body).await,
+        Err(error) => Err(error),
+    };
+    match finished {
+        Ok(_) => Ok(created(repository, &digest)),
+        Err(error) => refused(registry, repository, &session, error).await,
+    }
 }
 
-/// GET, HEAD: where the upload stands.
+/// A refusal that the client can go on from: 416 says where the upload stands, as the Docker Registry HTTP
+/// API V2 has it ("Chunked Upload"), and a busy session asks for another try.
+async fn refused(
+    registry: &Registry,
+    repository: &Repository,
+    session: &UploadSession,
+    error: RegistryError,
+) -> Result<ApiResponse> {
+    let offset = match &error {
+        RegistryError::UploadBusy => {
+            let mut response = error_response(&error, "");
+            set(&mut response, header::RETRY_AFTER, 1);
+            return Ok(response);
+        }
+        RegistryError::UploadOffset { actual, .. } => *actual,
+        RegistryError::RangeNotSatisfiable => match session.status().await {
+            Ok(offset) => offset,
+            Err(_) => return Err(error),
+        },
+        _ => return Err(error),
+    };
+    let mut response = error_response(&error, "");
+    describe(&mut response, registry, repository, session, offset);
+    Ok(response)
+}
+
+/// GET, HEAD: where the upload stands. While a PATCH is under way, how far that has come.
 pub(super) async fn status(
     registry: &Registry,
     repository: &Repository,
@@ -132,7 +168,7 @@ pub(super) async fn status(
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
     let (session, _) = session(registry, repository, id, request).await?;
-    let offset = session.status().await?;
+    let offset = session.status().await?.max(session.arrived());
     Ok(progress(registry, repository, &session, offset, StatusCode::NO_CONTENT))
 }
 
@@ -196,15 +232,26 @@ fn progress(
     offset: u64,
     status: StatusCode,
 ) -> ApiResponse {
+    let mut response = empty(status);
+    describe(&mut response, registry, repository, session, offset);
+    response
+}
+
+/// Where the upload stands, and the location that goes on there.
+fn describe(
+    response: &mut ApiResponse,
+    registry: &Registry,
+    repository: &Repository,
+    session: &UploadSession,
+    offset: u64,
+) {
     let state = UploadState::new(repository.name(), session.id(), offset, session.algorithm());
     let token = state.encode(&registry.inner.state_key);
-    let mut response = empty(status);
     // `=` and the alphabet of URL-safe base64 need no encoding in a query.
     let location = format!("/v2/{}/blobs/uploads/{}?_state={token}", repository.name(), session.id());
-    set(&mut response, header::LOCATION, location);
-    set(&mut response, header::RANGE, format_args!("0-{}", offset.saturating_sub(1)));
-    set(&mut response, DOCKER_UPLOAD_UUID, session.id());
-    response
+    set(response, header::LOCATION, location);
+    set(response, header::RANGE, format_args!("0-{}", offset.saturating_sub(1)));
+    set(response, DOCKER_UPLOAD_UUID, session.id());
 }
 
 fn created(repository: &Repository, digest: &Digest) -> ApiResponse {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod finish;
+mod interrupt;
 mod purge;
 mod session;
 mod slot;

@@ -14,6 +14,7 @@ use super::{
     UploadId,
     checks::{as_announced, check_length, check_offset, first_piece, too_late},
     finish::{Asked, Finished},
+    interrupt::or_cancelled,
     slot::{Progress, Slot},
 };
 use crate::{
@@ -58,10 +59,13 @@ pub(super) struct Known {
 }
 
 /// One upload session. Requests to it are taken one at a time; a second one at the same time gets
-/// [`RegistryError::UploadBusy`].
+/// [`RegistryError::UploadBusy`], but for [`cancel`](Self::cancel), which ends the first.
 ///
 /// What an operation has acknowledged survives the process, and every instance of the location can go on
 /// there. Dropping a future leaves the session where it was before the call.
+///
+/// A call waits for its content as long as the caller lets it: the registry has no clock. Content that may
+/// never end needs a time limit of the caller's, or a `cancel` by somebody else.
 #[derive(Clone, Debug)]
 pub struct UploadSession {
     pub(super) inner: Arc<Inner>,
@@ -126,6 +130,14 @@ impl UploadSession {
         }
     }
 
+    /// How many bytes an append of this instance that is running now has brought the session to, or zero.
+    /// No driver call. They are kept when its content ends or fails, and lost when it is dropped or its
+    /// content is not as long as announced; only [`status`](Self::status) says what is acknowledged.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.slot.interrupt.arrived()
+    }
+
     /// Appends bytes and makes them durable; gives the new offset.
     ///
     /// `at` is where the caller believes the upload to stand, `length` how many bytes it announced. When
@@ -137,7 +149,7 @@ impl UploadSession {
     /// # Errors
     /// [`RegistryError::UploadOffset`] when the upload stands elsewhere (it is kept as it is),
     /// [`RegistryError::Body`] when the content fails, [`RegistryError::SizeInvalid`] when it is not as
-    /// long as announced.
+    /// long as announced, [`RegistryError::UploadUnknown`] when the session is cancelled meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -152,20 +164,36 @@ impl UploadSession {
     {
         self.inner.require_writable()?;
         let mut progress = self.lock()?;
+        self.append_locked(&mut progress, at, length, content).await.map_err(or_cancelled)
+    }
+
+    async fn append_locked<S, E>(
+        &self,
+        progress: &mut MutexGuard<'_, Progress>,
+        at: Option<u64>,
+        length: Option<u64>,
+        content: S,
+    ) -> Result<u64>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let mut content = self.slot.interrupt.content(content);
         // Nothing is written for a body without bytes.
-        let mut content = content;
         let Some(first) = first_piece(&mut content).await? else {
-            let offset = self.stored_offset(&progress).await.map_err(too_late)?;
+            let offset = self.stored_offset(progress).await.map_err(too_late)?;
             check_offset(at, offset)?;
             return check_length(length, 0).map(|()| offset);
         };
-        let opened = self.open(&progress, at, WriteOptions::resume()).await.map_err(too_late)?;
+        let opened = self.open(progress, at, WriteOptions::resume()).await.map_err(too_late)?;
         let Opened::Stage(mut writer, Known { hashers, is_ours }) = opened else {
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
             return Err(RegistryError::UploadUnknown);
         };
         let offset = writer.size();
-        let content = stream::once(ready(Ok(first))).chain(content);
+        self.slot.acknowledged.store(offset, Ordering::Release);
+        let _arrival = self.slot.interrupt.arrival(offset + first.len() as u64);
+        let content = stream::once(ready(Ok(first))).chain(content.counted());
         let poured = pour(content, &mut *writer, hashers, length).await.map_err(as_announced);
         let Poured { counted, hashers, failure } = poured.map_err(too_late)?;
         if failure.is_none() {
@@ -181,7 +209,7 @@ impl UploadSession {
             let state = Bytes::copy_from_slice(hashers.state().as_bytes());
             self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
-        *progress = Progress::Staged { stage, offset, hashers, is_ours };
+        **progress = Progress::Staged { stage, offset, hashers, is_ours };
         self.slot.acknowledged.store(offset, Ordering::Release);
         failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
     }
@@ -199,7 +227,8 @@ impl UploadSession {
     ///
     /// # Errors
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
-    /// [`RegistryError::SizeInvalid`].
+    /// [`RegistryError::SizeInvalid`], [`RegistryError::UploadUnknown`] when the session is cancelled
+    /// meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -220,36 +249,8 @@ impl UploadSession {
     {
         self.inner.require_writable()?;
         let progress = self.lock()?;
-        let is_new = matches!(*progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
-        let canonical = if is_new {
-            check_offset(at, 0)?;
-            let canonical =
-                self.blobs().store_content(digest, length, content).await.map_err(as_announced)?;
-            // An append that failed may have claimed the session.
-            if self.slot.is_touched() {
-                self.remove_remains().await;
-            }
-            canonical
-        } else {
-            let finished = self.finish_staged(&progress, Asked { at, length, digest }, content).await;
-            let Finished { canonical, is_known } = match finished.map_err(too_late) {
-                Err(RegistryError::UploadOffset { expected, actual: 0 })
-                    if self.was_committed(digest, expected).await? =>
-                {
-                    Finished { canonical: *digest, is_known: false }
-                }
-                finished => finished?,
-            };
-            // Data, then link; only then the upload's remains. A crash between leaves an upload to purge, or to
-            // finish again where its stage stays until then.
-            self.blobs().link(digest, &canonical).await?;
-            if is_known {
-                self.remove_known_remains().await;
-            } else {
-                self.remove_remains().await;
-            }
-            canonical
-        };
+        let asked = Asked { at, length, digest };
+        let canonical = self.finish_locked(&progress, asked, content).await.map_err(or_cancelled)?;
         // Ended first: whoever gets the lock next has to see it.
         self.end();
         drop(progress);
@@ -261,7 +262,52 @@ impl UploadSession {
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
-    /// Ends the session and throws its bytes away.
+    async fn finish_locked<S, E>(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        asked: Asked<'_>,
+        content: S,
+    ) -> Result<Digest>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let Asked { at, length, digest } = asked;
+        let content = self.slot.interrupt.content(content);
+        let is_new = matches!(**progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
+        if is_new {
+            check_offset(at, 0)?;
+            let canonical =
+                self.blobs().store_content(digest, length, content).await.map_err(as_announced)?;
+            // An append that failed may have claimed the session.
+            if self.slot.is_touched() {
+                self.remove_remains().await;
+            }
+            return Ok(canonical);
+        }
+        let finished = self.finish_staged(progress, asked, content).await;
+        let Finished { canonical, is_known } = match finished.map_err(too_late) {
+            Err(RegistryError::UploadOffset { expected, actual: 0 })
+                if self.was_committed(digest, expected).await? =>
+            {
+                Finished { canonical: *digest, is_known: false }
+            }
+            finished => finished?,
+        };
+        // Data, then link; only then the upload's remains. A crash between leaves an upload to purge, or to
+        // finish again where its stage stays until then.
+        self.blobs().link(digest, &canonical).await?;
+        if is_known {
+            self.remove_known_remains().await;
+        } else {
+            self.remove_remains().await;
+        }
+        Ok(canonical)
+    }
+
+    /// Ends the session and throws its bytes away. An append or a finish of this instance that is under way
+    /// ends at its next wait for content, with [`RegistryError::UploadUnknown`]; this waits for it. A cancel
+    /// that is dropped or fails may have ended it all the same.
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`] when it has ended already, [`RegistryError::NotAllowed`] when deletes
@@ -275,7 +321,12 @@ impl UploadSession {
     )]
     pub async fn cancel(&self) -> Result<()> {
         self.inner.require_delete()?;
-        let progress = self.lock()?;
+        let cancel = self.slot.interrupt.cancel();
+        let progress = self.slot.progress.lock().await;
+        drop(cancel);
+        if self.slot.has_ended() {
+            return Err(RegistryError::UploadUnknown);
+        }
         // Another instance may have ended it; a fresh one need not be in the store.
         if !matches!(*progress, Progress::Fresh) && !self.is_started().await? {
             self.end();

@@ -10,7 +10,7 @@ use plugin_registry_core::{Algorithm, RepositoryName, StageId};
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-use super::UploadId;
+use super::{UploadId, interrupt::Interrupt};
 use crate::{
     hashing::Hashers,
     memory::{Lifetime, Memory},
@@ -52,6 +52,7 @@ pub(crate) struct Slot {
     ended: AtomicBool,
     /// Whether this instance may have written something of the session, be it in a request that was dropped.
     touched: AtomicBool,
+    pub(super) interrupt: Interrupt,
     pub(super) progress: Mutex<Progress>,
 }
 
@@ -88,6 +89,7 @@ impl Slot {
             acknowledged: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             touched: AtomicBool::new(false),
+            interrupt: Interrupt::new(),
             progress: Mutex::new(progress),
         }
     }

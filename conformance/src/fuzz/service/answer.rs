@@ -29,7 +29,7 @@ const CODES: &[(&str, &[u16])] = &[
     ("SIZE_INVALID", &[400]),
     ("TAG_INVALID", &[400]),
     ("TOOMANYREQUESTS", &[429]),
-    ("UNAVAILABLE", &[503, 507]),
+    ("UNAVAILABLE", &[429, 503, 507]),
     ("UNKNOWN", &[500]),
     ("UNSUPPORTED", &[400, 404, 405]),
 ];

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use plugin_registry_core::{Digest, StorageDriver, StoragePath};
 use plugin_registry_drivers_memory::MemoryDriver;
-use shuttle::{Config, Runner, scheduler::DfsScheduler};
+use shuttle::{Config, Runner, future::block_on, scheduler::DfsScheduler};
 
 use crate::{Registry, RegistryError, UploadSession};
 
@@ -50,7 +50,7 @@ async fn ask(session: &UploadSession, ask: Ask) -> Told {
     }
 }
 
-/// The driver never waits, so nothing does.
+/// The driver never waits, so only a cancel does, for the other thread.
 fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().unwrap()
 }
@@ -70,8 +70,8 @@ fn meet(asked: [Ask; 2]) -> BTreeSet<([Told; 2], bool)> {
         let registry = Registry::builder(driver.clone()).delete(true).build();
         let session = registry.repository("ns/app".parse().unwrap()).uploads().start().unwrap();
         let other = session.clone();
-        let thread = shuttle::thread::spawn(move || now(ask(&other, asked[1])));
-        let first = now(ask(&session, asked[0]));
+        let thread = shuttle::thread::spawn(move || block_on(ask(&other, asked[1])));
+        let first = block_on(ask(&session, asked[0]));
         let told = [first, thread.join().unwrap()];
         let root: StoragePath = "/docker/registry/v2/repositories/ns/app/_uploads".parse().unwrap();
         let is_left = now(driver.stat(&root)).is_ok() || now(driver.list_staged(&root).count()) > 0;
@@ -118,7 +118,28 @@ fn a_finished_session_takes_nothing_more() {
 
 #[test]
 fn a_cancelled_session_takes_nothing_more() {
-    for (told, is_left) in meet([Ask::Cancel, Ask::Append("more")]) {
-        assert!(!is_left || told == [None, Some(4)], "something is left of a cancelled session: {told:?}");
+    let ends = meet([Ask::Cancel, Ask::Append("more")]);
+    for (told, is_left) in &ends {
+        assert_eq!(told[0], Some(0), "a cancel waits for what is under way");
+        assert!(!is_left, "something is left of a cancelled session: {told:?}");
+    }
+    // Taken before it, or ended by it.
+    assert!(
+        ends.iter().any(|(told, _)| told[1] == Some(4)) && ends.iter().any(|(told, _)| told[1].is_none())
+    );
+}
+
+#[test]
+fn a_cancel_and_a_put_do_not_both_count() {
+    for (told, is_left) in meet([Ask::Cancel, Ask::Finish("blob")]) {
+        assert!(matches!(told, [Some(0), None] | [None, Some(0)]), "{told:?}");
+        assert!(!is_left, "{told:?}");
+    }
+}
+
+#[test]
+fn one_of_two_cancels_is_enough() {
+    for (told, is_left) in meet([Ask::Cancel, Ask::Cancel]) {
+        assert!(matches!(told, [Some(0), None] | [None, Some(0)]) && !is_left, "{told:?}");
     }
 }

@@ -1,0 +1,130 @@
+//! Ending a call that holds a session, and how far it has come.
+
+#[cfg(not(test))]
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, task::AtomicWaker};
+// As in the slot.
+#[cfg(test)]
+use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::{blob::BoxError, error::RegistryError};
+
+/// What a call that waits for a session and the call that holds it tell each other.
+#[derive(Debug)]
+pub(super) struct Interrupt {
+    /// How many callers want the session to end.
+    cancels: AtomicUsize,
+    /// The call that waits for content.
+    reader: AtomicWaker,
+    /// Where the session would stand if the content of a running append ended now; zero without one.
+    arrived: AtomicU64,
+}
+
+/// The content of a call, which fails when the session is cancelled.
+pub(super) struct Content<'a, S> {
+    interrupt: &'a Interrupt,
+    stream: S,
+    counts: bool,
+}
+
+/// As long as it lives, the session is to end.
+pub(super) struct Cancel<'a>(&'a Interrupt);
+
+/// An append is running: what arrives counts.
+pub(super) struct Arrival<'a>(&'a Interrupt);
+
+/// Why content failed that did not fail by itself.
+#[derive(Debug)]
+struct Cancelled;
+
+impl Interrupt {
+    pub(super) fn new() -> Self {
+        Self { cancels: AtomicUsize::new(0), reader: AtomicWaker::new(), arrived: AtomicU64::new(0) }
+    }
+
+    pub(super) fn content<S>(&self, stream: S) -> Content<'_, S> {
+        Content { interrupt: self, stream, counts: false }
+    }
+
+    /// Ends the running call at its next wait for content.
+    pub(super) fn cancel(&self) -> Cancel<'_> {
+        self.cancels.fetch_add(1, Ordering::AcqRel);
+        self.reader.wake();
+        Cancel(self)
+    }
+
+    /// Counts from `offset` on.
+    pub(super) fn arrival(&self, offset: u64) -> Arrival<'_> {
+        self.arrived.store(offset, Ordering::Release);
+        Arrival(self)
+    }
+
+    pub(super) fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Cancel<'_> {
+    fn drop(&mut self) {
+        self.0.cancels.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.0.arrived.store(0, Ordering::Release);
+    }
+}
+
+impl<S> Content<'_, S> {
+    /// Counts what comes from now on as arrived.
+    pub(super) fn counted(self) -> Self {
+        Self { counts: true, ..self }
+    }
+}
+
+impl<S, E> Stream for Content<'_, S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<BoxError>,
+{
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // Registered first: a cancel between the two is seen, or wakes.
+        self.interrupt.reader.register(cx.waker());
+        if self.interrupt.cancels.load(Ordering::Acquire) > 0 {
+            return Poll::Ready(Some(Err(Cancelled.into())));
+        }
+        let next = self.stream.poll_next_unpin(cx);
+        if let Poll::Ready(Some(Ok(piece))) = &next
+            && self.counts
+        {
+            self.interrupt.arrived.fetch_add(piece.len() as u64, Ordering::AcqRel);
+        }
+        next.map(|next| next.map(|piece| piece.map_err(Into::into)))
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the upload session was cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+/// A call that was ended by a cancel is late, whatever its content was.
+pub(super) fn or_cancelled(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::Body(source) if source.is::<Cancelled>() => RegistryError::UploadUnknown,
+        other => other,
+    }
+}
