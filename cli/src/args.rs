@@ -267,9 +267,15 @@ pub(crate) struct Serve {
     /// acknowledged content
     #[arg(long, requires = "root", conflicts_with_all = SOURCES, conflicts_with = "memory")]
     pub(crate) no_durable: bool,
-    /// End a request when its body stands still for so long; default: wait
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) body_timeout: Option<u64>,
+    /// End a request when its client sends nothing of its body, or takes nothing of the answer, for so long;
+    /// 0 waits for ever
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(0..=86_400)
+    )]
+    pub(crate) body_timeout: u64,
     /// What to log on standard error; default: as the configuration has it, or else warn
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(crate) log: Option<Level>,

@@ -14,15 +14,14 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use plugin_registry::{Body, RegistryService};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-    time::timeout,
-};
+use tokio::sync::watch;
 use tower_service::Service;
 
 use super::{
+    guarded::Guarded,
+    linger::linger,
     listener::Stream,
+    patience::Patience,
     refuse,
     request::{Ending, Leftover},
 };
@@ -34,29 +33,20 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 128 * 1024;
 /// Buffer of a connection in bytes, for request heads and for bodies on their way in.
 const BUFFER: usize = 256 * 1024;
-/// How long, and for how many bytes, the rest of an unwanted body is read after the answer, so that the
-/// client reads the answer and not a reset.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 8 << 20;
-
-/// What a connection may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// How long a body may stand still.
-    pub(super) body_idle: Option<Duration>,
-}
-
 /// Serves a connection until the client closes it, or, once `closing` turns true, until its request is
 /// answered. Holds [`BUFFER`], plus what the request holds.
 pub(super) async fn serve(
     stream: Stream,
     service: RegistryService,
-    limits: Limits,
+    patience: Patience,
     mut closing: watch::Receiver<bool>,
 ) {
     let unread = Arc::new(AtomicBool::new(false));
     let flag = unread.clone();
-    let answer = service_fn(move |request| Box::pin(answer(service.clone(), request, limits, flag.clone())));
+    let stream = Guarded::new(stream, patience.reading_clock());
+    let limits = patience.clone();
+    let answer =
+        service_fn(move |request| Box::pin(answer(service.clone(), request, limits.clone(), flag.clone())));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -81,30 +71,14 @@ pub(super) async fn serve(
     let stream = connection.into_parts().io.into_inner();
     if ended.is_err() || unread.load(Ordering::Relaxed) {
         // An answer may still be on its way, which only hurts a client that is gone.
-        let _ = timeout(LINGER_TIME, linger(stream)).await;
-    }
-}
-
-/// Says that no more comes and reads what the client still sends: closing with unread bytes resets the
-/// connection, which can take the answer from the client's hands.
-async fn linger(mut stream: Stream) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut rest = vec![0; 16 * 1024];
-    let mut left = LINGER_BYTES;
-    while let Ok(read @ 1..) = stream.read(&mut rest).await {
-        left = left.saturating_sub(read);
-        if left == 0 {
-            break;
-        }
+        linger(stream, &patience, &closing).await;
     }
 }
 
 async fn answer(
     mut service: RegistryService,
     request: Request<Incoming>,
-    limits: Limits,
+    patience: Patience,
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
     let line = tracing::enabled!(tracing::Level::INFO)
@@ -115,7 +89,7 @@ async fn answer(
             refuse::answer(status)
         }
         None => {
-            let (request, leftover) = Leftover::share(request, limits.body_idle);
+            let (request, leftover) = Leftover::share(request, patience.clock());
             let mut response = service.call(request).await?;
             let ending = leftover.drain().await;
             if ending == Ending::StoodStill && response.status() == StatusCode::BAD_REQUEST {

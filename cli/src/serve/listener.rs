@@ -8,14 +8,22 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host},
 };
 
 use crate::failure::Failure;
+
+/// How long a connection may be silent before its client's machine is asked whether it is still there, how long
+/// that has for an answer, and how often it is asked: one that is gone is noticed after two minutes.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PROBES: u32 = 4;
 
 /// A bound socket.
 pub(super) enum Listener {
@@ -92,6 +100,8 @@ impl Listener {
                 // An answer's head and body are two writes; the second must not wait for an acknowledgement.
                 // It fails only on a connection that is gone, which its first read tells, too.
                 let _ = stream.set_nodelay(true);
+                // So is a machine that is switched off: it says nothing.
+                let _ = keep_alive(&stream);
                 Ok(Stream::Tcp(stream))
             }
             Self::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
@@ -108,6 +118,13 @@ impl Listener {
             tracing::warn!(path = %path.display(), %error, "the socket was not removed");
         }
     }
+}
+
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEP_ALIVE_PROBES)
 }
 
 fn file_id(path: &Path) -> Option<FileId> {

@@ -1,7 +1,10 @@
 //! `serve`: the HTTP service of the registry on loopback or a unix socket.
 
 mod connection;
+mod guarded;
+mod linger;
 mod listener;
+mod patience;
 mod refuse;
 mod request;
 mod settings;
@@ -12,6 +15,7 @@ use std::{
 };
 
 use plugin_registry::RegistryService;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -20,8 +24,8 @@ use tokio::{
 use tracing_subscriber::filter::LevelFilter;
 
 use self::{
-    connection::Limits,
     listener::Listener,
+    patience::Patience,
     settings::{address, registry},
 };
 use crate::{
@@ -35,6 +39,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Connections at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
+/// Files that may be open where the system lets us choose: the connections, and what their requests open.
+const FILES: u64 = 8192;
 /// A pause after an accept that failed, so that a lack of descriptors is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,6 +51,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     log_to_stderr(&options, opened.configured.as_ref());
     let listen = address(&options, opened.configured.as_ref())?;
     let registry = registry(&options, opened);
+    raise_files();
     // Before the first line is out, so that whoever reads it can already end us.
     let mut end = End::new()?;
     let listener = Listener::bind(&listen).await?;
@@ -60,25 +67,31 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     let mut out = io::stdout();
     writeln!(out, "{}", listener.url())?;
     out.flush()?;
-    let limits = Limits { body_idle: options.body_timeout.map(Duration::from_secs) };
-    accept_until(&mut end, listener, registry.service(), limits).await;
+    let limit = Some(options.body_timeout).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    accept_until(&mut end, listener, registry.service(), Patience::new(limit)).await;
     Ok(())
 }
 
 /// Accepts until the signal, then waits for the connections, at most [`GRACE`] or until a second signal.
-async fn accept_until(end: &mut End, listener: Listener, service: RegistryService, limits: Limits) {
+async fn accept_until(end: &mut End, listener: Listener, service: RegistryService, patience: Patience) {
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     loop {
         let has_room = connections.len() < MAX_CONNECTIONS;
+        if !has_room {
+            patience.set_crowded(true);
+        }
         tokio::select! {
             () = end.signalled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
                 Ok(stream) => {
-                    connections.spawn(connection::serve(stream, service.clone(), limits, closing.subscribe()));
+                    patience.set_crowded(false);
+                    let (service, closing) = (service.clone(), closing.subscribe());
+                    connections.spawn(connection::serve(stream, service, patience.clone(), closing));
                 }
                 Err(error) => {
+                    patience.set_crowded(true);
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -114,6 +127,18 @@ impl End {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The usual soft limit of 1024 files is less than the connections need.
+fn raise_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
         }
     }
 }

@@ -13,7 +13,9 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use plugin_registry::BoxError;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::timeout;
+
+use super::patience::Clock;
 
 /// How much of a body that nobody wants is read so that the connection can be used again.
 const DRAIN_BYTES: usize = 1 << 20;
@@ -24,7 +26,7 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// [`Leftover`].
 pub(super) struct RequestBody {
     incoming: Option<Incoming>,
-    idle: Option<Idle>,
+    clock: Clock,
     leftover: Arc<Mutex<Rest>>,
     was_read: bool,
     failure: Option<Ending>,
@@ -56,38 +58,15 @@ struct Rest {
     failure: Option<Ending>,
 }
 
-/// The clock of a body that does not come. It stands while nobody waits: a slow store is not the client's
-/// fault.
-struct Idle {
-    time: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl Idle {
-    fn new(time: Duration) -> Self {
-        Self { time, waiting: None }
-    }
-
-    fn stop(&mut self) {
-        self.waiting = None;
-    }
-
-    /// Ready when the body was waited for too long.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let time = self.time;
-        self.waiting.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(cx)
-    }
-}
-
 impl Leftover {
     /// Wraps the body of a request and keeps a hand on it.
-    pub(super) fn share(request: Request<Incoming>, idle: Option<Duration>) -> (Request<RequestBody>, Self) {
+    pub(super) fn share(request: Request<Incoming>, clock: Clock) -> (Request<RequestBody>, Self) {
         let rest = Arc::new(Mutex::new(Rest::default()));
         let waits_for_continue = request.headers().contains_key(header::EXPECT);
         let leftover = Self { rest: rest.clone(), waits_for_continue };
         let request = request.map(|incoming| RequestBody {
             incoming: Some(incoming),
-            idle: idle.map(Idle::new),
+            clock,
             leftover: rest,
             was_read: false,
             failure: None,
@@ -137,19 +116,16 @@ impl http_body::Body for RequestBody {
         this.was_read = true;
         match Pin::new(incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
-                if let Some(idle) = &mut this.idle {
-                    idle.stop();
-                }
+                this.clock.stop();
                 if matches!(frame, Some(Err(_))) {
                     this.failure = Some(Ending::Broken);
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                let Some(idle) = &mut this.idle else { return Poll::Pending };
-                ready!(idle.poll(cx));
+                let waited = ready!(this.clock.poll(cx));
                 this.failure = Some(Ending::StoodStill);
-                Poll::Ready(Some(Err(format!("the body stood still for {} s", idle.time.as_secs()).into())))
+                Poll::Ready(Some(Err(format!("the body stood still for {} s", waited.as_secs()).into())))
             }
         }
     }
@@ -168,32 +144,5 @@ impl Drop for RequestBody {
         let rest =
             Rest { incoming: self.incoming.take(), was_read: self.was_read, failure: self.failure.take() };
         *self.leftover.lock().unwrap_or_else(PoisonError::into_inner) = rest;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::future::poll_fn;
-    use tokio::time::Instant;
-
-    /// A store that takes longer than the client may does not cost the client its request.
-    #[test]
-    fn the_clock_stands_while_nobody_waits() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let limit = Duration::from_millis(200);
-            let mut idle = Idle::new(limit);
-            for _ in 0..2 {
-                std::thread::sleep(2 * limit);
-                // The runtime's clock has to notice.
-                sleep(Duration::from_millis(1)).await;
-                assert!(poll_fn(|cx| Poll::Ready(idle.poll(cx).is_pending())).await);
-                idle.stop();
-            }
-            let begin = Instant::now();
-            poll_fn(|cx| idle.poll(cx)).await;
-            assert!(begin.elapsed() >= limit);
-        });
     }
 }

@@ -79,6 +79,7 @@ on_both_stores! {
         an_unread_body_that_does_not_come,
         manifests_over_4_mib,
         a_client_that_sends_until_it_is_answered,
+        a_client_that_sends_10_mb_before_it_reads,
     ]
     expect: [
         a_body_is_asked_for_when_it_is_wanted,
@@ -109,7 +110,11 @@ on_both_stores! {
         a_trickle_arrives_whole,
         a_body_that_stands_still_is_408,
         a_body_that_never_begins_is_408,
-        without_a_limit_a_body_may_take_its_time,
+        a_body_may_take_its_time,
+        a_vanished_client_frees_its_session,
+        a_cancel_ends_the_session_of_a_vanished_client,
+        a_download_that_nobody_takes_ends,
+        quiet_sockets_are_kept_alive,
         a_slow_reader_costs_no_memory,
     ]
     limits: [
@@ -128,6 +133,7 @@ on_both_stores! {
     many: [
         fifty_pipelined_requests_are_answered_in_order,
         two_hundred_connections_at_once,
+        a_thousand_vanished_clients_stop_nobody,
         five_hundred_requests_on_one_connection,
         a_client_that_sends_no_more_is_answered,
     ]

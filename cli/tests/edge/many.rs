@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use crate::{
     Place,
     fixture::{assert_blob, content, digest, post_target, push_blob, push_image, single_post, soon},
@@ -118,4 +120,35 @@ pub(crate) fn a_client_that_sends_no_more_is_answered(place: &Place) {
         ask(b"").assert_ended();
     }
     assert_blob(&server, "a", &posted);
+}
+
+/// More of them than connections at a time, each in the middle of a body, with the default limit of minutes: where
+/// others wait to be let in, who stands still is not waited for.
+pub(crate) fn a_thousand_vanished_clients_stop_nobody(place: &Place) {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum.map(|most| most.min(8192)).or(Some(8192));
+    setrlimit(Resource::Nofile, files).unwrap();
+    let server = place.serve(&[]);
+    let blob = content(1, 3000);
+    push_blob(&server, "a", &blob);
+    let mut wire = Wire::open(&server);
+    let mut begun = || {
+        let answer = wire.ask(whole("POST", "/v2/a/blobs/uploads/", &[], b"")).expect(202);
+        answer.header("location").to_owned()
+    };
+    let sessions: Vec<String> = (0..1100).map(|_| begun()).collect();
+    let vanished: Vec<Wire> = sessions
+        .iter()
+        .map(|session| {
+            let mut wire = Wire::open(&server);
+            wire.send([&head("PATCH", session, &["content-length: 3000"])[..], &blob[..100]].concat());
+            wire
+        })
+        .collect();
+    let get = head("GET", &format!("/v2/a/blobs/{}", digest(&blob)), &[]);
+    for _ in 0..10 {
+        assert!(Wire::open(&server).ask(&get).expect(200).body == blob, "other bytes");
+    }
+    push_blob(&server, "a", &content(2, 100_000));
+    drop(vanished);
 }

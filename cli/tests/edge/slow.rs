@@ -9,9 +9,9 @@ use crate::{
     Place,
     fixture::{
         IMAGE, assert_blob, assert_no_blob, assert_stands, begin, blobs_of_image, content, digest, finish,
-        go_on, post_target, push_blob,
+        go_on, post_target, push_blob, soon, status,
     },
-    wire::{Wire, head},
+    wire::{Wire, head, whole},
 };
 
 const MIB: usize = 1 << 20;
@@ -99,16 +99,79 @@ pub(crate) fn a_body_that_never_begins_is_408(place: &Place) {
     go_on(&server, &session, "a", &blob);
 }
 
-/// The default: whoever wants a limit sets one.
-pub(crate) fn without_a_limit_a_body_may_take_its_time(place: &Place) {
-    let server = place.serve(&[]);
+/// The default is minutes, and zero is for ever.
+pub(crate) fn a_body_may_take_its_time(place: &Place) {
+    for arguments in [&[][..], &["--body-timeout", "0"]] {
+        let server = place.serve(arguments);
+        let blob = content(1, 3000);
+        let mut wire = Wire::open(&server);
+        wire.send(head("POST", &post_target("a", &blob), &["content-length: 3000"]));
+        wire.send(&blob[..1000]);
+        wire.assert_silent(Duration::from_secs(4));
+        let _ = wire.ask(&blob[1000..]).expect(201);
+        assert_blob(&server, "a", &blob);
+    }
+}
+
+/// One that vanished says nothing, not even that it is gone. It holds its session only for the limit; meanwhile
+/// the others are asked to come back, and learn how far it came.
+pub(crate) fn a_vanished_client_frees_its_session(place: &Place) {
+    let server = place.serve(&["--body-timeout", "2"]);
     let blob = content(1, 3000);
+    let session = begin(&server, "a");
+    let mut vanished = Wire::open(&server);
+    vanished.send([&head("PATCH", &session, &["content-length: 3000"])[..], &blob[..1234]].concat());
+    soon("what came is seen", || status(&server, &session) == 1234);
+    let busy = Wire::open(&server).ask(whole("PATCH", &session, &[], &blob)).expect(429);
+    assert_eq!(busy.header("retry-after"), "1");
+    assert_stands(&server, &session, 1234);
+    go_on(&server, &session, "a", &blob);
+    drop(vanished);
+}
+
+/// A cancel does not wait for the limit.
+pub(crate) fn a_cancel_ends_the_session_of_a_vanished_client(place: &Place) {
+    let server = place.serve(&["--delete"]);
+    let session = begin(&server, "a");
+    let mut vanished = Wire::open(&server);
+    vanished.send([&head("PATCH", &session, &["content-length: 3000"])[..], &[b'x'; 1234]].concat());
+    soon("what came is seen", || status(&server, &session) == 1234);
+    let _ = Wire::open(&server).ask(head("DELETE", &session, &[])).expect(204);
+    let _ = vanished.answer().expect(404);
+    let _ = Wire::open(&server).ask(head("GET", &session, &[])).expect(404);
+}
+
+/// One that vanished in the middle of a download holds neither the connection nor the file.
+pub(crate) fn a_download_that_nobody_takes_ends(place: &Place) {
+    let blob = content(1, 64 * MIB);
+    let server = place.serve(&["--body-timeout", "1"]);
+    push_blob(&server, "a", &blob);
+    let quiet = server.descriptors();
+    let get = head("GET", &format!("/v2/a/blobs/{}", digest(&blob)), &[]);
+    let mut vanished: Vec<Wire> = (0..5).map(|_| Wire::open(&server)).collect();
+    vanished.iter_mut().for_each(|wire| wire.send(&get));
+    vanished.iter().for_each(Wire::wait);
+    soon("their connections end", || server.descriptors() <= quiet);
+    Wire::open(&server).assert_usable();
+}
+
+/// A machine that was switched off is noticed by the kernel: an accepted socket that is quiet waits to be asked
+/// whether its peer is there.
+pub(crate) fn quiet_sockets_are_kept_alive(place: &Place) {
+    let server = place.serve(&[]);
     let mut wire = Wire::open(&server);
-    wire.send(head("POST", &post_target("a", &blob), &["content-length: 3000"]));
-    wire.send(&blob[..1000]);
-    wire.assert_silent(Duration::from_secs(4));
-    let _ = wire.ask(&blob[1000..]).expect(201);
-    assert_blob(&server, "a", &blob);
+    wire.assert_usable();
+    let port: u16 = server.url.rsplit(':').next().unwrap().parse().unwrap();
+    // Local and remote address, state 01 for an established connection, queues, timer: 02 is that of keep-alive.
+    let local = format!("0100007F:{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let timers: Vec<&str> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[1] == local && fields[3] == "01")
+        .map(|fields| fields[5])
+        .collect();
+    assert!(timers.len() == 1 && timers[0].starts_with("02:"), "{timers:?}");
 }
 
 /// 100 MiB for a client that reads them slowly: the server waits with the reading, it does not hold what

@@ -200,3 +200,27 @@ pub(crate) fn a_client_that_sends_until_it_is_answered(place: &Place) {
     let _ = sending.join().unwrap();
     Wire::open(&server).assert_usable();
 }
+
+/// It reads the 413 each time, whether it sends at once or takes longer than an idle connection may.
+pub(crate) fn a_client_that_sends_10_mb_before_it_reads(place: &Place) {
+    let server = place.serve(&[]);
+    let target = "/v2/a/manifests/x";
+    let body = vec![b' '; 10_000_000];
+    for round in 0..20 {
+        let request = match round % 2 {
+            0 => whole("PUT", target, &[IMAGE], &body),
+            _ => chunked("PUT", target, &[IMAGE], &body, 64 * 1024, LAST),
+        };
+        let mut wire = Wire::open(&server);
+        assert!(wire.try_send(&request), "round {round}: the connection broke");
+        assert!(wire.answer().expect(413).closes());
+        wire.assert_ended();
+    }
+    let mut slow = Wire::open(&server);
+    for piece in whole("PUT", target, &[IMAGE], &body).chunks(400_000) {
+        assert!(slow.try_send(piece), "the connection broke");
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    assert!(slow.answer().expect(413).closes());
+    slow.assert_ended();
+}

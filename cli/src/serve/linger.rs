@@ -1,0 +1,47 @@
+//! The end of a connection whose client may still be sending.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use super::{guarded::Guarded, patience::Patience};
+
+/// How long the rest of an unwanted body is read after the answer.
+const TIME: Duration = Duration::from_secs(30);
+/// How long a client has for the next [`LEAST`] bytes: 64 KiB/s.
+const STEP: Duration = Duration::from_secs(2);
+const LEAST: usize = 128 * 1024;
+/// What is read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Says that no more comes, and reads what the client still sends: closing with unread bytes resets the
+/// connection, which takes the answer from a client that sends everything before it reads. However much that
+/// is, it is read as long as it comes at a rate, there is time, and nobody waits for the place.
+pub(super) async fn linger(mut stream: Guarded, patience: &Patience, closing: &watch::Receiver<bool>) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut piece = vec![0; PIECE];
+    let end = Instant::now() + TIME;
+    while let Ok(true) = timeout(STEP, pass(&mut stream, &mut piece)).await {
+        if Instant::now() >= end || patience.is_crowded() || *closing.borrow() {
+            return;
+        }
+    }
+}
+
+/// Reads [`LEAST`] bytes; false when the client has ended.
+async fn pass(stream: &mut Guarded, piece: &mut [u8]) -> bool {
+    let mut left = LEAST;
+    while let Ok(read @ 1..) = stream.read(piece).await {
+        left = left.saturating_sub(read);
+        if left == 0 {
+            return true;
+        }
+    }
+    false
+}
