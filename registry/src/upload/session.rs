@@ -104,6 +104,7 @@ impl UploadSession {
         )
     )]
     pub async fn status(&self) -> Result<u64> {
+        let _looking = self.slot.looking.lock().await;
         let Ok(progress) = self.slot.progress.try_lock() else {
             return Ok(self.slot.acknowledged.load(Ordering::Acquire));
         };
@@ -163,7 +164,7 @@ impl UploadSession {
         E: Into<BoxError>,
     {
         self.inner.require_writable()?;
-        let mut progress = self.lock()?;
+        let mut progress = self.lock().await?;
         self.append_locked(&mut progress, at, length, content).await.map_err(or_cancelled)
     }
 
@@ -248,7 +249,7 @@ impl UploadSession {
         E: Into<BoxError>,
     {
         self.inner.require_writable()?;
-        let progress = self.lock()?;
+        let progress = self.lock().await?;
         let asked = Asked { at, length, digest };
         let canonical = self.finish_locked(&progress, asked, content).await.map_err(or_cancelled)?;
         // Ended first: whoever gets the lock next has to see it.
@@ -339,7 +340,8 @@ impl UploadSession {
         Ok(())
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
+    async fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
+        let _looking = self.slot.looking.lock().await;
         let progress = self.slot.progress.try_lock().map_err(|_| RegistryError::UploadBusy)?;
         if self.slot.has_ended() { Err(RegistryError::UploadUnknown) } else { Ok(progress) }
     }

@@ -53,6 +53,9 @@ pub(crate) struct Slot {
     /// Whether this instance may have written something of the session, be it in a request that was dropped.
     touched: AtomicBool,
     pub(super) interrupt: Interrupt,
+    /// Held by a status while it looks, and taken before `progress` by who wants to write: a question is short, and
+    /// no reason to refuse a chunk.
+    pub(super) looking: Mutex<()>,
     pub(super) progress: Mutex<Progress>,
 }
 
@@ -90,6 +93,7 @@ impl Slot {
             ended: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             interrupt: Interrupt::new(),
+            looking: Mutex::new(()),
             progress: Mutex::new(progress),
         }
     }
