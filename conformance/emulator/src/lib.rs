@@ -8,5 +8,6 @@
     reason = "a test harness: a failed check is a panic of the test"
 )]
 
+pub mod link;
 pub mod programs;
 pub mod s3;

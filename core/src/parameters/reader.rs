@@ -1,5 +1,6 @@
 //! Reading parameters by their types, all mistakes at once.
 
+mod duration;
 mod remote;
 
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive};

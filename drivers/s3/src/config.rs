@@ -4,7 +4,12 @@ mod files;
 mod parameters;
 mod setters;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use plugin_registry_core::{Result, Secret};
@@ -83,6 +88,11 @@ pub struct S3Config {
     pub concurrency: usize,
     /// `maxattempts`: of one request, the first included. Default 5.
     pub max_attempts: u32,
+    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for so long. Default 60 s.
+    pub idle_timeout: Duration,
+    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its answer; ten
+    /// times that where it makes an object of parts or copies one. Default 60 s.
+    pub answer_timeout: Duration,
     /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
     pub ca_bundle_path: Option<PathBuf>,
     /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes, and, where
@@ -200,6 +210,8 @@ impl S3Config {
             checksums: Checksums::Required,
             concurrency: 3,
             max_attempts: 5,
+            idle_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(60),
             ca_bundle_path: None,
             conditional_writes: None,
             directories: None,

@@ -5,6 +5,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_registry_core::{Error, ErrorKind};
 
+use crate::client::{Oversized, Stalled, element};
+
 /// By the code in the answer's body. First what the contract knows, then what users get wrong.
 const CODES: &[(&str, ErrorKind)] = &[
     ("NoSuchKey", ErrorKind::NotFound),
@@ -12,9 +14,16 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("NoSuchVersion", ErrorKind::NotFound),
     ("NoSuchBucket", ErrorKind::InvalidConfig),
     ("InvalidBucketName", ErrorKind::InvalidConfig),
+    ("SecondLevelDomainForbidden", ErrorKind::InvalidConfig),
+    ("PathStyleDomainForbidden", ErrorKind::InvalidConfig),
+    ("VirtualHostDomainRequired", ErrorKind::InvalidConfig),
+    ("InvalidPathAccess", ErrorKind::InvalidConfig),
     ("PermanentRedirect", ErrorKind::InvalidConfig),
     ("AuthorizationHeaderMalformed", ErrorKind::InvalidConfig),
     ("IllegalLocationConstraintException", ErrorKind::InvalidConfig),
+    ("InvalidRegionName", ErrorKind::InvalidConfig),
+    ("TemporaryRedirect", ErrorKind::InvalidConfig),
+    ("NotSignedUp", ErrorKind::PermissionDenied),
     ("InvalidStorageClass", ErrorKind::InvalidConfig),
     ("KMS.NotFoundException", ErrorKind::InvalidConfig),
     ("KMS.DisabledException", ErrorKind::InvalidConfig),
@@ -126,8 +135,31 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
 /// Which setting or permission to look at.
 fn hint(code: Option<&str>, kind: ErrorKind, region: Option<&str>) -> Option<String> {
     let text = match code {
-        Some("NoSuchBucket" | "InvalidBucketName") => "check `bucket` and `regionendpoint`",
-        Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+        Some("NoSuchBucket") => "check `bucket` and `regionendpoint`",
+        Some("InvalidBucketName") => {
+            "check `bucket`; where `regionendpoint` has the bucket in its host already, set `forcepathstyle` to false \
+             and take it out"
+        }
+        // Alibaba OSS, Tencent COS, Huawei OBS, Volcengine TOS.
+        Some(
+            "SecondLevelDomainForbidden"
+            | "PathStyleDomainForbidden"
+            | "VirtualHostDomainRequired"
+            | "InvalidPathAccess",
+        ) => {
+            "the store wants the bucket in the host's name: set `forcepathstyle` (Velero's `s3ForcePathStyle`) to false"
+        }
+        Some("MethodNotAllowed") => {
+            "the store does not take this request here: check `regionendpoint`, `forcepathstyle` and `bucket`, and \
+             whether the bucket's policy or retention forbids it"
+        }
+        Some(
+            "PermanentRedirect"
+            | "TemporaryRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException"
+            | "InvalidRegionName",
+        ) => {
             return Some(region.map_or_else(
                 || "check `region` and `regionendpoint`".to_owned(),
                 |region| format!("the bucket is in the region `{region}`: set `region` to it"),
@@ -163,11 +195,13 @@ where
     match error {
         SdkError::ServiceError(context) => {
             let (raw, said) = (context.raw(), context.err());
+            let document = raw.body().bytes().unwrap_or_default();
+            let region = raw.headers().get("x-amz-bucket-region").or_else(|| element(document, "Region"));
             of_answer(&Answer {
                 status: Some(raw.status().as_u16()),
                 code: said.code(),
                 message: said.message(),
-                region: raw.headers().get("x-amz-bucket-region"),
+                region: region.filter(|region| is_region(region)),
                 request_id: raw.headers().get("x-amz-request-id"),
             })
         }
@@ -175,8 +209,9 @@ where
         SdkError::DispatchFailure(failure) => {
             let kind = match failure.as_connector_error() {
                 // Credentials are asked for while a request is dispatched.
-                _ if is_of_credentials(error) => ErrorKind::Unauthenticated,
+                _ if caused_by::<CredentialsError>(error) => ErrorKind::Unauthenticated,
                 Some(error) if error.is_timeout() => ErrorKind::Timeout,
+                _ if caused_by::<Stalled>(error) => ErrorKind::Timeout,
                 Some(error) if error.is_user() => ErrorKind::InvalidConfig,
                 _ => ErrorKind::Unavailable,
             };
@@ -184,17 +219,32 @@ where
         }
         SdkError::ResponseError(context) => {
             let kind = match context.raw().status().as_u16() {
+                _ if caused_by::<Stalled>(error) => ErrorKind::Timeout,
                 200..300 => ErrorKind::Unavailable,
                 status => kind(Some(status), None),
             };
-            Error::new(kind).with_message(causes(error))
+            let found = Error::new(kind).with_message(causes(error));
+            // It would come again.
+            if caused_by::<Oversized>(error) { found.with_retryable(false) } else { found }
         }
         _ => Error::new(ErrorKind::Other).with_message(causes(error)),
     }
 }
 
-fn is_of_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
+/// The kind of an error of a body that was on its way, and its words.
+pub(crate) fn of_body(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, String) {
+    let kind = if caused_by::<Stalled>(error) { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+    (kind, causes(error))
+}
+
+/// Whether a text may be named as a region: it comes from the store.
+fn is_region(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=40).contains(&text.len()) && text.bytes().all(is_part)
+}
+
+fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
 }
 
 /// The chain of causes in words. Errors of the transport name hosts and system errors, never headers or
@@ -253,6 +303,18 @@ mod tests {
             "invalid configuration: PermanentRedirect: use the right endpoint (the bucket is in the region \
              `eu-west-1`: set `region` to it), request 17"
         );
+        for code in ["SecondLevelDomainForbidden", "PathStyleDomainForbidden", "InvalidPathAccess"] {
+            let answer = Answer { status: Some(403), code: Some(code), ..Answer::default() };
+            let error = of_answer(&answer);
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{code}");
+            for part in ["`forcepathstyle`", "`s3ForcePathStyle`", "false"] {
+                assert!(error.to_string().contains(part), "{error}");
+            }
+        }
+        let answer = Answer { status: Some(405), code: Some("MethodNotAllowed"), ..Answer::default() };
+        assert!(of_answer(&answer).to_string().contains("`regionendpoint`"), "{}", of_answer(&answer));
+        assert!(["eu-west-1", "auto"].into_iter().all(is_region));
+        assert!(!["", "a b", "x`y", &"r".repeat(41)].into_iter().any(is_region));
         let head = Answer { status: Some(403), ..Answer::default() };
         assert!(of_answer(&head).to_string().contains("s3:ListBucket"), "{}", of_answer(&head));
         let wrong = Answer { status: Some(403), code: Some("InvalidAccessKeyId"), ..Answer::default() };

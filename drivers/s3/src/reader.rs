@@ -6,10 +6,15 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use plugin_registry_core::{ByteRange, Error, ErrorKind, FileInfo, Reader, Result, StoragePath};
 
-use crate::client::{Content, Download, Object, S3Client, is_condition};
+use crate::{
+    client::{Content, Download, Object, S3Client, is_condition},
+    error::of_body,
+};
 
 /// How often in a row a body is asked for again before it brought a byte.
 const ATTEMPTS: u32 = 5;
+/// The same of a body that stands still.
+const STALLS: u32 = 1;
 
 /// Opens a file; one request, and one more where the range begins at the end or beyond it.
 pub(crate) async fn open(
@@ -88,7 +93,8 @@ struct Body {
 impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         while self.at < self.end {
-            if let Some(Ok(piece)) = self.body.next().await {
+            let next = self.body.next().await;
+            if let Some(Ok(piece)) = next {
                 if piece.is_empty() {
                     continue;
                 }
@@ -100,15 +106,22 @@ impl Body {
                 self.failures = 0;
                 return Ok(Some(piece));
             }
-            self.reopen().await?;
+            self.reopen(next.and_then(Result::err).map(|error| of_body(&error))).await?;
         }
         Ok(None)
     }
 
-    async fn reopen(&mut self) -> Result<()> {
-        if self.failures == ATTEMPTS {
-            let message = format!("the body ended {} bytes early, again and again", self.end - self.at);
-            return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+    async fn reopen(&mut self, failure: Option<(ErrorKind, String)>) -> Result<()> {
+        let stood_still = failure.as_ref().is_some_and(|(kind, _)| *kind == ErrorKind::Timeout);
+        // Each time that it stands still takes as long as is allowed.
+        let attempts = if stood_still { STALLS } else { ATTEMPTS };
+        if self.failures >= attempts {
+            let left = self.end - self.at;
+            let message = format!("the body ended {left} bytes early, again and again");
+            return Err(match failure {
+                Some((kind, why)) => Error::new(kind).with_message(format!("{message}: {why}")),
+                None => Error::new(ErrorKind::Unavailable).with_message(message),
+            });
         }
         tracing::debug!(
             key = self.key,

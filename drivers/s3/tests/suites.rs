@@ -5,15 +5,30 @@
 
 mod common;
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use plugin_registry_emulator::s3::Server;
+use plugin_registry_drivers_s3::S3Config;
+use plugin_registry_emulator::{link::Link, s3::Server};
 
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+
+/// 32 MiB a second each way: a request takes as long as its bytes do.
+static SLOW: LazyLock<Link> = LazyLock::new(|| Link::start(SERVER.address(), 32 << 20, 32 << 20));
+
+fn slow_link() -> S3Config {
+    let limit = Duration::from_secs(1);
+    let config = common::of_server(&SERVER).with_endpoint(SLOW.endpoint().parse().unwrap());
+    config.with_idle_timeout(2 * limit).with_answer_timeout(5 * limit)
+}
 
 plugin_registry_conformance::driver_suite! {
     name: driver_own,
     open: common::store(common::of_server(&SERVER)),
+}
+
+plugin_registry_conformance::driver_suite! {
+    name: driver_slow_link,
+    open: common::store(slow_link()),
 }
 
 plugin_registry_conformance::driver_suite! {

@@ -2,7 +2,6 @@
 
 mod connection;
 mod credentials;
-mod duration;
 mod names;
 
 use std::{ops::RangeInclusive, time::Duration};
@@ -47,7 +46,7 @@ impl AzureConfig {
             root_directory: read.root_directory("rootdirectory"),
             leading_slash: leading_slash(read),
             max_retries: max_retries(read).unwrap_or(usual.max_retries),
-            retry_delay: retry_delay(read).unwrap_or(usual.retry_delay),
+            retry_delay: read.duration("retry_delay", DELAY).unwrap_or(usual.retry_delay),
             skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
             ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
             ca_bundle_path: read.text("cabundlepath").map(Into::into),
@@ -86,15 +85,6 @@ fn max_retries(read: &mut ParameterReader<'_>) -> Option<u32> {
         );
     }
     number
-}
-
-fn retry_delay(read: &mut ParameterReader<'_>) -> Option<Duration> {
-    let text = read.text("retry_delay")?;
-    let delay = duration::parse(&text).filter(|delay| DELAY.contains(delay));
-    if delay.is_none() {
-        read.mistake("retry_delay", "has to be a duration from 1ms to 1m, such as 100ms or 1.5s");
-    }
-    delay
 }
 
 /// It holds the account's key, so whoever gives it expects it to be used.

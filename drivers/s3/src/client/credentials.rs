@@ -26,7 +26,7 @@ use crate::config::{CredentialsSource, Keys, S3Credentials};
 /// Temporary keys are renewed so long before their end.
 const MARGIN: Duration = Duration::from_secs(120);
 /// How long whoever gives credentials may take.
-const FIND: Duration = Duration::from_secs(30);
+pub(super) const FIND: Duration = Duration::from_secs(30);
 
 /// The keys of the moment.
 #[derive(Debug)]

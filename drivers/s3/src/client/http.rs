@@ -1,42 +1,72 @@
 //! Connections: TLS by rustls with ring, certificates and a proxy for each instance.
+//!
+//! Not the SDK's own: those give a request up a minute after it began, also while its bytes flow, and cannot do
+//! without certificates that are verified (ADR 0023).
 
-use aws_smithy_http_client::{
-    Builder, Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+use std::{
+    sync::{Arc, LazyLock, OnceLock},
+    time::Duration,
 };
+
 use aws_smithy_runtime_api::client::{
-    connector_metadata::ConnectorMetadata,
     http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::base64;
+use http::{HeaderValue, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use plugin_registry_core::{Error, ErrorKind, Result};
 use rustls::{
-    RootCertStore,
+    CipherSuite, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use url::Url;
 
-use crate::{S3Config, client::insecure};
+use super::{
+    connect::{Proxy, Tcp, Way},
+    limits::Limits,
+    requests::{Connections, Requests},
+};
+use crate::{S3Config, client::insecure::AnyCertificate};
+
+/// The system's certificates, which take milliseconds to read.
+static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
+    let found = rustls_native_certs::load_native_certs();
+    if !found.errors.is_empty() {
+        tracing::warn!(errors = ?found.errors, "some of the system's certificates cannot be read");
+    }
+    found.certs
+});
+
+/// Those that AWS wants of its clients.
+const SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 
 /// The connections of one instance to its store. None is opened before the first request.
 ///
 /// # Errors
 /// `InvalidConfig` for certificates or a proxy that cannot be read.
 pub(super) fn connections(config: &S3Config) -> Result<SharedHttpClient> {
-    if config.skip_verify {
-        if config.proxy.is_some() {
-            return Err(invalid(
-                "`proxy` together with `skipverify` is not supported: give `cabundle` instead",
-            ));
-        }
-        return insecure::connections();
-    }
-    let (trusted, proxy) = (trusted(config)?, proxy(config)?);
-    // Where nothing is ever encrypted, the system's certificates are not read.
-    let is_plain = config.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
-    let trusted = trusted.with_native_roots(!is_plain || config.proxy.is_some());
-    lazy(trusted, proxy)
+    let trust = if config.skip_verify {
+        Trust::Any
+    } else {
+        // Where nothing is ever encrypted, the system's certificates are not read.
+        let is_plain = config.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
+        Trust::Known { own: own(config)?, system: !is_plain || config.proxy.is_some() }
+    };
+    lazy(trust, config, Some(limits(config)))
 }
 
 /// Connections to who gives credentials. They are always verified: `skipverify` is about the store.
@@ -44,70 +74,134 @@ pub(super) fn connections(config: &S3Config) -> Result<SharedHttpClient> {
 /// # Errors
 /// As [`connections`].
 pub(super) fn verified(config: &S3Config) -> Result<SharedHttpClient> {
-    lazy(trusted(config)?, proxy(config)?)
+    lazy(Trust::Known { own: own(config)?, system: true }, config, None)
 }
 
-/// The system's certificates and those of the settings.
-fn trusted(config: &S3Config) -> Result<TrustStore> {
-    let Some(bundle) = &config.ca_bundle else { return Ok(TrustStore::default()) };
-    // The SDK would panic at a certificate that cannot be read.
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
-        let is_read = certificate.is_ok_and(|found| RootCertStore::empty().add(found).is_ok());
-        if !is_read {
-            return Err(invalid("`cabundle` holds a certificate that cannot be read"));
-        }
-        count += 1;
-    }
-    if count == 0 {
-        return Err(invalid("`cabundle` holds no certificate in PEM"));
-    }
-    Ok(TrustStore::default().with_pem_certificate(bundle.as_bytes()))
+fn limits(config: &S3Config) -> Limits {
+    Limits { connect: super::CONNECT, idle: config.idle_timeout, answer: config.answer_timeout }
 }
 
-fn lazy(trusted: TrustStore, proxy: ProxyConfig) -> Result<SharedHttpClient> {
-    let tls = TlsContext::builder().with_trust_store(trusted).build();
-    let tls = tls.map_err(|_| invalid("`cabundle` holds a certificate that cannot be read"))?;
-    let connect = move |settings: Option<&_>, components: Option<&RuntimeComponents>| {
-        let mut builder = Connector::builder().proxy_config(proxy.clone());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
-    };
-    Ok(SharedHttpClient::new(Lazy(Builder::new().build_with_connector_fn(connect))))
+fn lazy(trust: Trust, config: &S3Config, limits: Option<Limits>) -> Result<SharedHttpClient> {
+    let (versions, proxy, patience) = (versions()?, proxy(config)?, config.idle_timeout);
+    let connections = OnceLock::new();
+    Ok(SharedHttpClient::new(Lazy { versions, trust, proxy, patience, limits, connections }))
 }
 
-/// Makes what connections need at the first request. The SDK's own does so for each client that is built, and
-/// the system's certificates take milliseconds and 100 KB: a plugin opens more locations than it uses.
+/// Whom to believe.
 #[derive(Debug)]
-struct Lazy(SharedHttpClient);
+enum Trust {
+    /// `skipverify`.
+    Any,
+    Known {
+        own: Vec<CertificateDer<'static>>,
+        system: bool,
+    },
+}
+
+impl Trust {
+    fn tls(&self, versions: ConfigBuilder<ClientConfig, WantsVerifier>) -> ClientConfig {
+        match self {
+            Self::Any => {
+                let any = AnyCertificate(versions.crypto_provider().clone());
+                versions.dangerous().with_custom_certificate_verifier(Arc::new(any)).with_no_client_auth()
+            }
+            Self::Known { own, system } => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(own.iter().cloned());
+                if *system {
+                    roots.add_parsable_certificates(SYSTEM.iter().cloned());
+                }
+                versions.with_root_certificates(roots).with_no_client_auth()
+            }
+        }
+    }
+}
+
+fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.retain(|suite| SUITES.contains(&suite.suite()));
+    ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(|_| invalid("this build has no version of TLS"))
+}
+
+/// The certificates of the settings.
+fn own(config: &S3Config) -> Result<Vec<CertificateDer<'static>>> {
+    let Some(bundle) = &config.ca_bundle else { return Ok(Vec::new()) };
+    let broken = || invalid("`cabundle` holds a certificate that cannot be read");
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+        let certificate = certificate.map_err(|_| broken())?;
+        RootCertStore::empty().add(certificate.clone()).map_err(|_| broken())?;
+        found.push(certificate);
+    }
+    if found.is_empty() { Err(invalid("`cabundle` holds no certificate in PEM")) } else { Ok(found) }
+}
+
+/// Makes what connections need at the first request: the system's certificates take milliseconds and 100 KB, and a
+/// plugin opens more locations than it uses.
+#[derive(Debug)]
+struct Lazy {
+    versions: ConfigBuilder<ClientConfig, WantsVerifier>,
+    trust: Trust,
+    proxy: Option<Proxy>,
+    /// How long a connection may stand still before the system asks whether its peer is there.
+    patience: Duration,
+    /// Of a store. Who gives credentials has those that the SDK's providers set.
+    limits: Option<Limits>,
+    connections: OnceLock<Connections>,
+}
+
+impl Lazy {
+    fn connections(&self) -> Connections {
+        let make = || {
+            let tls = self.trust.tls(self.versions.clone());
+            let way = Way::new(Tcp::new(self.patience), self.proxy.as_ref(), &tls);
+            let connector = HttpsConnectorBuilder::new()
+                .with_tls_config(tls)
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(way);
+            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+        };
+        self.connections.get_or_init(make).clone()
+    }
+}
 
 impl HttpClient for Lazy {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.connector_metadata()
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let limits = self.limits.unwrap_or_else(|| {
+            let read = settings.read_timeout().unwrap_or(super::credentials::FIND);
+            let connect = settings.connect_timeout().unwrap_or(super::CONNECT);
+            Limits { connect, idle: read, answer: read }
+        });
+        let authorization = self.proxy.as_ref().and_then(|proxy| proxy.authorization.clone());
+        SharedHttpConnector::new(Requests { connections: self.connections(), limits, authorization })
     }
 }
 
 /// The proxy: the environment's is not asked for (ADR 0007). User and password are part of its URL.
-fn proxy(config: &S3Config) -> Result<ProxyConfig> {
-    let Some(text) = &config.proxy else { return Ok(ProxyConfig::disabled()) };
+fn proxy(config: &S3Config) -> Result<Option<Proxy>> {
+    let Some(text) = &config.proxy else { return Ok(None) };
     // The text may hold a password, so no error quotes it.
     let mut url: Url = text.expose().parse().map_err(|_| invalid("`proxy` is no URL"))?;
-    let (user, password) = (url.username().to_owned(), url.password().unwrap_or_default().to_owned());
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let is_plain = url.set_username("").is_ok() && url.set_password(None).is_ok();
-    let proxy = ProxyConfig::all(url.as_str()).ok().filter(|_| is_plain);
-    let proxy = proxy.ok_or_else(|| invalid("`proxy` is no URL of a proxy"))?;
-    Ok(if user.is_empty() { proxy } else { proxy.with_basic_auth(user, password) })
+    let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let address: Option<Uri> = url.as_str().parse().ok().filter(|_| is_plain && is_http);
+    let url = address.ok_or_else(|| invalid("`proxy` is no URL of a proxy"))?;
+    let authorization = (!user.is_empty()).then(|| {
+        let text = format!("Basic {}", base64::encode(format!("{user}:{password}")));
+        HeaderValue::try_from(text).map(|mut value| {
+            value.set_sensitive(true);
+            value
+        })
+    });
+    let authorization = authorization.transpose().map_err(|_| invalid("`proxy` is no URL of a proxy"))?;
+    Ok(Some(Proxy { url, authorization }))
 }
 
-pub(super) fn invalid(message: &'static str) -> Error {
+fn invalid(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidConfig).with_message(message)
 }

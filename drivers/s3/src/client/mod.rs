@@ -1,13 +1,18 @@
 //! The SDK, set up for one location. Its types end here and in `error`.
 
+mod body;
+mod connect;
 mod credentials;
 mod headers;
 mod http;
 mod insecure;
+mod limits;
 mod listing;
 mod multipart;
 mod objects;
+mod progress;
 mod region;
+mod requests;
 mod retry;
 mod signing;
 
@@ -19,7 +24,8 @@ use aws_sdk_s3::{
     Client,
     config::{
         BehaviorVersion, Builder, IdentityCache, Region, RequestChecksumCalculation,
-        ResponseChecksumValidation, retry::RetryConfig, retry::RetryPartition, timeout::TimeoutConfig,
+        ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig, retry::RetryPartition,
+        timeout::TimeoutConfig,
     },
     types::{ObjectCannedAcl, ServerSideEncryption, StorageClass},
 };
@@ -30,16 +36,16 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 
 pub(crate) use self::{
+    limits::{Oversized, Stalled},
     listing::{Listing, Page, Uploads},
     multipart::{Part, UploadId},
     objects::{Condition, Download, Marks, Object, is_condition},
+    retry::element,
 };
 use crate::config::{Checksums, S3Config};
 
 /// A connection has to be there within this time.
 const CONNECT: Duration = Duration::from_secs(10);
-/// An answer has to begin within this time after the request was sent.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// The requests that a driver makes, with values of its own. Cheap to clone.
 #[derive(Clone)]
@@ -138,7 +144,8 @@ impl Puts {
 
 /// Settings of all clients of an instance.
 fn common(config: &S3Config) -> Builder {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
+    // Connections have limits of their own: the SDK's count from a request's beginning (ADR 0023).
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
     let retries = RetryConfig::standard()
         .with_max_attempts(config.max_attempts.max(1))
         .with_initial_backoff(Duration::from_millis(100))
@@ -156,6 +163,7 @@ fn common(config: &S3Config) -> Builder {
     Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .timeout_config(timeouts)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(retries)
         // The SDK's budget of retries is one for the whole process unless it has a name.
         .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))

@@ -86,9 +86,14 @@ impl ClassifyRetry for Pace {
 
 /// The code of an error document.
 pub(super) fn code(document: &[u8]) -> Option<&str> {
+    element(document, "Code")
+}
+
+/// The text of the first element of a name in an error document.
+pub(crate) fn element<'a>(document: &'a [u8], name: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(document).ok()?;
-    let (_, rest) = text.split_once("<Code>")?;
-    rest.split_once("</Code>").map(|(code, _)| code)
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
 #[cfg(test)]
@@ -98,6 +103,8 @@ mod tests {
     #[test]
     fn codes_of_documents() {
         assert_eq!(code(b"<Error><Code>ExpiredToken</Code></Error>"), Some("ExpiredToken"));
+        let document = b"<Error><Code>A</Code><Region>eu-west-1</Region></Error>";
+        assert_eq!(element(document, "Region"), Some("eu-west-1"));
         for document in ["", "<Error/>", "<Code>", "</Code>"] {
             assert_eq!(code(document.as_bytes()), None);
         }

@@ -1,5 +1,7 @@
 //! The settings from text, by the names that distribution and its fork have for them.
 
+use std::time::Duration;
+
 use plugin_registry_core::{ParameterReader, Parameters, Result, store_url};
 use url::Url;
 
@@ -12,6 +14,9 @@ const GIB: u64 = 1 << 30;
 const PART: std::ops::RangeInclusive<u64> = 5 * MIB..=5 * GIB;
 /// S3 has no upload of more parts.
 const MAX_PARTS: u64 = 10_000;
+
+/// Less than a second gives up what a busy machine would have done, more than an hour nobody waits for.
+const LIMITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 const STORAGE_CLASSES: &[&str] = &[
     NO_CLASS,
@@ -90,6 +95,8 @@ impl S3Config {
                 .number("maxattempts", 1..=20)
                 .and_then(|attempts| attempts.try_into().ok())
                 .unwrap_or(usual.max_attempts),
+            idle_timeout: read.duration("idletimeout", LIMITS).unwrap_or(usual.idle_timeout),
+            answer_timeout: read.duration("answertimeout", LIMITS).unwrap_or(usual.answer_timeout),
             ca_bundle_path: read.text("cabundlepath").map(Into::into),
             conditional_writes: read.flag("conditionalwrites"),
             directories: read.flag("directories"),
@@ -140,9 +147,12 @@ fn credentials(read: &mut ParameterReader<'_>) -> S3Credentials {
     if path.is_none() && profile.is_some() {
         read.mistake("profile", "needs `credentialsconfigpath`, the file that it is in");
     }
-    let access_key = read.secret("accesskey");
-    let secret_key = read.secret("secretkey");
-    let session_token = read.secret("sessiontoken");
+    // Both empty are both not given, as distribution reads them: files are made from templates.
+    let is_blank = !read.is_given("accesskey") && !read.is_given("secretkey");
+    let keys = if is_blank { (None, None) } else { (read.secret("accesskey"), read.secret("secretkey")) };
+    let (access_key, secret_key) = keys;
+    let session_token =
+        if is_blank && !read.is_given("sessiontoken") { None } else { read.secret("sessiontoken") };
     if let Some(path) = path {
         return S3Credentials::File { path: path.into(), profile };
     }

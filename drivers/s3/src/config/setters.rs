@@ -1,6 +1,6 @@
 //! One `with_*` method for each setting.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use plugin_registry_core::Secret;
 use url::Url;
@@ -51,6 +51,8 @@ setters! {
     with_conditional_writes(yes: bool) sets conditional_writes = Some(yes);
     with_directories(yes: bool) sets directories = Some(yes);
     with_max_attempts(attempts: u32) sets max_attempts = attempts;
+    with_idle_timeout(limit: Duration) sets idle_timeout = limit;
+    with_answer_timeout(limit: Duration) sets answer_timeout = limit;
 }
 
 #[cfg(test)]
@@ -71,10 +73,14 @@ mod tests {
             .with_copy_threshold(3)
             .with_copy_concurrency(4)
             .with_concurrency(5)
-            .with_max_attempts(6);
+            .with_max_attempts(6)
+            .with_idle_timeout(Duration::from_secs(7))
+            .with_answer_timeout(Duration::from_secs(8));
         assert_eq!((config.root_directory.as_str(), config.endpoint), ("ns", Some(url())));
         assert_eq!((config.redirect_endpoint, config.force_path_style), (Some(url()), Some(true)));
         assert_eq!((config.chunk_size, config.copy_chunk_size, config.copy_threshold), (1, 2, 3));
         assert_eq!((config.copy_concurrency, config.concurrency, config.max_attempts), (4, 5, 6));
+        let limits = (config.idle_timeout, config.answer_timeout);
+        assert_eq!(limits, (Duration::from_secs(7), Duration::from_secs(8)));
     }
 }

@@ -21,6 +21,7 @@ mod dropped;
 mod etags;
 mod every_call;
 mod limits;
+mod link;
 mod listings;
 mod many_names;
 mod opening;

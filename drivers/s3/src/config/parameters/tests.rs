@@ -68,6 +68,8 @@ fn every_parameter_is_read() {
         ("checksums", "supported"),
         ("maxconcurrency", "9"),
         ("maxattempts", "2"),
+        ("idletimeout", "1m30s"),
+        ("answertimeout", "5s"),
         ("conditionalwrites", "true"),
         ("directories", "false"),
     ]);
@@ -85,6 +87,14 @@ fn every_parameter_is_read() {
     assert_eq!((config.copy_concurrency, config.copy_threshold), (7, 0));
     assert_eq!(config.redirect_endpoint.as_ref().unwrap().as_str(), "https://cdn.example/");
     assert_eq!((config.checksums, config.concurrency, config.max_attempts), (Checksums::Supported, 9, 2));
+    let seconds = (config.idle_timeout.as_secs(), config.answer_timeout.as_secs());
+    assert_eq!(seconds, (90, 5));
+    for key in ["idletimeout", "answertimeout"] {
+        for text in ["0", "999ms", "60", "2h", "soon"] {
+            let expected = format!("`{key}`: has to be a duration from 1s to 1h, such as 100ms or 1.5s");
+            assert_eq!(mistake(&[(key, text)]), expected);
+        }
+    }
     assert_eq!((config.conditional_writes, config.directories), (Some(true), Some(false)));
     let keys = keys(&config);
     assert_eq!((keys.access_key.expose(), keys.secret_key.expose()), ("id", "key"));
@@ -108,6 +118,7 @@ fn keys_arrive_byte_for_byte() {
         assert_eq!(keys.secret_key.expose(), text);
         assert_eq!(keys.session_token.as_ref().unwrap().expose(), text);
     }
+    assert!(mistake(&[("accesskey", ""), ("secretkey", "k"), ("sessiontoken", "t")]).contains("is empty"));
     assert!(mistake(&[("accesskey", ""), ("secretkey", "k")]).contains("`accesskey`: is empty"));
     assert!(mistake(&[("accesskey", "a"), ("secretkey", "")]).contains("`secretkey`: is empty"));
 }
@@ -115,12 +126,25 @@ fn keys_arrive_byte_for_byte() {
 #[test]
 fn where_credentials_come_from() {
     assert!(matches!(config(&[]).credentials, S3Credentials::Chain));
+    // As distribution 2.8.2 and 3.1.1 read them.
+    for pairs in [
+        &[("accesskey", ""), ("secretkey", "")][..],
+        &[("accesskey", ""), ("secretkey", ""), ("sessiontoken", "")],
+        &[("accesskey", "")],
+        &[("secretkey", "")],
+    ] {
+        assert!(matches!(config(pairs).credentials, S3Credentials::Chain), "{pairs:?}");
+    }
     let file = config(&[("credentialsconfigpath", "/tmp/credentials/ns/cloud"), ("profile", "two")]);
     let S3Credentials::File { path, profile } = &file.credentials else { panic!("{file:?}") };
     assert_eq!((path.as_path(), profile.as_deref()), (Path::new("/tmp/credentials/ns/cloud"), Some("two")));
     for (pairs, expected) in [
         (&[("accesskey", "a")][..], "`secretkey`: required with `accesskey`, but not given"),
         (&[("secretkey", "a")], "`accesskey`: required with `secretkey`, but not given"),
+        (
+            &[("accesskey", ""), ("secretkey", ""), ("sessiontoken", "a")],
+            "`sessiontoken`: needs `accesskey` and `secretkey`",
+        ),
         (&[("sessiontoken", "a")], "`sessiontoken`: needs `accesskey` and `secretkey`"),
         (&[("profile", "a")], "`profile`: needs `credentialsconfigpath`, the file that it is in"),
         (

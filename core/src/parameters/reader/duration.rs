@@ -1,6 +1,39 @@
 //! Durations as Go writes them.
 
-use std::time::Duration;
+use std::{fmt, ops::RangeInclusive, time::Duration};
+
+use super::ParameterReader;
+
+impl ParameterReader<'_> {
+    /// A duration such as `100ms`, `1.5s` or `1m30s`, within a range.
+    pub fn duration(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let value = self.value(key)?;
+        let found = parse(value).filter(|duration| range.contains(duration));
+        if found.is_none() {
+            let (least, most) = (Written(*range.start()), Written(*range.end()));
+            self.mistake(
+                key,
+                format_args!("has to be a duration from {least} to {most}, such as 100ms or 1.5s"),
+            );
+        }
+        found
+    }
+}
+
+/// A duration of the range's ends, in its largest unit.
+struct Written(Duration);
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.as_nanos();
+        let units = NANOS.iter().rev().filter(|(_, size)| nanos >= u128::from(*size));
+        let exact = units.clone().find(|(_, size)| nanos.is_multiple_of(u128::from(*size)));
+        match exact {
+            Some((unit, size)) => write!(f, "{}{unit}", nanos / u128::from(*size)),
+            None => write!(f, "{nanos}ns"),
+        }
+    }
+}
 
 const NANOS: &[(&str, u64)] = &[
     ("ns", 1),
@@ -16,7 +49,7 @@ const NANOS: &[(&str, u64)] = &[
 
 /// Numbers, each with its unit, that are added: `100ms`, `1.5s`, `1m30s`. A sign is not read, and neither is a
 /// number without unit, except for `0`. What is smaller than a nanosecond does not count.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -1,0 +1,190 @@
+//! Connections to a host: TCP that counts its progress, through a proxy or not, with TLS or not.
+
+use std::{
+    error::Error as StdError,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Uri, uri::Scheme};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection, HttpConnector, proxy::Tunnel},
+    rt::TokioIo,
+};
+use rustls::ClientConfig;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::progress::Metered;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// The most that the system takes of what it has not sent yet. Its own limit is megabytes: minutes of a slow link,
+/// which would look like a store that does not answer.
+const UNSENT: u32 = 256 << 10;
+
+/// TCP to a host and port.
+#[derive(Clone, Debug)]
+pub(super) struct Tcp(HttpConnector);
+
+impl Tcp {
+    /// A peer that has gone is noticed within `patience`, also while nothing is sent.
+    pub(super) fn new(patience: Duration) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(patience / 2));
+        tcp.set_keepalive_interval(Some(patience / 6));
+        tcp.set_keepalive_retries(Some(3));
+        // What was sent and nobody acknowledged. Later than the limit of the request, which is told by its name.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(patience * 2));
+        Self(tcp)
+    }
+}
+
+impl Service<Uri> for Tcp {
+    type Response = Metered<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connecting = self.0.call(to);
+        Box::pin(async move {
+            let stream = connecting.await?;
+            #[cfg(target_os = "linux")]
+            if let Err(error) = SockRef::from(stream.inner()).set_tcp_notsent_lowat(UNSENT) {
+                tracing::debug!(%error, "a connection takes more bytes than it has sent");
+            }
+            Ok(Metered::new(stream))
+        })
+    }
+}
+
+/// The way to a host, up to where TLS with the host begins.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    Direct(Tcp),
+    Proxy {
+        url: Uri,
+        /// `Proxy-Authorization` of a tunnel. Requests without TLS carry it themselves.
+        authorization: Option<HeaderValue>,
+        connector: HttpsConnector<Tcp>,
+    },
+}
+
+impl Way {
+    pub(super) fn new(tcp: Tcp, proxy: Option<&Proxy>, tls: &ClientConfig) -> Self {
+        match proxy {
+            None => Self::Direct(tcp),
+            Some(proxy) => Self::Proxy {
+                url: proxy.url.clone(),
+                authorization: proxy.authorization.clone(),
+                connector: HttpsConnector::from((tcp, tls.clone())),
+            },
+        }
+    }
+}
+
+/// An HTTP proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Proxy {
+    pub(super) url: Uri,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Service<Uri> for Way {
+    type Response = Reached;
+    type Error = BoxError;
+    type Future = Connecting<Reached>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Direct(tcp) => tcp.poll_ready(cx),
+            Self::Proxy { connector, .. } => connector.poll_ready(cx),
+        }
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        match self {
+            Self::Direct(tcp) => {
+                let connecting = tcp.call(to);
+                Box::pin(async move {
+                    Ok(Reached { io: MaybeHttpsStream::Http(connecting.await?), is_forwarded: false })
+                })
+            }
+            Self::Proxy { url, authorization, connector } if to.scheme() == Some(&Scheme::HTTPS) => {
+                let tunnel = Tunnel::new(url.clone(), connector.clone());
+                let mut tunnel = match authorization {
+                    Some(authorization) => tunnel.with_auth(authorization.clone()),
+                    None => tunnel,
+                };
+                let connecting = tunnel.call(to);
+                Box::pin(async move { Ok(Reached { io: connecting.await?, is_forwarded: false }) })
+            }
+            Self::Proxy { url, connector, .. } => {
+                let connecting = connector.call(url.clone());
+                Box::pin(async move { Ok(Reached { io: connecting.await?, is_forwarded: true }) })
+            }
+        }
+    }
+}
+
+/// A connection to the host, to a tunnel's end, or to a proxy that forwards requests.
+#[derive(Debug)]
+pub(super) struct Reached {
+    io: MaybeHttpsStream<Metered<TokioIo<TcpStream>>>,
+    is_forwarded: bool,
+}
+
+impl Connection for Reached {
+    fn connected(&self) -> Connected {
+        self.io.connected().proxy(self.is_forwarded)
+    }
+}
+
+impl Read for Reached {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Reached {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,121 @@
+//! How long a request may stand still, and how much of an answer is held (ADR 0023).
+
+use std::{fmt, time::Duration};
+
+use http::Method;
+
+/// The most bytes of an answer that is no object: a page of 1000 keys of 1 KiB, each byte escaped, has less.
+const MAX_ANSWER: u64 = 16 << 20;
+/// A store may work so much longer on a copy, or on making an object of its parts, before it says a word.
+const LONG: u32 = 10;
+
+/// How long a connection may stand still.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// For a connection to be there.
+    pub(super) connect: Duration,
+    /// Between two bytes, up or down.
+    pub(super) idle: Duration,
+    /// From the last byte of the request to the first of its answer.
+    pub(super) answer: Duration,
+}
+
+/// What a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    pub(super) limits: Limits,
+    /// Whether the store may work for minutes before it answers.
+    pub(super) is_long: bool,
+    /// Whether what succeeds is an object's bytes, as many as there are.
+    pub(super) is_object: bool,
+}
+
+impl Allowance {
+    pub(super) fn new<B>(request: &http::Request<B>, limits: Limits) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |name: &str| {
+            let mut names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+            names.any(|found| found == name)
+        };
+        let is_copy = request.headers().contains_key("x-amz-copy-source");
+        let is_completion = request.method() == Method::POST && has("uploadId");
+        let is_long = is_copy || is_completion;
+        let answer = if is_long { limits.answer * LONG } else { limits.answer };
+        // The SDK names the operation in the query where nothing else tells it.
+        let is_object =
+            request.method() == Method::GET && query.split('&').any(|pair| pair == "x-id=GetObject");
+        Self { limits: Limits { answer, ..limits }, is_long, is_object }
+    }
+
+    /// The most bytes of the answer's body.
+    pub(super) fn most(&self, is_success: bool) -> u64 {
+        if self.is_object && is_success { u64::MAX } else { MAX_ANSWER }
+    }
+}
+
+/// Why a request was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stalled {
+    /// There was no connection in time.
+    Connecting(Duration),
+    /// No byte moved.
+    Idle(Duration),
+    /// The request was sent, and nothing came back.
+    Answer(Duration),
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting(limit) => write!(f, "no connection within {limit:?}"),
+            Self::Idle(limit) => write!(f, "no byte was sent or received for {limit:?} (`idletimeout`)"),
+            Self::Answer(limit) => {
+                write!(f, "no answer within {limit:?} after the request was sent (`answertimeout`)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// An answer that is not read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Oversized(pub(super) u64);
+
+impl fmt::Display for Oversized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the answer is larger than {} bytes", self.0)
+    }
+}
+
+impl std::error::Error for Oversized {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_works_long_may_answer_late() {
+        let second = Duration::from_secs(1);
+        let limits = Limits { connect: second, idle: second, answer: second };
+        for (method, uri, copies, factor, is_object) in [
+            (Method::PUT, "/b/k?x-id=PutObject", false, 1, false),
+            (Method::PUT, "/b/k?partNumber=1&uploadId=u&x-id=UploadPart", false, 1, false),
+            (Method::PUT, "/b/k?x-id=CopyObject", true, LONG, false),
+            (Method::POST, "/b/k?uploadId=u", false, LONG, false),
+            (Method::POST, "/b/k?uploads", false, 1, false),
+            (Method::POST, "/b/?delete", false, 1, false),
+            (Method::GET, "/b/k?x-id=GetObject", false, 1, true),
+            (Method::GET, "/b?list-type=2&prefix=x-id%3DGetObject", false, 1, false),
+        ] {
+            let mut request = http::Request::builder().method(&method).uri(uri);
+            if copies {
+                request = request.header("x-amz-copy-source", "b/other");
+            }
+            let allowance = Allowance::new(&request.body(()).unwrap(), limits);
+            assert_eq!(allowance.limits.answer, second * factor, "{method} {uri}");
+            assert_eq!(allowance.most(true) == u64::MAX, is_object, "{method} {uri}");
+            assert_eq!(allowance.most(false), MAX_ANSWER, "{method} {uri}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Slow links: a request is given up when it stands still, and never because it takes long (ADR 0023).
+
+use std::time::{Duration, Instant};
+
+use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_drivers_s3::{S3Config, S3Driver};
+use plugin_registry_emulator::{
+    link::Link,
+    s3::{Kind, Server},
+};
+
+use crate::support::*;
+
+/// A second is the least that can be set.
+const LIMIT: Duration = Duration::from_secs(1);
+const KIB: usize = 1 << 10;
+/// Bytes a second: what a connection's buffers hold, about 350 KiB, is then sent in little more than the limit.
+const SLOW: u64 = 300 << 10;
+const FAST: u64 = 1 << 30;
+
+fn limited(server: &Server, link: &Link) -> S3Config {
+    config(server)
+        .with_endpoint(link.endpoint().parse().unwrap())
+        .with_chunk_size(1024 * KIB as u64)
+        .with_concurrency(1)
+        .with_idle_timeout(LIMIT)
+        .with_answer_timeout(2 * LIMIT)
+        .with_max_attempts(1)
+}
+
+async fn open(server: &Server, link: &Link) -> S3Driver {
+    S3Driver::open(limited(server, link)).await.unwrap()
+}
+
+/// One put of 1 MiB, and parts of as much: each takes several times the limit.
+#[tokio::test]
+async fn what_is_sent_slowly_arrives() {
+    for size in [1024 * KIB, 2048 * KIB + 5] {
+        let server = server();
+        let link = Link::start(server.address(), SLOW, FAST);
+        let driver = open(&server, &link).await;
+        let began = Instant::now();
+        write(&driver, "/f", &content(size), PutMode::Overwrite).await.unwrap();
+        assert!(began.elapsed() > 3 * LIMIT, "{size}: {:?} is no test of the limit", began.elapsed());
+        assert!(stored(&server, "/f").unwrap() == content(size));
+        let puts = server.count_of("PutObject") + server.count_of("UploadPart");
+        assert_eq!(puts, size.div_ceil(1024 * KIB), "each was sent once");
+    }
+}
+
+/// All the same for what comes down: a whole file in memory, and a stream.
+#[tokio::test]
+async fn what_comes_slowly_arrives() {
+    let server = server();
+    let link = Link::start(server.address(), FAST, SLOW);
+    let driver = open(&server, &link).await;
+    server.put_raw(&key("/f"), content(1024 * KIB));
+    let began = Instant::now();
+    let whole = driver.get_content(&path("/f"), 1 << 30).await.unwrap();
+    assert!(began.elapsed() > 3 * LIMIT, "{:?} is no test of the limit", began.elapsed());
+    assert!(whole == content(1024 * KIB));
+    assert!(read_range(&driver, "/f", ByteRange::full()).await.unwrap() == whole);
+    assert_eq!(server.count_of("GetObject"), 2, "each was asked for once");
+}
+
+/// A link that stands still in the middle of a put or of a part.
+#[tokio::test]
+async fn what_is_not_sent_any_more_is_given_up() {
+    for size in [900 * KIB, 2000 * KIB] {
+        let server = server();
+        let link = Link::start(server.address(), SLOW, FAST);
+        let driver = open(&server, &link).await;
+        let bytes = content(size);
+        let writing = write(&driver, "/f", &bytes, PutMode::Overwrite);
+        let stopped = async {
+            while link.passed_up() < 200 << 10 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            link.set_up(0);
+            Instant::now()
+        };
+        let (written, stopped) = futures::join!(writing, stopped);
+        let waited = stopped.elapsed();
+        let error = failure(written);
+        assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{error}");
+        assert!(error.to_string().contains("for 1s (`idletimeout`)"), "{error}");
+        // Whether the put was done is asked for once, which ends in the same way.
+        // The socket takes bytes in steps, so the last one was some time before.
+        assert!(waited >= LIMIT / 4 && waited < 12 * LIMIT, "{waited:?}");
+        assert_eq!(stored(&server, "/f"), None);
+    }
+}
+
+/// A link that stands still while an answer comes.
+#[tokio::test]
+async fn what_does_not_come_any_more_is_given_up() {
+    let server = server();
+    let link = Link::start(server.address(), FAST, SLOW);
+    let driver = open(&server, &link).await;
+    server.put_raw(&key("/f"), content(1024 * KIB));
+    for whole in [true, false] {
+        let before = link.passed_down();
+        let reading = async {
+            match whole {
+                true => driver.get_content(&path("/f"), 1 << 30).await.map(drop),
+                false => read(&driver, "/f").await.map(drop),
+            }
+        };
+        let stopped = async {
+            while link.passed_down() - before < 200 << 10 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            link.set_down(0);
+            Instant::now()
+        };
+        let (read, stopped) = futures::join!(reading, stopped);
+        let waited = stopped.elapsed();
+        let error = failure(read);
+        assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{error}");
+        assert!(error.to_string().contains("timeout`)"), "{error}");
+        assert!(waited >= LIMIT / 4 && waited < 20 * LIMIT, "{waited:?}");
+        link.set_down(SLOW);
+    }
+}
+
+/// An answer that does not come: its own limit, ten times as long for what a store works on.
+#[tokio::test]
+async fn an_answer_may_take_as_long_as_is_said() {
+    let server = server();
+    let config = config(&server).with_answer_timeout(LIMIT).with_max_attempts(1);
+    let driver = S3Driver::open(config.with_copy_threshold(1 << 20)).await.unwrap();
+    let late = Kind::Delay(3 * LIMIT);
+    for operation in ["CompleteMultipartUpload", "CopyObject", "HeadObject"] {
+        server.fault(on(operation, late.clone()));
+    }
+    let written = async {
+        let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await?;
+        writer.write(in_parts()).await?;
+        writer.commit().await
+    };
+    let asked = async {
+        // The object is there already for the one that asks first.
+        let error = failure(driver.stat_file(&path("/d")).await);
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(
+            error.to_string().contains("within 1s after the request was sent (`answertimeout`)"),
+            "{error}"
+        );
+        server.put_raw(&key("/d"), "x");
+        driver.rename(&path("/d"), &path("/e")).await
+    };
+    let (written, renamed) = futures::join!(written, asked);
+    written.unwrap();
+    renamed.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), in_parts());
+    assert_eq!(stored(&server, "/e").unwrap(), "x");
+    assert_eq!((server.count_of("CompleteMultipartUpload"), server.count_of("CopyObject")), (1, 1));
+}
+
+/// A part whose answer does not come is sent again, from its beginning.
+#[tokio::test]
+async fn a_part_that_stands_still_is_sent_again() {
+    let server = server();
+    let driver = S3Driver::open(config(&server).with_answer_timeout(LIMIT)).await.unwrap();
+    server.fault(on("UploadPart", Kind::Hang));
+    write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), in_parts());
+    assert_eq!(server.count_of("UploadPart"), 5);
+}
+
+/// A foreign object with the name of a stage is as large as it likes.
+#[tokio::test]
+async fn a_foreign_object_is_not_read_as_a_stage() {
+    let server = server();
+    let link = Link::start(server.address(), FAST, FAST);
+    let driver = S3Driver::open(limited(&server, &link).with_idle_timeout(10 * LIMIT)).await.unwrap();
+    server.put_raw(&key("/f.staged"), content(64 << 20));
+    let error = failure(driver.writer(&path("/f"), WriteOptions::resume()).await.map(drop));
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+    assert!(error.to_string().contains("f.staged") && error.to_string().contains("67108864"), "{error}");
+    assert!(link.passed_down() < 16 << 20, "{} bytes were read", link.passed_down());
+    // A new writer goes on without it, and a purge sees it.
+    assert_eq!(stages(&driver, "/").await.unwrap(), [("/f".to_owned(), 0)]);
+    write(&driver, "/f", &content(10), PutMode::Overwrite).await.unwrap();
+    assert!(link.passed_down() < 32 << 20, "{} bytes were read", link.passed_down());
+}
