@@ -134,6 +134,7 @@ macro_rules! __driver_behaviors {
                 names_with_a_common_prefix_are_apart,
                 names_of_the_layout_are_apart,
                 names_may_be_long,
+                names_like_those_of_staged_bytes_are_names_of_directories,
                 paths_below_a_file_are_missing,
                 errors_name_driver_operation_and_path,
                 the_root_is_no_file,

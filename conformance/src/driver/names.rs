@@ -70,6 +70,55 @@ pub async fn names_may_be_long(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await.len(), 3);
 }
 
+/// Tags as people choose them, some like the names under which drivers keep what is staged: of a directory only
+/// what lies below matters.
+pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Context) {
+    let (driver, long) = (cx.driver(), "t".repeat(128));
+    let tmp = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp";
+    let all = ["A", "_x", long.as_str(), "x", "x.5.part", tmp, "x.staged", "x.staged.staged"];
+    let mut tags = all.to_vec();
+    tags.sort_unstable();
+    let link = |tag: &str| cx.path(&format!("tags/{tag}/current/link"));
+    for tag in &tags {
+        put(driver, &link(tag), tag.to_string()).await;
+        // A stage below, too: it has the name that a driver makes of it.
+        stage(driver, &cx.path(&format!("tags/{tag}/current/next")), "staged").await;
+    }
+    assert_eq!(names(driver, &cx.path("tags"), None).await, tags);
+    for (index, tag) in tags.iter().enumerate() {
+        let directory = cx.path(&format!("tags/{tag}"));
+        assert!(!driver.stat(&directory).await.unwrap().is_file(), "{tag}");
+        let calls = [
+            driver.get_content(&directory, LIMIT).await.err(),
+            driver.stat_file(&directory).await.err(),
+            driver.reader(&directory, ByteRange::full()).await.err(),
+        ];
+        for error in calls {
+            assert_eq!(error.unwrap().kind(), ErrorKind::NotFound, "{tag}");
+        }
+        assert_file(driver, &link(tag), &Bytes::copy_from_slice(tag.as_bytes())).await;
+        assert_eq!(names(driver, &directory, None).await, ["current"], "{tag}");
+        assert_eq!(walked(driver, &directory, None).await, ["current/link"], "{tag}");
+        let below: Vec<_> = driver.list_staged(&directory).try_collect().await.unwrap();
+        let expected = cx.path(&format!("tags/{tag}/current/next"));
+        assert_eq!(below.iter().map(|info| &info.path).collect::<Vec<_>>(), [&expected], "{tag}");
+        assert_eq!(names(driver, &cx.path("tags"), Some(tag)).await, tags[index + 1..], "{tag}");
+    }
+    // What is staged for a name goes with the name, and no directory that only looks like it.
+    for (index, tag) in tags.iter().enumerate() {
+        driver
+            .delete(&cx.path(&format!("tags/{tag}")))
+            .await
+            .unwrap_or_else(|error| panic!("{tag}: {error}"));
+        assert_missing(driver, &link(tag)).await;
+        for left in &tags[index + 1..] {
+            assert_file(driver, &link(left), &Bytes::copy_from_slice(left.as_bytes())).await;
+        }
+        let again = driver.delete(&cx.path(&format!("tags/{tag}"))).await;
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::NotFound, "{tag}");
+    }
+}
+
 /// A path below a file is missing like any other, to every call that only looks.
 pub async fn paths_below_a_file_are_missing(cx: &Context) {
     put(cx.driver(), &cx.path("file"), "x").await;

@@ -25,6 +25,36 @@ pub async fn end_9_delete_tag(lab: &Lab) {
     client.delete("/v2/a/manifests/v1").send().await.refused(404, "MANIFEST_UNKNOWN");
 }
 
+/// Tags like the names under which drivers keep what is staged, and like directories of the layout: they are listed
+/// and deleted as any other, and so are manifests that have one.
+pub async fn end_9_delete_tag_of_any_name(lab: &Lab) {
+    let (client, image) = (lab.client(), Image::new(1));
+    let long = "t".repeat(128);
+    let tmp = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp";
+    let tags = ["A", "_uploads", "_x", "current", &long, "x", "x.5.part", tmp, "x.staged"];
+    let uri = |reference: &str| format!("/v2/a/manifests/{reference}");
+    for tag in tags {
+        client.push_image("a", tag, &image).await;
+    }
+    let mut sorted = tags.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(client.get("/v2/a/tags/list").send().await.json()["tags"], json!(sorted));
+    for (index, tag) in tags.iter().enumerate() {
+        let _ = client.delete(uri(tag)).send().await.expect(202);
+        client.get(uri(tag)).send().await.refused(404, "MANIFEST_UNKNOWN");
+        for left in &tags[index + 1..] {
+            let _ = client.head(uri(left)).send().await.expect(200);
+        }
+    }
+    for tag in tags {
+        client.push_image("a", tag, &image).await;
+    }
+    let _ = client.delete(uri(&image.digest())).send().await.expect(202);
+    for tag in tags {
+        client.get(uri(tag)).send().await.refused(404, "MANIFEST_UNKNOWN");
+    }
+}
+
 /// By digest: 202, and all tags that name it are gone; other manifests, tags and all blobs stay.
 pub async fn end_9_delete_manifest(lab: &Lab) {
     let client = lab.client();

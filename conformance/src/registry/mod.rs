@@ -199,6 +199,7 @@ macro_rules! __api_requirements {
             ]
             delete: [
                 end_9_delete_tag,
+                end_9_delete_tag_of_any_name,
                 end_9_delete_manifest,
                 end_9_delete_unknown_manifest_is_404,
                 end_9_delete_index_and_children,

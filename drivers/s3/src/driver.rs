@@ -61,7 +61,7 @@ impl StorageDriver for S3Driver {
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
-        let download = self.store.client.get(&self.store.keys.file(path)?, None, None).await?;
+        let download = self.store.client.get(&self.store.keys.visible(path)?, None, None).await?;
         let size = download.object.size;
         if size > limit {
             let message = format!("{size} bytes, the limit is {limit}");
@@ -89,7 +89,7 @@ impl StorageDriver for S3Driver {
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        reader::open(&self.store.client, self.store.keys.file(path)?, path, range).await
+        reader::open(&self.store.client, self.store.keys.visible(path)?, path, range).await
     }
 
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
@@ -113,7 +113,7 @@ impl StorageDriver for S3Driver {
     }
 
     async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
-        let object = self.store.client.head(&self.store.keys.file(path)?).await?;
+        let object = self.store.client.head(&self.store.keys.visible(path)?).await?;
         Ok(reader::info(path, &object))
     }
 
@@ -139,7 +139,7 @@ impl StorageDriver for S3Driver {
     }
 
     async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        let (from, to) = (self.store.keys.file(from)?, self.store.keys.file(to)?);
+        let (from, to) = (self.store.keys.visible(from)?, self.store.keys.file(to)?);
         let object = self.store.client.head(&from).await?;
         if from == to {
             return Ok(());
@@ -151,7 +151,12 @@ impl StorageDriver for S3Driver {
     /// A directory: one listing for 1000 files and a request to delete them. A file: two look-ups first.
     /// Multipart uploads that broke off before their first close are found by a purge alone.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
-        let (store, file) = (&self.store, self.store.keys.file(path)?);
+        let store = &self.store;
+        // Where no file can have this name, the object with it is another path's stage.
+        let file = match store.keys.visible(path) {
+            Err(error) if !error.is_not_found() => return Err(error),
+            file => file.ok(),
+        };
         store.closed.forget_below(path);
         let mut keys = list::keys_below(store, store.keys.below(path)).await?;
         let mut found = keys.iter().any(|key| store.keys.staged_path(key).is_none());
@@ -159,8 +164,9 @@ impl StorageDriver for S3Driver {
             abort_promised(store, &staged).await?;
         }
         if keys.is_empty() {
+            let Some(file) = &file else { return Err(ErrorKind::NotFound.into()) };
             let visible = async {
-                match store.client.head(&file).await {
+                match store.client.head(file).await {
                     Ok(_) => Ok(true),
                     Err(error) if error.is_not_found() => Ok(false),
                     Err(error) => Err(error),
@@ -173,7 +179,7 @@ impl StorageDriver for S3Driver {
                 return Err(ErrorKind::NotFound.into());
             }
         }
-        keys.push(file);
+        keys.extend(file);
         store.remove_all(keys).await?;
         if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
@@ -184,7 +190,9 @@ impl StorageDriver for S3Driver {
         let mut failed = Vec::new();
         let total = paths.len();
         for path in paths {
-            match self.store.keys.file(&path) {
+            match self.store.keys.visible(&path) {
+                // There is no such file.
+                Err(error) if error.is_not_found() => {}
                 Ok(key) => {
                     if by_key.insert(key.clone(), path).is_none() {
                         keys.push(key);
@@ -204,7 +212,10 @@ impl StorageDriver for S3Driver {
         store.closed.forget_below(directory);
         let mut keys = Vec::with_capacity(2 * files.len());
         for path in files {
-            keys.extend([store.keys.file(path)?, store.keys.staged(path)]);
+            match store.keys.visible(path) {
+                Err(error) if error.is_not_found() => {}
+                file => keys.extend([file?, store.keys.staged(path)]),
+            }
         }
         if keys.is_empty() { Ok(()) } else { store.remove_all(keys).await }
     }
@@ -218,7 +229,10 @@ impl StorageDriver for S3Driver {
     }
 
     async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {
-        self.store.client.presign(&self.store.keys.file(path)?, method).await
+        match self.store.keys.visible(path) {
+            Err(error) if error.is_not_found() => Ok(None),
+            file => self.store.client.presign(&file?, method).await,
+        }
     }
 }
 

@@ -22,7 +22,15 @@ impl Keys {
         Self { root: if root.is_empty() { String::new() } else { format!("{root}/") } }
     }
 
-    /// The key of a file.
+    /// The key of a file that is looked for.
+    ///
+    /// # Errors
+    /// `NotFound` for names that no file has, though a directory may; else as [`file`](Self::file).
+    pub(crate) fn visible(&self, path: &StoragePath) -> Result<String> {
+        if is_staged(path.as_str()) { Err(ErrorKind::NotFound.into()) } else { self.file(path) }
+    }
+
+    /// The key of a file that is written.
     ///
     /// # Errors
     /// `InvalidPath` for names that are those of staged bytes, and for keys that S3 does not take.
@@ -72,9 +80,9 @@ impl Keys {
         format!("/{relative}").parse().ok()
     }
 
-    /// The path for which bytes wait under a key, if they do.
+    /// The path for which bytes wait under a key, if they do: for no name of staged bytes themselves.
     pub(crate) fn staged_path(&self, key: &str) -> Option<StoragePath> {
-        self.path(key.strip_suffix(STAGED)?)
+        self.path(key.strip_suffix(STAGED).filter(|target| !is_staged(target))?)
     }
 }
 
@@ -116,6 +124,9 @@ mod tests {
     fn staged_names_are_no_files() {
         let keys = Keys::new("");
         assert_eq!(keys.file(&path("/a.staged")).unwrap_err().kind(), ErrorKind::InvalidPath);
+        assert_eq!(keys.visible(&path("/a.staged")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(keys.staged_path("a.staged.staged"), None);
+        assert_eq!(keys.staged_path("a.staged/link.staged"), Some(path("/a.staged/link")));
         keys.file(&path("/a.staged/link")).unwrap();
         let long = format!("/{}", "n/".repeat(449));
         Keys::new(&"r".repeat(118)).file(&path(long.trim_end_matches('/'))).unwrap();

@@ -56,6 +56,17 @@ pub(crate) async fn has_any(store: &Store, prefix: &str) -> Result<bool> {
     Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
 }
 
+/// The keys below a prefix under which bytes wait to be resumed. Holds a page, and those.
+pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<String>> {
+    let mut pages = Pages::new(store, prefix, None, None);
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await? {
+        let found = page.objects.into_iter().map(|(key, ..)| key);
+        keys.extend(found.filter(|key| store.keys.staged_path(key).is_some()));
+    }
+    Ok(keys)
+}
+
 /// All keys below a prefix, whatever they mean.
 pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<Vec<String>> {
     let mut pages = Pages::new(store, prefix, None, None);

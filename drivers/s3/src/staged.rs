@@ -15,13 +15,12 @@ struct Open {
 }
 
 /// All stages below a path and at it: those that wait to be resumed, and multipart uploads that nobody
-/// promised to keep.
+/// promised to keep. Holds one page of keys, and what is staged.
 pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
     stream::once(async move {
         let mut promised = HashSet::new();
         let mut found = Vec::new();
-        let mut keys = list::keys_below(store, store.keys.below(path)).await?;
-        keys.retain(|key| store.keys.staged_path(key).is_some());
+        let mut keys = list::staged_below(store, store.keys.below(path)).await?;
         if !path.is_root() {
             keys.push(store.keys.staged(path));
         }
@@ -58,8 +57,9 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
 
 /// What is known of the stage under a key without its last bytes. Damage has an age, too.
 async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<SystemTime>)>> {
-    const ENOUGH: u64 = 1 << 20;
-    let (object, bytes) = match store.fetch(key, Some((0, Some(ENOUGH - 1)))).await {
+    // A description of 10,000 parts with checksums is longer than 1 MiB.
+    const ENOUGH: u64 = 4 << 20;
+    let (object, bytes) = match store.fetch(key, Some((0, Some(ENOUGH - 1))), ENOUGH).await {
         Ok(found) => found,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) if error.kind() == ErrorKind::InvalidOffset => {
@@ -101,7 +101,12 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
 /// Throws away what is staged for a path and changed before a time of the store's clock.
 pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: SystemTime) -> Result<usize> {
     let is_old = |time: Option<SystemTime>| time.is_some_and(|time| time < before);
-    let (key, staged) = (store.keys.file(path)?, store.keys.staged(path));
+    let key = match store.keys.visible(path) {
+        // Nothing is staged for what no file can be.
+        Err(error) if error.is_not_found() => return Ok(0),
+        key => key?,
+    };
+    let staged = store.keys.staged(path);
     let mut deleted = 0;
     let mut promised = None;
     if let Some((stage, modified)) = peek(store, &staged).await? {

@@ -16,6 +16,7 @@ use crate::{
     nature::Nature,
     parts::{MAX_PART, MIN_PART},
     stage::Stage,
+    writer::MAX_INLINE,
 };
 
 /// How often a write is tried again that another one was in the way of.
@@ -23,6 +24,10 @@ const CONFLICTS: u32 = 6;
 
 /// How often a stage is asked for whose body breaks off.
 const FETCHES: u32 = 3;
+
+/// The most bytes of a stage's object: those of a file without parts, or a description of 10,000 parts with those
+/// that are too few for one more.
+const MAX_STAGE: u64 = MAX_INLINE as u64 + (8 << 20);
 
 /// The most keys that one request deletes.
 const BATCH: usize = 1000;
@@ -148,6 +153,8 @@ impl Store {
             let is_lost = error.is_not_found();
             // Who asks for a slower pace has been waited for already.
             let is_slow = error.kind() == ErrorKind::RateLimited;
+            // Each attempt without an answer has taken minutes.
+            let most = if error.kind() == ErrorKind::Timeout { 1 } else { CONFLICTS };
             let is_open = is_slow
                 || matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Conflict);
             if !(is_lost || is_open || is_condition(&error)) {
@@ -158,9 +165,11 @@ impl Store {
             match self.client.head(key).await {
                 Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => return Ok(()),
                 Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
+                // Nobody answers any more.
+                Err(asked) if asked.kind() == ErrorKind::Timeout => return Err(error),
                 _ if is_lost => return Err(gone()),
                 // Status 200 with an error in the body, or none at all: Complete may be sent again.
-                _ if is_open && !is_slow && attempt < CONFLICTS => {
+                _ if is_open && !is_slow && attempt < most => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                 }
                 _ => return Err(error),
@@ -230,14 +239,24 @@ impl Store {
         }
     }
 
-    /// Bytes of an object in memory; again where they break off.
+    /// Bytes of an object in memory, at most so many; again where they break off.
+    ///
+    /// # Errors
+    /// `Corrupted` where there are more: they are not read.
     pub(crate) async fn fetch(
         &self,
         key: &str,
         range: Option<(u64, Option<u64>)>,
+        most: u64,
     ) -> Result<(Object, Bytes)> {
         for _ in 0..FETCHES {
             let Download { object, range, body } = self.client.get(key, range, None).await?;
+            let size = range.end - range.start;
+            if size > most {
+                let message =
+                    format!("`{key}` has {size} bytes; what waits to be resumed has at most {most}");
+                return Err(Error::new(ErrorKind::Corrupted).with_message(message));
+            }
             if let Ok(body) = body.collect().await {
                 let bytes = body.into_bytes();
                 if bytes.len() as u64 == range.end - range.start {
@@ -250,7 +269,7 @@ impl Store {
 
     /// The stage of a path, if it has one.
     pub(crate) async fn stage(&self, path: &StoragePath) -> Result<Option<Found>> {
-        let (object, bytes) = match self.fetch(&self.keys.staged(path), None).await {
+        let (object, bytes) = match self.fetch(&self.keys.staged(path), None, MAX_STAGE).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),

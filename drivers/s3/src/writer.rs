@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The most bytes that wait without a multipart upload, in the object beside the file.
-const MAX_INLINE: usize = 16 << 20;
+pub(crate) const MAX_INLINE: usize = 16 << 20;
 
 /// Holds at most `maxconcurrency` parts on their way and one that gathers: 40 MiB by default.
 pub(crate) struct S3Writer {

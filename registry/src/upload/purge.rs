@@ -86,11 +86,15 @@ impl Registry {
         let repositories = layout::repositories();
         let mut found = self.inner.driver.list_marked(&repositories, layout::UPLOADS, None);
         while let Some(path) = found.try_next().await? {
-            // Whatever is no repository lies there by somebody else's hand.
-            let name = path.strip_prefix(&repositories).and_then(|name| name.parse().ok());
-            match name {
-                Some(name) => purge.repository(&name).await?,
-                None => purge.report.unknown.push(path),
+            let Some(relative) = path.strip_prefix(&repositories) else { continue };
+            // Inside of a repository a tag may have the name of the directory of uploads.
+            if relative.split('/').any(|component| component.starts_with('_')) {
+                continue;
+            }
+            // Whatever else is no repository was put there by other software.
+            match relative.parse() {
+                Ok(name) => purge.repository(&name).await?,
+                Err(_) => purge.report.unknown.push(path),
             }
         }
         purge.staged().await?;
@@ -237,13 +241,33 @@ enum Place {
 }
 
 fn place(path: &StoragePath) -> Place {
-    let mut components = path.components();
-    let above: Vec<&str> =
-        components.by_ref().take_while(|component| *component != layout::UPLOADS).collect();
-    let Some(id) = components.next() else { return Place::Elsewhere };
+    // The first component that is none of a repository's name: a tag may have the name of the uploads' directory.
+    let components: Vec<&str> = path.components().collect();
+    let inside = components.iter().position(|component| component.starts_with('_'));
+    let (above, below) = components.split_at(inside.unwrap_or(components.len()));
+    let [layout::UPLOADS, id, ..] = below else { return Place::Elsewhere };
     let session = format!("/{}/{}/{id}", above.join("/"), layout::UPLOADS).parse();
     match (id.parse::<UploadId>(), session) {
         (Ok(_), Ok(session)) => Place::Session(session),
         _ => Place::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_may_have_the_name_of_the_directory_of_uploads() {
+        let id = "6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b";
+        let root = "/docker/registry/v2/repositories/a/b";
+        let place = |rest: &str| place(&format!("{root}/{rest}").parse().unwrap());
+        assert!(
+            matches!(place(&format!("_uploads/{id}/data")), Place::Session(path) if path.as_str().ends_with(id))
+        );
+        assert!(matches!(place("_uploads/other/data"), Place::Unknown));
+        for rest in ["_manifests/tags/_uploads/current/link", "_layers/sha256/0/link", "x"] {
+            assert!(matches!(place(rest), Place::Elsewhere), "{rest}");
+        }
     }
 }
