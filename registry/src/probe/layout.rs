@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures::{StreamExt, TryStreamExt};
-use plugin_registry_core::{EntryKind, Error, Result, StorageDriver, StoragePath};
+use plugin_registry_core::{EntryKind, Error, RepositoryName, Result, StorageDriver, StoragePath};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use uuid::Uuid;
 
@@ -98,8 +98,12 @@ impl Page {
         self.names.iter().any(|(this, _)| this == name)
     }
 
-    fn first_directory(&self) -> Option<&str> {
-        self.names.iter().find(|(_, kind)| *kind == EntryKind::Directory).map(|(name, _)| name.as_str())
+    /// The first directory whose name can be one of the layout, and all names before it that cannot.
+    fn first(&self, is_ours: impl Fn(&str) -> bool) -> (Option<&str>, Vec<&str>) {
+        let is_ours = |(name, kind): &&(String, EntryKind)| *kind == EntryKind::Directory && is_ours(name);
+        let first = self.names.iter().find(is_ours).map(|(name, _)| name.as_str());
+        let others = self.names.iter().take_while(|entry| !is_ours(entry)).map(|(name, _)| name.as_str());
+        (first, others.collect())
     }
 }
 
@@ -160,8 +164,8 @@ impl LayoutFindings {
             let blobs = layout::blobs();
             let found = Page::read(driver, &blobs).await;
             for (name, kind) in self.keep(found).names {
-                // An algorithm that is not known here is none of ours, and sound.
-                if kind == EntryKind::Directory {
+                // An algorithm that is not known here is sound, where it can be one.
+                if kind == EntryKind::Directory && name.starts_with(|c: char| c.is_ascii_alphabetic()) {
                     self.algorithms.push(name);
                 } else {
                     self.unknown.extend(blobs.join(&name));
@@ -170,7 +174,12 @@ impl LayoutFindings {
         }
         if page.has("repositories") {
             let found = repositories(driver).await;
-            let found = self.keep(found);
+            let is_name = |path: &StoragePath| {
+                path.strip_prefix(&layout::repositories())
+                    .is_some_and(|name| name.parse::<RepositoryName>().is_ok())
+            };
+            let (found, others): (Vec<_>, Vec<_>) = self.keep(found).into_iter().partition(is_name);
+            self.unknown.extend(others);
             self.has_more_repositories = found.len() > REPOSITORIES;
             self.repositories = found.len().min(REPOSITORIES);
             for repository in found.iter().take(SAMPLES) {
@@ -183,7 +192,14 @@ impl LayoutFindings {
 
     /// The first upload.
     async fn read_uploads(&mut self, driver: &dyn StorageDriver, repository: &StoragePath) {
-        let Some((uploads, id)) = self.first_below(driver, repository, layout::UPLOADS).await else { return };
+        let Some((uploads, id)) = self
+            .first_below(driver, repository, layout::UPLOADS, |name| {
+                name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            })
+            .await
+        else {
+            return;
+        };
         let Some((_, page)) = self.page(driver, &uploads, &id).await else { return };
         let version = Uuid::parse_str(&id).map_or(0, |id| id.get_version_num());
         let kind = match (page.has("hashstates"), page.has("stages"), version) {
@@ -198,7 +214,10 @@ impl LayoutFindings {
     /// The first revision.
     async fn read_revisions(&mut self, driver: &dyn StorageDriver, repository: &StoragePath) {
         let below = "_manifests/revisions/sha256";
-        let Some((revisions, hex)) = self.first_below(driver, repository, below).await else { return };
+        let is_digest = |hex: &str| hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some((revisions, hex)) = self.first_below(driver, repository, below, is_digest).await else {
+            return;
+        };
         let Some((revision, page)) = self.page(driver, &revisions, &hex).await else { return };
         for (name, _) in &page.names {
             match name.as_str() {
@@ -214,10 +233,12 @@ impl LayoutFindings {
         driver: &dyn StorageDriver,
         directory: &StoragePath,
         name: &str,
+        is_ours: impl Fn(&str) -> bool,
     ) -> Option<(StoragePath, String)> {
         let (path, page) = self.page(driver, directory, name).await?;
-        let first = page.first_directory()?.to_owned();
-        Some((path, first))
+        let (first, others) = page.first(is_ours);
+        self.unknown.extend(others.into_iter().filter_map(|other| path.join(other).ok()));
+        Some((path, first?.to_owned()))
     }
 
     async fn page(

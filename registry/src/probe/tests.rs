@@ -312,6 +312,29 @@ fn what_a_registry_has_left_is_found() {
 }
 
 #[test]
+fn foreign_names_are_no_uploads_revisions_algorithms_or_repositories() {
+    let repository = format!("{ROOT}/repositories/a");
+    let foreign = [
+        format!("{ROOT}/blobs/.snapshot"),
+        format!("{ROOT}/repositories/.snapshot/a"),
+        format!("{repository}/_manifests/revisions/sha256/.DS_Store"),
+        format!("{repository}/_uploads/.nfs01"),
+    ];
+    let mut paths: Vec<String> = foreign.iter().map(|path| format!("{path}/_layers/x")).collect();
+    paths.push(format!("{ROOT}/blobs/sha256/aa/aa/data"));
+    paths.push(format!("{repository}/_manifests/revisions/sha256/aa/link"));
+    paths.push(format!("{repository}/_uploads/{V4}/startedat"));
+    let layout = probe(&filled(&paths.iter().map(String::as_str).collect::<Vec<_>>())).layout;
+    assert_eq!((layout.repositories, &layout.sampled[..]), (1, &["a".to_owned()][..]));
+    assert_eq!(layout.algorithms, ["sha256"]);
+    assert_eq!(layout.traces.len(), 1, "{:?}", layout.traces);
+    assert!(layout.traces[0].path.as_str().ends_with(V4));
+    let mut unknown: Vec<&str> = layout.unknown.iter().map(StoragePath::as_str).collect();
+    unknown.sort_unstable();
+    assert_eq!(unknown, foreign);
+}
+
+#[test]
 fn repositories_and_blobs_are_counted_up_to_a_bound() {
     let blob = |algorithm| format!("{ROOT}/blobs/{algorithm}/aa/aa/data");
     let mut paths = vec![blob("sha256"), blob("sha512")];
