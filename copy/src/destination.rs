@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use plugin_registry::{Manifest, layout::Links};
+use plugin_registry::{Manifest, layout::Links, wholeness::Flaw};
 use plugin_registry_core::Descriptor;
 
 use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
@@ -24,7 +24,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// Only those of the store.
     async fn lacking(&self, links: &Links) -> Result<PutOutcome>;
 
-    /// Stores a manifest, byte for byte.
+    /// Stores a manifest, byte for byte, also one that a push would be refused for today.
     ///
     /// # Errors
     /// Those of the store, and why it is not accepted.
@@ -55,6 +55,8 @@ pub enum Role {
 pub enum PutOutcome {
     /// It is stored; or: nothing is lacking.
     Stored,
+    /// It is stored, and this is to be said against it.
+    Flawed(Vec<Flaw>),
     /// It is not, for these are not there.
     Lacking {
         /// Blobs.

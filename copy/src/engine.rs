@@ -6,16 +6,18 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
-use plugin_registry::{Manifest, ManifestKind, layout};
+use plugin_registry::{
+    Manifest, ManifestKind, layout,
+    wholeness::{self, Flaw, Part, Verdict},
+};
 use plugin_registry_core::{Descriptor, Digest};
-use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     options::CopyOptions,
     progress::{BlobOutcome, Event, Progress},
-    report::{CopyReport, Skipped},
+    report::{CopyNote, CopyReport, Skipped},
     source::Source,
 };
 
@@ -43,8 +45,16 @@ pub async fn copy(
 ) -> Result<CopyReport> {
     let root = source.root().await?;
     let report = CopyReport::new(root.descriptor());
-    let mut engine =
-        Engine { source, destination, options, progress, report, done: HashSet::new(), copied: Vec::new() };
+    let mut engine = Engine {
+        source,
+        destination,
+        options,
+        progress,
+        report,
+        done: HashSet::new(),
+        copied: Vec::new(),
+        noted: HashSet::new(),
+    };
     if options.referrers {
         engine.manifest(&root, Role::Child, 0).await?;
         engine.referrers().await?;
@@ -65,6 +75,7 @@ struct Engine<'a> {
     done: HashSet<Digest>,
     /// The same, in order, for their referrers.
     copied: Vec<Digest>,
+    noted: HashSet<CopyNote>,
 }
 
 impl Engine<'_> {
@@ -81,7 +92,7 @@ impl Engine<'_> {
                 let problem = "indexes are nested too deep";
                 return Err(CopyError::Unsupported { digest: descriptor.digest, problem });
             }
-            check_form(manifest)?;
+            self.check(manifest)?;
             self.progress.on(Event::Manifest(&descriptor));
             let links = layout::links_of(manifest);
             // Optional blobs are nothing that a destination asks for, so there it has to be asked.
@@ -93,9 +104,13 @@ impl Engine<'_> {
             } else {
                 self.destination.lacking(&links).await?
             };
-            let is_stored = begins_with_manifest && lacking == PutOutcome::Stored;
+            let is_stored = begins_with_manifest && !matches!(lacking, PutOutcome::Lacking { .. });
             let (blobs, mut manifests) = match lacking {
                 PutOutcome::Stored => (Vec::new(), Vec::new()),
+                PutOutcome::Flawed(flaws) => {
+                    self.notes(manifest, flaws);
+                    (Vec::new(), Vec::new())
+                }
                 PutOutcome::Lacking { blobs, manifests } => (blobs, manifests),
             };
             if looks_below {
@@ -108,7 +123,7 @@ impl Engine<'_> {
                 self.report.bytes_deduplicated += present.size;
             }
             self.report.manifests_present += links.manifests.len() - manifests.len();
-            self.children(&manifests, depth).await?;
+            self.children(manifest, &manifests, depth).await?;
             let optional = links.optional_blobs.iter().map(|optional| optional.digest).collect();
             self.blobs(manifest, blobs, &optional).await?;
             if !is_stored {
@@ -120,17 +135,50 @@ impl Engine<'_> {
         .boxed()
     }
 
+    /// Refuses a manifest when something that it may name would not be copied; notes what is odd and harmless.
+    fn check(&mut self, manifest: &Manifest) -> Result<()> {
+        let digest = manifest.digest();
+        for flaw in wholeness::flaws_of(manifest) {
+            match flaw {
+                Flaw::Unreadable { problem } => return Err(CopyError::Unsupported { digest, problem }),
+                damage if damage.is_damage() => return Err(self.damaged(digest, &damage)),
+                flaw => self.note(digest, flaw),
+            }
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, manifest: Digest, problem: &Flaw) -> CopyError {
+        let (place, what) = (self.source.place(), format!("manifest {manifest}"));
+        CopyError::Damaged { place, what, problem: problem.to_string() }
+    }
+
+    fn notes(&mut self, manifest: &Manifest, flaws: Vec<Flaw>) {
+        flaws.into_iter().for_each(|flaw| self.note(manifest.digest(), flaw));
+    }
+
+    /// Both ends may say the same.
+    fn note(&mut self, manifest: Digest, flaw: Flaw) {
+        let note = CopyNote { manifest, flaw };
+        if self.noted.insert(note.clone()) {
+            self.report.notes.push(note);
+        }
+    }
+
     /// Gives a manifest whose content is there to the destination.
-    async fn put(&self, manifest: &Manifest, role: Role) -> Result<()> {
-        let PutOutcome::Lacking { blobs, manifests } = self.destination.put_manifest(manifest, role).await?
-        else {
-            return Ok(());
-        };
-        Err(CopyError::StillMissing {
-            place: self.destination.place(),
-            manifest: manifest.digest(),
-            missing: blobs.into_iter().chain(manifests).collect(),
-        })
+    async fn put(&mut self, manifest: &Manifest, role: Role) -> Result<()> {
+        match self.destination.put_manifest(manifest, role).await? {
+            PutOutcome::Stored => Ok(()),
+            PutOutcome::Flawed(flaws) => {
+                self.notes(manifest, flaws);
+                Ok(())
+            }
+            PutOutcome::Lacking { blobs, manifests } => Err(CopyError::StillMissing {
+                place: self.destination.place(),
+                manifest: manifest.digest(),
+                missing: blobs.into_iter().chain(manifests).collect(),
+            }),
+        }
     }
 
     fn stored(&mut self, manifest: &Manifest) {
@@ -144,12 +192,12 @@ impl Engine<'_> {
     }
 
     /// Copies those children of an index that the destination lacks, one after the other.
-    async fn children(&mut self, children: &[Descriptor], depth: usize) -> Result<()> {
+    async fn children(&mut self, index: &Manifest, children: &[Descriptor], depth: usize) -> Result<()> {
         for child in children {
             if self.done.contains(&child.digest) {
                 continue;
             }
-            match self.fetch(child).await {
+            match self.fetch(index.digest(), child).await {
                 Ok(manifest) => self.manifest(&manifest, Role::Child, depth + 1).await?,
                 Err(CopyError::NotFound { .. }) if self.options.sparse => {
                     self.report.skipped.push(Skipped::Child(child.clone()));
@@ -164,17 +212,17 @@ impl Engine<'_> {
     }
 
     /// Reads a manifest that another one names.
-    async fn fetch(&self, descriptor: &Descriptor) -> Result<Manifest> {
+    async fn fetch(&mut self, parent: Digest, descriptor: &Descriptor) -> Result<Manifest> {
         let manifest = self.source.manifest(descriptor).await?;
         let size = manifest.bytes().len() as u64;
-        if size == descriptor.size {
-            return Ok(manifest);
+        match wholeness::judge(Part::Manifest, descriptor, Some(size)) {
+            Verdict::Flawed(flaw) if flaw.is_damage() => Err(self.damaged(parent, &flaw)),
+            Verdict::Flawed(flaw) => {
+                self.note(parent, flaw);
+                Ok(manifest)
+            }
+            _ => Ok(manifest),
         }
-        Err(CopyError::Damaged {
-            place: self.source.place(),
-            what: format!("manifest {}", descriptor.digest),
-            problem: format!("it has {size} bytes, its index says {}", descriptor.size),
-        })
     }
 
     /// Moves the blobs of an image: its layers side by side, then its config.
@@ -188,8 +236,7 @@ impl Engine<'_> {
             ManifestKind::Image { config: Some(config), .. } => Some(config.descriptor.digest),
             _ => None,
         };
-        // Schema 1 names no sizes.
-        let is_sized = !matches!(manifest.kind(), ManifestKind::Schema1 { .. });
+        let is_sized = layout::links_of(manifest).is_sized;
         let (configs, layers): (Vec<_>, Vec<_>) =
             blobs.into_iter().partition(|blob| Some(blob.digest) == config);
         for group in [layers, configs] {
@@ -213,7 +260,8 @@ impl Engine<'_> {
         optional: &HashSet<Digest>,
     ) -> Result<(Descriptor, BlobOutcome, u64)> {
         self.progress.on(Event::BlobStarted(&descriptor));
-        let content = self.source.blob(&descriptor.digest, is_sized.then_some(descriptor.size));
+        let size = wholeness::named_size(&descriptor).filter(|_| is_sized);
+        let content = self.source.blob(&descriptor.digest, size);
         let moved = AtomicU64::new(0);
         let content = content.inspect(|bytes| {
             moved.fetch_add(bytes, Ordering::Relaxed);
@@ -250,49 +298,11 @@ impl Engine<'_> {
             next += 1;
             for referrer in self.source.referrers(&subject).await? {
                 if !self.done.contains(&referrer.digest) {
-                    let manifest = self.fetch(&referrer).await?;
+                    let manifest = self.fetch(subject, &referrer).await?;
                     self.manifest(&manifest, Role::Referrer, 0).await?;
                 }
             }
         }
         Ok(())
     }
-}
-
-/// Refuses a manifest when something that it may name would not be copied: its form is not known, it is
-/// two forms at once, or one of its descriptors cannot be read.
-fn check_form(manifest: &Manifest) -> Result<()> {
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Form {
-        config: Option<IgnoredAny>,
-        layers: Option<Vec<IgnoredAny>>,
-        manifests: Option<Vec<IgnoredAny>>,
-        fs_layers: Option<Vec<IgnoredAny>>,
-    }
-    let digest = manifest.digest();
-    let unsupported = |problem| Err(CopyError::Unsupported { digest, problem });
-    let Ok(form) = serde_json::from_slice::<Form>(manifest.bytes()) else {
-        return unsupported("it is no JSON object");
-    };
-    let count = |list: &Option<Vec<IgnoredAny>>| list.as_ref().map_or(0, Vec::len);
-    let is_whole = match manifest.kind() {
-        ManifestKind::Image { config, layers } => {
-            form.manifests.is_none()
-                && form.fs_layers.is_none()
-                && config.is_some() == form.config.is_some()
-                && layers.len() == count(&form.layers)
-        }
-        ManifestKind::Index { manifests } => {
-            form.config.is_none()
-                && form.layers.is_none()
-                && form.fs_layers.is_none()
-                && manifests.len() == count(&form.manifests)
-        }
-        ManifestKind::Schema1 { layers } => {
-            form.manifests.is_none() && form.layers.is_none() && layers.len() == count(&form.fs_layers)
-        }
-        _ => return unsupported("its form is not known, so nobody can say what belongs to it"),
-    };
-    if is_whole { Ok(()) } else { unsupported("it is of two forms, or a descriptor in it cannot be read") }
 }

@@ -48,6 +48,6 @@ pub use self::{
     progress::{BlobOutcome, Event, Progress},
     reference::{ImageReference, LayoutReference, ReferenceError},
     registry_image::RegistryImage,
-    report::{CopyReport, Skipped},
+    report::{CopyNote, CopyReport, Skipped},
     source::Source,
 };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
-    Manifest, ManifestError, PushOutcome, ReferencePolicy, Referrer, RegistryError, Repository, layout::Links,
+    Manifest, PushOutcome, ReferencePolicy, Referrer, RegistryError, Repository, layout::Links,
 };
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
 
@@ -156,26 +156,18 @@ impl Destination for RegistryImage {
             (Role::Root, Reference::Digest(named)) => digest = *named,
             _ => {}
         }
-        let media_type = Some(manifest.media_type().as_ref());
-        let manifests = self.repository.manifests();
-        let put = manifests.put_tagged(Some(&digest), tags, media_type, manifest.bytes().clone());
-        let links = plugin_registry::layout::links_of(manifest);
-        match put.await {
-            Ok(_) => Ok(PutOutcome::Stored),
+        let put = self.repository.manifests().put_stored(Some(&digest), tags, manifest).await;
+        match put {
+            Ok(flaws) if flaws.is_empty() => Ok(PutOutcome::Stored),
+            Ok(flaws) => Ok(PutOutcome::Flawed(flaws)),
             Err(RegistryError::ReferencesUnknown(missing)) => {
                 let missing: HashSet<Digest> = missing.into_iter().collect();
                 let lacking = |wanted: Vec<Descriptor>| {
                     wanted.into_iter().filter(|one| missing.contains(&one.digest)).collect::<Vec<_>>()
                 };
-                Ok(PutOutcome::of(lacking(links.blobs), lacking(links.manifests)))
-            }
-            // A blob of another size than the manifest says: its bytes were cut or replaced. Pushing it
-            // again repairs it.
-            Err(error @ RegistryError::ManifestInvalid(ManifestError::Size { .. })) => {
-                match self.lacking(&links).await? {
-                    PutOutcome::Stored => Err(self.error(error)),
-                    lacking => Ok(lacking),
-                }
+                let links = plugin_registry::layout::links_of(manifest);
+                let blobs = [links.blobs, links.optional_blobs].concat();
+                Ok(PutOutcome::of(lacking(blobs), lacking(links.manifests)))
             }
             Err(error) => Err(self.error(error)),
         }

@@ -1,6 +1,9 @@
 //! What a copy has done.
 
-use plugin_registry_core::Descriptor;
+use std::fmt;
+
+use plugin_registry::wholeness::Flaw;
+use plugin_registry_core::{Descriptor, Digest};
 
 /// What a [`copy`](crate::copy()) has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,24 @@ pub struct CopyReport {
     pub bytes_deduplicated: u64,
     /// Content that was left out, in order.
     pub skipped: Vec<Skipped>,
+    /// What there is to say against manifests that were copied all the same, byte for byte; each once, in order.
+    pub notes: Vec<CopyNote>,
+}
+
+/// Something odd about a manifest that was copied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CopyNote {
+    /// The manifest.
+    pub manifest: Digest,
+    /// What is odd.
+    pub flaw: Flaw,
+}
+
+impl fmt::Display for CopyNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "manifest {}: {}", self.manifest, self.flaw)
+    }
 }
 
 /// Content that a copy left out.
@@ -48,6 +69,7 @@ impl CopyReport {
             bytes_copied: 0,
             bytes_deduplicated: 0,
             skipped: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

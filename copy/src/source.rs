@@ -20,7 +20,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// [`NotFound`](crate::CopyError::NotFound) when there is no such image.
     async fn root(&self) -> Result<Manifest>;
 
-    /// A manifest that another one names, verified by digest; at most 4 MiB.
+    /// A manifest that another one names, verified by digest and not by size; at most 4 MiB.
     ///
     /// # Errors
     /// [`NotFound`](crate::CopyError::NotFound) when it is not there.

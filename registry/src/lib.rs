@@ -14,6 +14,7 @@ struct Readme;
 pub mod config;
 pub mod layout;
 pub mod logging;
+pub mod wholeness;
 
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
@@ -29,6 +30,7 @@ mod link;
 mod manifest;
 mod manifests;
 mod memory;
+mod names;
 mod pool;
 mod probe;
 mod referrers;
@@ -54,5 +56,5 @@ pub use self::{
     repository::Repository,
     tag::{Page, Tags},
     upload::{PurgeReport, StaleUpload, UploadId, UploadSession, Uploads},
-    verify::{Finding, VerifyEvent, VerifyReport, VerifyScope},
+    verify::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope},
 };

@@ -19,6 +19,7 @@ use crate::{
     referrers::Facts,
     registry::{Inner, ReferencePolicy, UrlPolicy},
     tag::Tags,
+    wholeness::{self, Flaw, Part, Verdict},
 };
 
 /// The manifests of one repository: [`Repository::manifests`](crate::Repository::manifests). Cheap to clone.
@@ -137,6 +138,10 @@ impl Manifests {
     /// [`RegistryError::ReferencesUnknown`] names what is missing. So a copy of an image that the location
     /// may have already can put the manifest first and push only what is missing.
     ///
+    /// What is wrong by a size alone is accepted only where the repository has the manifest already and the content
+    /// hashes to its digest, which reads it: so an image of an old store can get another tag, and no new image of
+    /// that kind is made ([`wholeness`](crate::wholeness)).
+    ///
     /// Order of writes: bytes, revision link, tag index, tag link. A crash between leaves the tag as it was.
     /// 4 driver calls, and 1 listing and 1 a blob to check what it names.
     ///
@@ -174,19 +179,93 @@ impl Manifests {
         media_type: Option<&str>,
         bytes: Bytes,
     ) -> Result<Manifest> {
+        self.check_bytes(digest, &bytes)?;
+        let manifest = Manifest::parse(media_type, bytes)?;
+        self.check_urls(&manifest)?;
+        let references = self.check_references(&manifest).await?;
+        if let Some(flaw) = references.flaws.first()
+            && !self.is_old(&manifest, &references.flaws).await?
+        {
+            return Err(ManifestError::Flaw(flaw.clone()).into());
+        }
+        if !references.missing.is_empty() {
+            return Err(RegistryError::ReferencesUnknown(references.missing));
+        }
+        self.finish(digest, tags, manifest, references.is_fresh).await
+    }
+
+    /// Stores a manifest that comes out of another store, byte for byte: what no client may push any more but
+    /// [`Manifest::from_stored`] reads is taken, and all that there is to say against it is returned.
+    ///
+    /// Everything that it names has to be here as for [`put`](Self::put). Content whose size is in doubt is read
+    /// and has to hash to its digest; content that does not, and a blob of another size than is named, count as
+    /// missing, so that pushing them heals them.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`RegistryError::ManifestInvalid`] for schema 1, for media types that are none of the
+    /// four, and where a flaw [is damage](Flaw::is_damage).
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(
+            location = self.inner.location(), instance = self.inner.instance(),
+            repository = %self.repository
+        )
+    )]
+    pub async fn put_stored(
+        &self,
+        digest: Option<&Digest>,
+        tags: &[Tag],
+        manifest: &Manifest,
+    ) -> Result<Vec<Flaw>> {
+        let bytes = manifest.bytes().clone();
+        self.check_bytes(digest, &bytes)?;
+        let manifest = Manifest::from_stored(Digest::sha256(&bytes), bytes);
+        manifest.check_kind()?;
+        if let Some(damage) = wholeness::flaws_of(&manifest).into_iter().find(Flaw::is_damage) {
+            return Err(ManifestError::Flaw(damage).into());
+        }
+        self.check_urls(&manifest)?;
+        let References { mut missing, flaws, is_fresh } = self.check_references(&manifest).await?;
+        for flaw in &flaws {
+            match flaw.doubtful() {
+                Some(digest) if !missing.contains(&digest) && !self.is_sound(&digest, &manifest).await? => {
+                    missing.push(digest);
+                }
+                _ => {}
+            }
+            if let Flaw::BlobSize { digest, .. } = flaw {
+                missing.push(*digest);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(RegistryError::ReferencesUnknown(missing));
+        }
+        let told = [manifest.flaws(), &flaws].concat();
+        self.finish(digest, tags, manifest, is_fresh).await?;
+        Ok(told)
+    }
+
+    fn check_bytes(&self, digest: Option<&Digest>, bytes: &Bytes) -> Result<()> {
         self.inner.require_writable()?;
         if bytes.len() as u64 > MAX_MANIFEST_SIZE {
             return Err(RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE });
         }
-        if let Some(expected) = digest {
-            let actual = Digest::of(expected.algorithm(), &bytes);
-            if actual != *expected {
-                return Err(VerifyError::Digest { expected: *expected, actual }.into());
-            }
+        let Some(expected) = digest else { return Ok(()) };
+        let actual = Digest::of(expected.algorithm(), bytes);
+        if actual == *expected {
+            Ok(())
+        } else {
+            Err(VerifyError::Digest { expected: *expected, actual }.into())
         }
-        let manifest = Manifest::parse(media_type, bytes)?;
-        self.check_urls(&manifest)?;
-        let is_fresh = self.check_references(&manifest).await?;
+    }
+
+    async fn finish(
+        &self,
+        digest: Option<&Digest>,
+        tags: &[Tag],
+        manifest: Manifest,
+        is_fresh: bool,
+    ) -> Result<Manifest> {
         let canonical = manifest.digest();
         let digest = digest.copied().unwrap_or(canonical);
         // What was not pushed through this registry a moment ago is likely to be here already; then three
@@ -196,6 +275,31 @@ impl Manifests {
         }
         self.inner.known.learned(&canonical, Arc::new(Facts::of(&manifest)));
         Ok(manifest.with_digest(digest))
+    }
+
+    /// Whether the repository has the manifest already, and nothing but sizes is wrong with it.
+    async fn is_old(&self, manifest: &Manifest, flaws: &[Flaw]) -> Result<bool> {
+        if !self.is_complete(&manifest.digest(), manifest, &[]).await? {
+            return Ok(false);
+        }
+        for flaw in flaws {
+            let Some(digest) = flaw.doubtful().filter(|_| !flaw.is_damage()) else { return Ok(false) };
+            if !self.is_sound(&digest, manifest).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether what a manifest names is stored and hashes to its digest. Reads it.
+    async fn is_sound(&self, digest: &Digest, manifest: &Manifest) -> Result<bool> {
+        let canonical = match manifest.kind() {
+            ManifestKind::Index { .. } => self.revision(digest).await?,
+            _ => Blobs::new(self.inner.clone(), self.repository.clone()).resolve(digest).await?,
+        };
+        // A non-distributable layer may be elsewhere, a child where the policy says so.
+        let Some(canonical) = canonical else { return Ok(true) };
+        Ok(matches!(self.store().verify(&canonical).await?, Some(Ok(_))))
     }
 
     async fn write(&self, digest: &Digest, manifest: &Manifest, tags: &[Tag]) -> Result<()> {
@@ -248,43 +352,40 @@ impl Manifests {
         refused.map_or(Ok(()), |url| Err(ManifestError::Url(url.clone()).into()))
     }
 
-    /// Checks what a manifest names; tells whether it was all pushed through this registry a moment ago.
-    async fn check_references(&self, manifest: &Manifest) -> Result<bool> {
+    /// Looks for what a manifest names.
+    async fn check_references(&self, manifest: &Manifest) -> Result<References> {
         let policy = self.inner.options.references;
+        let Links { blobs, manifests, flaws, .. } = layout::links_of(manifest);
+        let mut references = References { missing: Vec::new(), flaws, is_fresh: true };
         if policy == ReferencePolicy::Sparse {
-            return Ok(true);
+            return Ok(references);
         }
-        let Links { blobs, manifests, .. } = layout::links_of(manifest);
         let here = Blobs::new(self.inner.clone(), self.repository.clone());
         let presence = here.presence(&blobs).await?;
-        let mut missing = Vec::new();
-        for Descriptor { digest, size, .. } in &blobs {
-            match presence.size(digest) {
-                None => missing.push(*digest),
-                Some(actual) if actual != *size => {
-                    return Err(ManifestError::Size { digest: *digest, named: *size, actual }.into());
-                }
-                Some(_) => {}
-            }
+        references.is_fresh = presence.fresh;
+        for blob in &blobs {
+            references.judge(Part::Blob, blob, presence.size(&blob.digest));
         }
         if policy == ReferencePolicy::Complete {
-            let absent = stream::iter(manifests)
+            let mut sizes = stream::iter(manifests)
                 .map(|child| async move {
-                    let is_here = self.has_manifest(&child.digest).await?;
-                    Ok::<_, RegistryError>((!is_here).then_some(child.digest))
+                    let size = self.size(&child.digest).await?;
+                    Ok::<_, RegistryError>((child, size))
                 })
-                .buffered(self.inner.options.concurrency)
-                .try_filter_map(|missing| async move { Ok(missing) });
-            missing.extend(absent.try_collect::<Vec<_>>().await?);
+                .buffered(self.inner.options.concurrency);
+            while let Some((child, size)) = sizes.try_next().await? {
+                references.judge(Part::Manifest, &child, size);
+            }
         }
-        if missing.is_empty() { Ok(presence.fresh) } else { Err(RegistryError::ReferencesUnknown(missing)) }
+        Ok(references)
     }
 
-    async fn has_manifest(&self, digest: &Digest) -> Result<bool> {
-        match self.revision(digest).await? {
-            Some(canonical) if self.inner.known.blob(&canonical).is_some() => Ok(true),
-            Some(canonical) => Ok(self.store().stat(&canonical).await?.is_some()),
-            None => Ok(false),
+    /// The size of a manifest, if the repository has it.
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let Some(canonical) = self.revision(digest).await? else { return Ok(None) };
+        match self.inner.known.blob(&canonical) {
+            Some(seen) => Ok(Some(seen.size)),
+            None => self.store().stat(&canonical).await,
         }
     }
 
@@ -329,5 +430,25 @@ impl Manifests {
         names.retain(|name| name != canonical);
         names.push(*canonical);
         Ok(names)
+    }
+}
+
+/// What a check of a manifest's references found.
+struct References {
+    missing: Vec<Digest>,
+    flaws: Vec<Flaw>,
+    /// Whether all blobs were pushed through this registry a moment ago.
+    is_fresh: bool,
+}
+
+impl References {
+    fn judge(&mut self, part: Part, descriptor: &Descriptor, actual: Option<u64>) {
+        match wholeness::judge(part, descriptor, actual) {
+            Verdict::Whole => {}
+            Verdict::Absent => self.missing.push(descriptor.digest),
+            // Those that the document itself shows are there already.
+            Verdict::Flawed(Flaw::NoSize { .. }) => {}
+            Verdict::Flawed(flaw) => self.flaws.push(flaw),
+        }
     }
 }

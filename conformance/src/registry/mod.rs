@@ -29,6 +29,7 @@ pub mod fixture;
 mod lab;
 mod manifest_form;
 mod manifest_get;
+mod manifest_keys;
 mod manifest_put;
 mod mount;
 mod old_store;
@@ -45,6 +46,7 @@ pub mod torn;
 mod unread;
 mod verify;
 pub mod watched;
+mod wholeness;
 mod wrapped;
 
 pub use self::{
@@ -325,6 +327,22 @@ macro_rules! __api_requirements {
                 end_13_uploads_of_distribution,
                 end_6_upload_of_distribution_with_other_bytes,
                 foreign_files_disturb_nothing,
+            ]
+            manifest_keys: [
+                end_7a_keys_that_differ_in_case_are_400,
+                old_keys_are_read_as_go_reads_them,
+                end_7a_null_is_an_empty_value,
+                old_nulls_hide_nothing,
+            ]
+            wholeness: [
+                end_7a_child_of_another_size_is_400,
+                end_7a_blob_without_a_size_is_400,
+                old_sizes_are_read_and_noted,
+                old_blob_of_another_size_is_damage,
+                old_manifests_of_unknown_form_are_not_sound,
+                end_7a_no_entry_hides_another,
+                verify_of_a_collected_store,
+                verify_names_foreign_files,
             ]
         }
     };

@@ -12,7 +12,7 @@ const SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 const UNSIGNED: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
 /// Puts a manifest into the store as distribution would.
-async fn store(lab: &Lab, name: &str, tag: &str, manifest: &Bytes) {
+pub(super) async fn store(lab: &Lab, name: &str, tag: &str, manifest: &Bytes) {
     let digest = digest(manifest);
     let hex = digest.strip_prefix("sha256:").unwrap();
     let root = "/docker/registry/v2";

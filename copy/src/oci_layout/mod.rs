@@ -142,7 +142,18 @@ impl OciLayout {
     /// # Errors
     /// [`CopyError::NotFound`]; [`CopyError::Damaged`] when it is not what the descriptor says.
     pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
-        let digest = descriptor.digest;
+        let manifest = self.manifest_of_any_size(&descriptor.digest).await?;
+        let (expected, actual) = (descriptor.size, manifest.bytes().len() as u64);
+        if expected == actual {
+            return Ok(manifest);
+        }
+        let what = format!("manifest {}", descriptor.digest);
+        Err(self.damaged(&what, VerifyError::Size { expected, actual }))
+    }
+
+    /// Reads a manifest whose size an index may have wrong.
+    async fn manifest_of_any_size(&self, digest: &Digest) -> Result<Manifest> {
+        let digest = *digest;
         let what = format!("manifest {digest}");
         let bytes = match self.driver.get_content(&blob_path(&digest), MAX_MANIFEST_SIZE).await {
             Ok(bytes) => bytes,
@@ -154,10 +165,6 @@ impl OciLayout {
             }
             Err(error) => return Err(self.storage(error)),
         };
-        let (expected, actual) = (descriptor.size, bytes.len() as u64);
-        if expected != actual {
-            return Err(self.damaged(&what, VerifyError::Size { expected, actual }));
-        }
         let actual = Digest::of(digest.algorithm(), &bytes);
         if actual != digest {
             return Err(self.damaged(&what, VerifyError::Digest { expected: digest, actual }));

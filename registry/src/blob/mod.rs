@@ -19,6 +19,7 @@ use crate::{
     layout,
     link::LinkStore,
     registry::Inner,
+    wholeness,
 };
 
 /// Any error of a caller's content stream.
@@ -202,7 +203,7 @@ impl Blobs {
 
     /// Stores a blob whose digest and size are known, and links it into this repository: the straight
     /// line of a copy. If the location has bytes of that digest and size already, `content` is not
-    /// polled and only the link is written.
+    /// polled and only the link is written. A size of 0 counts as not known, unless the digest is that of no bytes.
     ///
     /// 3 driver calls, 2 when deduplicated. Holds what the driver's writer holds. The order is data, then
     /// link: whatever is interrupted, by an error, a drop or a power cut, leaves at most an unlinked blob.
@@ -229,13 +230,16 @@ impl Blobs {
             Some(canonical) => Some(canonical),
             None => self.resolve(digest).await?,
         };
+        // Without a size nothing tells whether stored bytes are whole, so they are replaced.
+        let size = wholeness::named_size(descriptor);
         if let Some(canonical) = canonical
-            && self.store().stat(&canonical).await? == Some(descriptor.size)
+            && size.is_some()
+            && self.store().stat(&canonical).await? == size
         {
             self.link(digest, &canonical).await?;
             return Ok(PushOutcome::Deduplicated);
         }
-        self.store_content(digest, Some(descriptor.size), content).await?;
+        self.store_content(digest, size, content).await?;
         Ok(PushOutcome::Stored)
     }
 

@@ -1,13 +1,14 @@
 //! Manifests: bytes that are kept verbatim, and what they say.
 
+mod decode;
 mod parse;
-mod strict;
 
 use bytes::Bytes;
 use plugin_registry_core::{Descriptor, Digest, MediaType, docker};
 use std::collections::BTreeMap;
 
 pub use self::parse::ManifestError;
+use crate::wholeness::Flaw;
 
 /// Largest manifest accepted and served, in bytes: 4 MiB, the least that the specification asks for
 /// ("Pushing Manifests").
@@ -62,8 +63,8 @@ pub struct ManifestEntry {
 
 impl Manifest {
     /// Reads a manifest that a client pushes, strictly: the media type is one of the four known ones and
-    /// agrees with the body, the body has the shape of its type, no key occurs twice in an object
-    /// (CVE-2021-41190 is a confusion of types).
+    /// agrees with the body, the body has the shape of its type, no key occurs twice in an object, in this case or
+    /// another, and none is a field's name but for case (CVE-2021-41190 is a confusion of types; ADR 0021).
     ///
     /// `media_type` is the request's `Content-Type` without parameters; `None` or `application/json`
     /// derives it from the body.
@@ -76,7 +77,8 @@ impl Manifest {
     }
 
     /// Reads a manifest out of a store: whatever parses is served, schema 1 and unknown forms included,
-    /// with the media type that the document itself tells (it is stored nowhere else).
+    /// with the media type that the document itself tells (it is stored nowhere else). It is read as Go reads it,
+    /// which is how nearly every client does; [`flaws`](Self::flaws) tells where others may not follow.
     #[must_use]
     pub fn from_stored(digest: Digest, bytes: Bytes) -> Self {
         let (media_type, document) = parse::leniently(&bytes);
@@ -109,6 +111,29 @@ impl Manifest {
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(self.media_type.clone(), self.digest, self.bytes.len() as u64)
+    }
+
+    /// Refuses what is neither an image nor an index of one of the four media types.
+    pub(crate) fn check_kind(&self) -> Result<(), ManifestError> {
+        let media_type = self.media_type.as_ref();
+        let is_index = matches!(self.document.kind, ManifestKind::Index { .. });
+        let is_image = matches!(self.document.kind, ManifestKind::Image { .. });
+        if !is_manifest_type(media_type) || !(is_index || is_image) {
+            Err(ManifestError::MediaType(media_type.to_owned()))
+        } else if is_index != parse::is_index_type(media_type) {
+            Err(ManifestError::Shape(
+                "the mediaType is that of an index, the form that of an image, or the reverse",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What is odd about its form, as far as the document itself tells it: empty for one that was pushed here. For
+    /// all that can be said against it see [`flaws_of`](crate::wholeness::flaws_of).
+    #[must_use]
+    pub fn flaws(&self) -> &[Flaw] {
+        &self.document.flaws
     }
 
     /// What it is made of.

@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 
 use plugin_registry_core::{Descriptor, Digest, DigestError, MediaType, docker};
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
 
-use super::{ManifestEntry, ManifestKind, is_manifest_type, strict::UniqueKeys};
+use super::{
+    ManifestEntry, ManifestKind,
+    decode::{Faults, List, Raw, RawEntry, decode},
+    is_manifest_type,
+};
+use crate::wholeness::Flaw;
 
 /// Why a pushed manifest is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not JSON, nested deeper than 128, or an object with the same key twice.
-    #[error("not a JSON document that can be trusted: {0}")]
+    /// Not JSON, no object, or nested deeper than 128.
+    #[error("not a JSON document that can be read: {0}")]
     Json(String),
+    /// Its readers would not agree on what it says, or it is at odds with the content that it names.
+    #[error("{0}")]
+    Flaw(#[from] Flaw),
     /// The media type is none that a registry takes.
     #[error("the media type `{0}` is not one of an OCI or Docker image manifest, index or list")]
     MediaType(String),
@@ -37,16 +43,6 @@ pub enum ManifestError {
         /// Why it does not parse.
         source: DigestError,
     },
-    /// A descriptor's size is not that of the content in the repository.
-    #[error("the manifest says that {digest} has {named} bytes, it has {actual}")]
-    Size {
-        /// The content.
-        digest: Digest,
-        /// In the manifest.
-        named: u64,
-        /// In the store.
-        actual: u64,
-    },
     /// A layer names URLs that the registry's policy does not allow.
     #[error("a layer names the URL `{0}`, which this registry does not allow")]
     Url(String),
@@ -58,48 +54,7 @@ pub(super) struct Document {
     pub(super) subject: Option<Descriptor>,
     pub(super) artifact_type: Option<String>,
     pub(super) annotations: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw {
-    schema_version: Option<i64>,
-    media_type: Option<String>,
-    artifact_type: Option<String>,
-    config: Option<RawEntry>,
-    layers: Option<Vec<RawEntry>>,
-    manifests: Option<Vec<RawEntry>>,
-    subject: Option<RawEntry>,
-    annotations: Option<BTreeMap<String, String>>,
-    fs_layers: Option<Vec<RawFsLayer>>,
-    signatures: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawEntry {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    #[serde(default)]
-    size: u64,
-    urls: Option<Vec<String>>,
-    platform: Option<RawPlatform>,
-}
-
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    variant: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawFsLayer {
-    blob_sum: String,
+    pub(super) flaws: Vec<Flaw>,
 }
 
 pub(super) fn strictly(
@@ -110,11 +65,13 @@ pub(super) fn strictly(
     if let Some(requested) = requested.filter(|requested| !is_manifest_type(requested)) {
         return Err(ManifestError::MediaType(requested.to_owned()));
     }
-    let json = |error: serde_json::Error| ManifestError::Json(error.to_string());
-    serde_json::from_slice::<UniqueKeys>(bytes).map_err(json)?;
-    let raw: Raw = serde_json::from_slice(bytes).map_err(json)?;
+    let (raw, faults) = decode(bytes).map_err(|error| ManifestError::Json(error.to_string()))?;
+    let Some(raw) = raw else { return Err(ManifestError::Json("it is not an object".to_owned())) };
+    if let Some(flaw) = flaws_of(faults).into_iter().next() {
+        return Err(flaw.into());
+    }
 
-    let in_body = raw.media_type.as_deref().filter(|media_type| !media_type.is_empty());
+    let in_body = Some(raw.media_type.as_str()).filter(|media_type| !media_type.is_empty());
     if let (Some(body), Some(request)) = (in_body, requested)
         && body != request
     {
@@ -128,85 +85,78 @@ pub(super) fn strictly(
         // Nothing else would tell a reader that these bytes are Docker's.
         return Err(ManifestError::Shape("a Docker manifest names its mediaType"));
     }
-    if raw.schema_version != Some(2) {
+    if raw.schema_version != 2 {
         return Err(ManifestError::Shape("schemaVersion is not 2"));
     }
     let is_index = is_index_type(&media_type);
     if is_index {
-        if raw.config.is_some() || raw.layers.is_some() {
+        if raw.config.is_some() || raw.layers.is_there() {
             return Err(ManifestError::Shape("an index has no config and no layers"));
         }
-        if raw.manifests.is_none() && in_body.is_none() {
+        if !raw.manifests.is_there() && in_body.is_none() {
             // Stored, nothing would tell it from an image: only the bytes are kept.
             return Err(ManifestError::Shape("an index has manifests, or a mediaType at least"));
         }
-    } else if raw.manifests.is_some() {
+    } else if raw.manifests.is_there() {
         return Err(ManifestError::Shape("an image manifest has no manifests"));
     } else if raw.config.is_none() {
         return Err(ManifestError::Shape("an image manifest has a config"));
     }
-    if raw.fs_layers.is_some() {
+    if raw.fs_layers.is_there() {
         return Err(ManifestError::Shape("only schema 1 has fsLayers"));
     }
-    let document = document(raw, is_index, |digest, source| Err(ManifestError::Digest { digest, source }))?;
-    Ok((MediaType::from(media_type.as_str()), document))
+    let mut unreadable = None;
+    let document = document(raw, is_index, Vec::new(), &mut |_, digest, source| {
+        unreadable.get_or_insert(ManifestError::Digest { digest, source });
+    });
+    unreadable.map_or(Ok((MediaType::from(media_type.as_str()), document)), Err)
 }
 
 pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
-    let nothing = Document {
-        kind: ManifestKind::Other,
-        subject: None,
-        artifact_type: None,
-        annotations: BTreeMap::new(),
-    };
-    let Some(raw) = serde_json::from_slice::<Raw>(bytes).ok().or_else(|| field_by_field(bytes)) else {
+    let Ok((Some(raw), faults)) = decode(bytes) else {
+        let flaws = vec![Flaw::Unreadable { problem: "it is no JSON object" }];
+        let nothing = document(Raw::default(), false, flaws, &mut |_, _, _| ());
         return (MediaType::Other("application/octet-stream".to_owned()), nothing);
     };
-    let own = raw.media_type.as_deref().filter(|media_type| is_header_safe(media_type));
+    let own = Some(raw.media_type.as_str()).filter(|media_type| is_header_safe(media_type));
     let media_type = MediaType::from(own.unwrap_or_else(|| derive_media_type(&raw)));
     // One without manifests is an index only as long as nothing would be lost by it.
-    let is_empty = raw.config.is_none() && raw.layers.is_none() && raw.fs_layers.is_none();
-    let is_index = raw.manifests.is_some() || (is_empty && is_index_type(media_type.as_ref()));
-    // A descriptor that does not parse is left out: the bytes are served as they are.
-    let document = document::<()>(raw, is_index, |_, _| Ok(None)).unwrap_or(nothing);
+    let is_empty = raw.config.is_none() && !raw.layers.is_there() && !raw.fs_layers.is_there();
+    let is_index = raw.manifests.is_there() || (is_empty && is_index_type(media_type.as_ref()));
+    let is_schema1 = raw.fs_layers.is_there();
+    let is_known = is_index || is_schema1 || raw.config.is_some() || raw.layers.is_there();
+    let is_two = (is_index && !is_empty) || (is_schema1 && raw.layers.is_there());
+    let mut is_cut = faults.content.is_some();
+    let flaws = flaws_of(faults);
+    // A descriptor that cannot be read is left out: the bytes are served as they are.
+    let mut document = document(raw, is_index, flaws, &mut |part, _, _| is_cut |= part == Part::Content);
+    if !is_known {
+        let problem = "its form is not known, so nobody can say what belongs to it";
+        document.flaws.insert(0, Flaw::Unreadable { problem });
+    } else if is_two || is_cut {
+        let problem = "it is of two forms, or a descriptor in it cannot be read";
+        document.flaws.insert(0, Flaw::Unreadable { problem });
+    }
     (media_type, document)
 }
 
-/// Reads what can be read of a document with a field of an unexpected form; the rest counts as absent.
-fn field_by_field(bytes: &[u8]) -> Option<Raw> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(bytes) else { return None };
-    let mut field = |name: &str| fields.remove(name).filter(|value| !value.is_null());
-    fn read<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
-        serde_json::from_value(value?).ok()
-    }
-    /// Entries that can be read; an array stays an array, as it tells the document's kind.
-    fn entries<T: DeserializeOwned>(value: Option<Value>) -> Option<Vec<T>> {
-        let Value::Array(entries) = value? else { return None };
-        Some(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
-    }
-    Some(Raw {
-        schema_version: read(field("schemaVersion")),
-        media_type: read(field("mediaType")),
-        artifact_type: read(field("artifactType")),
-        config: read(field("config")),
-        layers: entries(field("layers")),
-        manifests: entries(field("manifests")),
-        subject: read(field("subject")),
-        annotations: read(field("annotations")),
-        fs_layers: entries(field("fsLayers")),
-        signatures: read(field("signatures")),
-    })
+fn flaws_of(faults: Faults) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    flaws.extend(faults.twice.map(|key| Flaw::KeyTwice { key }));
+    flaws.extend(faults.case.map(|(key, field)| Flaw::KeyCase { key, field }));
+    flaws.extend(faults.value.map(|field| Flaw::ValueType { field }));
+    flaws
 }
 
-fn is_index_type(media_type: &str) -> bool {
+pub(super) fn is_index_type(media_type: &str) -> bool {
     matches!(media_type, docker::MANIFEST_LIST | "application/vnd.oci.image.index.v1+json")
 }
 
 fn derive_media_type(raw: &Raw) -> &'static str {
-    match raw {
-        Raw { schema_version: Some(1), signatures: Some(_), .. } => docker::SCHEMA1_SIGNED,
-        Raw { schema_version: Some(1), .. } => docker::SCHEMA1,
-        Raw { manifests: Some(_), .. } => "application/vnd.oci.image.index.v1+json",
+    match raw.schema_version {
+        1 if raw.signatures.0 => docker::SCHEMA1_SIGNED,
+        1 => docker::SCHEMA1,
+        _ if raw.manifests.is_there() => "application/vnd.oci.image.index.v1+json",
         _ => "application/vnd.oci.image.manifest.v1+json",
     }
 }
@@ -218,47 +168,59 @@ fn is_header_safe(media_type: &str) -> bool {
         && media_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&b))
 }
 
-type BadDigest<E> = fn(String, DigestError) -> Result<Option<Descriptor>, E>;
+/// Where a descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Content,
+    Subject,
+}
 
-fn document<E>(raw: Raw, is_index: bool, bad: BadDigest<E>) -> Result<Document, E> {
-    let entries = |list: Option<Vec<RawEntry>>| -> Result<Vec<ManifestEntry>, E> {
-        list.unwrap_or_default().into_iter().filter_map(|entry| entry_of(entry, bad).transpose()).collect()
-    };
+/// Takes a digest that does not parse.
+type Unreadable<'a> = &'a mut dyn FnMut(Part, String, DigestError);
+
+/// What a document says, without the descriptors that have no digest.
+fn document(raw: Raw, is_index: bool, flaws: Vec<Flaw>, unreadable: Unreadable<'_>) -> Document {
+    fn entries(list: List<RawEntry>, unreadable: Unreadable<'_>) -> Vec<ManifestEntry> {
+        let entries = list.into_vec().into_iter();
+        entries.filter_map(|entry| entry_of(entry, Part::Content, unreadable)).collect()
+    }
     let kind = if is_index {
-        ManifestKind::Index { manifests: entries(raw.manifests)? }
-    } else if let Some(layers) = raw.fs_layers {
-        let layers = layers.into_iter().filter_map(|layer| layer.blob_sum.parse().ok()).collect();
-        ManifestKind::Schema1 { layers }
-    } else if raw.config.is_some() || raw.layers.is_some() {
-        let config = raw.config.map(|config| entry_of(config, bad)).transpose()?.flatten();
-        ManifestKind::Image { config, layers: entries(raw.layers)? }
+        ManifestKind::Index { manifests: entries(raw.manifests, unreadable) }
+    } else if raw.fs_layers.is_there() {
+        let layers = raw.fs_layers.into_vec().into_iter();
+        let layers = layers.filter_map(|layer| digest_of(layer.blob_sum, Part::Content, unreadable));
+        ManifestKind::Schema1 { layers: layers.collect() }
+    } else if raw.config.is_some() || raw.layers.is_there() {
+        let config = raw.config.and_then(|config| entry_of(config, Part::Content, unreadable));
+        ManifestKind::Image { config, layers: entries(raw.layers, unreadable) }
     } else {
         ManifestKind::Other
     };
-    let subject = raw.subject.map(|subject| entry_of(subject, bad)).transpose()?.flatten();
-    Ok(Document {
+    let subject = raw.subject.0.and_then(|subject| entry_of(subject, Part::Subject, unreadable));
+    Document {
         kind,
         subject: subject.map(|entry| entry.descriptor),
-        artifact_type: raw.artifact_type.filter(|artifact_type| !artifact_type.is_empty()),
-        annotations: raw.annotations.unwrap_or_default(),
-    })
+        artifact_type: Some(raw.artifact_type).filter(|artifact_type| !artifact_type.is_empty()),
+        annotations: raw.annotations,
+        flaws,
+    }
 }
 
-fn entry_of<E>(raw: RawEntry, bad: BadDigest<E>) -> Result<Option<ManifestEntry>, E> {
-    let media_type = MediaType::from(raw.media_type.as_str());
-    let descriptor = match raw.digest.parse() {
-        Ok(digest) => Descriptor::new(media_type, digest, raw.size),
-        Err(error) => match bad(raw.digest, error)? {
-            Some(descriptor) => descriptor,
-            None => return Ok(None),
-        },
-    };
-    let platform = raw.platform.map(|platform| {
-        let variant = platform.variant.filter(|variant| !variant.is_empty());
+fn digest_of(text: String, part: Part, unreadable: Unreadable<'_>) -> Option<Digest> {
+    text.parse().map_err(|error| unreadable(part, text, error)).ok()
+}
+
+fn entry_of(raw: RawEntry, part: Part, unreadable: Unreadable<'_>) -> Option<ManifestEntry> {
+    let digest = digest_of(raw.digest, part, unreadable)?;
+    // Less than nothing names as little as nothing.
+    let size = u64::try_from(raw.size).unwrap_or_default();
+    let descriptor = Descriptor::new(MediaType::from(raw.media_type.as_str()), digest, size);
+    let platform = raw.platform.0.map(|platform| {
+        let variant = Some(platform.variant).filter(|variant| !variant.is_empty());
         let variant = variant.map(|variant| format!("/{variant}")).unwrap_or_default();
         format!("{}/{}{variant}", platform.os, platform.architecture)
     });
-    Ok(Some(ManifestEntry { descriptor, urls: raw.urls.unwrap_or_default(), platform }))
+    Some(ManifestEntry { descriptor, urls: raw.urls.into_vec(), platform })
 }
 
 #[cfg(test)]

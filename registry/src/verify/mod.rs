@@ -1,102 +1,35 @@
 //! Looking at everything that a repository names: every link, size and digest.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
+mod report;
+
+use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
-    Algorithm, Descriptor, Digest, RepositoryName, StorageDriver, StorageDriverExt, StoragePath, Tag,
+    Descriptor, Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath, Tag,
 };
 
+pub use self::report::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope};
 use crate::{
     blob::BlobStore,
     error::Result,
     layout,
     link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest},
+    names,
     registry::{ReferencePolicy, Registry},
+    wholeness::{self, Flaw, Part, Verdict},
 };
-
-/// What [`Registry::verify`] looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum VerifyScope {
-    /// One repository.
-    Repository(RepositoryName),
-    /// All of them.
-    All,
-}
-
-/// What a verification has come to.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum VerifyEvent<'a> {
-    /// It begins with a repository.
-    Repository(&'a RepositoryName),
-    /// It read content and found it sound.
-    Content {
-        /// The digest.
-        digest: Digest,
-        /// The size in bytes.
-        size: u64,
-    },
-    /// It found damage.
-    Damage(&'a Finding),
-}
-
-/// A damage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// The repository that needs what is damaged.
-    pub repository: RepositoryName,
-    /// Where it is, or should be.
-    pub path: StoragePath,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.repository, self.path, self.problem)
-    }
-}
-
-/// What a verification found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// Repositories looked at.
-    pub repositories: usize,
-    /// Revisions whose bytes are sound.
-    pub manifests: usize,
-    /// Different blobs, manifests not counted, whose bytes are sound.
-    pub blobs: usize,
-    /// Bytes read and found sound; content shared by repositories is read once.
-    pub bytes: u64,
-    /// All damage.
-    pub findings: Vec<Finding>,
-    /// Directories that hold a repository by their content, and whose names are none: nothing below them
-    /// was looked at, and nothing here can reach it. distribution takes a first component with upper-case
-    /// letters.
-    pub unknown: Vec<StoragePath>,
-}
-
-impl VerifyReport {
-    /// Whether no damage was found.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.findings.is_empty()
-    }
-}
 
 impl Registry {
     /// Reads all content that the repositories name and compares it with its digests; follows every link,
     /// tag and reference. Changes nothing.
     ///
-    /// Reads every byte once; holds about 100 bytes a blob, one manifest and one piece of content.
+    /// Damage is what cannot be read as it was stored: by the same rules a push is refused and a copy fails
+    /// ([`wholeness`](crate::wholeness)). What is odd and keeps nobody from reading is a [`Note`].
+    ///
+    /// Reads every byte once; holds about 100 bytes a blob, 200 a child of an index, one manifest and one piece of
+    /// content.
     /// Dropping the future stops it.
     ///
     /// # Errors
@@ -137,9 +70,37 @@ impl Registry {
 struct Verification<'a> {
     registry: &'a Registry,
     report: VerifyReport,
-    /// Content that was read: its size, or `None` where it is missing or damaged.
-    checked: HashMap<Digest, Option<u64>>,
+    /// Content that was read, by canonical digest.
+    checked: HashMap<Digest, Stored>,
     observer: &'a mut (dyn FnMut(VerifyEvent<'_>) + Send),
+}
+
+/// What was found under a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// Bytes that hash to it, so many.
+    Sound(u64),
+    /// Other bytes, which was reported.
+    Damaged,
+    /// Nothing, and nothing was reported.
+    Absent,
+    /// Nothing, which a manifest needs and which was reported.
+    Missed,
+}
+
+/// What one repository links.
+#[derive(Default)]
+struct Linked {
+    /// Revisions, and what their links lead to.
+    revisions: HashMap<Digest, Digest>,
+    /// Layers, and what their links lead to.
+    layers: HashMap<Digest, Digest>,
+    /// The sizes of sound manifests.
+    sizes: HashMap<Digest, u64>,
+    /// Layers without bytes that a manifest needs.
+    missed: HashSet<Digest>,
+    /// Which index has which child.
+    children: Vec<(Digest, Descriptor)>,
 }
 
 impl Verification<'_> {
@@ -154,50 +115,30 @@ impl Verification<'_> {
         };
         self.report.repositories += 1;
         (self.observer)(VerifyEvent::Repository(name));
-        let mut revisions = HashSet::new();
-        for algorithm in Algorithm::ALL {
-            for digest in self.linked(name, &layout::revisions(name, algorithm), algorithm).await? {
-                let path = layout::revision_link(name, &digest);
-                if let Some(canonical) = self.follow(name, &path, &digest).await? {
-                    revisions.insert(digest);
-                    if canonical != digest
-                        && self
-                            .follow_quietly(&layout::revision_link(name, &canonical), &canonical)
-                            .await?
-                            .is_none()
-                    {
-                        self.damage(
-                            name,
-                            path,
-                            format!("the alias of {canonical} has no revision to stand for"),
-                        );
-                    }
-                }
-            }
+        self.strangers(name).await?;
+        let mut linked = Linked::default();
+        let digests = self.linked(name, "_manifests").await?;
+        for digest in digests {
+            self.revision(name, digest, &mut linked).await?;
         }
-        let mut layers = HashMap::new();
-        for algorithm in Algorithm::ALL {
-            for digest in self.linked(name, &layout::layers(name, algorithm), algorithm).await? {
-                if let Some(canonical) =
-                    self.follow(name, &layout::layer_link(name, &digest), &digest).await?
-                {
-                    // What a delete by the sha256 digest leaves counts for nobody (ADR 0013).
-                    if canonical != digest && !layers.contains_key(&canonical) {
-                        continue;
-                    }
-                    let size = self.content(name, &canonical).await?;
-                    layers.insert(digest, size);
-                }
-            }
+        let digests = self.linked(name, "_layers").await?;
+        // The canonical ones first, as the others count only beside them.
+        let (canonical, aliases): (Vec<_>, Vec<_>) = digests.into_iter().partition(Digest::is_canonical);
+        for digest in canonical.into_iter().chain(aliases) {
+            self.layer(name, digest, &mut linked).await?;
         }
         let canonical: Vec<Digest> =
-            revisions.iter().filter(|digest| digest.is_canonical()).copied().collect();
+            linked.revisions.keys().filter(|digest| digest.is_canonical()).copied().collect();
         for digest in canonical {
-            self.manifest(name, &digest, &revisions, &layers).await?;
+            self.manifest(name, &digest, &mut linked).await?;
+        }
+        for (index, child) in std::mem::take(&mut linked.children) {
+            self.child(name, &index, &child, &linked);
         }
         for tag in &tags {
-            self.tag(name, tag, &revisions).await?;
+            self.tag(name, tag, &linked.revisions).await?;
         }
+        self.dangling(name, &linked);
         Ok(())
     }
 
@@ -205,30 +146,75 @@ impl Verification<'_> {
         Ok(self.registry.inner.driver.stat(&layout::uploads(name)).await.is_ok())
     }
 
-    /// The digests of a directory of links.
-    async fn linked(
-        &mut self,
-        name: &RepositoryName,
-        directory: &StoragePath,
-        algorithm: Algorithm,
-    ) -> Result<Vec<Digest>> {
-        let registry = self.registry;
-        let mut entries = registry.inner.driver.list(directory, None);
-        let mut digests = Vec::new();
+    /// Says what lies beside the directories of a repository. What is a directory may lead to other repositories.
+    async fn strangers(&mut self, name: &RepositoryName) -> Result<()> {
+        let (registry, directory) = (self.registry, layout::repository(name));
+        let mut entries = registry.inner.driver.list(&directory, None);
         while let Some(entry) = entries.next().await {
-            match entry {
-                Ok(entry) => match format!("{algorithm}:{}", entry.name).parse() {
-                    Ok(digest) => digests.push(digest),
-                    Err(error) => {
-                        let problem = format!("the name `{}` is no digest: {error}", entry.name);
-                        self.damage(name, directory.clone(), problem);
-                    }
-                },
+            let entry = match entry {
                 Err(error) if error.is_not_found() => break,
-                Err(error) => return Err(error.into()),
+                entry => entry?,
+            };
+            let is_ours = match entry.kind {
+                EntryKind::Directory => {
+                    ["_layers", "_manifests", layout::UPLOADS].contains(&entry.name.as_str())
+                        || entry.name.parse::<RepositoryName>().is_ok()
+                }
+                EntryKind::File => false,
+            };
+            if let Some(path) = directory.join(&entry.name).ok().filter(|_| !is_ours) {
+                self.note(name, path, NoteKind::ForeignName, FOREIGN.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The digests that have links below a directory of a repository: its layers or its revisions.
+    async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<Vec<Digest>> {
+        let (registry, repository) = (self.registry, layout::repository(name));
+        let Ok(directory) = repository.join(directory) else { return Ok(Vec::new()) };
+        let mut files = registry.inner.driver.walk(&directory, None);
+        let (mut digests, mut last) = (Vec::new(), None);
+        while let Some(file) = files.next().await {
+            let file = match file {
+                Err(error) if error.is_not_found() => break,
+                file => file?.path,
+            };
+            match names::foreign(&repository, &file) {
+                // A directory with many files is told once: they come one after the other.
+                Some(foreign) if last.as_ref() == Some(&foreign) => {}
+                Some(foreign) => {
+                    self.note(name, foreign.clone(), NoteKind::ForeignName, FOREIGN.to_owned());
+                    last = Some(foreign);
+                }
+                None => digests.extend(names::linked(&repository, &file)),
             }
         }
         Ok(digests)
+    }
+
+    async fn revision(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
+        let path = layout::revision_link(name, &digest);
+        let Some(canonical) = self.follow(name, &path, &digest).await? else { return Ok(()) };
+        linked.revisions.insert(digest, canonical);
+        if canonical != digest
+            && self.follow_quietly(&layout::revision_link(name, &canonical), &canonical).await?.is_none()
+        {
+            let problem = format!("the alias of {canonical} has no revision to stand for");
+            self.damage(name, path, problem, false);
+        }
+        Ok(())
+    }
+
+    async fn layer(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
+        let path = layout::layer_link(name, &digest);
+        let Some(canonical) = self.follow(name, &path, &digest).await? else { return Ok(()) };
+        // What a delete by the sha256 digest leaves counts for nobody (ADR 0013).
+        if canonical == digest || linked.layers.contains_key(&canonical) {
+            linked.layers.insert(digest, canonical);
+            self.content(name, &canonical).await?;
+        }
+        Ok(())
     }
 
     /// Where a link leads. A directory without a link is no damage: distribution on a filesystem leaves it
@@ -242,7 +228,7 @@ impl Verification<'_> {
     ) -> Result<Option<Digest>> {
         let target = self.follow_quietly(path, digest).await?;
         if target.is_none() && self.registry.inner.driver.exists(path).await? {
-            self.damage(name, path.clone(), "the link is empty, or names other content".to_owned());
+            self.damage(name, path.clone(), "the link is empty, or names other content".to_owned(), true);
         }
         Ok(target)
     }
@@ -251,98 +237,171 @@ impl Verification<'_> {
         LinkStore::new(&self.registry.inner.driver).follow(path, digest).await
     }
 
-    /// Reads content once: its size if it is sound.
-    async fn content(&mut self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
-        if let Some(known) = self.checked.get(digest) {
-            return Ok(*known);
+    /// Reads content once.
+    async fn content(&mut self, name: &RepositoryName, digest: &Digest) -> Result<()> {
+        if self.checked.contains_key(digest) {
+            return Ok(());
         }
-        let size = match BlobStore::new(&self.registry.inner).verify(digest).await? {
+        let stored = match BlobStore::new(&self.registry.inner).verify(digest).await? {
             Some(Ok(size)) => {
                 self.report.blobs += 1;
                 self.report.bytes += size;
                 (self.observer)(VerifyEvent::Content { digest: *digest, size });
-                Some(size)
+                Stored::Sound(size)
             }
             Some(Err(error)) => {
-                self.damage(name, layout::blob_data(digest), error.to_string());
-                None
+                self.damage(name, layout::blob_data(digest), error.to_string(), true);
+                Stored::Damaged
             }
-            None => {
-                self.damage(name, layout::blob_data(digest), "the bytes are missing".to_owned());
-                None
-            }
+            // Whether somebody misses it, the manifests tell.
+            None => Stored::Absent,
         };
-        self.checked.insert(*digest, size);
-        Ok(size)
+        self.checked.insert(*digest, stored);
+        Ok(())
     }
 
-    async fn manifest(
-        &mut self,
-        name: &RepositoryName,
-        digest: &Digest,
-        revisions: &HashSet<Digest>,
-        layers: &HashMap<Digest, Option<u64>>,
-    ) -> Result<()> {
+    async fn manifest(&mut self, name: &RepositoryName, digest: &Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::blob_data(digest);
         let bytes = match BlobStore::new(&self.registry.inner).get(digest, MAX_MANIFEST_SIZE).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
-                self.damage(name, path, "the manifest's bytes are missing".to_owned());
+                self.damage(name, path, "the manifest's bytes are missing".to_owned(), false);
                 return Ok(());
             }
             Err(crate::RegistryError::Damaged(problem)) => {
-                self.damage(name, path, problem);
+                self.damage(name, path, problem, true);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
+        let size = bytes.len() as u64;
         self.report.manifests += 1;
-        self.report.bytes += bytes.len() as u64;
-        (self.observer)(VerifyEvent::Content { digest: *digest, size: bytes.len() as u64 });
+        self.report.bytes += size;
+        (self.observer)(VerifyEvent::Content { digest: *digest, size });
+        linked.sizes.insert(*digest, size);
         let manifest = Manifest::from_stored(*digest, bytes);
+        for flaw in wholeness::flaws_of(&manifest) {
+            self.flaw(name, digest, &flaw);
+        }
         let links = layout::links_of(&manifest);
-        for Descriptor { digest: blob, size: named, .. } in &links.blobs {
-            let problem = match layers.get(blob) {
-                // Content that is damaged was reported with its own path.
-                Some(None) => None,
-                Some(Some(actual)) if actual != named && *named != 0 => {
-                    Some(format!("manifest {digest} says that {blob} has {named} bytes, it has {actual}"))
-                }
-                Some(Some(_)) => None,
-                None if self.registry.inner.options.references == ReferencePolicy::Sparse => None,
-                None => Some(format!("manifest {digest} needs {blob}, which is not in the repository")),
-            };
-            if let Some(problem) = problem {
-                self.damage(name, layout::layer_link(name, blob), problem);
-            }
+        for blob in &links.blobs {
+            self.blob(name, digest, blob, links.is_sized, linked);
         }
-        for child in &links.manifests {
-            let may_miss = self.registry.inner.options.references != ReferencePolicy::Complete;
-            if !may_miss && !revisions.contains(&child.digest) {
-                let problem =
-                    format!("index {digest} needs manifest {}, which is not in the repository", child.digest);
-                self.damage(name, layout::revision_link(name, &child.digest), problem);
-            }
-        }
+        linked.children.extend(links.manifests.into_iter().map(|child| (*digest, child)));
         Ok(())
     }
 
-    async fn tag(&mut self, name: &RepositoryName, tag: &Tag, revisions: &HashSet<Digest>) -> Result<()> {
+    /// Looks for a blob that a manifest needs.
+    fn blob(
+        &mut self,
+        name: &RepositoryName,
+        manifest: &Digest,
+        blob: &Descriptor,
+        is_sized: bool,
+        linked: &mut Linked,
+    ) {
+        let canonical = linked.layers.get(&blob.digest).copied();
+        let stored = canonical.and_then(|canonical| Some((canonical, *self.checked.get(&canonical)?)));
+        let actual = match stored {
+            // What is damaged was reported with its own path.
+            Some((_, Stored::Damaged)) => return,
+            Some((canonical, Stored::Absent | Stored::Missed)) => {
+                linked.missed.insert(canonical);
+                if self.checked.insert(canonical, Stored::Missed) == Some(Stored::Absent) {
+                    let path = layout::blob_data(&canonical);
+                    self.damage(name, path, "the bytes are missing".to_owned(), false);
+                }
+                return;
+            }
+            Some((_, Stored::Sound(size))) => Some(size),
+            None if self.registry.inner.options.references == ReferencePolicy::Sparse => return,
+            None => None,
+        };
+        match wholeness::judge(Part::Blob, blob, actual) {
+            Verdict::Absent => {
+                let problem =
+                    format!("manifest {manifest} needs {}, which is not in the repository", blob.digest);
+                self.damage(name, layout::layer_link(name, &blob.digest), problem, false);
+            }
+            // Sizes that are not named were told with the manifest.
+            Verdict::Flawed(flaw) if is_sized && flaw.is_damage() => self.flaw(name, manifest, &flaw),
+            Verdict::Flawed(_) | Verdict::Whole => {}
+        }
+    }
+
+    fn child(&mut self, name: &RepositoryName, index: &Digest, child: &Descriptor, linked: &Linked) {
+        let Some(canonical) = linked.revisions.get(&child.digest) else {
+            if self.registry.inner.options.references == ReferencePolicy::Complete {
+                let problem =
+                    format!("index {index} needs manifest {}, which is not in the repository", child.digest);
+                self.damage(name, layout::revision_link(name, &child.digest), problem, false);
+            }
+            return;
+        };
+        // One whose bytes are missing or damaged was reported with its own path.
+        match wholeness::judge(Part::Manifest, child, linked.sizes.get(canonical).copied()) {
+            Verdict::Flawed(Flaw::NoSize { .. }) | Verdict::Absent | Verdict::Whole => {}
+            Verdict::Flawed(flaw) => self.flaw(name, index, &flaw),
+        }
+    }
+
+    /// Says what there is to say against a manifest.
+    fn flaw(&mut self, name: &RepositoryName, manifest: &Digest, flaw: &Flaw) {
+        let path = layout::revision_link(name, manifest);
+        if flaw.is_damage() {
+            self.damage(name, path, flaw.to_string(), false);
+        } else {
+            self.note(name, path, NoteKind::Flaw, flaw.to_string());
+        }
+    }
+
+    async fn tag(
+        &mut self,
+        name: &RepositoryName,
+        tag: &Tag,
+        revisions: &HashMap<Digest, Digest>,
+    ) -> Result<()> {
         let path = layout::tag_current(name, tag);
         let problem = match LinkStore::new(&self.registry.inner.driver).read(&path).await? {
             None => "the tag's link is missing or damaged".to_owned(),
-            Some(digest) if !revisions.contains(&digest) => {
+            Some(digest) if !revisions.contains_key(&digest) => {
                 format!("the tag names {digest}, which is not in the repository")
             }
             Some(_) => return Ok(()),
         };
-        self.damage(name, path, problem);
+        self.damage(name, path, problem, false);
         Ok(())
     }
 
-    fn damage(&mut self, repository: &RepositoryName, path: StoragePath, problem: String) {
-        let finding = Finding { repository: repository.clone(), path, problem };
+    /// Counts the layer links that lead nowhere and that no manifest needs.
+    fn dangling(&mut self, name: &RepositoryName, linked: &Linked) {
+        let is_gone = |canonical: &Digest| {
+            let stored = self.checked.get(canonical);
+            matches!(stored, Some(Stored::Absent | Stored::Missed)) && !linked.missed.contains(canonical)
+        };
+        let gone = || linked.layers.values().filter(|canonical| is_gone(canonical));
+        let count = gone().count();
+        let Some(first) = gone().min() else { return };
+        self.report.dangling_links += count;
+        let links = if count == 1 { "layer link leads" } else { "layer links lead" };
+        let text = format!(
+            "{count} {links} to bytes that are gone, as after a garbage collection of distribution 2; no manifest \
+             here needs them; {first} is one"
+        );
+        self.note(name, layout::layers(name, first.algorithm()), NoteKind::DanglingLinks, text);
+    }
+
+    fn damage(&mut self, repository: &RepositoryName, path: StoragePath, problem: String, in_the_way: bool) {
+        let finding = Finding { repository: repository.clone(), path, problem, in_the_way };
         (self.observer)(VerifyEvent::Damage(&finding));
         self.report.findings.push(finding);
     }
+
+    fn note(&mut self, repository: &RepositoryName, path: StoragePath, kind: NoteKind, text: String) {
+        let note = Note { repository: repository.clone(), path, kind, text };
+        (self.observer)(VerifyEvent::Note(&note));
+        self.report.notes.push(note);
+    }
 }
+
+const FOREIGN: &str = "no registry puts that there; it is left alone";

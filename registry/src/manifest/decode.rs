@@ -1,0 +1,535 @@
+//! Reads a manifest as Go's `encoding/json` does, which wrote nearly every manifest and by which nearly every
+//! client, distribution included, reads one (ADR 0021). So what is checked and copied is what they pull:
+//!
+//! - a key is a field's if it is its name, else if it is its name but for case;
+//! - a field that comes again is read on top of what it was;
+//! - `null` empties a list, a map or an optional object, and leaves anything else as it is.
+//!
+//! Where Go would refuse the whole document, because a value is of another type than its field, the value is
+//! passed over instead. All of it is remembered in [`Faults`]: a push is refused for it, a stored document is not.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// What a document says, field by field; empty where it says nothing.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    pub(super) schema_version: i64,
+    pub(super) media_type: String,
+    pub(super) artifact_type: String,
+    pub(super) config: Option<RawEntry>,
+    pub(super) layers: List<RawEntry>,
+    pub(super) manifests: List<RawEntry>,
+    pub(super) subject: Nullable<RawEntry>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) fs_layers: List<RawFsLayer>,
+    pub(super) signatures: Present,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawEntry {
+    pub(super) media_type: String,
+    pub(super) digest: String,
+    /// 0 for none, as in Go; less where the document says so.
+    pub(super) size: i64,
+    pub(super) urls: List<String>,
+    pub(super) platform: Nullable<RawPlatform>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawPlatform {
+    pub(super) os: String,
+    pub(super) architecture: String,
+    pub(super) variant: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawFsLayer {
+    pub(super) blob_sum: String,
+}
+
+/// What a reader may stumble over: the first of each kind.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// A key that is a field's name but for case, and the field.
+    pub(super) case: Option<(String, &'static str)>,
+    /// A key that an object has twice, in this case or another.
+    pub(super) twice: Option<String>,
+    /// A field whose value is of another type.
+    pub(super) value: Option<&'static str>,
+    /// A field that names content, and whose value is of another type.
+    pub(super) content: Option<&'static str>,
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// What is not JSON, or nested deeper than 128.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
+    let seen = Seen::default();
+    let mut raw = Nullable::<Raw>::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    At { name: "the document", seen: &seen }.into(&mut raw).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok((raw.0, seen.0.into_inner()))
+}
+
+/// The fields whose values say what has to be there.
+const CONTENT: [&str; 4] = ["config", "layers", "manifests", "fsLayers"];
+
+#[derive(Default)]
+struct Seen(RefCell<Faults>);
+
+impl Seen {
+    fn value(&self, field: &'static str) {
+        let mut faults = self.0.borrow_mut();
+        faults.value.get_or_insert(field);
+        if CONTENT.contains(&field) {
+            faults.content.get_or_insert(field);
+        }
+    }
+
+    fn case(&self, key: &str, field: &'static str) {
+        self.0.borrow_mut().case.get_or_insert_with(|| (key.to_owned(), field));
+    }
+
+    fn twice(&self, key: &str) {
+        self.0.borrow_mut().twice.get_or_insert_with(|| key.to_owned());
+    }
+}
+
+/// Something that values are read into. By default each is of another type than it should be.
+trait Target {
+    fn null(&mut self) {}
+
+    fn text(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn integer(&mut self, _: i64) -> bool {
+        false
+    }
+
+    /// Whether it took the items; else it has read over them.
+    fn items<'de, A: SeqAccess<'de>>(&mut self, items: A, at: At<'_>) -> Result<bool, A::Error> {
+        ignore_items(items, at.seen).map(|()| false)
+    }
+
+    /// Whether it took the entries; else it has read over them.
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        ignore_entries(entries, at.seen).map(|()| false)
+    }
+}
+
+/// Where something is read: the name of its field.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    name: &'static str,
+    seen: &'a Seen,
+}
+
+impl<'a> At<'a> {
+    fn into<T: Target>(self, target: &'a mut T) -> Into<'a, T> {
+        Into { target, at: self }
+    }
+
+    fn field(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+}
+
+impl Target for String {
+    fn text(&mut self, text: &str) -> bool {
+        text.clone_into(self);
+        true
+    }
+}
+
+impl Target for i64 {
+    fn integer(&mut self, number: i64) -> bool {
+        *self = number;
+        true
+    }
+}
+
+/// Any value but null.
+#[derive(Debug, Default)]
+pub(super) struct Present(pub(super) bool);
+
+impl Target for Present {
+    fn null(&mut self) {
+        self.0 = false;
+    }
+
+    fn text(&mut self, _: &str) -> bool {
+        self.0 = true;
+        true
+    }
+
+    fn integer(&mut self, _: i64) -> bool {
+        self.0 = true;
+        true
+    }
+
+    fn items<'de, A: SeqAccess<'de>>(&mut self, items: A, at: At<'_>) -> Result<bool, A::Error> {
+        self.0 = true;
+        ignore_items(items, at.seen).map(|()| true)
+    }
+
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        self.0 = true;
+        ignore_entries(entries, at.seen).map(|()| true)
+    }
+}
+
+/// An object that Go has as a value: null leaves it as it is.
+impl<T: Target + Default> Target for Option<T> {
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        self.get_or_insert_with(T::default).entries(entries, at)
+    }
+}
+
+/// An object that Go has by a pointer: null takes it away.
+#[derive(Debug, Default)]
+pub(super) struct Nullable<T>(pub(super) Option<T>);
+
+impl<T: Target + Default> Target for Nullable<T> {
+    fn null(&mut self) {
+        self.0 = None;
+    }
+
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        self.0.entries(entries, at)
+    }
+}
+
+/// The value of an annotation: null is the empty text; `None` is one of another type.
+#[derive(Default)]
+struct Annotation(Option<String>);
+
+impl Target for Annotation {
+    fn null(&mut self) {
+        self.0 = Some(String::new());
+    }
+
+    fn text(&mut self, text: &str) -> bool {
+        self.0 = Some(text.to_owned());
+        true
+    }
+}
+
+/// A map, whose keys are content: case counts.
+impl Target for BTreeMap<String, String> {
+    fn null(&mut self) {
+        self.clear();
+    }
+
+    fn entries<'de, A: MapAccess<'de>>(&mut self, mut entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let mut value = Annotation::default();
+            entries.next_value_seed(at.into(&mut value))?;
+            if !keys.insert(key.clone()) {
+                at.seen.twice(&key);
+            }
+            if let Annotation(Some(text)) = value {
+                self.insert(key, text);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A list. Elements that are left from an earlier list of the same field are read on top, also those behind its
+/// end, as in a slice of Go.
+#[derive(Debug)]
+pub(super) struct List<T> {
+    all: Vec<T>,
+    len: Option<usize>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), len: None }
+    }
+}
+
+impl<T> List<T> {
+    /// Whether there is a list, if an empty one.
+    pub(super) fn is_there(&self) -> bool {
+        self.len.is_some()
+    }
+
+    pub(super) fn into_vec(mut self) -> Vec<T> {
+        self.all.truncate(self.len.unwrap_or_default());
+        self.all
+    }
+}
+
+impl<T: Target + Default> Target for List<T> {
+    fn null(&mut self) {
+        *self = Self::default();
+    }
+
+    fn items<'de, A: SeqAccess<'de>>(&mut self, mut items: A, at: At<'_>) -> Result<bool, A::Error> {
+        let mut len = 0;
+        loop {
+            if len == self.all.len() {
+                self.all.push(T::default());
+            }
+            let Some(target) = self.all.get_mut(len) else { break };
+            if items.next_element_seed(at.into(target))?.is_none() {
+                break;
+            }
+            len += 1;
+        }
+        if len == 0 {
+            self.all.clear();
+        }
+        self.len = Some(len);
+        Ok(true)
+    }
+}
+
+impl Target for Raw {
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        const FIELDS: [&str; 10] = [
+            "schemaVersion",
+            "mediaType",
+            "artifactType",
+            "config",
+            "layers",
+            "manifests",
+            "subject",
+            "annotations",
+            "fsLayers",
+            "signatures",
+        ];
+        object(entries, at, &FIELDS, |field, at, entries| match field {
+            "schemaVersion" => entries.next_value_seed(at.into(&mut self.schema_version)),
+            "mediaType" => entries.next_value_seed(at.into(&mut self.media_type)),
+            "artifactType" => entries.next_value_seed(at.into(&mut self.artifact_type)),
+            "config" => entries.next_value_seed(at.into(&mut self.config)),
+            "layers" => entries.next_value_seed(at.into(&mut self.layers)),
+            "manifests" => entries.next_value_seed(at.into(&mut self.manifests)),
+            "subject" => entries.next_value_seed(at.into(&mut self.subject)),
+            "annotations" => entries.next_value_seed(at.into(&mut self.annotations)),
+            "fsLayers" => entries.next_value_seed(at.into(&mut self.fs_layers)),
+            "signatures" => entries.next_value_seed(at.into(&mut self.signatures)),
+            _ => entries.next_value_seed(Ignore(at.seen)),
+        })
+    }
+}
+
+impl Target for RawEntry {
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        const FIELDS: [&str; 8] =
+            ["mediaType", "digest", "size", "urls", "platform", "annotations", "data", "artifactType"];
+        object(entries, at, &FIELDS, |field, at, entries| match field {
+            "mediaType" => entries.next_value_seed(at.into(&mut self.media_type)),
+            "digest" => entries.next_value_seed(at.into(&mut self.digest)),
+            "size" => entries.next_value_seed(at.into(&mut self.size)),
+            "urls" => entries.next_value_seed(at.into(&mut self.urls)),
+            "platform" => entries.next_value_seed(at.into(&mut self.platform)),
+            "annotations" => entries.next_value_seed(at.into(&mut BTreeMap::new())),
+            _ => entries.next_value_seed(Ignore(at.seen)),
+        })
+    }
+}
+
+impl Target for RawPlatform {
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        const FIELDS: [&str; 6] = ["os", "architecture", "variant", "os.version", "os.features", "features"];
+        object(entries, at, &FIELDS, |field, at, entries| match field {
+            "os" => entries.next_value_seed(at.into(&mut self.os)),
+            "architecture" => entries.next_value_seed(at.into(&mut self.architecture)),
+            "variant" => entries.next_value_seed(at.into(&mut self.variant)),
+            _ => entries.next_value_seed(Ignore(at.seen)),
+        })
+    }
+}
+
+impl Target for RawFsLayer {
+    fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
+        object(entries, at, &["blobSum"], |_, at, entries| {
+            entries.next_value_seed(at.into(&mut self.blob_sum))
+        })
+    }
+}
+
+/// Reads an object with known fields; `read` takes the value of each.
+fn object<'de, 'a, A: MapAccess<'de>>(
+    mut entries: A,
+    at: At<'a>,
+    fields: &[&'static str],
+    mut read: impl FnMut(&'static str, At<'a>, &mut A) -> Result<(), A::Error>,
+) -> Result<bool, A::Error> {
+    let mut keys = HashSet::new();
+    while let Some(key) = entries.next_key::<String>()? {
+        let folded = fold(&key);
+        let exact = fields.iter().find(|field| **field == key);
+        match exact.or_else(|| fields.iter().find(|field| fold(field) == folded)) {
+            Some(field) => {
+                if exact.is_none() {
+                    at.seen.case(&key, field);
+                }
+                read(field, at.field(field), &mut entries)?;
+            }
+            None => entries.next_value_seed(Ignore(at.seen))?,
+        }
+        if !keys.insert(folded) {
+            at.seen.twice(&key);
+        }
+    }
+    Ok(true)
+}
+
+/// A key without case, as Go folds it: beside the letters of ASCII, two other characters are `k` and `s` to it.
+fn fold(key: &str) -> String {
+    let fold = |c: char| match c {
+        '\u{212a}' => 'k',
+        '\u{17f}' => 's',
+        c if c.is_ascii() => c.to_ascii_lowercase(),
+        c => {
+            let mut lower = c.to_lowercase();
+            lower.next().filter(|_| lower.next().is_none()).unwrap_or(c)
+        }
+    };
+    key.chars().map(fold).collect()
+}
+
+/// Reads one value into a target.
+struct Into<'a, T> {
+    target: &'a mut T,
+    at: At<'a>,
+}
+
+impl<T: Target> Into<'_, T> {
+    fn check<E>(self, is_taken: bool) -> Result<(), E> {
+        if !is_taken {
+            self.at.seen.value(self.at.name);
+        }
+        Ok(())
+    }
+}
+
+impl<'de, T: Target> DeserializeSeed<'de> for Into<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.target.null();
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.check(false)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        let is_taken = self.target.integer(number);
+        self.check(is_taken)
+    }
+
+    /// More than Go's integers hold is of no type; it stays the largest, so that it fits no content either.
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        let is_taken = self.target.integer(i64::try_from(number).unwrap_or(i64::MAX));
+        self.check(is_taken && i64::try_from(number).is_ok())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.check(false)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        let is_taken = self.target.text(text);
+        self.check(is_taken)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        let is_taken = self.target.items(items, self.at)?;
+        self.check(is_taken)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
+        let is_taken = self.target.entries(entries, self.at)?;
+        self.check(is_taken)
+    }
+}
+
+/// Reads over a value and looks for keys that come twice. Holds the keys of the objects that are open.
+#[derive(Clone, Copy)]
+struct Ignore<'a>(&'a Seen);
+
+fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(), A::Error> {
+    while items.next_element_seed(Ignore(seen))?.is_some() {}
+    Ok(())
+}
+
+fn ignore_entries<'de, A: MapAccess<'de>>(entries: A, seen: &Seen) -> Result<(), A::Error> {
+    object(entries, At { name: "", seen }, &[], |_, _, _| Ok(())).map(drop)
+}
+
+impl<'de> DeserializeSeed<'de> for Ignore<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Ignore<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        ignore_items(items, self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
+        ignore_entries(entries, self.0)
+    }
+}

@@ -1,0 +1,139 @@
+//! What a verification tells.
+
+use std::fmt;
+
+use plugin_registry_core::{Digest, RepositoryName, StoragePath};
+
+/// What [`Registry::verify`](crate::Registry::verify) looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyScope {
+    /// One repository.
+    Repository(RepositoryName),
+    /// All of them.
+    All,
+}
+
+/// What a verification has come to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum VerifyEvent<'a> {
+    /// It begins with a repository.
+    Repository(&'a RepositoryName),
+    /// It read content and found it sound.
+    Content {
+        /// The digest.
+        digest: Digest,
+        /// The size in bytes.
+        size: u64,
+    },
+    /// It found damage.
+    Damage(&'a Finding),
+    /// It found something that is no damage and worth a word.
+    Note(&'a Note),
+}
+
+/// A damage: something that was stored cannot be read as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The repository that needs what is damaged.
+    pub repository: RepositoryName,
+    /// Where it is, or should be.
+    pub path: StoragePath,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones. If
+    /// not, there is nothing to remove: copying the image again is enough, where anything helps.
+    pub in_the_way: bool,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.repository, self.path, self.problem)
+    }
+}
+
+/// Something that is no damage: everything that was stored can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Note {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Where it is.
+    pub path: StoragePath,
+    /// What kind of thing it is.
+    pub kind: NoteKind,
+    /// What there is to say.
+    pub text: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.repository, self.path, self.text)
+    }
+}
+
+/// The kinds of notes. More may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// Layer links whose bytes are gone and that no manifest needs: what a garbage collection of distribution 2.8
+    /// leaves. One note a repository; nobody can pull by them, and a push heals them.
+    DanglingLinks,
+    /// A file or directory that no registry puts where it is. It is left alone.
+    ForeignName,
+    /// A manifest that is whole, and that a push would be refused for today
+    /// ([`Flaw`](crate::wholeness::Flaw)).
+    Flaw,
+}
+
+impl NoteKind {
+    /// A name for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DanglingLinks => "dangling_links",
+            Self::ForeignName => "foreign_name",
+            Self::Flaw => "flaw",
+        }
+    }
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Repositories looked at.
+    pub repositories: usize,
+    /// Revisions whose bytes are sound.
+    pub manifests: usize,
+    /// Different blobs, manifests not counted, whose bytes are sound.
+    pub blobs: usize,
+    /// Bytes read and found sound; content shared by repositories is read once.
+    pub bytes: u64,
+    /// All damage.
+    pub findings: Vec<Finding>,
+    /// All that is no damage and worth a word.
+    pub notes: Vec<Note>,
+    /// Layer links whose bytes are gone and that no manifest needs, in all repositories.
+    pub dangling_links: usize,
+    /// Directories that hold a repository by their content, and whose names are none: nothing below them
+    /// was looked at, and nothing here can reach it. distribution takes a first component with upper-case
+    /// letters.
+    pub unknown: Vec<StoragePath>,
+}
+
+impl VerifyReport {
+    /// Whether no damage was found.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Whether there is nothing to say at all: no damage, no notes, no repository without a name.
+    #[must_use]
+    pub fn is_spotless(&self) -> bool {
+        self.is_sound() && self.notes.is_empty() && self.unknown.is_empty()
+    }
+}

@@ -1,0 +1,165 @@
+//! What is whole: the one answer that a push, [`verify`](crate::Registry::verify) and a copy give (ADR 0021).
+
+use std::fmt;
+
+use plugin_registry_core::{Descriptor, Digest};
+
+use crate::{layout, manifest::Manifest};
+
+/// What is wrong with a manifest, or between it and the content that it names.
+///
+/// A push is refused for any of them. What a store holds already is read, verified and copied on: with a note, or,
+/// where a flaw [is damage](Self::is_damage), with an error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// It cannot be known what it names, so a copy of it could have a hole.
+    #[error("{problem}")]
+    Unreadable {
+        /// Why not.
+        problem: &'static str,
+    },
+    /// A key is a field's name but for case: Go reads it as the field, others do not.
+    #[error("the key `{}` is not `{field}`, and some readers take it for that", Shown(.key))]
+    KeyCase {
+        /// The key.
+        key: String,
+        /// The field.
+        field: &'static str,
+    },
+    /// An object has a key twice, in this case or another: readers do not agree which one counts.
+    #[error("the key `{}` occurs twice in an object, in this case or another", Shown(.key))]
+    KeyTwice {
+        /// The second one.
+        key: String,
+    },
+    /// A value is of another type than its field, so that strict readers refuse the document.
+    #[error("`{field}` is of another JSON type than it should be")]
+    ValueType {
+        /// The field.
+        field: &'static str,
+    },
+    /// A descriptor names no size, or 0 or less: old versions of `docker manifest` wrote such.
+    #[error("the manifest names no size of {digest}")]
+    NoSize {
+        /// The content.
+        digest: Digest,
+    },
+    /// Content is named twice, with two sizes.
+    #[error("the manifest says that {digest} has {first} bytes, and that it has {second}")]
+    TwoSizes {
+        /// What it is.
+        part: Part,
+        /// The content.
+        digest: Digest,
+        /// The first size.
+        first: u64,
+        /// Another one.
+        second: u64,
+    },
+    /// A blob is not of the size that is named: clients refuse it, or the blob is cut.
+    #[error("the manifest says that {digest} has {named} bytes, it has {actual}")]
+    BlobSize {
+        /// The blob.
+        digest: Digest,
+        /// In the manifest.
+        named: u64,
+        /// In the store.
+        actual: u64,
+    },
+    /// A child of an index is not of the size that is named: old versions of `docker manifest` wrote such.
+    #[error("the index says that manifest {digest} has {named} bytes, it has {actual}")]
+    ManifestSize {
+        /// The child.
+        digest: Digest,
+        /// In the index.
+        named: u64,
+        /// In the store.
+        actual: u64,
+    },
+}
+
+impl Flaw {
+    /// Whether a manifest of a store that has it is damaged: it cannot be copied as something whole. The others
+    /// are told, and keep nobody from reading.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } | Self::BlobSize { .. } => true,
+            Self::TwoSizes { part, .. } => *part == Part::Blob,
+            _ => false,
+        }
+    }
+
+    /// The content whose size is in doubt, while its bytes may be right.
+    pub(crate) fn doubtful(&self) -> Option<Digest> {
+        match self {
+            Self::NoSize { digest } | Self::ManifestSize { digest, .. } | Self::TwoSizes { digest, .. } => {
+                Some(*digest)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// A config or layer.
+    Blob,
+    /// A child of an index.
+    Manifest,
+}
+
+/// How content is compared with what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is there and as it is named.
+    Whole,
+    /// It is not there.
+    Absent,
+    /// It is there, and this is to be said.
+    Flawed(Flaw),
+}
+
+/// The size that a descriptor names: none where it is 0 and the content cannot be empty.
+#[must_use]
+pub fn named_size(descriptor: &Descriptor) -> Option<u64> {
+    let Descriptor { digest, size, .. } = descriptor;
+    (*size > 0 || *digest == Digest::of(digest.algorithm(), b"")).then_some(*size)
+}
+
+/// Compares content of `actual` bytes, or none, with the descriptor that names it.
+#[must_use]
+pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdict {
+    let digest = descriptor.digest;
+    match (named_size(descriptor), actual, part) {
+        (_, None, _) => Verdict::Absent,
+        (None, Some(_), _) => Verdict::Flawed(Flaw::NoSize { digest }),
+        (Some(named), Some(actual), _) if named == actual => Verdict::Whole,
+        (Some(named), Some(actual), Part::Blob) => Verdict::Flawed(Flaw::BlobSize { digest, named, actual }),
+        (Some(named), Some(actual), Part::Manifest) => {
+            Verdict::Flawed(Flaw::ManifestSize { digest, named, actual })
+        }
+    }
+}
+
+/// Everything that a manifest itself gives to say against it: its form, sizes that it does not name, sizes that
+/// contradict each other. Whether content is there, and of which size, [`judge`] says.
+#[must_use]
+pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
+    let mut flaws = manifest.flaws().to_vec();
+    flaws.extend(layout::links_of(manifest).flaws);
+    flaws
+}
+
+/// Text of a document in a message: escaped, and cut.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_debug().take(64).try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
