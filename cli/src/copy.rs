@@ -32,6 +32,7 @@ pub(crate) struct Report {
     pub(crate) bytes_copied: u64,
     pub(crate) bytes_deduplicated: u64,
     pub(crate) skipped: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +81,8 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
         if there > 0 {
             writeln!(out, "{} there already, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
         }
-        report.skipped.iter().try_for_each(|digest| writeln!(out, "left out: {digest}"))
+        report.skipped.iter().try_for_each(|digest| writeln!(out, "left out: {digest}"))?;
+        report.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
     })
 }
 
@@ -165,6 +167,7 @@ impl From<CopyReport> for Report {
             bytes_copied: report.bytes_copied,
             bytes_deduplicated: report.bytes_deduplicated,
             skipped: skipped.collect(),
+            notes: report.notes.iter().map(ToString::to_string).collect(),
         }
     }
 }

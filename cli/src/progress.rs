@@ -65,6 +65,7 @@ impl Reporter {
                 self.status(format!("{} read, {}", Bytes(*bytes), short(digest)));
             }
             VerifyEvent::Damage(finding) => self.line(&format!("damaged: {finding}")),
+            VerifyEvent::Note(note) => self.line(&format!("note: {note}")),
             _ => {}
         }
     }

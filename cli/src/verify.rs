@@ -1,5 +1,7 @@
 //! `verify`.
 
+use std::collections::BTreeSet;
+
 use plugin_registry::{VerifyReport, VerifyScope};
 use serde::Serialize;
 
@@ -11,6 +13,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Document {
     sound: bool,
     repositories: usize,
@@ -18,6 +21,8 @@ struct Document {
     blobs: usize,
     bytes: u64,
     findings: Vec<Entry>,
+    notes: Vec<Entry>,
+    dangling_links: usize,
     unknown: Vec<String>,
 }
 
@@ -25,6 +30,8 @@ struct Document {
 struct Entry {
     repository: String,
     path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     problem: String,
 }
 
@@ -46,10 +53,11 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     let document = Document::from(&report);
     Output::new(options.printing.format).print(&document, |out| {
         report.findings.iter().try_for_each(|finding| writeln!(out, "damaged: {finding}"))?;
+        report.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
         for path in &report.unknown {
             writeln!(out, "not looked at, no repository name: {path}")?;
         }
-        writeln!(
+        write!(
             out,
             "{}: {}, {}, {}",
             if report.is_sound() { "sound" } else { "damaged" },
@@ -57,23 +65,57 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
             count(report.manifests, "manifest"),
             count(report.blobs, "blob"),
         )?;
-        writeln!(out, "{} read", Bytes(report.bytes))
+        if !report.notes.is_empty() {
+            write!(out, "; {}", count(report.notes.len(), "note"))?;
+        }
+        writeln!(out, "\n{} read", Bytes(report.bytes))
     })?;
-    if report.is_sound() {
-        return Ok(());
+    if !report.is_sound() {
+        let message = format!("{} found", count(report.findings.len(), "damage"));
+        return Err(Failure::new(Outcome::Damaged, message).with_hint(hint(&report)));
     }
-    let message = format!("{} found", count(report.findings.len(), "damage"));
-    Err(Failure::new(Outcome::Damaged, message).with_hint(
-        "Remove the files named above from the store and copy the images again from a good source, with --repair.",
-    ))
+    if options.strict && !report.is_spotless() {
+        let odd = report.notes.len() + report.unknown.len();
+        let message = format!("nothing is damaged, {} found", count(odd, "note"));
+        return Err(Failure::new(Outcome::Damaged, message).with_hint("Without --strict this is no failure."));
+    }
+    Ok(())
 }
+
+/// What to do about damage. Only files that are there and hold wrong bytes are to be removed.
+fn hint(report: &VerifyReport) -> String {
+    let again = "copy the images again from a good source, with --repair";
+    let in_the_way: BTreeSet<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.in_the_way)
+        .map(|finding| finding.path.as_str())
+        .collect();
+    let mut named = in_the_way.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match in_the_way.len() {
+        0 => return format!("There is nothing to remove: {again}."),
+        more if more > MOST_NAMED => named.push_str(&format!(" and {} more", more - MOST_NAMED)),
+        _ => {}
+    }
+    format!("Remove the files with wrong bytes ({named}), and nothing else, then {again}.")
+}
+
+/// The most files that a hint names; all are in the report.
+const MOST_NAMED: usize = 3;
 
 impl From<&VerifyReport> for Document {
     fn from(report: &VerifyReport) -> Self {
         let findings = report.findings.iter().map(|finding| Entry {
             repository: finding.repository.to_string(),
             path: finding.path.to_string(),
+            kind: None,
             problem: finding.problem.clone(),
+        });
+        let notes = report.notes.iter().map(|note| Entry {
+            repository: note.repository.to_string(),
+            path: note.path.to_string(),
+            kind: Some(note.kind.as_str()),
+            problem: note.text.clone(),
         });
         Self {
             sound: report.is_sound(),
@@ -82,6 +124,8 @@ impl From<&VerifyReport> for Document {
             blobs: report.blobs,
             bytes: report.bytes,
             findings: findings.collect(),
+            notes: notes.collect(),
+            dangling_links: report.dangling_links,
             unknown: report.unknown.iter().map(ToString::to_string).collect(),
         }
     }

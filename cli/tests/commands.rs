@@ -128,12 +128,46 @@ fn damage_is_3_and_named() {
     assert!(!backup.path("out/index.json").exists(), "a damaged image is not entered");
 
     // The advice that verify gives works.
+    assert!(
+        text.err.contains(&format!(
+            "Remove the files with wrong bytes (/docker/registry/v2/blobs/sha256/{}/{hex}/data)",
+            &hex[..2]
+        )),
+        "{text:?}"
+    );
     fs::remove_file(&blob).unwrap();
-    assert_eq!(backup.run(&["verify", "--all"]).code, 3);
+    let gone = backup.run(&["verify", "--all"]);
+    assert_eq!(gone.code, 3);
+    assert!(gone.err.contains("There is nothing to remove"), "{gone:?}");
     let source = format!("oci:{}", backup.image().display());
     let ran = backup.run(&["copy", &source, "registry:quickstart/app:1.0", "--repair", "--format", "json"]);
     assert_eq!(ran.ok().json()["blobsCopied"], 1);
     backup.run(&["verify", "--all"]).ok();
+}
+
+#[test]
+fn leftovers_and_foreign_files_are_notes() {
+    let backup = Backup::make();
+    let repository = backup.root().join("docker/registry/v2/repositories/quickstart/app");
+    // What a garbage collection of distribution 2.8 leaves.
+    for digit in ["a", "b"] {
+        let hex = digit.repeat(64);
+        let directory = repository.join("_layers/sha256").join(&hex);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("link"), format!("sha256:{hex}")).unwrap();
+    }
+    fs::write(repository.join("_layers/sha256/.DS_Store"), "x").unwrap();
+    let ran = backup.run(&["verify", "--all"]).ok();
+    assert!(ran.out.contains("/_layers/sha256/.DS_Store: no registry puts that there"), "{ran:?}");
+    assert!(ran.out.contains("2 layer links lead to bytes that are gone"), "{ran:?}");
+    assert!(ran.out.contains("; 2 notes"), "{ran:?}");
+    let document = backup.run(&["verify", "--all", "--format", "json"]).ok().json();
+    assert_eq!((&document["sound"], &document["danglingLinks"]), (&json!(true), &json!(2)));
+    let kinds: Vec<&Value> = document["notes"].as_array().unwrap().iter().map(|note| &note["kind"]).collect();
+    assert_eq!(kinds, ["foreign_name", "dangling_links"]);
+    let strict = backup.run(&["verify", "--all", "--strict"]);
+    assert_eq!(strict.code, 3, "{strict:?}");
+    assert!(!strict.err.contains("Remove"), "{strict:?}");
 }
 
 #[test]
