@@ -191,7 +191,7 @@ async fn an_emptied_layer_of_the_source_is_damage() {
     let layer = Digest::sha256(b"layer");
     driver.put(&layout::blob_data(&layer), "").await.unwrap();
     let error = run(&stored(), &Fixture::default().create(None).await.unwrap()).await.unwrap_err();
-    assert!(matches!(error, CopyError::Damaged { .. }) && error.to_string().contains("empty"), "{error}");
+    assert!(matches!(error, CopyError::Damaged { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! What a registry remembers between requests. All of it is bounded, and none of it ever decides whether
-//! something is in a repository (ADR 0012).
+//! What a registry remembers between requests. All of it is bounded, and none of it ever says that something is in
+//! a repository (ADR 0012). A size may say that what is stored is not the content (ADR 0020).
 
 use std::{sync::Arc, time::Duration};
 
