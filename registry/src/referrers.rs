@@ -228,8 +228,6 @@ impl<'a> Referrers<'a> {
         let manifest = match self.manifests().by_digest_within(&digest, limit).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) | Err(RegistryError::Damaged(_)) => return Ok(None),
-            // Nothing can be told of what is larger than any manifest.
-            Err(error) if limit == MAX_MANIFEST_SIZE && is_too_large(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let facts = Arc::new(Facts::of(&manifest));

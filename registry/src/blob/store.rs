@@ -12,6 +12,7 @@ use crate::{
     error::{RegistryError, Result},
     hashing::{HashBeside, Hashers},
     layout,
+    manifest::MAX_MANIFEST_SIZE,
     registry::Inner,
     upload::UploadId,
 };
@@ -95,12 +96,13 @@ impl<'a> BlobStore<'a> {
         Ok(Some(verified.map(|_| size)))
     }
 
-    /// A small blob, verified, or `None`.
+    /// A manifest, verified, or `None`. More than `limit` bytes are an error of the kind `TooLarge`, and more than
+    /// any manifest has are damage.
     pub(crate) async fn get(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::TooLarge => {
+            Err(error) if error.kind() == ErrorKind::TooLarge && limit >= MAX_MANIFEST_SIZE => {
                 return Err(RegistryError::Damaged(format!("{digest} has more than {limit} bytes")));
             }
             Err(error) => return Err(error.into()),
