@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plugin_registry_core::{Descriptor, Digest};
+use plugin_registry_core::{Descriptor, Digest, shown};
 
 use crate::{layout, manifest::Manifest};
 
@@ -20,7 +20,7 @@ pub enum Flaw {
         problem: &'static str,
     },
     /// A key is a field's name but for case: Go reads it as the field, others do not.
-    #[error("the key `{}` is not `{field}`, and some readers take it for that", Shown(.key))]
+    #[error("the key `{}` is not `{field}`, and some readers take it for that", shown(.key))]
     KeyCase {
         /// The key.
         key: String,
@@ -28,7 +28,7 @@ pub enum Flaw {
         field: &'static str,
     },
     /// An object has a key twice, in this case or another: readers do not agree which one counts.
-    #[error("the key `{}` occurs twice in an object, in this case or another", Shown(.key))]
+    #[error("the key `{}` occurs twice in an object, in this case or another", shown(.key))]
     KeyTwice {
         /// The second one.
         key: String,
@@ -128,7 +128,7 @@ pub enum Verdict {
 #[must_use]
 pub fn named_size(descriptor: &Descriptor) -> Option<u64> {
     let Descriptor { digest, size, .. } = descriptor;
-    (*size > 0 || *digest == Digest::of(digest.algorithm(), b"")).then_some(*size)
+    (*size > 0 || digest.is_of_nothing()).then_some(*size)
 }
 
 /// Compares content of `actual` bytes, or none, with the descriptor that names it.
@@ -153,13 +153,4 @@ pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
     let mut flaws = manifest.flaws().to_vec();
     flaws.extend(layout::links_of(manifest).flaws);
     flaws
-}
-
-/// Text of a document in a message: escaped, and cut.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_debug().take(64).try_for_each(|c| fmt::Write::write_char(f, c))
-    }
 }

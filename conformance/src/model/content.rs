@@ -57,18 +57,19 @@ impl Step {
         size: usize,
     ) -> Result<&'static str, Refusal> {
         self.writable()?;
-        // A descriptor always has a size.
+        // A descriptor always has a size; 0 says nothing of content that is not empty.
         let announced = sent.announced.unwrap_or(size as u64);
+        let named = (announced > 0 || digest.is_of_nothing()).then_some(announced);
         let canonical = match digest.is_canonical() || self.instance().hashed.contains(digest) {
             true => Some(WORLD.canonical(digest)),
             false => self.model.blob(to, digest),
         };
         let stored = canonical.filter(|canonical| self.model.data.contains(canonical));
-        if stored.is_some_and(|canonical| WORLD.content(&canonical).len() as u64 == announced) {
+        if stored.is_some_and(|canonical| Some(WORLD.content(&canonical).len() as u64) == named) {
             self.link(to, digest);
             return Ok("Deduplicated");
         }
-        self.store(to, digest, Some(announced), sent)?;
+        self.store(to, digest, named, sent)?;
         Ok("Stored")
     }
 

@@ -20,17 +20,24 @@ pub(super) type Referrer = (String, String, u64, Option<String>, bool);
 pub(super) type Verified = (usize, usize, usize, Vec<String>);
 
 impl Model {
-    /// Everything that a manifest names has to be in its repository.
-    pub(super) fn check_references(&self, to: Name, document: &Document) -> Result<(), Refusal> {
-        let found = document.blobs.iter().filter_map(|(digest, size)| Some((self.blob(to, digest)?, size)));
-        for (canonical, size) in found {
-            if WORLD.content(&canonical).len() as u64 != *size {
-                return Err(Refusal::InvalidManifest);
-            }
+    /// Everything that a manifest names has to be in its repository. Bytes of another size than it says are absent
+    /// to a registry that has not hashed them: they may have been cut (ADR 0020).
+    pub(super) fn check_references(
+        &self,
+        to: Name,
+        document: &Document,
+        has_hashed: bool,
+    ) -> Result<(), Refusal> {
+        let is_here = |digest: &Digest| self.blob(to, digest).is_some();
+        let is_right = |(digest, size): &(Digest, u64)| {
+            self.blob(to, digest).is_none_or(|canonical| WORLD.content(&canonical).len() as u64 == *size)
+        };
+        if has_hashed && !document.blobs.iter().all(is_right) {
+            return Err(Refusal::InvalidManifest);
         }
-        let blobs = document.blobs.iter().map(|(digest, _)| *digest);
-        let missing: Vec<Digest> = blobs
-            .filter(|digest| self.blob(to, digest).is_none())
+        let absent = document.blobs.iter().filter(|blob| !is_here(&blob.0) || !is_right(blob));
+        let missing: Vec<Digest> = absent
+            .map(|(digest, _)| *digest)
             .chain(document.children.iter().copied().filter(|child| self.manifest(to, child).is_none()))
             .collect();
         if missing.is_empty() { Ok(()) } else { Err(Refusal::references(missing)) }

@@ -226,7 +226,11 @@ impl Step {
         if !found.valid || matches!(media_type, Media::Other | Media::Text) {
             return Err(Refusal::InvalidManifest);
         }
-        self.model.check_references(to, found)?;
+        let mut checked = self.model.check_references(to, found, true);
+        if checked == Err(Refusal::InvalidManifest) && self.choose() {
+            checked = self.model.check_references(to, found, false);
+        }
+        checked?;
         self.model.data.insert(canonical);
         self.between();
         for name in [canonical, digest] {
