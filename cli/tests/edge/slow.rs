@@ -116,7 +116,7 @@ pub(crate) fn a_body_may_take_its_time(place: &Place) {
 /// One that vanished says nothing, not even that it is gone. It holds its session only for the limit; meanwhile
 /// the others are asked to come back, and learn how far it came.
 pub(crate) fn a_vanished_client_frees_its_session(place: &Place) {
-    let server = place.serve(&["--body-timeout", "2"]);
+    let server = place.serve(&["--body-timeout", "5"]);
     let blob = content(1, 3000);
     let session = begin(&server, "a");
     let mut vanished = Wire::open(&server);
