@@ -89,7 +89,7 @@ pub(super) fn object(shared: &Shared, input: &CopyObjectInput) -> S3Result<S3Res
         ssekms_key_id: object.attributes.kms_key.clone(),
         ..CopyObjectOutput::default()
     };
-    shared.store.lock().unwrap().put(&input.key, object);
+    shared.replace(&mut shared.store.lock().unwrap(), &input.key, object)?;
     Ok(S3Response::new(output))
 }
 

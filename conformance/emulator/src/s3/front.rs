@@ -135,7 +135,25 @@ impl Front {
             reply.unquote();
         }
         reply.set("date", &http_date(self.shared.now()));
-        reply.set("server", "emulator");
+        let quirks = self.shared.quirks.lock().unwrap().clone();
+        reply.set("server", quirks.server.unwrap_or("emulator"));
+        let operation = asked.target.operation;
+        let is_of_an_object = matches!(
+            operation,
+            "PutObject"
+                | "CopyObject"
+                | "CompleteMultipartUpload"
+                | "DeleteObject"
+                | "GetObject"
+                | "HeadObject"
+        );
+        if quirks.has_versions() && is_of_an_object && reply.status.is_success() {
+            reply.set("x-amz-version-id", &format!("v{}", ticket.number()));
+            if quirks.retention && matches!(operation, "GetObject" | "HeadObject") {
+                reply.set("x-amz-object-lock-mode", "COMPLIANCE");
+                reply.set("x-amz-object-lock-retain-until-date", "2099-01-01T00:00:00.000Z");
+            }
+        }
         reply.set("x-amz-request-id", &format!("{:016X}", ticket.number()));
         self.note(ticket, |request| {
             request.status = reply.status.as_u16();

@@ -34,6 +34,13 @@ pub struct Request {
     pub ended: Option<Duration>,
 }
 
+impl Request {
+    /// Whether it changes something, or would: everything but GET and HEAD.
+    pub fn is_write(&self) -> bool {
+        !["Get", "Head", "List"].iter().any(|begin| self.operation.starts_with(begin))
+    }
+}
+
 /// The requests since the start or since they were last forgotten.
 #[derive(Debug)]
 pub(super) struct Log {

@@ -5,7 +5,7 @@
 //! lost answers, bodies that end early, lists that repeat themselves.
 //!
 //! It follows what AWS documents for general purpose buckets where S3-compatible servers differ;
-//! [`Quirks`] turn on what the others do. One bucket, no versions, no access lists.
+//! [`Quirks`] turn on what the others do. One bucket, no access lists; versions are counted, not served.
 
 mod auth;
 mod checksum;

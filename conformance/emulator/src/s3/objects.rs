@@ -104,7 +104,7 @@ pub(super) async fn put(
         ..PutObjectOutput::default()
     };
     set_checksum!(output, object.checksum);
-    store.put(&input.key, object);
+    shared.replace(&mut store, &input.key, object)?;
     Ok(S3Response::new(output))
 }
 
@@ -219,7 +219,7 @@ pub(super) fn delete(shared: &Shared, input: &DeleteObjectInput) -> S3Result<S3R
             _ => return Err(failed("If-Match")),
         }
     }
-    store.remove(&input.key);
+    shared.remove(&mut store, &input.key)?;
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 
@@ -251,7 +251,11 @@ pub(super) fn delete_many(
             errors.push(Error { code, key: Some(name.key.clone()), message, ..Error::default() });
             continue;
         }
-        store.remove(&name.key);
+        if let Err(error) = shared.remove(&mut store, &name.key) {
+            let (code, message) = (error.code().as_str().to_owned(), error.message().map(str::to_owned));
+            errors.push(Error { code: Some(code), key: Some(name.key.clone()), message, ..Error::default() });
+            continue;
+        }
         if !input.delete.quiet.unwrap_or_default() {
             deleted.push(DeletedObject { key: Some(name.key.clone()), ..DeletedObject::default() });
         }

@@ -91,6 +91,28 @@ pub struct Quirks {
     pub missing_is_forbidden: bool,
     /// F12: lists show the state before the latest write.
     pub stale_lists: bool,
+    /// Checksums other than `Content-MD5` are refused, in headers and behind bodies: 400 `InvalidArgument`, as
+    /// Backblaze has it (velero issue 7534).
+    pub checksums_refused: bool,
+    /// A batch of deletes is not known: 501 `NotImplemented`, as of GCS (minio/mc issue 4778).
+    pub no_batches: bool,
+    /// The bucket has versions: what is overwritten stays, and a delete makes a marker, also of a key that
+    /// never was. See [`Server::markers`](super::Server::markers).
+    pub versions: bool,
+    /// Object Lock with a default retention, which implies `versions`: objects and parts need `Content-MD5` or a
+    /// checksum (s3cmd issue 1436), and no version can be deleted.
+    pub retention: bool,
+    /// The store takes every object once: writing to it again, or deleting it, is refused, as on WORM stores
+    /// without versions.
+    pub write_once: bool,
+    /// What the header `Server` says; `emulator` if not set.
+    pub server: Option<&'static str>,
+}
+
+impl Quirks {
+    pub(super) fn has_versions(&self) -> bool {
+        self.versions || self.retention
+    }
 }
 
 /// Prepares a [`Server`].
@@ -167,6 +189,12 @@ impl Builder {
     /// A wait before each request is handled.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// The quirks, with others.
+    pub fn with_quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
         self
     }
 

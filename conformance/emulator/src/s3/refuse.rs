@@ -3,6 +3,7 @@
 use super::{
     checksum,
     front::{Asked, Front},
+    options::Quirks,
     reply::Reply,
     text::{amz_date, unix},
 };
@@ -29,6 +30,10 @@ impl Front {
             let message = "A header you provided implies functionality that is not implemented";
             return Some(Reply::error(501, "NotImplemented", message));
         }
+        let quirks = self.shared.quirks.lock().unwrap().clone();
+        if let Some(reply) = by_kind_of_store(asked, &quirks) {
+            return Some(reply);
+        }
         let is_batch = asked.target.operation == "DeleteObjects";
         if is_batch && self.shared.quirks.lock().unwrap().md5_required && header("content-md5").is_none() {
             let message = "Missing required header for this request: Content-Md5.";
@@ -36,6 +41,42 @@ impl Front {
         }
         is_batch.then(|| batch(asked)).flatten()
     }
+}
+
+/// What only some stores, or some buckets, refuse.
+fn by_kind_of_store(asked: &Asked, quirks: &Quirks) -> Option<Reply> {
+    let headers = &asked.parts.headers;
+    let operation = asked.target.operation;
+    if quirks.no_batches && operation == "DeleteObjects" {
+        let message = "A header or query you provided requested a function that is not implemented.";
+        return Some(Reply::error(501, "NotImplemented", message));
+    }
+    let sum = |name: &&http::HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-amz-checksum-")
+            || matches!(name, "x-amz-sdk-checksum-algorithm" | "x-amz-trailer")
+    };
+    let sums = headers.keys().find(sum);
+    if quirks.checksums_refused
+        && let Some(name) = sums
+    {
+        let message = format!("Unsupported header '{name}' received for this API call.");
+        return Some(Reply::error(400, "InvalidArgument", &message));
+    }
+    let is_upload = matches!(operation, "PutObject" | "UploadPart");
+    let is_checked = headers.contains_key("content-md5")
+        || headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-") || name == "x-amz-trailer");
+    if quirks.retention && is_upload && !is_checked {
+        let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock \
+             parameters";
+        return Some(Reply::error(400, "InvalidRequest", message));
+    }
+    let names_version = asked.parts.uri.query().unwrap_or_default().contains("versionId=");
+    if quirks.retention && operation == "DeleteObject" && names_version {
+        let message = "Access Denied because object protected by object lock.";
+        return Some(Reply::error(403, "AccessDenied", message));
+    }
+    None
 }
 
 /// AWS wants a digest of the list of keys, one way or another.

@@ -193,6 +193,23 @@ impl Server {
         self.shared.faults.lock().unwrap().clone()
     }
 
+    /// The keys of delete markers, of a bucket with versions, and whether something was there that they hide.
+    pub fn markers(&self) -> Vec<(String, bool)> {
+        self.shared.store.lock().unwrap().markers.clone()
+    }
+
+    /// How many versions are not current any more.
+    pub fn old_versions(&self) -> usize {
+        self.shared.store.lock().unwrap().old_versions
+    }
+
+    /// The operations that change something, since the start or since [`forget`](Self::forget).
+    pub fn writes(&self) -> Vec<&'static str> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.is_write());
+        requests.into_iter().map(|request| request.operation).collect()
+    }
+
     /// Empties the queue of faults.
     pub fn clear_faults(&self) {
         self.shared.faults.lock().unwrap().clear();

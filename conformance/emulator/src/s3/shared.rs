@@ -17,7 +17,7 @@ use super::{
     fault::Fault,
     log::Log,
     options::{Builder, Limits, Quirks},
-    store::Store,
+    store::{Object, Store},
     text::moved,
 };
 
@@ -74,10 +74,47 @@ impl Shared {
         moved(SystemTime::now(), self.skew.load(Ordering::Relaxed))
     }
 
+    /// What the kind of bucket makes of a write to a key.
+    pub(super) fn before_write(&self, store: &mut Store, key: &str) -> S3Result<()> {
+        let quirks = self.quirks.lock().unwrap();
+        if quirks.write_once && store.objects.contains_key(key) {
+            return Err(retained());
+        }
+        if quirks.has_versions() {
+            store.keep_version(key);
+        }
+        Ok(())
+    }
+
+    /// Writes an object, as the kind of bucket has it.
+    pub(super) fn replace(&self, store: &mut Store, key: &str, object: Object) -> S3Result<()> {
+        self.before_write(store, key)?;
+        store.put(key, object);
+        Ok(())
+    }
+
+    /// Deletes an object, as the kind of bucket has it.
+    pub(super) fn remove(&self, store: &mut Store, key: &str) -> S3Result<()> {
+        let quirks = self.quirks.lock().unwrap();
+        if quirks.write_once && store.objects.contains_key(key) {
+            return Err(retained());
+        }
+        if quirks.has_versions() {
+            store.mark_deleted(key);
+        } else {
+            store.remove(key);
+        }
+        Ok(())
+    }
+
     pub(super) fn check_bucket(&self, bucket: &str) -> S3Result<()> {
         if bucket == self.bucket {
             return Ok(());
         }
         Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
     }
+}
+
+fn retained() -> s3s::S3Error {
+    s3_error!(AccessDenied, "Access Denied because object protected by object lock.")
 }

@@ -86,6 +86,10 @@ pub(super) struct Store {
     pub(super) uploads_begun: u64,
     /// The latest change of a key, and what it had before: for lists that come late.
     pub(super) before: Option<(String, Option<Object>)>,
+    /// How many versions are not current any more. They are not kept.
+    pub(super) old_versions: usize,
+    /// Keys of delete markers, and whether something was there.
+    pub(super) markers: Vec<(String, bool)>,
 }
 
 impl Store {
@@ -96,6 +100,19 @@ impl Store {
     pub(super) fn put(&mut self, key: &str, object: Object) {
         let old = self.objects.insert(key.to_owned(), object);
         self.before = Some((key.to_owned(), old));
+    }
+
+    /// What a bucket with versions does before a put.
+    pub(super) fn keep_version(&mut self, key: &str) {
+        self.old_versions += usize::from(self.objects.contains_key(key));
+    }
+
+    /// A delete of a bucket with versions.
+    pub(super) fn mark_deleted(&mut self, key: &str) {
+        self.keep_version(key);
+        let was_there = self.objects.contains_key(key);
+        self.markers.push((key.to_owned(), was_there));
+        self.remove(key);
     }
 
     pub(super) fn remove(&mut self, key: &str) -> Option<Object> {

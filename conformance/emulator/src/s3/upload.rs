@@ -94,6 +94,7 @@ pub(super) fn complete(
     if !ignored {
         store.may_write(&input.key, input.if_match.as_ref(), input.if_none_match.as_ref())?;
     }
+    shared.before_write(&mut store, &input.key)?;
     let object = store.complete(&input.key, &input.upload_id, named, now, &shared.limits)?;
     let mut output = CompleteMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),
