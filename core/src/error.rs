@@ -198,6 +198,12 @@ impl Error {
         self.0.path.as_deref()
     }
 
+    /// The words that say more than the kind, if there are any.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -39,6 +39,13 @@ pub struct Capabilities {
     pub empty_directories: bool,
     /// Largest file in bytes, where the store has such a limit.
     pub max_file_size: Option<u64>,
+    /// What is overwritten or deleted stays as a version, and takes space. Like the two that follow, it is true
+    /// once an answer of the store has shown it.
+    pub versions: bool,
+    /// The store retains what is written (Object Lock): a version cannot be deleted before its time.
+    pub retention: bool,
+    /// What is missing looks forbidden to these credentials, and costs a second look.
+    pub hides_missing: bool,
 }
 
 impl Capabilities {
@@ -74,6 +81,27 @@ impl Capabilities {
     #[must_use]
     pub fn with_empty_directories(mut self, yes: bool) -> Self {
         self.empty_directories = yes;
+        self
+    }
+
+    /// Sets [`versions`](Self::versions).
+    #[must_use]
+    pub fn with_versions(mut self, yes: bool) -> Self {
+        self.versions = yes;
+        self
+    }
+
+    /// Sets [`retention`](Self::retention).
+    #[must_use]
+    pub fn with_retention(mut self, yes: bool) -> Self {
+        self.retention = yes;
+        self
+    }
+
+    /// Sets [`hides_missing`](Self::hides_missing).
+    #[must_use]
+    pub fn with_hides_missing(mut self, yes: bool) -> Self {
+        self.hides_missing = yes;
         self
     }
 

@@ -27,15 +27,17 @@ impl Registry {
     /// | Step | Tries | Needed for |
     /// |---|---|---|
     /// | [`List`](ProbeVerb::List) | lists `docker/registry/v2`; where nothing is there yet, that is an answer too | catalog, tags, deletes, `verify` |
+    /// | [`Missing`](ProbeVerb::Missing) | looks for an object that is not there; "not found" passes, a refusal does not | any push, and pulls of what is missing |
     /// | [`Write`](ProbeVerb::Write) | writes a small object | any push |
     /// | [`Read`](ProbeVerb::Read) | reads it back and compares. Where nothing was written, asks for an object that is not there: "not found" passes, as a store refuses first | any pull |
+    /// | [`Replace`](ProbeVerb::Replace) | writes it again. Skipped after a failed write | tags that move; a store with retention and without versions refuses it |
     /// | [`ConditionalWrite`](ProbeVerb::ConditionalWrite) | writes an object twice on the condition that nothing is there; the second time must be refused. Skipped where [`Capabilities::create_only`](plugin_registry_core::Capabilities::create_only) says no, and after a failed write | two instances that begin one upload |
     /// | [`Stage`](ProbeVerb::Stage) | stages bytes, closes, resumes, writes more, commits. Skipped where no read is permitted | uploads in chunks |
     /// | [`FindStages`](ProbeVerb::FindStages) | between close and resume, finds the staged bytes | [`purge_uploads`](Self::purge_uploads) |
     /// | [`Delete`](ProbeVerb::Delete) | deletes the directory of all that. Skipped where nothing was written | deletes, the end of uploads |
     ///
-    /// A read-only registry writes nothing: the steps `Write`, `ConditionalWrite`, `Stage` and `Delete` are
-    /// skipped.
+    /// A read-only registry writes nothing: the steps `Write`, `Replace`, `ConditionalWrite`, `Stage` and `Delete`
+    /// are skipped.
     ///
     /// **What it writes**: two objects of less than 200 bytes and one stage, in the directory
     /// `docker/registry/v2/gc/probe/UUID/` with a UUID of its own. distribution 2.8 and 3.x walk only `blobs` and
@@ -51,7 +53,7 @@ impl Registry {
     /// finds what waits to be resumed without `s3:ListBucketMultipartUploads`, and only logs that it lacks it, so
     /// `FindStages` passes.
     ///
-    /// About 10 driver calls on an empty store, one after another, each tried again as its driver does: a
+    /// About 12 driver calls on an empty store, one after another, each tried again as its driver does: a
     /// store that does not answer makes it slow, and the caller may set a limit of time. Holds some KB.
     /// Dropping the future leaves at most that directory, with at most the two objects and the stage: the next
     /// [`purge_uploads`](Self::purge_uploads) throws the stage away, the objects harm nobody and can be deleted
@@ -76,7 +78,7 @@ impl Registry {
         let driver = &self.inner.driver;
         let mut probe = Probe::new(driver, self.inner.options.read_only);
         let layout = probe.run().await;
-        let (steps, left_over, has_conditions) = probe.into_parts();
+        let (steps, left_over, capabilities) = probe.into_parts();
         let mut report = ProbeReport {
             driver: plugin_registry_core::StorageDriver::name(driver),
             steps,
@@ -84,7 +86,7 @@ impl Registry {
             warnings: Vec::new(),
             left_over,
         };
-        report.warnings = warnings(&report, has_conditions);
+        report.warnings = warnings(&report, capabilities);
         report
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use plugin_registry_core::{Error, ErrorKind, StoragePath};
+use plugin_registry_core::{Capabilities, Error, ErrorKind, StoragePath};
 use serde::{Serialize, Serializer};
 
 use super::{
     layout::LayoutFindings,
+    rights::Store,
     words::{headline, hint, text},
 };
 
@@ -48,10 +49,14 @@ pub struct ProbeStep {
 pub enum ProbeVerb {
     /// List a directory.
     List,
+    /// Look for an object that is not there: the store has to say "not found".
+    Missing,
     /// Write a small object.
     Write,
     /// Read it back.
     Read,
+    /// Write it again, as a tag that moves does.
+    Replace,
     /// Write only where nothing is, twice: the second time must be refused.
     ConditionalWrite,
     /// Stage bytes, close, resume, write more and commit: what an upload in chunks does.
@@ -82,10 +87,10 @@ impl ProbeReport {
         self.can_read() && self.can_write()
     }
 
-    /// Whether pulls work: lists and reads do.
+    /// Whether pulls work: lists and reads do, and what is missing is said to be.
     #[must_use]
     pub fn can_read(&self) -> bool {
-        self.has_passed(ProbeVerb::List) && self.has_passed(ProbeVerb::Read)
+        [ProbeVerb::List, ProbeVerb::Missing, ProbeVerb::Read].iter().all(|verb| self.has_passed(*verb))
     }
 
     /// Whether pushes work: writes do, whole and staged, and on a condition where the driver says that it has
@@ -217,8 +222,10 @@ impl ProbeVerb {
     /// All of them, in the order in which they are tried.
     pub const ALL: &'static [Self] = &[
         Self::List,
+        Self::Missing,
         Self::Write,
         Self::Read,
+        Self::Replace,
         Self::ConditionalWrite,
         Self::Stage,
         Self::FindStages,
@@ -230,8 +237,10 @@ impl ProbeVerb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::List => "list",
+            Self::Missing => "missing",
             Self::Write => "write",
             Self::Read => "read",
+            Self::Replace => "replace",
             Self::ConditionalWrite => "conditional write",
             Self::Stage => "stage",
             Self::FindStages => "find stages",
@@ -257,14 +266,14 @@ impl fmt::Display for ProbeOutcome {
 }
 
 /// What a report should warn of, beyond its steps.
-pub(super) fn warnings(report: &ProbeReport, has_conditions: bool) -> Vec<String> {
+pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<String> {
     let mut warnings = report.layout.warnings();
     let mut warn = |text: &str| warnings.push(text.to_owned());
     let is_writing = !matches!(
         report.step(ProbeVerb::Write),
         None | Some(ProbeStep { outcome: ProbeOutcome::Skipped(_), .. })
     );
-    if is_writing && !has_conditions {
+    if is_writing && !capabilities.create_only {
         warn(
             "no conditional writes: of two writers that create one file at the same moment both succeed, and the \
              later one stays. Two registries that begin one upload at the same moment are not told apart; blobs \
@@ -278,6 +287,28 @@ pub(super) fn warnings(report: &ProbeReport, has_conditions: bool) -> Vec<String
             }
             _ => "conditional writes do not work: the first request of an upload in chunks needs one",
         });
+    }
+    if report.error(ProbeVerb::Replace).is_some() {
+        warn(
+            "no object can be replaced: a tag cannot be moved to another image, and a manifest cannot be pushed again",
+        );
+    }
+    if capabilities.retention {
+        warn(
+            "the store retains what is written (Object Lock): tags move and deletes work, and what they replace stays \
+             as a version, and takes space, until its retention ends",
+        );
+    } else if capabilities.versions {
+        warn(
+            "the store keeps versions: what is deleted, or replaced as by a tag that moves, stays as a version and takes \
+             space until a lifecycle rule of the store removes it",
+        );
+    }
+    if capabilities.hides_missing {
+        let needed = Store::of(report.driver).needs(ProbeVerb::Missing);
+        warn(&format!(
+            "what is missing looks forbidden to these credentials, so that each look at it costs a list; needed: {needed}"
+        ));
     }
     if report.error(ProbeVerb::Stage).is_some() {
         warn("uploads in chunks will fail");

@@ -13,6 +13,7 @@ pub(super) struct Store {
     /// What lies between this process and the bytes.
     pub(super) way: &'static str,
     list: &'static str,
+    missing: &'static str,
     write: &'static str,
     read: &'static str,
     conditional_write: &'static str,
@@ -31,7 +32,8 @@ impl Store {
     pub(super) fn needs(&self, verb: ProbeVerb) -> &'static str {
         match verb {
             ProbeVerb::List => self.list,
-            ProbeVerb::Write => self.write,
+            ProbeVerb::Missing => self.missing,
+            ProbeVerb::Write | ProbeVerb::Replace => self.write,
             ProbeVerb::Read => self.read,
             ProbeVerb::ConditionalWrite => self.conditional_write,
             ProbeVerb::Stage => self.stage,
@@ -48,6 +50,8 @@ static STORES: [Store; 4] = [
         identity: "the access key, the secret key, the session token or the role, and this machine's clock",
         way: "the endpoint, its certificate, the network and the proxy",
         list: "s3:ListBucket on the bucket",
+        missing: "s3:ListBucket on the bucket, without a condition on the prefix: without it what is missing looks \
+                  forbidden",
         write: "s3:PutObject on the bucket's objects",
         read: "s3:GetObject on the bucket's objects, and s3:ListBucket on the bucket: without it what is missing \
                looks forbidden",
@@ -65,6 +69,7 @@ static STORES: [Store; 4] = [
         identity: "the service account, its key or the workload identity, and this machine's clock",
         way: "the endpoint, its certificate, the network and the proxy",
         list: "storage.objects.list on the bucket",
+        missing: "storage.objects.list on the bucket: without it what is missing looks forbidden",
         write: "storage.objects.create on the bucket, and storage.objects.delete to replace what is there",
         read: "storage.objects.get on the bucket, and storage.objects.list: without it what is missing looks \
                forbidden",
@@ -80,6 +85,8 @@ static STORES: [Store; 4] = [
         way: "the endpoint, its certificate, the network and the proxy",
         list: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads alone), \
                or a SAS token with `l`",
+        missing: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads \
+                  alone), or a SAS token with `r`",
         write: "the role Storage Blob Data Contributor on the container, or a SAS token with `c` and `w`",
         read: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads alone), \
                or a SAS token with `r`",
@@ -95,6 +102,7 @@ static STORES: [Store; 4] = [
         identity: "the user and the groups of this process",
         way: "the disk and its mount",
         list: "this process needs to read and search `docker/registry/v2` and the directories in it (`r-x`)",
+        missing: "this process needs to search the directories (`--x`)",
         write: "this process needs to write to the root directory and the directories in it (`rwx`)",
         read: "this process needs to search the directories (`--x`) and to read the files in them (`r--`)",
         conditional_write: "this process needs to write to the directories (`rwx`), on a file system with hard \
@@ -112,6 +120,7 @@ static ANY: Store = Store {
     identity: "the credentials",
     way: "the store and the way to it",
     list: "the right to list",
+    missing: "the right to see that something is missing",
     write: "the right to write",
     read: "the right to read",
     conditional_write: "the right to write and to read",
@@ -158,6 +167,8 @@ mod tests {
     fn the_rights_of_s3_by_step() {
         for (verb, right) in [
             (ProbeVerb::List, "s3:ListBucket"),
+            (ProbeVerb::Missing, "without a condition on the prefix"),
+            (ProbeVerb::Replace, "s3:PutObject"),
             (ProbeVerb::Write, "s3:PutObject"),
             (ProbeVerb::Read, "s3:GetObject"),
             (ProbeVerb::ConditionalWrite, "s3:PutObject"),

@@ -8,7 +8,8 @@ use std::{
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{
-    Checked, Error, ErrorKind, Operation, PutMode, Result, StorageDriver, StoragePath, WriteOptions,
+    Capabilities, Checked, Error, ErrorKind, Operation, PutMode, Result, StorageDriver, StoragePath,
+    WriteOptions,
 };
 use uuid::Uuid;
 
@@ -91,16 +92,46 @@ impl<'a> Probe<'a> {
         };
         // Before anything is written, so that it is not taken for a finding.
         let layout = LayoutFindings::read(self.driver, listed).await;
+        self.missing().await;
         self.write().await;
         self.read().await;
+        self.replace().await;
         self.conditional_write().await;
         self.stages().await;
         self.delete().await;
         layout
     }
 
-    pub(super) fn into_parts(self) -> (Vec<ProbeStep>, Option<StoragePath>, bool) {
-        (self.steps, self.left_over, self.driver.capabilities().create_only)
+    pub(super) fn into_parts(self) -> (Vec<ProbeStep>, Option<StoragePath>, Capabilities) {
+        (self.steps, self.left_over, self.driver.capabilities())
+    }
+
+    /// What a push asks first of all.
+    async fn missing(&mut self) {
+        let (time, result) = timed(self.driver.stat_file(&self.created)).await;
+        let result = match result {
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => {
+                let message = "the store knows an object that nobody has written";
+                Err(self.error(ErrorKind::Other, message, Operation::Stat))
+            }
+        };
+        self.settle(ProbeVerb::Missing, time, result);
+    }
+
+    /// What a tag that moves does.
+    async fn replace(&mut self) {
+        let reason = if self.is_read_only {
+            READ_ONLY
+        } else if !self.is_written {
+            "no write works"
+        } else {
+            let put = self.driver.put_content(&self.object, self.content.clone(), PutMode::Overwrite);
+            let (time, result) = timed(put).await;
+            return self.settle(ProbeVerb::Replace, time, result);
+        };
+        self.push(ProbeVerb::Replace, ProbeOutcome::Skipped(reason));
     }
 
     async fn write(&mut self) {

@@ -195,6 +195,7 @@ fn the_number_of_driver_calls() {
         let named = [
             Operation::List,
             Operation::ListMarked,
+            Operation::Stat,
             Operation::PutContent,
             Operation::GetContent,
             Operation::Writer,
@@ -205,8 +206,8 @@ fn the_number_of_driver_calls() {
         assert_eq!(named.iter().sum::<u64>(), counts.driver_calls());
         named
     };
-    assert_eq!(calls(MemoryDriver::new(), false), [2, 0, 3, 1, 2, 1, 1]);
-    assert_eq!(calls(MemoryDriver::new(), true), [2, 0, 0, 1, 0, 1, 0]);
+    assert_eq!(calls(MemoryDriver::new(), false), [2, 0, 1, 4, 1, 2, 1, 1]);
+    assert_eq!(calls(MemoryDriver::new(), true), [2, 0, 1, 0, 1, 0, 1, 0]);
     // However much is there: 12 listings at most.
     let mut paths = vec![format!("{ROOT}/blobs/sha256/aa/aa/data")];
     for repository in 0..50 {
@@ -217,7 +218,7 @@ fn the_number_of_driver_calls() {
         }
     }
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    assert_eq!(calls(filled(&paths), false), [11, 1, 3, 1, 2, 1, 1]);
+    assert_eq!(calls(filled(&paths), false), [11, 1, 1, 4, 1, 2, 1, 1]);
 }
 
 #[test]
@@ -230,7 +231,10 @@ fn a_read_only_registry_writes_nothing() {
     assert_eq!(registry.metrics().snapshot().bytes_written(), 0);
     assert_eq!(verbs(&report), ProbeVerb::ALL);
     for step in &report.steps {
-        let is_read = matches!(step.verb, ProbeVerb::List | ProbeVerb::Read | ProbeVerb::FindStages);
+        let is_read = matches!(
+            step.verb,
+            ProbeVerb::List | ProbeVerb::Missing | ProbeVerb::Read | ProbeVerb::FindStages
+        );
         match &step.outcome {
             ProbeOutcome::Passed(_) => assert!(is_read, "{step}"),
             ProbeOutcome::Skipped(reason) => {
@@ -283,6 +287,36 @@ fn no_conditional_writes_is_a_warning() {
     assert!(report.warnings[0].contains("at the same moment both succeed"), "{report}");
     let reader = Registry::builder(Liar(MemoryDriver::new(), Lie::NoConditions)).read_only(true).build();
     assert_eq!(block_on(reader.probe()).warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_missing_has_to_be_said_to_be() {
+    let denied = Error::new(ErrorKind::PermissionDenied).with_driver("s3");
+    let report = report(vec![
+        step(ProbeVerb::List, ProbeOutcome::Passed(std::time::Duration::ZERO)),
+        step(ProbeVerb::Missing, ProbeOutcome::Failed(denied)),
+        step(ProbeVerb::Read, ProbeOutcome::Passed(std::time::Duration::ZERO)),
+    ]);
+    assert!(!report.can_read());
+    let text = report.step(ProbeVerb::Missing).unwrap().to_string();
+    assert!(text.starts_with("missing: not permitted: ") && text.contains("s3:ListBucket"), "{text}");
+}
+
+#[test]
+fn what_a_bucket_keeps_is_said() {
+    for (capabilities, words) in [
+        (Capabilities::default(), None),
+        (Capabilities::default().with_hides_missing(true), Some("s3:ListBucket")),
+        (Capabilities::default().with_versions(true), Some("lifecycle rule")),
+        (Capabilities::default().with_versions(true).with_retention(true), Some("until its retention ends")),
+    ] {
+        let warned = warnings(&report(Vec::new()), capabilities);
+        assert_eq!(warned.len(), usize::from(words.is_some()), "{warned:?}");
+        assert!(words.is_none_or(|words| warned[0].contains(words)), "{warned:?}");
+    }
+    let refused = Error::new(ErrorKind::PermissionDenied).with_driver("s3");
+    let report = report(vec![step(ProbeVerb::Replace, ProbeOutcome::Failed(refused))]);
+    assert!(warnings(&report, Capabilities::default())[0].contains("a tag cannot be moved"));
 }
 
 #[test]
@@ -422,7 +456,7 @@ fn a_report_as_json() {
     report.layout.unknown.push(path.clone());
     report.layout.failures.push(ErrorKind::Timeout.into());
     report.left_over = Some(path);
-    report.warnings = warnings(&report, true);
+    report.warnings = warnings(&report, Capabilities::default().with_create_only(true));
     let json = serde_json::to_value(&report).unwrap();
     let path = "/docker/registry/v2/gc";
     assert_eq!(json["warnings"].as_array().unwrap().len(), 4, "{json:#}");

@@ -37,7 +37,7 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
         ErrorKind::Unauthenticated => {
             format!("the credentials are missing, wrong or expired; check {}", store.identity)
         }
-        ErrorKind::NotFound if matches!(verb, ProbeVerb::List | ProbeVerb::Write) => {
+        ErrorKind::NotFound if matches!(verb, ProbeVerb::List | ProbeVerb::Missing | ProbeVerb::Write) => {
             format!("is this the right place? Check {}", store.place)
         }
         ErrorKind::NotFound => {
