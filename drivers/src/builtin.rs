@@ -40,6 +40,17 @@ async fn s3(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
     Ok(Arc::new(opened.map_err(|error| error.with_driver("s3"))?))
 }
 
+/// What a driver assumes of its store.
+pub(crate) fn assumptions(config: &plugin_registry_core::StorageConfig) -> Vec<String> {
+    #[cfg(feature = "s3")]
+    if matches!(config.driver.to_lowercase().as_str(), "s3" | "s3aws") {
+        let settings = plugin_registry_drivers_s3::S3Config::from_parameters(&config.parameters);
+        return settings.map(|settings| settings.assumptions()).unwrap_or_default();
+    }
+    let _ = config;
+    Vec::new()
+}
+
 /// Every name that has a driver, or will have one.
 pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
     /// The driver of a feature, or what says that the build lacks it.

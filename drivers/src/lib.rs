@@ -41,6 +41,13 @@ pub async fn open(config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
     Drivers::new().open(config).await
 }
 
+/// What the driver of a configuration assumes of its store before it has asked it, a sentence each, for people. Nothing
+/// where the driver assumes nothing, or the settings are wrong. Makes no request.
+#[must_use]
+pub fn assumptions(config: &StorageConfig) -> Vec<String> {
+    builtin::assumptions(config)
+}
+
 #[cfg(test)]
 mod tests {
     use futures::executor::block_on;
@@ -74,6 +81,15 @@ mod tests {
         ] {
             assert_eq!(refusal(&StorageConfig::new(name)), expected);
         }
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn what_is_assumed_of_a_store_is_said() {
+        let s3 = StorageConfig::new("s3").with("bucket", "b").with("region", "eu-central-1");
+        assert!(assumptions(&s3).contains(&"the store is AWS".to_owned()));
+        assert_eq!(assumptions(&StorageConfig::new("s3")), [""; 0]);
+        assert_eq!(assumptions(&StorageConfig::new("inmemory")), [""; 0]);
     }
 
     #[test]

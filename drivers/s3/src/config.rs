@@ -1,5 +1,6 @@
 //! What the driver takes.
 
+mod assumed;
 mod files;
 mod parameters;
 mod setters;
@@ -97,10 +98,11 @@ pub struct S3Config {
     pub ca_bundle_path: Option<PathBuf>,
     /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes, and, where
     /// [`directories`](Self::directories) is said too, `x-amz-copy-source-if-match` on copies. Where it is not
-    /// said, AWS does, and any other endpoint is asked when it is opened.
+    /// said and the store is not known, it is asked before the first write.
     pub conditional_writes: Option<bool>,
     /// `directories`: the store keeps keys in directories as a file system does (SeaweedFS), so that empty ones
-    /// are listed. Where it is not said, AWS does not, and any other endpoint is asked when it is opened.
+    /// are listed. Where it is not said and the store is not known, it is asked before the first write; until
+    /// then lists are read as if it did, which is right for any store and takes more requests.
     pub directories: Option<bool>,
 }
 
@@ -149,8 +151,11 @@ pub trait CredentialsSource: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Checksums {
-    /// `required`: only where S3 wants one; servers that do not know trailers need it.
+    /// `automatic`: CRC32 for every upload, as Velero and the SDK have it, so that buckets with Object Lock take
+    /// them. A store that refuses it is noticed once; uploads go on without.
     #[default]
+    Automatic,
+    /// `required`: only where S3 wants one.
     Required,
     /// `supported`: CRC32 for every upload, checked by the server.
     Supported,
@@ -207,7 +212,7 @@ impl S3Config {
             accelerate: false,
             fips: false,
             redirect_endpoint: None,
-            checksums: Checksums::Required,
+            checksums: Checksums::Automatic,
             concurrency: 3,
             max_attempts: 5,
             idle_timeout: Duration::from_secs(60),

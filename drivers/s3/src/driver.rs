@@ -13,9 +13,7 @@ use plugin_registry_core::{
 use url::Url;
 
 use crate::{
-    S3Config,
-    client::{Condition, Marks},
-    list, parts, reader, staged,
+    S3Config, list, parts, reader, staged,
     store::{Shared, Store},
     writer::S3Writer,
 };
@@ -27,13 +25,15 @@ pub struct S3Driver {
 }
 
 impl S3Driver {
-    /// Opens a location. At AWS with a region this makes no request; without a region one, to find it out; at
-    /// another endpoint 10, to find out what kind of store it is, unless
-    /// [`conditional_writes`](S3Config::conditional_writes) and [`directories`](S3Config::directories) say so.
+    /// Opens a location. This makes no request, except one at AWS without a region, to find it out.
+    ///
+    /// What kind of store another endpoint is, its answers may tell. If they do not, the first write of an instance
+    /// asks, by at most 6 requests, unless [`conditional_writes`](S3Config::conditional_writes) and
+    /// [`directories`](S3Config::directories) say it. Reading never writes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and the like from
-    /// those requests.
+    /// that request.
     pub async fn open(config: S3Config) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
@@ -52,11 +52,15 @@ impl StorageDriver for S3Driver {
     }
 
     fn capabilities(&self) -> Capabilities {
+        let (nature, seen) = (self.store.nature(), self.store.client.seen());
         Capabilities::default()
-            .with_create_only(self.store.nature.conditions)
+            .with_create_only(nature.conditions)
             .with_durable(true)
             .with_redirect(true)
-            .with_empty_directories(self.store.nature.directories)
+            .with_empty_directories(nature.directories)
+            .with_versions(seen.has_versions())
+            .with_retention(seen.has_retention())
+            .with_hides_missing(seen.hides_missing())
             .with_max_file_size(parts::MAX_FILE)
     }
 
@@ -82,9 +86,7 @@ impl StorageDriver for S3Driver {
         let key = self.store.keys.file(path)?;
         match mode {
             PutMode::CreateOnly => self.store.create(&key, content.into()).await,
-            PutMode::Overwrite => {
-                self.store.client.put(&key, content.into(), Condition::Any, Marks::default()).await.map(drop)
-            }
+            PutMode::Overwrite => self.store.overwrite(&key, content.into()).await,
         }
     }
 
@@ -175,11 +177,14 @@ impl StorageDriver for S3Driver {
             let (visible, staged) = try_join(visible, abort_promised(store, path)).await?;
             found = visible;
             keys.extend(staged.then(|| store.keys.staged(path)));
-            if !visible && keys.is_empty() {
+            keys.extend(visible.then(|| file.clone()));
+            if keys.is_empty() {
                 return Err(ErrorKind::NotFound.into());
             }
+        } else {
+            // Another program may have a file of the same name.
+            keys.extend(store.only_present(file.into_iter().collect()).await?);
         }
-        keys.extend(file);
         store.remove_all(keys).await?;
         if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
@@ -201,6 +206,7 @@ impl StorageDriver for S3Driver {
                 Err(error) => failed.push((path, error)),
             }
         }
+        let keys = self.store.only_present(keys).await?;
         let refused = self.store.remove(keys).await?;
         failed.extend(refused.into_iter().filter_map(|(key, error)| Some((by_key.remove(&key)?, error))));
         Ok(DeleteReport::new(total - failed.len(), failed))
@@ -217,7 +223,7 @@ impl StorageDriver for S3Driver {
                 file => keys.extend([file?, store.keys.staged(path)]),
             }
         }
-        if keys.is_empty() { Ok(()) } else { store.remove_all(keys).await }
+        store.remove_all(store.only_present(keys).await?).await
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {

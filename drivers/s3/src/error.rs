@@ -38,6 +38,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("AccountProblem", ErrorKind::PermissionDenied),
     ("InvalidObjectState", ErrorKind::PermissionDenied),
     ("MethodNotAllowed", ErrorKind::PermissionDenied),
+    ("ObjectLocked", ErrorKind::PermissionDenied),
     ("InvalidAccessKeyId", ErrorKind::Unauthenticated),
     ("SignatureDoesNotMatch", ErrorKind::Unauthenticated),
     ("ExpiredToken", ErrorKind::Unauthenticated),
@@ -120,7 +121,7 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
         text.push_str(": ");
         text.extend(message.chars().filter(|char| !char.is_control()).take(MAX_TEXT));
     }
-    if let Some(hint) = hint(answer.code, kind, answer.region) {
+    if let Some(hint) = hint(answer, kind) {
         text.push_str(" (");
         text.push_str(&hint);
         text.push(')');
@@ -133,8 +134,11 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
 }
 
 /// Which setting or permission to look at.
-fn hint(code: Option<&str>, kind: ErrorKind, region: Option<&str>) -> Option<String> {
+fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> Option<String> {
     let text = match code {
+        _ if kind == ErrorKind::PermissionDenied && is_retained(code, message) => {
+            "the store retains this object (Object Lock): it can be deleted or replaced when its retention ends"
+        }
         Some("NoSuchBucket") => "check `bucket` and `regionendpoint`",
         Some("InvalidBucketName") => {
             "check `bucket`; where `regionendpoint` has the bucket in its host already, set `forcepathstyle` to false \
@@ -185,6 +189,12 @@ fn hint(code: Option<&str>, kind: ErrorKind, region: Option<&str>) -> Option<Str
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Whether the words of a refusal are about retention: AWS has no code for it. They change nothing but the hint.
+fn is_retained(code: Option<&str>, message: Option<&str>) -> bool {
+    let message = message.unwrap_or_default().to_ascii_lowercase();
+    code == Some("ObjectLocked") || message.contains("object lock") || message.contains("worm protected")
 }
 
 /// Any error of the SDK.
@@ -317,6 +327,15 @@ mod tests {
         assert!(!["", "a b", "x`y", &"r".repeat(41)].into_iter().any(is_region));
         let head = Answer { status: Some(403), ..Answer::default() };
         assert!(of_answer(&head).to_string().contains("s3:ListBucket"), "{}", of_answer(&head));
+        for (code, message) in [
+            ("AccessDenied", "Access Denied because object protected by object lock."),
+            ("ObjectLocked", "Object is WORM protected and cannot be overwritten"),
+        ] {
+            let retained =
+                Answer { status: Some(403), code: Some(code), message: Some(message), ..Answer::default() };
+            let text = of_answer(&retained).to_string();
+            assert!(text.contains("retention ends") && !text.contains("s3:ListBucket"), "{text}");
+        }
         let wrong = Answer { status: Some(403), code: Some("InvalidAccessKeyId"), ..Answer::default() };
         assert_eq!(
             of_answer(&wrong).to_string(),

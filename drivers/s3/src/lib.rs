@@ -31,6 +31,7 @@ mod content;
 mod driver;
 mod error;
 mod key;
+mod known;
 mod list;
 mod nature;
 mod order;

@@ -105,7 +105,7 @@ pub(crate) fn walk<'a>(
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {
     let files =
-        if store.nature.directories { by_levels(store, path, after) } else { by_keys(store, path, after) };
+        if store.nature().directories { by_levels(store, path, after) } else { by_keys(store, path, after) };
     let is_certain = path.is_root() || after.is_some();
     // The first item says whether the directory is there.
     stream::once(async move {

@@ -1,13 +1,18 @@
 //! What kind of store answers: S3 itself, or one of those that are like it.
+//!
+//! Reading assumes what is safe for every store, and asks nothing. What cannot be known otherwise is asked once, before
+//! the first write (ADR 0025).
 
-use plugin_registry_core::{ErrorKind, Result};
+use plugin_registry_core::{Error, ErrorKind, Result};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Listing, Marks, S3Client, is_condition},
+    client::{Condition, Listing, Marks, S3Client},
     content::Content,
     key::Keys,
+    known::{Known, Traits},
 };
 
 /// How a store differs from S3.
@@ -23,90 +28,177 @@ pub(crate) struct Nature {
     pub(crate) copies: bool,
 }
 
-impl Nature {
-    /// AWS is known, and what the settings say; any other store is asked, by a few objects that go again.
+/// What works with any store: conditions are sent, and lists are read as if there were directories.
+const SAFE: Nature = Nature { conditions: true, directories: true, copies: false };
+
+/// The kind of a store, as far as it is known by now.
+#[derive(Debug)]
+pub(crate) struct Natures {
+    /// By the settings, else by the endpoint's host.
+    said: Traits,
+    found: OnceCell<Nature>,
+}
+
+impl Natures {
+    pub(crate) fn new(config: &S3Config) -> Self {
+        Self { said: said(config), found: OnceCell::new() }
+    }
+
+    /// What is known, and what is safe for the rest. Asks nothing.
+    pub(crate) fn now(&self, client: &S3Client) -> Nature {
+        self.found.get().copied().unwrap_or_else(|| known(self.traits(client)))
+    }
+
+    /// What a write has to know. The first one asks, unless the settings, the endpoint or an answer have said it.
     ///
     /// # Errors
     /// Where the store cannot be reached, or does not know the credentials or the bucket.
-    pub(crate) async fn find(config: &S3Config, client: &S3Client, keys: &Keys) -> Result<Self> {
-        let aws = Self { conditions: true, directories: false, copies: true };
-        match (config.conditional_writes, config.directories) {
-            (Some(conditions), Some(directories)) => Ok(Self { conditions, directories, copies: conditions }),
-            (conditions, directories) if config.endpoint.is_none() => Ok(Self {
-                conditions: conditions.unwrap_or(aws.conditions),
-                directories: directories.unwrap_or(aws.directories),
-                copies: conditions.unwrap_or(aws.copies),
-            }),
-            (conditions, directories) => {
-                let found = match ask(client, keys).await {
-                    Ok(found) => found,
-                    // Who may only read, or only write, gets what is safe; so does whoever has to make room first.
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            ErrorKind::PermissionDenied | ErrorKind::ReadOnly | ErrorKind::NoSpace
-                        ) =>
-                    {
-                        tracing::info!(%error, "what kind of store this is could not be found out");
-                        Self { conditions: true, directories: true, copies: false }
-                    }
-                    Err(error) => return Err(error),
-                };
-                if !found.conditions {
-                    tracing::warn!(
-                        "the store ignores conditions on writes: two writers at a time are not told apart"
-                    );
-                }
-                Ok(Self {
-                    conditions: conditions.unwrap_or(found.conditions),
-                    directories: directories.unwrap_or(found.directories),
-                    copies: found.copies && conditions.unwrap_or(true),
-                })
+    pub(crate) async fn before_writing(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
+        self.found.get_or_try_init(|| self.find(client, keys)).await.copied()
+    }
+
+    async fn find(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
+        if is_settled(self.traits(client)) {
+            return Ok(known(self.traits(client)));
+        }
+        let answers = match Question::new(self, client, keys).ask().await {
+            Ok(answers) => answers,
+            // Credentials that may not write, a store that takes no writes, or one that is full.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnly | ErrorKind::NoSpace
+                ) =>
+            {
+                tracing::info!(%error, "what kind of store this is could not be found out");
+                Traits::default()
             }
+            Err(error) => return Err(error),
+        };
+        if answers.conditions == Some(false) {
+            tracing::warn!(
+                "the store ignores conditions on writes: two writers at a time are not told apart"
+            );
+        }
+        Ok(known(self.traits(client).or(answers)))
+    }
+
+    fn traits(&self, client: &S3Client) -> Traits {
+        match client.seen().store() {
+            Some(known) => self.said.or(known.traits),
+            None => self.said,
         }
     }
 }
 
-/// 10 requests. The objects lie where no registry looks.
-async fn ask(client: &S3Client, keys: &Keys) -> Result<Nature> {
-    let place = keys.probe(&Uuid::new_v4().to_string());
-    let file = format!("{place}a/probe.staged");
-    let beside = format!("{place}a-.staged");
-    let found = async {
-        let marks = Marks { mark: None, stage: Some("probe") };
-        let put = async |condition| match client.put(&file, Content::default(), condition, marks).await {
+/// What the settings say, and the endpoint.
+pub(crate) fn said(config: &S3Config) -> Traits {
+    let (conditions, directories) = (config.conditional_writes, config.directories);
+    let copies = match (conditions, directories) {
+        // Both leave every question out.
+        (Some(conditions), Some(_)) => Some(conditions),
+        (Some(false), None) => Some(false),
+        _ => None,
+    };
+    let said = Traits { conditions, directories, copies };
+    Known::of_endpoint(config.endpoint.as_ref()).map_or(said, |known| said.or(known.traits))
+}
+
+fn is_settled(traits: Traits) -> bool {
+    traits.conditions.is_some() && traits.directories.is_some()
+}
+
+fn known(traits: Traits) -> Nature {
+    let conditions = traits.conditions.unwrap_or(SAFE.conditions);
+    Nature {
+        conditions,
+        directories: traits.directories.unwrap_or(SAFE.directories),
+        copies: traits.copies.unwrap_or(SAFE.copies) && conditions,
+    }
+}
+
+/// At most six requests. Its objects lie where no registry looks.
+struct Question<'a> {
+    natures: &'a Natures,
+    client: &'a S3Client,
+    keys: &'a Keys,
+    place: String,
+    file: String,
+}
+
+impl<'a> Question<'a> {
+    fn new(natures: &'a Natures, client: &'a S3Client, keys: &'a Keys) -> Self {
+        let place = keys.probe(&Uuid::new_v4().to_string());
+        let file = format!("{place}a/probe.staged");
+        Self { natures, client, keys, place, file }
+    }
+
+    async fn ask(&self) -> Result<Traits> {
+        let conditions = self.conditions().await;
+        let deleted = self.client.delete(&self.file).await.map_err(|error| during("DeleteObject", &error));
+        let mut traits = Traits { conditions: conditions?, ..Traits::default() };
+        let directories = match deleted {
+            Ok(()) if self.natures.traits(self.client).directories.is_none() => self.directories().await,
+            result => result.map(|()| None),
+        };
+        match directories {
+            Ok(directories) => traits.directories = directories,
+            // What was found out so far stands.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                tracing::info!(%error, "an object of this question may be left below `{}`", self.place);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(traits)
+    }
+
+    /// Whether conditions hold, of an object that is there: `None` where that need not be asked.
+    async fn conditions(&self) -> Result<Option<bool>> {
+        self.put(Condition::Any).await?;
+        if self.natures.traits(self.client).conditions.is_some() {
+            return Ok(None);
+        }
+        let other = Condition::Same("\"00000000000000000000000000000000\"");
+        Ok(Some(!self.put(Condition::Absent).await? && !self.put(other).await?))
+    }
+
+    /// Whether it was written, or refused as a header that the store does not know, which must not be sent then.
+    async fn put(&self, condition: Condition<'_>) -> Result<bool> {
+        let put = self.client.put(&self.file, Content::default(), condition, Marks::default());
+        match put.await {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Conflict) => Ok(false),
-            // It refuses what it does not know: then it must not be sent.
-            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Other) => Ok(true),
-            Err(error) => Err(error),
-        };
-        put(Condition::Any).await?;
-        let other = "\"00000000000000000000000000000000\"";
-        let conditions = !put(Condition::Absent).await? && !put(Condition::Same(other)).await?;
-        // Whoever may not copy or read, or cannot, writes stages that need neither.
-        let keeps_metadata =
-            client.head(&file).await.is_ok_and(|found| found.stage.as_deref() == marks.stage);
-        let compares =
-            matches!(client.copy_bytes(&file, other, &beside).await, Err(error) if is_condition(&error));
-        let copies = keeps_metadata && compares;
-        client.put(&beside, Content::default(), Condition::Any, Marks::default()).await?;
-        let listing = Listing { prefix: &place, ..Listing::default() };
-        let page = client.list(&listing, None).await?;
-        let in_order_of_bytes = page.objects.first().is_some_and(|(key, ..)| *key == beside);
-        client.delete(&file).await?;
-        let listing = Listing { delimiter: Some("/"), ..listing };
-        let page = client.list(&listing, None).await?;
-        let directories = !in_order_of_bytes || !page.prefixes.is_empty();
-        Ok(Nature { conditions, directories, copies })
-    };
-    let found = found.await;
-    let mut rest = vec![file, beside];
-    if matches!(found, Ok(Nature { directories: true, .. })) {
-        rest.extend(keys.directories_above(&format!("{place}a/x")));
+            Err(error)
+                if condition != Condition::Any
+                    && matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Other) =>
+            {
+                Ok(true)
+            }
+            Err(error) => Err(during("PutObject", &error)),
+        }
     }
-    match client.delete_many(&rest).await {
-        Err(error) if found.is_ok() => Err(error),
-        _ => found,
+
+    /// Whether the directory is listed that was left empty.
+    async fn directories(&self) -> Result<Option<bool>> {
+        let listing = Listing { prefix: &self.place, delimiter: Some("/"), ..Listing::default() };
+        let page = self.client.list(&listing, None).await.map_err(|error| during("ListObjectsV2", &error))?;
+        let found = !page.prefixes.is_empty();
+        if found {
+            // It would be listed for a while. The store refuses to delete those that are not empty.
+            let above = self.keys.directories_above(&self.file);
+            if let Err(error) = self.client.delete_many(&above).await {
+                tracing::debug!(%error, "an empty directory of this question may be left");
+            }
+        }
+        Ok(Some(found))
     }
+}
+
+/// Names the request, and the settings that leave it out.
+fn during(request: &str, error: &Error) -> Error {
+    let said = error.message().unwrap_or_default();
+    let message = format!(
+        "{said} ({request} was to find out what kind of store this is; `conditionalwrites` and `directories` say it)"
+    );
+    Error::new(error.kind()).with_message(message).with_retryable(error.is_retryable())
 }

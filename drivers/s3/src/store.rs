@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future, stream};
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
     closed::Closed,
     content::Content,
     key::Keys,
-    nature::Nature,
+    nature::{Nature, Natures},
     parts::{MAX_PART, MIN_PART},
     stage::Stage,
     writer::MAX_INLINE,
@@ -29,6 +29,9 @@ const FETCHES: u32 = 3;
 /// that are too few for one more.
 const MAX_STAGE: u64 = MAX_INLINE as u64 + (8 << 20);
 
+/// So many objects are looked at together.
+const LOOKS: usize = 8;
+
 /// The most keys that one request deletes.
 const BATCH: usize = 1000;
 
@@ -42,7 +45,7 @@ pub(crate) struct Store {
     copy_chunk_size: u64,
     copy_concurrency: usize,
     pub(crate) copy_threshold: u64,
-    pub(crate) nature: Nature,
+    natures: Natures,
     pub(crate) closed: Closed,
 }
 
@@ -57,7 +60,6 @@ pub(crate) struct Found {
 impl Store {
     pub(crate) async fn open(config: &S3Config) -> Result<Self> {
         let (client, keys) = (S3Client::open(config).await?, Keys::new(&config.root_directory));
-        let nature = Nature::find(config, &client, &keys).await?;
         Ok(Self {
             client,
             keys,
@@ -66,9 +68,25 @@ impl Store {
             copy_chunk_size: config.copy_chunk_size.clamp(MIN_PART, MAX_PART),
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),
-            nature,
+            natures: Natures::new(config),
             closed: Closed::default(),
         })
+    }
+
+    /// What is known of the store, and what is safe for the rest. Asks nothing.
+    pub(crate) fn nature(&self) -> Nature {
+        self.natures.now(&self.client)
+    }
+
+    /// The same before a write: the first one may have to ask.
+    pub(crate) async fn before_writing(&self) -> Result<Nature> {
+        self.natures.before_writing(&self.client, &self.keys).await
+    }
+
+    /// Writes an object, whatever is there.
+    pub(crate) async fn overwrite(&self, key: &str, content: Content) -> Result<()> {
+        self.before_writing().await?;
+        self.client.put(key, content, Condition::Any, Marks::default()).await.map(drop)
     }
 
     /// Writes an object that must not be there.
@@ -77,7 +95,7 @@ impl Store {
     /// `AlreadyExists` where one is, and it is not this very write, which the store had done before its answer
     /// was lost (slatedb issues 766, 1164).
     pub(crate) async fn create(&self, key: &str, content: Content) -> Result<()> {
-        if !self.nature.conditions {
+        if !self.before_writing().await?.conditions {
             return match self.client.head(key).await {
                 Ok(_) => Err(ErrorKind::AlreadyExists.into()),
                 Err(error) if error.is_not_found() => {
@@ -194,6 +212,7 @@ impl Store {
 
     /// Copies an object of this size.
     pub(crate) async fn copy(&self, from: &str, to: &str, size: u64) -> Result<()> {
+        self.before_writing().await?;
         if size <= self.copy_threshold {
             return match self.client.copy(from, to).await {
                 // Status 200 with an error in the body: a copy may be sent again.
@@ -202,7 +221,7 @@ impl Store {
             };
         }
         let mark = Uuid::new_v4().to_string();
-        let upload = self.client.create_upload(to, &mark).await?;
+        let upload = self.client.create_copy(to, &mark).await?;
         let least = size.div_ceil(crate::parts::MAX_PARTS);
         let chunk = self.copy_chunk_size.max(least);
         let count = size.div_ceil(chunk);
@@ -283,8 +302,12 @@ impl Store {
 
     /// Deletes objects; gives those that could not be, with the reason. What is missing is deleted already.
     pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<Vec<(String, Error)>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut keys = keys;
-        if self.nature.directories {
+        // A bucket with versions would get a marker of each that never was.
+        if self.before_writing().await?.directories && !self.client.seen().has_versions() {
             // Directories that are empty now would be listed for a while. The store refuses to delete others.
             let above: BTreeSet<String> =
                 keys.iter().flat_map(|key| self.keys.directories_above(key)).collect();
@@ -310,6 +333,24 @@ impl Store {
         }
         failed.retain(|(key, _)| !key.ends_with('/'));
         Ok(failed)
+    }
+
+    /// Of some keys, those that are there, where deleting others would leave something: in a bucket with versions, a
+    /// marker of each.
+    pub(crate) async fn only_present(&self, keys: Vec<String>) -> Result<Vec<String>> {
+        let seen = self.client.seen();
+        // Before any object was seen, few are looked at; many are not worth as many requests.
+        if !seen.has_versions() && (seen.has_no_versions() || keys.len() > LOOKS) {
+            return Ok(keys);
+        }
+        let look = |key: String| async move {
+            match self.client.head(&key).await {
+                Ok(_) => Ok(Some(key)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        stream::iter(keys).map(look).buffered(LOOKS).try_filter_map(future::ok).try_collect().await
     }
 
     /// Deletes objects, all of them.

@@ -18,6 +18,8 @@ pub(crate) struct Upload {
     /// Made when it began; on the object that it becomes.
     pub(crate) mark: String,
     pub(crate) parts: Vec<Part>,
+    /// Its parts may have a CRC32.
+    pub(crate) has_crc32: bool,
     pub(crate) begun: i32,
     pub(crate) on_their_way: JoinSet<Result<Part>>,
     pub(crate) is_promised: bool,
@@ -36,10 +38,11 @@ impl Upload {
         self.begun += 1;
         let (client, key, id, number) =
             (self.store.client.clone(), self.key.clone(), self.id.clone(), self.begun);
+        let has_crc32 = self.has_crc32;
         // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
         // the writer.
         self.on_their_way.spawn(async move {
-            let sent = client.upload_part(&key, &id, number, content).await;
+            let sent = client.upload_part(&key, &id, number, content, has_crc32).await;
             sent.map_err(|error| if error.is_not_found() { gone() } else { error })
         });
         Ok(())

@@ -52,6 +52,7 @@ struct Resumed {
 impl S3Writer {
     pub(crate) async fn open(store: Shared, path: &StoragePath, options: WriteOptions) -> Result<Self> {
         let key = store.keys.file(path)?;
+        store.before_writing().await?;
         let sizes = PartSizes::new(store.chunk_size, options.expected_size)?;
         let mut writer = Self {
             store,
@@ -78,7 +79,7 @@ impl S3Writer {
     /// The stage as this instance closed it, if the store can copy it to its end.
     fn remembered(&self) -> Option<Sealed> {
         let is_sealed = self.options.sealed && self.options.put == PutMode::Overwrite;
-        let sealed = self.store.closed.get(&self.path).filter(|_| is_sealed && self.store.nature.copies)?;
+        let sealed = self.store.closed.get(&self.path).filter(|_| is_sealed && self.store.nature().copies)?;
         (sealed.size <= self.store.copy_threshold).then_some(sealed)
     }
 
@@ -133,6 +134,7 @@ impl S3Writer {
                 mark: stage.id.clone(),
                 begun: i32::try_from(stage.parts.len()).map_err(|_| ErrorKind::TooLarge)?,
                 parts: stage.parts.clone(),
+                has_crc32: stage.parts.iter().all(|part| part.crc32.is_some()),
                 on_their_way: JoinSet::new(),
                 is_promised: true,
             });
@@ -153,13 +155,14 @@ impl S3Writer {
     async fn flush(&mut self) -> Result<()> {
         if self.upload.is_none() {
             let mark = self.resumed.as_ref().map_or_else(new_id, |resumed| resumed.stage.id.clone());
-            let id = self.store.client.create_upload(&self.key, &mark).await?;
+            let (id, has_crc32) = self.store.client.create_upload(&self.key, &mark).await?;
             self.upload = Some(Upload {
                 store: self.store.clone(),
                 key: self.key.clone(),
                 id,
                 mark,
                 parts: Vec::new(),
+                has_crc32,
                 begun: 0,
                 on_their_way: JoinSet::new(),
                 is_promised: false,
@@ -206,7 +209,7 @@ impl S3Writer {
             if is_new {
                 self.store.create(&key, content).await?;
             } else {
-                self.store.client.put(&key, content, Condition::Any, Marks::default()).await?;
+                self.store.overwrite(&key, content).await?;
             }
             return self.forget_earlier().await;
         }
@@ -217,7 +220,7 @@ impl S3Writer {
         upload.settle().await?;
         if key == self.key {
             let condition = match is_new {
-                true if self.store.nature.conditions => Condition::Absent,
+                true if self.store.nature().conditions => Condition::Absent,
                 true => {
                     self.require_absent(&key).await?;
                     Condition::Any
@@ -323,7 +326,7 @@ impl FileWriter for S3Writer {
             size: self.size,
         };
         let key = self.store.keys.staged(&self.path);
-        let is_bytes = stage.upload.is_none() && self.store.nature.copies;
+        let is_bytes = stage.upload.is_none() && self.store.nature().copies;
         let object = match is_bytes {
             true => self.buffer.take(),
             false => stage.encode(&self.buffer.take())?.into(),
@@ -334,7 +337,7 @@ impl FileWriter for S3Writer {
         // Of two writers that resumed one stage, the second to close is refused.
         let etag = resumed.and_then(|resumed| resumed.etag.as_deref());
         let put = match etag {
-            Some(etag) if self.store.nature.conditions => {
+            Some(etag) if self.store.nature().conditions => {
                 self.store.put_if(&key, object, Condition::Same(etag), marks.stage).await.map_err(|error| {
                     if is_condition(&error) || error.is_not_found() { overtaken() } else { error }
                 })
@@ -391,7 +394,7 @@ impl FileWriter for S3Writer {
 /// Where nothing tells two writers of one stage apart, a stage is another one after each close, so that nobody
 /// believes a hash of bytes that another writer replaced.
 fn identity(store: &Shared, stage: &Stage) -> StageId {
-    if store.nature.conditions {
+    if store.nature().conditions {
         return StageId::of(&stage.id);
     }
     let parts: Vec<&str> = stage.parts.iter().map(|part| part.etag.as_str()).collect();

@@ -1,5 +1,6 @@
-//! The driver suite and the API suite, each over a server of our own, SeaweedFS and moto. One program: the SDK takes
-//! long to link, and each emulator is started once.
+//! The driver suite and the API suite, each over a server of our own, SeaweedFS and moto; the driver suite also over
+//! a stand-in for each kind of store that differs from S3, with settings that do not say so. One program: the SDK
+//! takes long to link, and each emulator is started once.
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
 
@@ -39,6 +40,43 @@ plugin_registry_conformance::driver_suite! {
 plugin_registry_conformance::driver_suite! {
     name: driver_moto,
     open: common::store_of(common::of_moto()),
+}
+
+/// The driver suite over a server with one quirk.
+macro_rules! quirk {
+    ($(#[$doc:meta])* $name:ident: $change:expr) => {
+        $(#[$doc])*
+        mod $name {
+            static SERVER: std::sync::LazyLock<plugin_registry_emulator::s3::Server> =
+                std::sync::LazyLock::new(|| crate::common::quirky($change));
+
+            plugin_registry_conformance::driver_suite! {
+                name: driver,
+                open: crate::common::quirky_store(&SERVER),
+            }
+        }
+    };
+}
+
+quirk! {
+    /// Object Lock with a default retention.
+    retention: |quirks| quirks.retention = true
+}
+quirk! {
+    /// A bucket with versions.
+    versions: |quirks| quirks.versions = true
+}
+quirk! {
+    /// No DeleteObjects, as of GCS.
+    no_batches: |quirks| quirks.no_batches = true
+}
+quirk! {
+    /// 403 for what is missing.
+    missing_is_forbidden: |quirks| quirks.missing_is_forbidden = true
+}
+quirk! {
+    /// Checksums are refused, as of Backblaze.
+    checksums_refused: |quirks| quirks.checksums_refused = true
 }
 
 plugin_registry_conformance::api_suite! {

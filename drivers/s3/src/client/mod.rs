@@ -2,6 +2,7 @@
 
 mod body;
 mod connect;
+mod checksums;
 mod credentials;
 mod headers;
 mod http;
@@ -14,9 +15,14 @@ mod progress;
 mod region;
 mod requests;
 mod retry;
+mod seen;
 mod signing;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -35,12 +41,14 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 /// The bytes of an answer.
 pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 
+use self::checksums::Sums;
 pub(crate) use self::{
     limits::{Oversized, Stalled},
     listing::{Listing, Page, Uploads},
     multipart::{Part, UploadId},
     objects::{Condition, Download, Marks, Object, is_condition},
     retry::element,
+    seen::Seen,
 };
 use crate::config::{Checksums, S3Config};
 
@@ -57,8 +65,12 @@ pub(crate) struct S3Client {
     puts: Arc<Puts>,
     /// Over TLS a body need not be hashed for its signature as well.
     is_secure: bool,
-    /// Uploads carry a CRC32.
-    has_checksums: bool,
+    /// Checksums of uploads.
+    sums: Arc<Sums>,
+    /// Checksums are those of S3, whatever the store knows.
+    is_strict: bool,
+    is_without_batches: Arc<AtomicBool>,
+    seen: Arc<Seen>,
 }
 
 /// What every new object gets.
@@ -99,7 +111,9 @@ impl S3Client {
             _ => provider,
         };
         let current = Arc::new(credentials::Current::new(&config.credentials, provider).await);
+        let seen = Arc::new(Seen::default());
         let mut builder = common(config)
+            .interceptor(seen::Watch(seen.clone()))
             .http_client(connections)
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials::Provider(current.clone())))
@@ -121,8 +135,16 @@ impl S3Client {
             bucket: config.bucket.as_str().into(),
             puts: Arc::new(Puts::new(config)),
             is_secure: !is_plain,
-            has_checksums: config.checksums == Checksums::Supported,
+            sums: Arc::new(Sums::new(config.checksums)),
+            is_strict: config.checksums == Checksums::Supported,
+            is_without_batches: Arc::default(),
+            seen,
         })
+    }
+
+    /// What the answers have told by now.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 }
 
@@ -151,7 +173,8 @@ fn common(config: &S3Config) -> Builder {
         .with_initial_backoff(Duration::from_millis(100))
         .with_max_backoff(retry::MAX_WAIT);
     let (calculation, validation) = match config.checksums {
-        Checksums::Required => {
+        // Uploads carry what this client gives them.
+        Checksums::Automatic | Checksums::Required => {
             (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired)
         }
         Checksums::Supported => {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Condition, S3Client,
+    checksums::{Carrier, Sum, Sums},
     objects::{Marks, marked},
     unexpected,
 };
@@ -26,8 +27,25 @@ pub(crate) struct Part {
 }
 
 impl S3Client {
-    /// Begins an object in parts. Its `mark` is on the object that they become.
-    pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<UploadId> {
+    /// Begins an object in parts. Its `mark` is on the object that they become. Also gives whether its parts may have
+    /// a CRC32, which S3 wants to know beforehand.
+    pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<(UploadId, bool)> {
+        let mut attempt = Sums::attempt(Carrier::Begin, self.sums.now());
+        loop {
+            let has_crc32 = attempt.sum == Sum::Crc32;
+            let begun = self.begin_upload(key, mark, has_crc32).await;
+            if let Some(settled) = self.sums.settle(&mut attempt, begun) {
+                return settled.map(|id| (id, has_crc32));
+            }
+        }
+    }
+
+    /// The same for parts that the store copies.
+    pub(crate) async fn create_copy(&self, key: &str, mark: &str) -> Result<UploadId> {
+        self.begin_upload(key, mark, false).await
+    }
+
+    async fn begin_upload(&self, key: &str, mark: &str, has_crc32: bool) -> Result<UploadId> {
         let request = self
             .client
             .create_multipart_upload()
@@ -35,7 +53,7 @@ impl S3Client {
             .key(key)
             .content_type("application/octet-stream")
             .set_metadata(marked(Marks { mark: Some(mark), stage: None }))
-            .set_checksum_algorithm(self.has_checksums.then_some(ChecksumAlgorithm::Crc32))
+            .set_checksum_algorithm(has_crc32.then_some(ChecksumAlgorithm::Crc32))
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
@@ -52,8 +70,31 @@ impl S3Client {
         upload: &str,
         number: i32,
         content: Content,
+        may_have_crc32: bool,
+    ) -> Result<Part> {
+        let sum = match self.sums.now() {
+            Sum::Crc32 if !may_have_crc32 => Sum::None,
+            sum => sum,
+        };
+        let mut attempt = Sums::attempt(Carrier::Part, sum);
+        loop {
+            let sent = self.send_part(attempt.sum, key, upload, number, content.clone()).await;
+            if let Some(settled) = self.sums.settle(&mut attempt, sent) {
+                return settled;
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        sum: Sum,
+        key: &str,
+        upload: &str,
+        number: i32,
+        content: Content,
     ) -> Result<Part> {
         let size = content.len() as u64;
+        let sums = sum.of(&content);
         let (body, signing) = self.signed(content);
         let request = self
             .client
@@ -63,6 +104,8 @@ impl S3Client {
             .upload_id(upload)
             .part_number(number)
             .body(body)
+            .set_checksum_crc32(sums.crc32)
+            .set_content_md5(sums.md5)
             .customize()
             .interceptor(signing);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;

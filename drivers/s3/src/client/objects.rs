@@ -1,6 +1,6 @@
 //! Requests for single objects.
 
-use std::{collections::HashMap, ops::Range, time::SystemTime};
+use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::SystemTime};
 
 use aws_sdk_s3::{
     error::SdkError,
@@ -13,16 +13,25 @@ use aws_sdk_s3::{
     types::{Delete, MetadataDirective, ObjectIdentifier},
 };
 use aws_smithy_types::DateTime;
+use futures::{StreamExt, future::ready, stream};
 use http::Method;
 use plugin_registry_core::{Error, ErrorKind, Result};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 use url::Url;
 
-use super::{S3Client, headers::ContentMd5, unexpected};
+use super::{
+    Listing, S3Client,
+    checksums::{Carrier, Sum, Sums},
+    headers::ContentMd5,
+    unexpected,
+};
 use crate::{content::Content, error::of_sdk};
 
 /// How long a presigned URL is good for, as with distribution.
 const URL_TIME: std::time::Duration = std::time::Duration::from_secs(20 * 60);
+
+/// So many objects are deleted at a time where that takes a request for each.
+const SINGLE: usize = 8;
 
 /// An object, without its bytes.
 #[derive(Clone, Debug)]
@@ -96,15 +105,43 @@ impl S3Client {
         let is_part = range.is_some();
         let request = self.client.get_object().bucket(&*self.bucket).key(key);
         let request = request.set_range(range).set_if_match(etag.map(str::to_owned));
-        let answer = request.send().await.map_err(|error| of_sdk(&error))?;
-        download(answer, is_part)
+        let mut answer = request.clone().send().await.map_err(|error| of_sdk(&error));
+        if self.should_look_again(key, &mut answer).await {
+            answer = request.send().await.map_err(|error| of_sdk(&error));
+        }
+        download(answer?, is_part)
     }
 
     pub(crate) async fn head(&self, key: &str) -> Result<Object> {
-        let answer = self.client.head_object().bucket(&*self.bucket).key(key).send().await;
-        let HeadObjectOutput { content_length, last_modified, e_tag, metadata, .. } =
-            answer.map_err(|error| of_sdk(&error))?;
+        let request = self.client.head_object().bucket(&*self.bucket).key(key);
+        let mut answer = request.clone().send().await.map_err(|error| of_sdk(&error));
+        if self.should_look_again(key, &mut answer).await {
+            answer = request.send().await.map_err(|error| of_sdk(&error));
+        }
+        let HeadObjectOutput { content_length, last_modified, e_tag, metadata, .. } = answer?;
         object(content_length, last_modified, e_tag, metadata)
+    }
+
+    /// Finds out what a refused look at a key means. Credentials that may list below a prefix alone, and some stores
+    /// with any, get 403 for what is missing: a list without the key excludes it, and makes the answer "not found".
+    /// With the key in it, it was refused, or has come meanwhile: then another look tells.
+    async fn should_look_again<T>(&self, key: &str, answer: &mut Result<T>) -> bool {
+        let Err(error) = answer else { return false };
+        if error.kind() != ErrorKind::PermissionDenied {
+            return false;
+        }
+        let listing = Listing { prefix: key, limit: Some(1), ..Listing::default() };
+        match self.list(&listing, None).await {
+            Ok(page) if page.objects.iter().any(|(found, ..)| found == key) => return true,
+            Ok(page) if !page.objects.is_empty() || page.next.is_none() => {
+                self.seen.hid_a_missing_key();
+                *error = ErrorKind::NotFound.into();
+            }
+            // To a HEAD, wrong keys are 403 without a word.
+            Err(asked) if asked.kind() == ErrorKind::Unauthenticated => *error = asked,
+            _ => {}
+        }
+        false
     }
 
     /// Writes a whole object; gives its ETag.
@@ -115,6 +152,24 @@ impl S3Client {
         condition: Condition<'_>,
         marks: Marks<'_>,
     ) -> Result<Option<String>> {
+        let mut attempt = Sums::attempt(Carrier::Object, self.sums.now());
+        loop {
+            let put = self.put_with(attempt.sum, key, content.clone(), condition, marks).await;
+            if let Some(settled) = self.sums.settle(&mut attempt, put) {
+                return settled;
+            }
+        }
+    }
+
+    async fn put_with(
+        &self,
+        sum: Sum,
+        key: &str,
+        content: Content,
+        condition: Condition<'_>,
+        marks: Marks<'_>,
+    ) -> Result<Option<String>> {
+        let sums = sum.of(&content);
         let (body, signing) = self.signed(content);
         let request = self
             .client
@@ -123,6 +178,8 @@ impl S3Client {
             .key(key)
             .content_type(CONTENT_TYPE)
             .body(body)
+            .set_checksum_crc32(sums.crc32)
+            .set_content_md5(sums.md5)
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
@@ -190,14 +247,43 @@ impl S3Client {
         }
     }
 
-    /// Deletes at most 1000 objects; gives those that could not be, with the reason.
+    /// Deletes at most 1000 objects; gives those that could not be, with the reason. One by one where the store
+    /// knows no DeleteObjects: GCS answers 501 (minio/mc issue 4778).
     pub(crate) async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
+        if !self.is_without_batches.load(Ordering::Relaxed) {
+            match self.delete_batch(keys).await {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    tracing::debug!(%error, "the store knows no DeleteObjects: objects are deleted one by one");
+                    self.is_without_batches.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        // Directories after what they hold, the deepest first.
+        let (directories, files): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key.ends_with('/'));
+        let mut failed: Vec<_> = stream::iter(files)
+            .map(|key| self.delete_single(key))
+            .buffer_unordered(SINGLE)
+            .filter_map(ready)
+            .collect()
+            .await;
+        for directory in directories {
+            failed.extend(self.delete_single(directory).await);
+        }
+        Ok(failed)
+    }
+
+    async fn delete_single(&self, key: String) -> Option<(String, Error)> {
+        self.delete(&key).await.err().map(|error| (key, error))
+    }
+
+    async fn delete_batch(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
         let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
         let objects = objects.collect::<Result<Vec<_>, _>>().map_err(|_| unexpected("a key is missing"))?;
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let delete = delete.map_err(|_| unexpected("no key to delete"))?;
         let request = self.client.delete_objects().bucket(&*self.bucket).delete(delete);
-        let answer = match self.has_checksums {
+        let answer = match self.is_strict {
             true => request.send().await,
             false => request.customize().interceptor(ContentMd5).send().await,
         };

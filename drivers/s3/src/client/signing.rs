@@ -22,8 +22,6 @@ impl S3Client {
             true => PayloadSigningOverride::UnsignedPayload,
             false => PayloadSigningOverride::Precomputed(content.sha256()),
         };
-        // The SDK sends the checksum of a body in pieces behind it, in a coding of its own that few stores know.
-        let content = if self.has_checksums { content.to_bytes().into() } else { content };
         (content.into_body(), Signing(said))
     }
 }

@@ -175,9 +175,10 @@ fn storage_class(read: &mut ParameterReader<'_>) -> Option<String> {
 }
 
 fn checksums(read: &mut ParameterReader<'_>) -> Checksums {
-    match read.choice("checksums", &["required", "supported"]) {
+    match read.choice("checksums", &["automatic", "required", "supported"]) {
         Some("supported") => Checksums::Supported,
-        _ => Checksums::Required,
+        Some("required") => Checksums::Required,
+        _ => Checksums::Automatic,
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Level<'a> {
     }
 
     fn sort_key<'k>(&self, key: &'k str) -> &'k str {
-        if self.store.nature.directories { key.trim_end_matches('/') } else { key }
+        if self.store.nature().directories { key.trim_end_matches('/') } else { key }
     }
 
     fn take(&mut self, key: &str, file: Option<(u64, Option<SystemTime>)>) -> Result<()> {

@@ -58,7 +58,7 @@ impl<'a> Search<'a> {
         let below = store.keys.below(path);
         // `a-b` and `a/b` come after `a`, in either order: everything before its first component is over.
         let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));
-        let start = first.filter(|_| !store.nature.directories).map(|first| format!("{below}{first}"));
+        let start = first.filter(|_| !store.nature().directories).map(|first| format!("{below}{first}"));
         let delimiter = format!("/{marker}");
         let pages = Pages::new(store, below.clone(), Some(&delimiter), start);
         Self { store, below, path, marker, delimiter, after, pages, waiting: Reorder::new(), last: None }
@@ -67,7 +67,7 @@ impl<'a> Search<'a> {
     /// Whether the store lists in this way, and without a loss.
     async fn first_page(&mut self) -> Result<bool> {
         let is_understood = self.next_page().await?;
-        Ok(is_understood && (self.pages.is_done || !self.store.nature.directories))
+        Ok(is_understood && (self.pages.is_done || !self.store.nature().directories))
     }
 
     async fn next_page(&mut self) -> Result<bool> {

@@ -17,7 +17,7 @@ use plugin_registry_core::Secret;
 use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::{
     programs::{Moto, SeaweedFs},
-    s3::Server,
+    s3::{Quirks, Server},
 };
 use url::Url;
 
@@ -38,11 +38,28 @@ pub(crate) fn in_a_directory(config: S3Config) -> S3Config {
     config.with_root_directory(root)
 }
 
-/// Settings for a server of our own, without questions when it is opened.
+/// Settings for a server of our own, without questions before the first write.
 pub(crate) fn of_server(server: &Server) -> S3Config {
+    unsaid(server).with_conditional_writes(true).with_directories(false)
+}
+
+/// The same, which say nothing about the kind of store.
+pub(crate) fn unsaid(server: &Server) -> S3Config {
     config(&server.endpoint(), server.bucket(), &server.access_key(), &server.secret_key())
-        .with_conditional_writes(true)
-        .with_directories(false)
+}
+
+/// A server that differs from S3, with pages that end in the middle of most lists, and small parts.
+pub(crate) fn quirky(change: impl FnOnce(&mut Quirks)) -> Server {
+    Server::builder().page_size(40).min_part(1).quirks(change).start()
+}
+
+/// A store of the suites on it, with settings that say nothing about its kind. Little is written: volume proves
+/// nothing here.
+pub(crate) fn quirky_store(server: &Server) -> Store {
+    let mut sizes = Sizes::small().with_many_files(100);
+    (sizes.large_stream, sizes.append_chunk) = (1 << 20, 200_000);
+    (sizes.read_size, sizes.write_size) = (500_000, 100_000);
+    store(unsaid(server).with_chunk_size(1 << 20)).with_sizes(sizes)
 }
 
 /// Settings for SeaweedFS; why not, where it is not installed.

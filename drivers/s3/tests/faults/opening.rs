@@ -1,26 +1,89 @@
-//! What is found out when a driver is opened.
+//! What is found out of a store, and when: before the first write, and never to read.
 
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, Result, StorageDriver, WriteOptions};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
-use plugin_registry_emulator::s3::{Fault, Kind, Server};
+use plugin_registry_emulator::s3::{Fault, Kind, Quirks, Server};
 
 use crate::{common, support::*};
 
 /// Settings that say nothing about the kind of store.
 fn unsaid(server: &Server) -> S3Config {
-    common::config(&server.endpoint(), server.bucket(), &server.access_key(), &server.secret_key())
-        .with_root_directory("root")
-        .with_chunk_size(PART as u64)
+    common::unsaid(server).with_root_directory("root").with_chunk_size(PART as u64)
 }
 
-/// A store like AWS is taken for one, at 10 requests, and nothing is left of the questions.
+/// Opens a driver and lets it ask.
+async fn asked(config: S3Config) -> Result<S3Driver> {
+    let driver = S3Driver::open(config).await?;
+    driver.put_content(&path("/first"), "".into(), PutMode::Overwrite).await?;
+    driver.delete(&path("/first")).await?;
+    Ok(driver)
+}
+
+/// Opening makes no request. Until the first write, what is safe for any store is assumed.
+#[tokio::test]
+async fn nothing_is_asked_to_open() {
+    let server = server();
+    let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    assert!(driver.capabilities().create_only && driver.capabilities().empty_directories);
+    assert_eq!(server.count(), 0);
+}
+
+/// A store like AWS is taken for one, by 5 requests before the first write of an instance, and nothing is left of them.
 #[tokio::test]
 async fn an_ordinary_store_is_known() {
     let server = server();
     let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    let writes = ["/a", "/b", "/c"].map(|at| put(&driver, at, "x", PutMode::CreateOnly));
+    futures::future::join_all(writes).await.into_iter().for_each(|written| written.unwrap());
     assert!(driver.capabilities().create_only && !driver.capabilities().empty_directories);
-    assert_eq!(server.count(), 10);
-    assert!(server.objects().is_empty() && server.uploads().is_empty());
+    let operations: Vec<_> = server.requests().iter().map(|request| request.operation).take(5).collect();
+    assert_eq!(operations, ["PutObject", "PutObject", "PutObject", "DeleteObject", "ListObjectsV2"]);
+    assert_eq!(server.count(), 5 + 3, "{:?}", server.counts());
+    assert_eq!(server.objects().into_keys().collect::<Vec<_>>(), ["root/a", "root/b", "root/c"]);
+    assert!(server.uploads().is_empty());
+}
+
+/// What a store says of itself is not asked: here all of it, and there what depends on its release.
+#[tokio::test]
+async fn a_known_store_is_asked_less() {
+    for (name, before, conditions, directories) in [
+        ("SeaweedFS 30GB 4.48", 0, true, true),
+        ("SeaweedFS 30GB 3.80", 4, true, true),
+        ("MinIO", 4, true, false),
+        ("Ceph Object Gateway (squid)", 4, true, false),
+        ("AmazonS3", 5, true, false),
+        ("nginx", 5, true, false),
+    ] {
+        let server = Server::builder().min_part(1).quirks(|quirks| quirks.server = Some(name)).start();
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        assert_eq!(kind(driver.stat(&path("/f")).await), ErrorKind::NotFound);
+        server.forget();
+        put(&driver, "/f", "x", PutMode::CreateOnly).await.unwrap();
+        assert_eq!(server.count(), before + 1, "{name}: {:?}", server.counts());
+        let found = driver.capabilities();
+        assert_eq!((found.create_only, found.empty_directories), (conditions, directories), "{name}");
+        assert_eq!(server.objects().into_keys().collect::<Vec<_>>(), ["root/f"], "{name}");
+    }
+}
+
+/// At most 6, also where the first answer of all is that to a write.
+#[tokio::test]
+async fn no_store_is_asked_more_than_six_times() {
+    for quirks in [
+        Quirks::default(),
+        Quirks { conditions_ignored: true, ..Quirks::default() },
+        Quirks { checksums_refused: true, ..Quirks::default() },
+        Quirks { retention: true, ..Quirks::default() },
+        Quirks { no_batches: true, missing_is_forbidden: true, ..Quirks::default() },
+        Quirks { server: Some("MinIO"), ..Quirks::default() },
+        Quirks { server: Some("SeaweedFS 30GB 4.48"), ..Quirks::default() },
+    ] {
+        let server = Server::builder().min_part(1).with_quirks(quirks.clone()).start();
+        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        put(&driver, "/f", "x", PutMode::Overwrite).await.unwrap();
+        assert!(server.count() <= 6 + 1, "{quirks:?}: {:?}", server.counts());
+        assert_eq!(server.objects().into_keys().collect::<Vec<_>>(), ["root/f"], "{quirks:?}");
+    }
 }
 
 /// What the settings say is not asked for.
@@ -28,15 +91,17 @@ async fn an_ordinary_store_is_known() {
 async fn what_is_said_is_not_asked() {
     let server = server();
     let driver = S3Driver::open(unsaid(&server).with_conditional_writes(false).with_directories(true)).await;
-    let said = driver.unwrap().capabilities();
-    assert_eq!((said.create_only, said.empty_directories, server.count()), (false, true, 0));
+    let driver = driver.unwrap();
+    put(&driver, "/f", "x", PutMode::Overwrite).await.unwrap();
+    let said = driver.capabilities();
+    assert_eq!((said.create_only, said.empty_directories, server.count()), (false, true, 1));
 }
 
 /// F13: a store that accepts conditions and ignores them.
 #[tokio::test]
 async fn a_store_that_ignores_conditions_is_found_out() {
     let server = Server::builder().min_part(1).quirks(|quirks| quirks.conditions_ignored = true).start();
-    let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+    let driver = asked(unsaid(&server)).await.unwrap();
     assert!(!driver.capabilities().create_only && !driver.capabilities().empty_directories);
     refuses_what_exists(&server, &driver).await;
 }
@@ -47,7 +112,7 @@ async fn a_store_that_refuses_conditions_is_found_out() {
     let server = server();
     for (status, code) in [(501, "NotImplemented"), (400, "InvalidArgument")] {
         server.fault(on("PutObject", Kind::error(status, code)).nth(2));
-        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        let driver = asked(unsaid(&server)).await.unwrap();
         assert!(!driver.capabilities().create_only, "{code}");
         refuses_what_exists(&server, &driver).await;
         let conditional = |header| server.requests().iter().any(|asked| asked.headers.contains_key(header));
@@ -116,7 +181,7 @@ async fn written_to(
     written(driver, "/up", bytes, options).await.unwrap()
 }
 
-/// F14: credentials that may not write, list or delete open all the same, with what is safe anywhere.
+/// F14: credentials that may not write, list or delete work all the same, with what is safe anywhere.
 #[tokio::test]
 async fn credentials_without_a_right_fall_back_to_what_is_safe() {
     for denied in ["PutObject", "ListObjectsV2", "DeleteObject", "DeleteObjects"] {
@@ -127,6 +192,12 @@ async fn credentials_without_a_right_fall_back_to_what_is_safe() {
         let found = driver.capabilities();
         assert!(found.create_only && found.empty_directories, "{denied}");
         assert_eq!(read(&driver, "/f").await.unwrap(), b"old");
+        let written = put(&driver, "/new", "x", PutMode::CreateOnly).await;
+        assert_eq!(written.is_ok(), denied != "PutObject", "{denied}");
+        let found = driver.capabilities();
+        // Of a batch of deletes there is none here.
+        let is_found = denied == "DeleteObjects";
+        assert!(found.create_only && found.empty_directories != is_found, "{denied}");
         if denied == "PutObject" {
             let refused = put(&driver, "/g", "new", PutMode::CreateOnly).await;
             assert_eq!(kind(refused), ErrorKind::PermissionDenied);
@@ -148,8 +219,11 @@ async fn a_store_that_does_not_answer_is_no_kind_of_store() {
         for operation in ["PutObject", "ListObjectsV2"] {
             let server = server();
             server.fault(on(operation, fault.clone()).forever());
-            let opened = S3Driver::open(unsaid(&server).with_max_attempts(2)).await;
-            assert_eq!(kind(opened), expected, "{operation} {fault:?}");
+            let driver = S3Driver::open(unsaid(&server).with_max_attempts(2)).await.unwrap();
+            let error = failure(put(&driver, "/f", "x", PutMode::Overwrite).await);
+            assert_eq!(error.kind(), expected, "{operation} {fault:?}");
+            let text = error.to_string();
+            assert!(text.contains(operation) && text.contains("`conditionalwrites`"), "{text}");
             assert!(server.objects().is_empty(), "{operation} {fault:?}");
         }
     }
@@ -165,7 +239,7 @@ async fn one_bad_answer_does_not_change_what_is_found() {
     at_once(faults, async |fault| {
         let server = server();
         server.fault(fault.clone());
-        let driver = S3Driver::open(unsaid(&server)).await.unwrap();
+        let driver = asked(unsaid(&server)).await.unwrap();
         let found = driver.capabilities();
         assert!(found.create_only && !found.empty_directories, "{fault:?}");
         assert!(server.objects().is_empty(), "{fault:?}");

@@ -73,6 +73,9 @@ async fn a_clear_no_is_not_repeated() {
     ] {
         let server = server();
         let driver = open(&server).await;
+        // From then on it is known that no checksum is refused.
+        put(&driver, "/f", "x", PutMode::Overwrite).await.unwrap();
+        server.forget();
         server.fault(on("PutObject", fault.clone()).forever());
         let error = failure(put(&driver, "/f", "x", PutMode::Overwrite).await);
         assert_eq!((error.kind(), error.is_retryable()), (expected, false), "{fault:?}: {error}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use plugin_registry_core::{ErrorKind, PutMode, StorageDriver};
-use plugin_registry_emulator::s3::Kind;
+use plugin_registry_emulator::s3::{Kind, Server};
 
 use crate::support::*;
 
@@ -99,13 +99,41 @@ async fn a_missing_right_is_named() {
     assert_eq!(stored(&server, "/d/f").unwrap(), in_parts());
 }
 
-/// 1c, I7: who may not list gets 403 for what is missing: that is not the store's word for "not found".
+/// A server that answers 403 for what is missing.
+fn hiding() -> Server {
+    Server::builder().min_part(1).quirks(|quirks| quirks.missing_is_forbidden = true).start()
+}
+
+/// Credentials that may list below a prefix alone, or a Ceph of before 2026: a list excludes what a look may not.
+#[tokio::test]
+async fn a_missing_file_that_looks_forbidden_is_found_out_by_a_list() {
+    let server = hiding();
+    let driver = open(&server).await;
+    server.put_raw(&key("/f-b"), "x");
+    server.put_raw(&key("/f/x"), "x");
+    for result in [
+        driver.stat_file(&path("/f")).await.map(drop),
+        driver.get_content(&path("/f"), 10).await.map(drop),
+        driver.rename(&path("/f"), &path("/g")).await,
+        driver.stat(&path("/e")).await.map(drop),
+    ] {
+        assert_eq!(kind(result), ErrorKind::NotFound);
+    }
+    assert!(driver.capabilities().hides_missing);
+    // What is there, and may not be read, is not missing.
+    server.put_raw(&key("/f"), "x");
+    for operation in ["GetObject", "HeadObject"] {
+        server.deny(operation);
+    }
+    assert_eq!(kind(driver.stat_file(&path("/f")).await), ErrorKind::PermissionDenied);
+    assert_eq!(kind(read(&driver, "/f").await), ErrorKind::PermissionDenied);
+}
+
+/// 1c, I7: without the right to list, 403 is not the store's word for "not found".
 #[tokio::test]
 async fn a_missing_file_that_may_not_be_seen_is_not_not_found() {
-    let server = plugin_registry_emulator::s3::Server::builder()
-        .min_part(1)
-        .quirks(|quirks| quirks.missing_is_forbidden = true)
-        .start();
+    let server = hiding();
+    server.deny("ListObjectsV2");
     let driver = open(&server).await;
     for result in [
         driver.stat(&path("/f")).await.map(drop),

@@ -1,7 +1,7 @@
 //! What `Registry::probe` says where one right is missing, or the answer of a write is lost.
 
 use plugin_registry::{ProbeReport, ProbeVerb, Registry};
-use plugin_registry_emulator::s3::{Kind, Server};
+use plugin_registry_emulator::s3::{Kind, Quirks, Server};
 
 use crate::support::*;
 
@@ -93,4 +93,56 @@ async fn a_probe_with_wrong_keys_ends_at_once() {
     assert_eq!(failed(&report), [ProbeVerb::List], "{report}");
     assert!(report.to_string().contains("list: not authenticated: "), "{report}");
     assert!(server.counts().keys().all(|operation| *operation == "ListObjectsV2"), "{:?}", server.counts());
+}
+
+fn quirky(change: impl FnOnce(&mut Quirks)) -> Server {
+    Server::builder().min_part(1).quirks(change).start()
+}
+
+/// 403 for what is missing: with the right to list, backups work, and the right that is lacking is named. Without it
+/// the check says no.
+#[tokio::test]
+async fn a_probe_asks_for_what_is_missing() {
+    let server = quirky(|quirks| quirks.missing_is_forbidden = true);
+    let report = probe(&server).await;
+    assert!(report.is_usable(), "{report}");
+    assert!(
+        report.warnings.iter().any(|text| text.contains("s3:ListBucket on the bucket, without")),
+        "{report}"
+    );
+    server.deny("ListObjectsV2");
+    let report = registry(&server).await.probe().await;
+    let step = report.step(ProbeVerb::Missing).unwrap().to_string();
+    assert!(
+        step.contains("not permitted") && step.contains("s3:ListBucket on the bucket, without"),
+        "{step}"
+    );
+    assert!(!report.is_usable());
+}
+
+/// A bucket that keeps versions is an ordinary bucket, and the report says what stays.
+#[tokio::test]
+async fn a_probe_says_what_a_bucket_keeps() {
+    let retained = probe(&quirky(|quirks| quirks.retention = true)).await;
+    assert_eq!(failed(&retained), [], "{retained}");
+    assert!(retained.warnings.iter().any(|text| text.contains("(Object Lock): tags move")), "{retained}");
+    let server = quirky(|quirks| quirks.versions = true);
+    let report = probe(&server).await;
+    assert_eq!(failed(&report), [], "{report}");
+    assert!(report.warnings.iter().any(|text| text.starts_with("the store keeps versions")), "{report}");
+    assert!(server.markers().iter().all(|(_, was_there)| *was_there), "{:?}", server.markers());
+}
+
+/// A store that takes every object once: the steps that replace and delete fail, each with its reason.
+#[tokio::test]
+async fn a_probe_says_what_retention_forbids() {
+    let server = quirky(|quirks| quirks.write_once = true);
+    let report = registry(&server).await.probe().await;
+    assert!(report.can_read() && !report.can_delete(), "{report}");
+    for verb in [ProbeVerb::Replace, ProbeVerb::Delete] {
+        let text = report.step(verb).unwrap().to_string();
+        assert!(text.contains("retains this object (Object Lock)"), "{text}");
+    }
+    assert!(report.warnings.iter().any(|text| text.contains("a tag cannot be moved")), "{report}");
+    assert!(report.left_over.is_some());
 }

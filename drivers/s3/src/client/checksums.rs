@@ -1,0 +1,198 @@
+//! Which checksum uploads carry, and whether the store takes it.
+//!
+//! The checksum is a header, never a trailer: of those, older stores know nothing, and some store them as part of the
+//! object (velero issue 9951). A bucket with Object Lock takes no upload without one (ADR 0026).
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use aws_smithy_types::base64;
+use md5::{Digest as _, Md5};
+use plugin_registry_core::{Error, ErrorKind, Result};
+
+use crate::{config::Checksums, content::Content};
+
+/// What says that bytes arrived as they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sum {
+    /// `x-amz-checksum-crc32`.
+    Crc32,
+    /// Nothing.
+    None,
+    /// `Content-MD5`, which every store knows.
+    Md5,
+}
+
+/// Requests that may carry one. A store may take it in some of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Carrier {
+    Object,
+    Begin,
+    Part,
+}
+
+/// The headers of an upload.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Headers {
+    pub(super) crc32: Option<String>,
+    pub(super) md5: Option<String>,
+}
+
+impl Sum {
+    pub(super) fn of(self, content: &Content) -> Headers {
+        match self {
+            Self::Crc32 => {
+                let mut hasher = crc32fast::Hasher::new();
+                content.pieces().iter().for_each(|piece| hasher.update(piece));
+                let sum = base64::encode(hasher.finalize().to_be_bytes());
+                Headers { crc32: Some(sum), md5: None }
+            }
+            Self::None => Headers::default(),
+            Self::Md5 => {
+                let mut hasher = Md5::new();
+                content.pieces().iter().for_each(|piece| hasher.update(piece));
+                Headers { crc32: None, md5: Some(base64::encode(hasher.finalize())) }
+            }
+        }
+    }
+}
+
+/// One request on its way to being understood.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    carrier: Carrier,
+    /// What it carries now.
+    pub(super) sum: Sum,
+    refusal: Option<Error>,
+}
+
+/// The checksum of one store. Learnt by the first upload where the settings leave it open.
+#[derive(Debug)]
+pub(super) struct Sums {
+    sum: AtomicU8,
+    is_open: bool,
+    /// By carrier.
+    proven: [AtomicBool; 3],
+}
+
+const ORDER: [Sum; 3] = [Sum::Crc32, Sum::None, Sum::Md5];
+
+impl Sums {
+    pub(super) fn new(setting: Checksums) -> Self {
+        let sum = if setting == Checksums::Required { Sum::None } else { Sum::Crc32 };
+        let is_open = setting == Checksums::Automatic;
+        Self { sum: AtomicU8::new(sum as u8), is_open, proven: Default::default() }
+    }
+
+    pub(super) fn now(&self) -> Sum {
+        let at = usize::from(self.sum.load(Ordering::Relaxed));
+        ORDER.get(at).copied().unwrap_or(Sum::None)
+    }
+
+    /// An attempt to send a request, whose first checksum is `first`.
+    pub(super) fn attempt(carrier: Carrier, first: Sum) -> Attempt {
+        Attempt { carrier, sum: first, refusal: None }
+    }
+
+    /// Takes the result of an attempt. `None` asks for another one: while it is not known which checksum the store
+    /// takes, a request that is refused as not understood is sent without, and then with `Content-MD5`. The error of
+    /// the last attempt is not about the checksum.
+    pub(super) fn settle<T>(&self, attempt: &mut Attempt, result: Result<T>) -> Option<Result<T>> {
+        let error = match result {
+            Ok(answer) => {
+                if let Some(error) = &attempt.refusal {
+                    let now = attempt.sum;
+                    tracing::debug!(%error, ?now, "the store refuses checksums like this: uploads go on with another, or none");
+                    self.sum.store(now as u8, Ordering::Relaxed);
+                }
+                if attempt.sum == self.now() {
+                    self.prove(attempt.carrier);
+                }
+                return Some(Ok(answer));
+            }
+            Err(error) => error,
+        };
+        let next = ORDER.iter().copied().skip_while(|sum| *sum != attempt.sum).nth(1);
+        match next.filter(|_| self.is_open && !self.is_proven(attempt.carrier) && is_refusal(&error)) {
+            Some(next) => {
+                attempt.sum = next;
+                attempt.refusal.get_or_insert(error);
+                None
+            }
+            None => Some(Err(error)),
+        }
+    }
+
+    fn prove(&self, carrier: Carrier) {
+        if let Some(proven) = self.proven.get(carrier as usize) {
+            proven.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_proven(&self, carrier: Carrier) -> bool {
+        self.proven.get(carrier as usize).is_some_and(|proven| proven.load(Ordering::Relaxed))
+    }
+}
+
+/// Whether a store may not have understood a header: 501, or 400 with a code that says nothing else.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Carrier; 3] = [Carrier::Object, Carrier::Begin, Carrier::Part];
+
+    /// One request to a store that takes these.
+    fn send(sums: &Sums, carrier: Carrier, taken: &[Sum], failure: ErrorKind) -> (Vec<Sum>, Result<()>) {
+        let (mut attempt, mut sent) = (Sums::attempt(carrier, sums.now()), Vec::new());
+        loop {
+            sent.push(attempt.sum);
+            let result = if taken.contains(&attempt.sum) { Ok(()) } else { Err(Error::new(failure)) };
+            if let Some(result) = sums.settle(&mut attempt, result) {
+                return (sent, result);
+            }
+        }
+    }
+
+    /// What is sent for each of three uploads.
+    fn sent(setting: Checksums, taken: &[Sum], carrier: Carrier) -> Vec<Vec<Sum>> {
+        let sums = Sums::new(setting);
+        (0..3).map(|_| send(&sums, carrier, taken, ErrorKind::Other).0).collect()
+    }
+
+    #[test]
+    fn a_store_is_asked_once() {
+        use Sum::{Crc32, Md5, None};
+        for carrier in ALL {
+            for (setting, taken, expected) in [
+                (Checksums::Automatic, &[Crc32, None, Md5][..], [&[Crc32][..], &[Crc32], &[Crc32]]),
+                (Checksums::Automatic, &[None, Md5], [&[Crc32, None], &[None], &[None]]),
+                (Checksums::Automatic, &[Md5], [&[Crc32, None, Md5], &[Md5], &[Md5]]),
+                (Checksums::Supported, &[None], [&[Crc32], &[Crc32], &[Crc32]]),
+                (Checksums::Required, &[Md5], [&[None], &[None], &[None]]),
+            ] {
+                assert_eq!(sent(setting, taken, carrier), expected, "{setting:?} {taken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_errors_are_no_refusal() {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::AlreadyExists, ErrorKind::Unavailable] {
+            let sums = Sums::new(Checksums::Automatic);
+            let (sent, refused) = send(&sums, Carrier::Object, &[], kind);
+            assert_eq!((sent, refused.unwrap_err().kind()), (vec![Sum::Crc32], kind));
+            assert_eq!(sums.now(), Sum::Crc32);
+        }
+    }
+
+    #[test]
+    fn headers_are_those_of_all_pieces() {
+        let content = Content::from(bytes::Bytes::from_static(b"123456789"));
+        assert_eq!(Sum::Crc32.of(&content).crc32.as_deref(), Some("y/Q5Jg=="));
+        assert_eq!(Sum::Md5.of(&content).md5.as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
+        assert!(Sum::None.of(&content).crc32.is_none() && Sum::None.of(&content).md5.is_none());
+    }
+}

@@ -1,0 +1,103 @@
+//! What answers tell beside what was asked for: which store it is, and which kind of bucket.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use aws_sdk_s3::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef,
+    },
+    error::BoxError,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+use crate::known::Known;
+
+/// Learnt from any answer, and never forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    store: OnceLock<Known>,
+    versions: AtomicBool,
+    objects: AtomicBool,
+    retention: AtomicBool,
+    hidden: AtomicBool,
+}
+
+impl Seen {
+    /// The store, where its `Server` header names one of those that are known.
+    pub(crate) fn store(&self) -> Option<Known> {
+        self.store.get().copied()
+    }
+
+    /// The bucket keeps versions.
+    pub(crate) fn has_versions(&self) -> bool {
+        self.versions.load(Ordering::Relaxed)
+    }
+
+    /// An object has been seen, and no version of one: deleting a key that is not there leaves nothing.
+    pub(crate) fn has_no_versions(&self) -> bool {
+        self.objects.load(Ordering::Relaxed) && !self.has_versions()
+    }
+
+    /// The bucket retains its objects (Object Lock).
+    pub(crate) fn has_retention(&self) -> bool {
+        self.retention.load(Ordering::Relaxed)
+    }
+
+    /// What is missing looks forbidden.
+    pub(crate) fn hides_missing(&self) -> bool {
+        self.hidden.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hid_a_missing_key(&self) {
+        if !self.hidden.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the store answers 403 for what is missing, so a list is asked as well: allow s3:ListBucket on the \
+                 bucket without a condition on the prefix"
+            );
+        }
+    }
+
+    fn note(&self, header: &dyn Fn(&'static str) -> bool, server: Option<&str>) {
+        if self.store.get().is_none()
+            && let Some(known) = server.and_then(Known::of_server)
+        {
+            // Whoever was first said the same.
+            let _ = self.store.set(known);
+        }
+        if header("x-amz-object-lock-mode") {
+            self.retention.store(true, Ordering::Relaxed);
+        }
+        if header("x-amz-version-id") {
+            self.versions.store(true, Ordering::Relaxed);
+        } else if header("etag") {
+            self.objects.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Notes it.
+#[derive(Debug)]
+pub(super) struct Watch(pub(super) std::sync::Arc<Seen>);
+
+#[dyn_dispatch_hint]
+impl Intercept for Watch {
+    fn name(&self) -> &'static str {
+        "plugin-registry watch"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        // Of a bucket whose versions are suspended, it is `null`.
+        let has = |name| headers.get(name).is_some_and(|value| !value.is_empty() && value != "null");
+        self.0.note(&has, headers.get("server"));
+        Ok(())
+    }
+}

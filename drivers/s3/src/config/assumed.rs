@@ -1,0 +1,67 @@
+//! What a driver assumes of its store before it has asked it.
+
+use super::{Checksums, S3Config};
+use crate::{known::Known, nature::said};
+
+impl S3Config {
+    /// What is assumed of the store, and what the first write asks, a sentence each, for people. Makes no request: an
+    /// answer of the store may tell more (ADR 0025).
+    #[must_use]
+    pub fn assumptions(&self) -> Vec<String> {
+        let said = said(self);
+        let mut all = Vec::new();
+        if let Some(known) = Known::of_endpoint(self.endpoint.as_ref()) {
+            all.push(format!("the store is {}", known.name));
+        }
+        let asked = "until the store is known; the first write asks, by at most 6 requests";
+        all.push(match said.conditions {
+            Some(true) => "conditions on writes are honoured".to_owned(),
+            Some(false) => "conditions on writes are not honoured, and not sent".to_owned(),
+            None => format!("conditions on writes are honoured, {asked}"),
+        });
+        all.push(match said.directories {
+            Some(true) => "keys lie in directories".to_owned(),
+            Some(false) => "keys do not lie in directories".to_owned(),
+            None => format!("keys lie in directories, {asked}"),
+        });
+        all.push(
+            match self.checksums {
+                Checksums::Automatic => "uploads carry a CRC32, until the store refuses it",
+                Checksums::Required => "uploads carry no checksum",
+                Checksums::Supported => "uploads carry a CRC32",
+            }
+            .to_owned(),
+        );
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_assumed_is_said() {
+        let minio = S3Config::new("b").with_endpoint("http://minio:9000".parse().unwrap());
+        assert_eq!(
+            minio.assumptions(),
+            [
+                "conditions on writes are honoured, until the store is known; the first write asks, by at most 6 \
+                 requests",
+                "keys lie in directories, until the store is known; the first write asks, by at most 6 requests",
+                "uploads carry a CRC32, until the store refuses it",
+            ]
+        );
+        let said = minio.with_conditional_writes(false).with_directories(false);
+        let said = said.with_checksums(Checksums::Required).assumptions();
+        assert_eq!(
+            said,
+            [
+                "conditions on writes are not honoured, and not sent",
+                "keys do not lie in directories",
+                "uploads carry no checksum",
+            ]
+        );
+        assert_eq!(S3Config::new("b").assumptions().first().map(String::as_str), Some("the store is AWS"));
+    }
+}
