@@ -1,8 +1,13 @@
 //! `location check`.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
+use futures::TryStreamExt;
 use plugin_registry::ProbeReport;
+use plugin_registry_core::{Error, ErrorKind, Operation, StorageDriver, StoragePath};
 use serde::Serialize;
 
 use super::{
@@ -13,7 +18,7 @@ use crate::{
     args::{Format, LocationCheck},
     failure::{Failure, Outcome},
     output::Output,
-    source::Source,
+    source::{Configured, Source},
     store::{Opened, Place},
 };
 
@@ -64,7 +69,7 @@ pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
 async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Failure> {
     let configured = source.read()?;
     let summary = Summary::of(&configured);
-    let error = match configured.driver(false).await {
+    let error = match answering(&configured).await {
         Ok(driver) => return Ok((Opened { driver, configured: Some(configured) }, summary)),
         Err(error) => error,
     };
@@ -82,6 +87,28 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
         warnings(Some(&summary), out)
     })?;
     Err(failure)
+}
+
+/// Opens a driver whose store answers. Opening makes no request, so a list is asked: where the store cannot be reached, or
+/// knows neither the credentials nor the bucket, every step would fail in the same way.
+async fn answering(configured: &Configured) -> Result<Arc<dyn StorageDriver>, Error> {
+    let driver = configured.driver(false).await?;
+    let root = StoragePath::root();
+    match driver.list(&root, None).try_next().await {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unauthenticated
+                    | ErrorKind::InvalidConfig
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Timeout
+                    | ErrorKind::RateLimited
+            ) =>
+        {
+            Err(error.with_driver(driver.name()).with_operation(Operation::List))
+        }
+        _ => Ok(driver),
+    }
 }
 
 fn warnings(location: Option<&Summary>, out: &mut dyn Write) -> io::Result<()> {

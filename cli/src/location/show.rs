@@ -63,6 +63,9 @@ pub(super) struct Summary {
     location: Option<String>,
     driver: String,
     parameters: BTreeMap<String, String>,
+    /// What the driver assumes of the store until it knows more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assumed: Vec<String>,
     read_only: bool,
     delete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +106,9 @@ pub(super) fn head(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     for (name, value) in &summary.parameters {
         writeln!(out, "  {name}: {value}")?;
     }
+    for assumed in &summary.assumed {
+        writeln!(out, "assumed: {assumed}")?;
+    }
     if let Some(credentials) = &summary.credentials {
         writeln!(out, "credentials: {credentials}")?;
     }
@@ -127,6 +133,7 @@ impl Summary {
             location: metadata.map(|names| format!("{}/{}", names.namespace, names.name)),
             driver: config.driver.clone(),
             parameters: parameters(config),
+            assumed: plugin_registry_drivers::assumptions(&config.storage()),
             read_only: config.read_only,
             delete: config.delete,
             log_level: config.log.level.map(|level| level.to_string().to_lowercase()),

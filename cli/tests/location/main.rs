@@ -13,6 +13,8 @@ mod common;
 mod directory;
 mod files;
 #[cfg(feature = "s3")]
+mod reading;
+#[cfg(feature = "s3")]
 mod seaweed;
 mod secrets;
 mod show;

@@ -23,7 +23,8 @@ use crate::{
 const HEAD: &str = "location: velero/default\ndriver: s3\n  accesskey: …\n";
 
 /// What whoever may do everything is told.
-const STEPS: [&str; 7] = ["list", "write", "read", "conditional write", "stage", "find stages", "delete"];
+const STEPS: [&str; 9] =
+    ["list", "missing", "write", "read", "replace", "conditional write", "stage", "find stages", "delete"];
 
 /// How long the first write to a new bucket may take.
 const FIRST_WRITE: Duration = Duration::from_secs(120);
@@ -212,7 +213,7 @@ fn wrong_keys_are_told_apart() {
         let arguments = ["--location", &location, "--credentials", &cloud];
         let ran = check(&arguments);
         let expected = format!(
-            "error: `{location}` with `{cloud}`: s3 driver: open not authenticated: {why}, request …\n  The \
+            "error: `{location}` with `{cloud}`: s3 driver: list not authenticated: {why}, request …\n  The \
              credentials are wrong or expired: check the access key, the secret key, the session token or the role in \
              `{cloud}`, and this machine's clock.\n"
         );
@@ -235,7 +236,7 @@ fn a_wrong_bucket_is_told() {
     let cloud = files.cloud(program.access_key(), program.secret_key());
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: open invalid configuration: NoSuchBucket: The specified bucket \
+        "error: `{location}` with `{cloud}`: s3 driver: list invalid configuration: NoSuchBucket: The specified bucket \
          does not exist (check `bucket` and `regionendpoint`), request …\n  Check the bucket (`objectStorage.bucket`), \
          the region (`region`) and the endpoint (`s3Url`).\n"
     );
@@ -251,7 +252,7 @@ fn an_endpoint_where_nobody_listens_is_told() {
     let cloud = files.cloud("key", "secret");
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: open store unavailable: dispatch failure: io error: client \
+        "error: `{location}` with `{cloud}`: s3 driver: list store unavailable: dispatch failure: io error: client \
          error (Connect): tcp connect error: Connection refused (os error 111)\n  Check the endpoint (`s3Url`), its \
          certificate, the network and the proxy, and the state of the store itself.\n"
     );
@@ -274,7 +275,7 @@ fn missing_credentials_are_told_with_where_they_are() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let secret = "key `cloud` of Secret `velero/cloud-credentials`";
     assert!(out.contains(&format!("\ncredentials: none given; they are in {secret}\n")), "{out}");
-    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: open not authenticated: ")), "{err}");
+    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list not authenticated: ")), "{err}");
     let hint = format!(
         "\n  Without --credentials the SDK looks for some by itself. Those of the location are in {secret}: save its \
          value as a file and add --credentials FILE.\n"
@@ -289,7 +290,7 @@ fn who_may_not_write_is_told_so() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(ran.err, "error: nothing can be backed up to it: these failed: write, stage\n");
     assert!(ran.out.starts_with(HEAD), "{ran:?}");
-    assert_eq!(failed(&ran), ["write", "conditional write", "stage", "delete"]);
+    assert_eq!(failed(&ran), ["write", "replace", "conditional write", "stage", "delete"]);
     let write = step(&ran, "write");
     assert!(write.starts_with("not permitted: ") && write.contains("AccessDenied"), "{write}");
     assert!(write.ends_with("; needed: s3:PutObject on the bucket's objects"), "{write}");

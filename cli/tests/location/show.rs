@@ -19,6 +19,9 @@ driver: s3
   region: us-east-1
   regionendpoint: http://minio:9000
   secretkey: …
+assumed: conditions on writes are honoured, until the store is known; the first write asks, by at most 6 requests
+assumed: keys lie in directories, until the store is known; the first write asks, by at most 6 requests
+assumed: uploads carry a CRC32, until the store refuses it
 changes: pushes; no deletes
 ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did
 ";
@@ -35,6 +38,11 @@ ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is igno
             "regionendpoint": "http://minio:9000",
             "secretkey": "…",
         },
+        "assumed": [
+            "conditions on writes are honoured, until the store is known; the first write asks, by at most 6 requests",
+            "keys lie in directories, until the store is known; the first write asks, by at most 6 requests",
+            "uploads carry a CRC32, until the store refuses it",
+        ],
         "readOnly": false,
         "delete": false,
         "ignored": ["BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the \
