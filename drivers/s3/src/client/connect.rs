@@ -11,13 +11,10 @@ use std::{
 use http::{HeaderValue, Uri, uri::Scheme};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector, proxy::Tunnel},
-    rt::TokioIo,
-};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector, proxy::Tunnel};
 use rustls::ClientConfig;
+#[cfg(target_os = "linux")]
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::progress::Metered;
@@ -27,7 +24,10 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// The most that the system takes of what it has not sent yet. Its own limit is megabytes: minutes of a slow link,
 /// which would look like a store that does not answer.
+#[cfg(target_os = "linux")]
 const UNSENT: u32 = 256 << 10;
+
+type Stream = <HttpConnector as Service<Uri>>::Response;
 
 /// TCP to a host and port.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Tcp {
 }
 
 impl Service<Uri> for Tcp {
-    type Response = Metered<TokioIo<TcpStream>>;
+    type Response = Metered<Stream>;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
@@ -143,7 +143,7 @@ impl Service<Uri> for Way {
 /// A connection to the host, to a tunnel's end, or to a proxy that forwards requests.
 #[derive(Debug)]
 pub(super) struct Reached {
-    io: MaybeHttpsStream<Metered<TokioIo<TcpStream>>>,
+    io: MaybeHttpsStream<Metered<Stream>>,
     is_forwarded: bool,
 }
 
