@@ -60,6 +60,17 @@ async fn requests_with_tls_go_through_a_tunnel() {
 }
 
 #[tokio::test]
+async fn any_certificate_will_do_through_a_tunnel() {
+    let (server, authority) = (Server::start(), Authority::new());
+    let front = Front::start(&authority, Face::default(), server.address()).await;
+    let proxy = Proxy::start(front.address).await;
+    let config = common::of_server(&server).with_endpoint("https://store.invalid:444".parse().unwrap());
+    attempt(&config.with_proxy(url(&proxy, "")).with_skip_verify(true)).await.unwrap();
+    assert!(proxy.heads().iter().all(|head| head.starts_with("CONNECT store.invalid:444 ")));
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_not_there_is_not_gone_round() {
     let server = Server::start();
     let gone = "http://user:hidden@127.0.0.1:9";

@@ -1,12 +1,24 @@
 //! Slow links: a request is given up when it stands still, and never because it takes long (ADR 0023).
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteOptions};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::{
     link::Link,
     s3::{Kind, Server},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
 };
 
 use crate::support::*;
@@ -166,6 +178,40 @@ async fn a_part_that_stands_still_is_sent_again() {
     write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), in_parts());
     assert_eq!(server.count_of("UploadPart"), 5);
+}
+
+/// Answers that are no objects, and have no end: neither is read for ever, nor held.
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_read_to_it() {
+    #[expect(clippy::disallowed_methods, reason = "a test harness")]
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = sent.clone();
+    let endless = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 4096];
+            if stream.read(&mut asked).await.is_err() {
+                continue;
+            }
+            let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+            let mut next = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".as_slice();
+            while stream.write_all(next).await.is_ok() {
+                counted.fetch_add(next.len(), Ordering::Relaxed);
+                next = piece.as_bytes();
+            }
+        }
+    });
+    let server = server();
+    let config = config(&server).with_endpoint(endpoint.parse().unwrap()).with_max_attempts(1);
+    let driver = S3Driver::open(config).await.unwrap();
+    let error = failure(names(&driver, "/d", None).await);
+    assert!(error.kind() == ErrorKind::Unavailable && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("the answer is larger than 16777216 bytes"), "{error}");
+    // And what the buffers of the connection hold.
+    assert!(sent.load(Ordering::Relaxed) < 32 << 20, "{} bytes were sent", sent.load(Ordering::Relaxed));
+    endless.abort();
 }
 
 /// A foreign object with the name of a stage is as large as it likes.

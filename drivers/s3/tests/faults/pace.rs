@@ -65,6 +65,7 @@ async fn a_clear_no_is_not_repeated() {
         (Kind::access_denied(), ErrorKind::PermissionDenied),
         (Kind::error(400, "InvalidArgument"), ErrorKind::Other),
         (Kind::error(404, "NoSuchBucket"), ErrorKind::InvalidConfig),
+        (Kind::error(403, "SecondLevelDomainForbidden"), ErrorKind::InvalidConfig),
         (Kind::error(405, "MethodNotAllowed"), ErrorKind::PermissionDenied),
         (Kind::error(501, "NotImplemented"), ErrorKind::Unsupported),
         (Kind::error(507, "XMinioStorageFull"), ErrorKind::NoSpace),
