@@ -94,7 +94,8 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
 async fn answering(configured: &Configured) -> Result<Arc<dyn StorageDriver>, Error> {
     let driver = configured.driver(false).await?;
     let root = StoragePath::root();
-    match driver.list(&root, None).try_next().await {
+    let listed = driver.list(&root, None).try_next().await;
+    match listed {
         Err(error)
             if matches!(
                 error.kind(),

@@ -45,7 +45,7 @@ fn commands_that_read_make_no_write() {
         &["location", "check", "--read-only"],
         &["location", "show"],
     ];
-    let copy = ["copy", "registry:quickstart/app:1.0", &restored];
+    let copy = ["copy", "registry:quickstart/app:1.0", restored.as_str()];
     commands.push(&copy);
     for command in commands {
         bucket.server.forget();
