@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use common::{Backup, command, files, largest_blob, run};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ fn damage_is_3_and_named() {
 #[test]
 fn leftovers_and_foreign_files_are_notes() {
     let backup = Backup::make();
-    let repository = backup.root().join("docker/registry/v2/repositories/quickstart/app");
+    let repository = Path::new(&backup.root()).join("docker/registry/v2/repositories/quickstart/app");
     // What a garbage collection of distribution 2.8 leaves.
     for digit in ["a", "b"] {
         let hex = digit.repeat(64);
@@ -157,14 +157,23 @@ fn leftovers_and_foreign_files_are_notes() {
         fs::write(directory.join("link"), format!("sha256:{hex}")).unwrap();
     }
     fs::write(repository.join("_layers/sha256/.DS_Store"), "x").unwrap();
+    // Names that no path can have.
+    fs::create_dir(repository.join("_layers/@eaDir")).unwrap();
+    fs::write(repository.join("_layers/@eaDir/x"), "x").unwrap();
+    fs::write(repository.join("_layers/sha256").join("a".repeat(64)).join("link~"), "x").unwrap();
+    fs::write(repository.join("_manifests/tags/a b\n"), "x").unwrap();
     let ran = backup.run(&["verify", "--all"]).ok();
     assert!(ran.out.contains("/_layers/sha256/.DS_Store: no registry puts that there"), "{ran:?}");
     assert!(ran.out.contains("2 layer links lead to bytes that are gone"), "{ran:?}");
-    assert!(ran.out.contains("; 2 notes"), "{ran:?}");
+    for path in ["_layers/@eaDir: ", "/link~: ", "_manifests/tags/a b\\n: "] {
+        assert!(ran.out.contains(path), "{path}: {ran:?}");
+    }
+    assert!(ran.out.contains("; 5 notes"), "{ran:?}");
     let document = backup.run(&["verify", "--all", "--format", "json"]).ok().json();
     assert_eq!((&document["sound"], &document["danglingLinks"]), (&json!(true), &json!(2)));
     let kinds: Vec<&Value> = document["notes"].as_array().unwrap().iter().map(|note| &note["kind"]).collect();
-    assert_eq!(kinds, ["foreign_name", "dangling_links"]);
+    assert_eq!(kinds[..4], ["foreign_name"; 4]);
+    assert_eq!(kinds[4], "dangling_links");
     let strict = backup.run(&["verify", "--all", "--strict"]);
     assert_eq!(strict.code, 3, "{strict:?}");
     assert!(!strict.err.contains("Remove"), "{strict:?}");

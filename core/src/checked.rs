@@ -244,6 +244,10 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         self.stream(Operation::ListStaged, path, self.driver.list_staged(path))
     }
 
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        self.stream(Operation::Walk, path, self.driver.list_foreign(path))
+    }
+
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
         self.call_file(Operation::DeleteStaged, path, self.driver.delete_staged(path, before)).await
     }

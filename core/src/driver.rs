@@ -21,7 +21,10 @@ use std::{fmt, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use url::Url;
 
 use crate::{
@@ -221,6 +224,19 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     ///   it; those of open or killed writers too, where the store keeps them. Visible files never.
     /// - `list_staged_of_nothing_is_empty`: also for a path that is missing.
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>>;
+
+    /// Finds what other programs put below a path under names that no [`StoragePath`] can have, such as `@eaDir` or
+    /// `link~`: every other method passes over them. Each is a whole path as text, in no order; what is below such a
+    /// directory is not looked at.
+    ///
+    /// # Behavior
+    /// - `list_foreign_finds_no_path`: what a path can name is never reported; a missing path has nothing below it.
+    ///
+    /// By default there are none, as in a store that this program alone writes to.
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        let _ = path;
+        stream::empty().boxed()
+    }
 
     /// Throws away what was staged for a path and last changed before a time of the store's clock; gives how
     /// many stages went. The visible file, if any, is untouched.

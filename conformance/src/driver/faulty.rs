@@ -127,6 +127,10 @@ impl StorageDriver for Faulty {
         self.driver.list_staged(path)
     }
 
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        self.driver.list_foreign(path)
+    }
+
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
         self.driver.delete_staged(path, before).await
     }

@@ -91,6 +91,7 @@ macro_rules! __driver_behaviors {
             staged: [
                 list_staged_finds_what_was_closed,
                 list_staged_of_nothing_is_empty,
+                list_foreign_finds_no_path,
                 delete_staged_keeps_younger_stages,
                 delete_staged_keeps_the_visible_file,
             ]

@@ -101,6 +101,16 @@ pub async fn list_staged_of_nothing_is_empty(cx: &Context) {
     assert_eq!(cx.driver().delete_staged(&cx.path("missing/x"), SystemTime::now()).await.unwrap(), 0);
 }
 
+/// Files, directories and stages have paths, so none of them is foreign.
+pub async fn list_foreign_finds_no_path(cx: &Context) {
+    cx.put_all(&["dir/a", "dir/b/c", "dir/.x", "dir/x.5.y"]).await;
+    stage(cx.driver(), &cx.path("dir/file"), sample::bytes(1, 1000)).await;
+    for path in [StoragePath::root(), cx.path("dir"), cx.path("dir/a"), cx.path("missing/deep")] {
+        let found: Vec<String> = cx.driver().list_foreign(&path).try_collect().await.unwrap();
+        assert_eq!(found, Vec::<String>::new(), "{path}");
+    }
+}
+
 /// What changed at the moment or after it stays and can be resumed; what is older goes for good.
 pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
     let file = cx.path("dir/file");

@@ -170,6 +170,10 @@ impl StorageDriver for Wrapped {
         self.stream(Operation::ListStaged, self.driver.list_staged(path))
     }
 
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        self.stream(Operation::Walk, self.driver.list_foreign(path))
+    }
+
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
         self.call(Operation::DeleteStaged, self.driver.delete_staged(path, before)).await
     }

@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::{
     FsConfig, delete,
+    foreign::Foreign,
     job::{Abandoned, Job},
     list, names, reader,
     root::Root,
@@ -184,6 +185,10 @@ impl StorageDriver for FsDriver {
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
         walk::stream(self.root.clone(), staged::Staged::new(path.clone()))
+    }
+
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        walk::stream(self.root.clone(), Foreign::new(path.clone()))
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {

@@ -33,6 +33,7 @@ mod config;
 mod delete;
 mod driver;
 mod error;
+mod foreign;
 mod job;
 mod list;
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 mod report;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
@@ -189,6 +192,10 @@ impl Verification<'_> {
                 }
                 None => digests.extend(names::linked(&repository, &file)),
             }
+        }
+        let mut others = registry.inner.driver.list_foreign(&directory);
+        while let Some(other) = others.try_next().await? {
+            self.note(name, other.escape_debug(), NoteKind::ForeignName, FOREIGN.to_owned());
         }
         Ok(digests)
     }
@@ -397,8 +404,8 @@ impl Verification<'_> {
         self.report.findings.push(finding);
     }
 
-    fn note(&mut self, repository: &RepositoryName, path: StoragePath, kind: NoteKind, text: String) {
-        let note = Note { repository: repository.clone(), path, kind, text };
+    fn note(&mut self, repository: &RepositoryName, path: impl fmt::Display, kind: NoteKind, text: String) {
+        let note = Note { repository: repository.clone(), path: path.to_string(), kind, text };
         (self.observer)(VerifyEvent::Note(&note));
         self.report.notes.push(note);
     }

@@ -60,8 +60,8 @@ impl fmt::Display for Finding {
 pub struct Note {
     /// The repository.
     pub repository: RepositoryName,
-    /// Where it is.
-    pub path: StoragePath,
+    /// Where it is: a path, or, of a name that no path can have, its escaped text.
+    pub path: String,
     /// What kind of thing it is.
     pub kind: NoteKind,
     /// What there is to say.

@@ -225,6 +225,10 @@ impl StorageDriver for Metered {
         self.gauge.stream(self.driver.list_staged(path))
     }
 
+    fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
+        self.gauge.stream(self.driver.list_foreign(path))
+    }
+
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
         self.gauge.call(self.driver.delete_staged(path, before)).await
     }
