@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use plugin_registry::config::{BackupStorageLocation, Config, EnvPairs, LocationCredentials};
-use plugin_registry_core::Secret;
+use plugin_registry_core::{Secret, shown_path};
 
 use crate::failure::{Failure, Outcome};
 
@@ -164,8 +164,13 @@ fn text(file: &Path, what: &str) -> Result<String, Failure> {
         Ok(Some(text)) => Ok(text),
         Ok(None) => Err(Failure::failed(format!("{what} `{shown}` is longer than {MAX_LEN} bytes"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Failure::new(Outcome::NotFound, format!("{what} `{shown}` does not exist"))
-                .with_hint("Check the path."))
+            // What is not written like a path may be the secret itself.
+            let path = file.to_str().and_then(shown_path);
+            let (named, hint) = match path {
+                Some(path) => (format!(" `{path}`"), "Check the path."),
+                None => (String::new(), "Name a file: its name is not shown, since it may be a secret."),
+            };
+            Err(Failure::new(Outcome::NotFound, format!("{what}{named} does not exist")).with_hint(hint))
         }
         Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be read: {error}"))),
     }

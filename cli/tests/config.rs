@@ -100,7 +100,7 @@ fn mistakes_are_told_all_at_once_and_without_secrets() {
     assert_eq!(ran.code, 1);
     let expected = format!(
         "error: `{config}`: filesystem driver: invalid configuration: 3 mistakes: `maxthreads` (line 6): has to be a \
-         number from 0 to 4294967295, not `no`; `rootdir` (line 4): unknown, did you mean `rootdirectory`?; \
+         number from 0 to 4294967295; `rootdir` (line 4): unknown, did you mean `rootdirectory`?; \
          `secretkey` (line 5): unknown\n"
     );
     assert_eq!(ran.err, expected);

@@ -8,6 +8,7 @@
 //! - [`program`]: registries as programs of their own, ours and other people's.
 //! - [`footprint`]: what a big blob costs in memory.
 //! - [`concurrency`]: by what concurrent use is judged.
+//! - [`scratch`]: directories in memory, for tests that prove nothing about durability.
 //! - [`report`]: how skipped tests are named and counted.
 //!
 //! Nothing depends on this crate but tests; it panics where a check fails.
@@ -31,3 +32,4 @@ pub mod model;
 pub mod program;
 pub mod registry;
 pub mod report;
+pub mod scratch;

@@ -10,7 +10,7 @@ use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 plugin_registry_conformance::api_suite! {
     name: fs,
     open: {
-        let directory = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        let directory = Arc::new(plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR")));
         Store::new(move || {
             // Kept by every instance: the directory goes with the last of them.
             let directory = directory.clone();

@@ -13,7 +13,7 @@ fn memory_behaves_like_memory() {
 #[test]
 fn fs_behaves_like_memory() {
     model::check(500, async || {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let directory = plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR"));
         Store::new(move || FsDriver::open(FsConfig::new(directory.path()).with_durable(false)))
     });
 }

@@ -16,7 +16,7 @@ plugin_registry_conformance::layout_suite! {
 plugin_registry_conformance::layout_suite! {
     name: fs,
     open: {
-        let directory = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        let directory = Arc::new(plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR")));
         let path = directory.path().to_owned();
         let store = Store::new(move || {
             let directory = directory.clone();

@@ -71,7 +71,7 @@ fn on_memory(cases: u32, seed: u64) -> Counts {
 fn on_fs(cases: u32, seed: u64) -> Counts {
     println!("fs, seed {seed}");
     let counts = check(cases, seed, async || {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let directory = plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR"));
         Store::new(move || FsDriver::open(FsConfig::new(directory.path()).with_durable(false)))
     });
     println!("{counts}");

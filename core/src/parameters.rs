@@ -9,13 +9,13 @@ pub use self::{
     reader::{ParameterReader, store_url},
     suggest::did_you_mean,
 };
-use crate::secret::Secret;
+use crate::{secret::Secret, shown::shown_name};
 
 /// Settings by key, as a file, a list of variables or a host gives them: each value is the text that was
 /// written, and nothing has guessed at a type.
 ///
 /// Keys are lower-cased, since variables come in capitals. Any value may be a secret, so `Debug` shows the
-/// keys alone, and the texts leave memory when dropped. Who knows the keys reads them with
+/// keys alone, as far as they are written like names, and the texts leave memory when dropped. Who knows the keys reads them with
 /// [`reader`](Self::reader), which finds all mistakes at once.
 ///
 /// ```
@@ -113,7 +113,8 @@ impl Parameters {
 
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.keys().map(|key| (key, format_args!("…")))).finish()
+        let names = self.keys().map(|key| shown_name(key).unwrap_or("…"));
+        f.debug_map().entries(names.map(|name| (name, format_args!("…")))).finish()
     }
 }
 

@@ -32,8 +32,8 @@ pub fn shown(text: &str) -> String {
 /// The text if it is written like a name, so that it cannot be a key, a token or a password of a generator;
 /// else `None`, and a message says where the text is instead.
 ///
-/// A name is at most 128 bytes of words, with one of `.`, `_` and `-` between two of them. A word is letters and
-/// then at most 4 digits; up to 16 letters and digits in any order, of one case; or up to 32 digits. Words of
+/// A name is at most 128 bytes of words, with `.`, `_` and `-` between them. A word is letters and
+/// then at most 4 digits, or one or two within; up to 16 letters and digits in any order, of one case; or up to 32 digits. Words of
 /// letters have at most 24 of them, and where both cases occur most are small.
 ///
 /// ```
@@ -53,7 +53,8 @@ pub fn shown_name(text: &str) -> Option<&str> {
 /// The same with other characters between words: a path, an address or a sentence may be known to be one.
 #[must_use]
 pub fn shown_words<'a>(text: &'a str, between: &str) -> Option<&'a str> {
-    let is_name = text.len() <= MAX_NAME && text.split(|c| between.contains(c)).all(is_word);
+    let mut words = text.split(|c| between.contains(c)).filter(|word| !word.is_empty()).peekable();
+    let is_name = text.len() <= MAX_NAME && words.peek().is_some() && words.all(is_word);
     is_name.then_some(text)
 }
 
@@ -99,8 +100,15 @@ fn is_word(word: &str) -> bool {
         && digits.len() <= MAX_DIGITS
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && (has_one_case || upper * 3 <= letters);
+    // `s3ForcePathStyle`
+    let inner = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_camel = lower > 0
+        && upper * 3 <= upper + lower
+        && (1..=2).contains(&(digits.len() - inner.len()))
+        && inner.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && word.len() <= MAX_LETTERS;
     let is_all_digits = is_number && upper + lower == 0 && word.len() <= 32;
-    is_plain || is_all_digits || (has_one_case && word.len() <= MAX_MIXED)
+    is_plain || is_camel || is_all_digits || (has_one_case && word.len() <= MAX_MIXED)
 }
 
 #[cfg(test)]
@@ -121,6 +129,8 @@ mod tests {
             "storageAccountKeyEnvVar",
             "insecureSkipTLSVerify",
             "us-east-1",
+            "s3Url",
+            "s3ForcePathStyle",
             "s3.amazonaws.com",
             "cdk-hnb659fds-assets-123456789012-us-east-1",
             "6f9619ff-8b86-d011-b42d-00c04fc964ff",
@@ -144,14 +154,13 @@ mod tests {
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
             "-----BEGIN PRIVATE KEY-----",
+            "._-",
             "{\"private_key\": \"x\"}",
             "user:hunter2@host",
             "correct horse",
             "P@ssw0rd!",
             "xQ9vK2mP",
             "",
-            "a..b",
-            "-a",
             "ä",
             "a\n",
         ] {

@@ -4,16 +4,16 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{driver::StorageDriver, error::Result, parameters::Parameters};
+use crate::{driver::StorageDriver, error::Result, parameters::Parameters, shown::shown_name};
 
-/// A driver's name and its parameters.
+/// A driver's name and its parameters. `Debug` shows no value, and no name that may be a secret in its place.
 ///
 /// ```
 /// use plugin_registry_core::StorageConfig;
 /// let config = StorageConfig::new("s3").with("bucket", "backup").with("region", "eu-central-1");
 /// assert_eq!(config.parameters.get("bucket"), Some("backup"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StorageConfig {
     /// The driver's name, in capitals or not.
@@ -51,6 +51,16 @@ impl StorageConfig {
     pub fn with_create_root(mut self, yes: bool) -> Self {
         self.create_root = yes;
         self
+    }
+}
+
+impl fmt::Debug for StorageConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageConfig")
+            .field("driver", &shown_name(&self.driver).unwrap_or("…"))
+            .field("parameters", &self.parameters)
+            .field("create_root", &self.create_root)
+            .finish()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use plugin_registry_core::{
-    Error, ErrorKind, OpenDriver, Parameters, Result, StorageConfig, StorageDriver, did_you_mean,
+    Error, ErrorKind, OpenDriver, Parameters, Result, StorageConfig, StorageDriver, did_you_mean, shown_words,
 };
 
 use crate::builtin;
@@ -138,16 +138,20 @@ impl Drivers {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let shown = name.escape_debug();
+        let shown = match shown_words(name, "._-") {
+            None if name.is_empty() => "``".to_owned(),
+            None => "of that name".to_owned(),
+            Some(name) => format!("`{name}`"),
+        };
         if let Some(removed) = REMOVED.iter().find(|removed| removed.eq_ignore_ascii_case(name)) {
             return mistake(format!("distribution 3 removed the driver `{removed}`, and there is none here"));
         }
         let known = || self.entries.keys().map(String::as_str);
         mistake(match did_you_mean(name, known()) {
-            Some(near) => format!("there is no driver `{shown}`, did you mean `{near}`?"),
-            None if self.entries.is_empty() => format!("there is no driver `{shown}`, nor any other"),
+            Some(near) => format!("there is no driver {shown}, did you mean `{near}`?"),
+            None if self.entries.is_empty() => format!("there is no driver {shown}, nor any other"),
             None => {
-                format!("there is no driver `{shown}`; there are {}", known().collect::<Vec<_>>().join(", "))
+                format!("there is no driver {shown}; there are {}", known().collect::<Vec<_>>().join(", "))
             }
         })
     }

@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(
             wrong,
             "filesystem driver: invalid configuration: 2 mistakes: `maxthreads`: has to be a number from 0 to \
-             4294967295, not `-3`; `rootdir`: unknown, did you mean `rootdirectory`?"
+             4294967295; `rootdir`: unknown, did you mean `rootdirectory`?"
         );
     }
 }

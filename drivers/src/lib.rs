@@ -22,6 +22,8 @@
 //! [`Drivers`], so that configuration files can name it; or it hands the opened driver over, and needs no name.
 
 mod builtin;
+#[cfg(test)]
+mod canary;
 mod drivers;
 #[cfg(feature = "fs")]
 mod filesystem;

@@ -1,7 +1,7 @@
 //! What to look at where a store cannot be opened.
 
 use plugin_registry::config::BackupStorageLocation;
-use plugin_registry_core::{Error, ErrorKind};
+use plugin_registry_core::{Error, ErrorKind, shown_name};
 
 use crate::source::{Configured, Source};
 
@@ -48,7 +48,9 @@ fn identity(source: &Source, configured: &Configured) -> String {
                 |_| "its Secret".to_owned(),
                 |secret| {
                     let namespace = &location.metadata.namespace;
-                    format!("key `{}` of Secret `{namespace}/{}`", secret.key, secret.name)
+                    let [key, namespace, name] =
+                        [&secret.key, namespace, &secret.name].map(|text| shown_name(text).unwrap_or("…"));
+                    format!("key `{key}` of Secret `{namespace}/{name}`")
                 },
             );
             format!(

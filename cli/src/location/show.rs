@@ -6,16 +6,17 @@ use std::{
 };
 
 use plugin_registry::config::Config;
+use plugin_registry_core::{shown_name, shown_path, shown_words};
 use serde::Serialize;
 
 use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
 
-/// The parameters whose values may be shown. Whatever is not among them may be a secret, or hold one.
+/// The parameters whose values may be shown, if they are written like names. Whatever is not among them may be
+/// a secret, or hold one.
 const SHOWN: &[&str] = &[
     "accelerate",
     "accountname",
     "bucket",
-    "cabundlepath",
     "checksums",
     "chunksize",
     "conditionalwrites",
@@ -23,11 +24,9 @@ const SHOWN: &[&str] = &[
     "credentials.clientid",
     "credentials.tenantid",
     "credentials.type",
-    "credentialsconfigpath",
     "directories",
     "encrypt",
     "forcepathstyle",
-    "keyfile",
     "keyid",
     "leadingslash",
     "max_retries",
@@ -42,7 +41,6 @@ const SHOWN: &[&str] = &[
     "realm",
     "region",
     "retry_delay",
-    "rootdirectory",
     "secure",
     "skipverify",
     "storageclass",
@@ -51,6 +49,12 @@ const SHOWN: &[&str] = &[
     "useragent",
     "virtualhostedstyle",
 ];
+
+/// Paths of files and directories.
+const PATHS: &[&str] = &["cabundlepath", "credentialsconfigpath", "keyfile", "rootdirectory"];
+
+/// In the place of what may be a secret.
+const HIDDEN: &str = "…";
 
 /// URLs: shown only where they hold nothing but a host and a path.
 const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl"];
@@ -130,8 +134,8 @@ impl Summary {
         let Configured { config, location, has_credentials, .. } = configured;
         let metadata = location.as_ref().map(|location| &location.metadata);
         Self {
-            location: metadata.map(|names| format!("{}/{}", names.namespace, names.name)),
-            driver: config.driver.clone(),
+            location: metadata.map(|names| format!("{}/{}", name(&names.namespace), name(&names.name))),
+            driver: shown_name(&config.driver).unwrap_or(HIDDEN).to_owned(),
             parameters: parameters(config),
             assumed: plugin_registry_drivers::assumptions(&config.storage()),
             read_only: config.read_only,
@@ -149,21 +153,53 @@ impl Summary {
                 let names = metadata?;
                 Some(format!(
                     "none given; they are in key `{}` of Secret `{}/{}`",
-                    secret.key, names.namespace, secret.name
+                    name(&secret.key),
+                    name(&names.namespace),
+                    name(&secret.name)
                 ))
             }),
         }
     }
 }
 
+/// The name of an object in a cluster.
+fn name(text: &str) -> &str {
+    if text.is_empty() { text } else { shown_name(text).unwrap_or(HIDDEN) }
+}
+
 fn parameters(config: &Config) -> BTreeMap<String, String> {
     let keys = config.parameters.keys();
     keys.map(|key| {
         let value = config.parameters.get(key).unwrap_or_default();
-        // User and password stand before an `@`, signatures and tokens behind a `?` or a `#`.
-        let is_shown = SHOWN.contains(&key) || (URLS.contains(&key) && !value.contains(['@', '?', '#']));
-        let value = if is_shown { value.escape_debug().to_string() } else { "…".to_owned() };
-        (key.to_owned(), value)
+        let name = shown_name(key).unwrap_or(HIDDEN).to_owned();
+        (name, shown(key, value).unwrap_or(HIDDEN).to_owned())
     })
     .collect()
+}
+
+/// A value, if it is written as this parameter's are: whatever is not may be a secret in the wrong place.
+fn shown<'a>(key: &str, value: &'a str) -> Option<&'a str> {
+    if value.is_empty() && SHOWN.contains(&key) {
+        return Some(value);
+    }
+    if PATHS.contains(&key) {
+        return shown_path(value);
+    }
+    if URLS.contains(&key) {
+        // User and password stand before an `@`, signatures and tokens behind a `?` or a `#`.
+        let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+        let is_host = host.is_some() || value.contains(['.', ':']);
+        let host = host.unwrap_or(value).trim_end_matches('/').trim_start_matches('[').replace("::", ":");
+        let host = host.trim_matches(':');
+        return (is_host && shown_words(host, ".:-_/]").is_some()).then_some(value);
+    }
+    let between = match key {
+        // `alias/aws/s3`, `arn:aws:kms:…`, and an access point of S3.
+        "keyid" | "bucket" => "._-:/",
+        "useragent" => " ._-/",
+        "max_retries" => "-",
+        _ => "._-",
+    };
+    let text = if key == "max_retries" { value.trim_start_matches('-') } else { value };
+    (SHOWN.contains(&key) && shown_words(text, between).is_some()).then_some(value)
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use plugin_registry::Registry;
+use plugin_registry_core::shown_words;
 
 use crate::{args::Serve, failure::Failure, source::Configured, store::Opened};
 
@@ -43,10 +44,12 @@ pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Resul
         Some(address) if is_loopback(address) => Ok(address.to_owned()),
         // Distribution's usual `:5000` is everybody's; here nobody gets in unless somebody says so on purpose.
         Some(address) => {
-            let address = address.escape_debug();
+            // What is not written like an address may be a secret in the wrong place.
+            let host = address.trim_start_matches(':');
+            let shown = shown_words(host, ".:-").map_or_else(|| "it".to_owned(), |_| format!("`{address}`"));
             writeln!(
                 err,
-                "notice: http.addr is ignored: `{address}` is no loopback address; if you mean it, use --listen"
+                "notice: http.addr is ignored: {shown} is no loopback address; if you mean it, use --listen"
             )?;
             Ok(ADDRESS.to_owned())
         }

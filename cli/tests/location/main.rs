@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod canary;
 mod directory;
 mod files;
 #[cfg(feature = "s3")]

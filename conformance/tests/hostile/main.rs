@@ -82,7 +82,7 @@ fn memory() -> Store {
 }
 
 fn fs() -> Store {
-    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let directory = Arc::new(plugin_registry_conformance::scratch::scratch(std::env::temp_dir()));
     Store::new(move || {
         let directory = directory.clone();
         async move { FsDriver::open(FsConfig::new(directory.path()).with_durable(false)).await }

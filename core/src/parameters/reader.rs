@@ -10,15 +10,12 @@ use super::{Parameters, suggest::did_you_mean};
 use crate::{
     error::{Error, ErrorKind, Result},
     secret::Secret,
+    shown::shown_name,
 };
 
-/// The longest wrong value that a message repeats. A key that was pasted into the wrong place is longer.
-const MAX_SHOWN: usize = 12;
-/// The longest key that a message repeats.
-const MAX_KEY: usize = 64;
-
 /// Reads [`Parameters`] key by key. Each call returns what it can, and remembers what is wrong;
-/// [`finish`](Self::finish) tells all of it, with every key that nobody asked for.
+/// [`finish`](Self::finish) tells all of it, with every key that nobody asked for. A mistake names the key and
+/// its place and never repeats the value, which may be a secret in the wrong place.
 ///
 /// An empty text is as good as none, as in distribution; only a [`secret`](Self::secret) that is empty is a
 /// mistake, since it hides that the real one was not found.
@@ -31,7 +28,7 @@ const MAX_KEY: usize = 64;
 /// assert_eq!(
 ///     reader.finish().unwrap_err().to_string(),
 ///     "invalid configuration: 3 mistakes: `bucket`: required, but not given; \
-///      `secure`: has to be true or false, not `maybe`; `bukcet`: unknown, did you mean `bucket`?"
+///      `secure`: has to be true or false; `bukcet`: unknown, did you mean `bucket`?"
 /// );
 /// ```
 #[derive(Debug)]
@@ -81,8 +78,8 @@ impl<'a> ParameterReader<'a> {
         match self.value(key)? {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-            wrong => {
-                self.mistake(key, format_args!("has to be true or false{}", Shown(wrong)));
+            _ => {
+                self.mistake(key, "has to be true or false");
                 None
             }
         }
@@ -104,7 +101,7 @@ impl<'a> ParameterReader<'a> {
         let found = allowed.iter().find(|word| word.eq_ignore_ascii_case(value));
         if found.is_none() {
             let words = allowed.join(", ");
-            self.mistake(key, format_args!("has to be one of {words}{}", Shown(value)));
+            self.mistake(key, format_args!("has to be one of {words}"));
         }
         found.copied()
     }
@@ -119,7 +116,7 @@ impl<'a> ParameterReader<'a> {
     /// Remembers what is wrong with a value. The words must not hold it if it can be a secret.
     pub fn mistake(&mut self, key: &str, what: impl fmt::Display) {
         let key = key.to_lowercase();
-        let named: String = key.escape_debug().take(MAX_KEY).collect();
+        let named = shown_name(&key).unwrap_or("…");
         self.mistakes.push(match self.parameters.source_of(&key) {
             Some(source) => format!("`{named}` ({source}): {what}"),
             None => format!("`{named}`: {what}"),
@@ -171,7 +168,7 @@ impl<'a> ParameterReader<'a> {
                 u64::MAX => format!("of at least {}", show(*range.start())),
                 end => format!("from {} to {}", show(*range.start()), show(end)),
             };
-            self.mistake(key, format_args!("has to be {what} {limits}{}", Shown(value)));
+            self.mistake(key, format_args!("has to be {what} {limits}"));
         }
         number
     }
@@ -184,18 +181,6 @@ fn number(text: &str) -> Option<u64> {
         Some(digits) => is_number(digits, 16).then(|| u64::from_str_radix(digits, 16).ok())?,
         None if text.len() > 1 && text.starts_with('0') => None,
         None => is_number(text, 10).then(|| text.parse().ok())?,
-    }
-}
-
-/// A wrong value for a message, unless it is long enough to be somebody's secret.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.chars().count() > MAX_SHOWN {
-            return Ok(());
-        }
-        write!(f, ", not `{}`", self.0.escape_debug())
     }
 }
 

@@ -3,9 +3,9 @@
 mod parameters;
 mod setters;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use plugin_registry_core::Secret;
+use plugin_registry_core::{Secret, shown_name};
 use url::Url;
 
 /// Settings of an Azure driver. Each field names the parameter of distribution that it stands for.
@@ -24,7 +24,7 @@ use url::Url;
 /// assert!(matches!(config.credentials, AzureCredentials::SharedKey(_)));
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AzureConfig {
     /// `accountname`, required.
@@ -71,7 +71,7 @@ pub enum AzureCredentials {
 }
 
 /// An application with a secret in a tenant of Entra ID.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ServicePrincipal {
     /// `credentials.clientid`.
@@ -95,6 +95,32 @@ pub enum LeadingSlash {
     Yes,
     /// `no`: as distribution 3.x.
     No,
+}
+
+/// A text that is not written like a name may be a secret in the wrong place.
+impl fmt::Debug for AzureConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzureConfig")
+            .field("account_name", &shown_name(&self.account_name).unwrap_or("…"))
+            .field("container", &shown_name(&self.container).unwrap_or("…"))
+            .field("credentials", &self.credentials)
+            .field("realm", &shown_name(&self.realm).unwrap_or("…"))
+            .field("leading_slash", &self.leading_slash)
+            .field("max_retries", &self.max_retries)
+            .field("retry_delay", &self.retry_delay)
+            .field("skip_verify", &self.skip_verify)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServicePrincipal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServicePrincipal")
+            .field("client_id", &shown_name(&self.client_id).unwrap_or("…"))
+            .field("tenant_id", &shown_name(&self.tenant_id).unwrap_or("…"))
+            .field("secret", &self.secret)
+            .finish()
+    }
 }
 
 impl ServicePrincipal {

@@ -3,9 +3,9 @@
 mod parameters;
 mod setters;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use plugin_registry_core::Secret;
+use plugin_registry_core::{Secret, shown_name};
 use url::Url;
 
 /// Settings of a driver for Google Cloud Storage. Each field names the parameter of distribution that it stands
@@ -22,7 +22,7 @@ use url::Url;
 /// assert!(matches!(config.credentials, GcsCredentials::KeyFile(_)));
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct GcsConfig {
     /// `bucket`, required.
@@ -50,7 +50,7 @@ pub struct GcsConfig {
 }
 
 /// Where requests get their credentials from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum GcsCredentials {
     /// The application default: environment, the file of `gcloud`, the metadata server.
@@ -62,6 +62,30 @@ pub enum GcsCredentials {
     Json(Secret),
     /// `anonymous`: none, for an emulator or a public bucket.
     Anonymous,
+}
+
+/// A text that is not written like a name may be a secret in the wrong place.
+impl fmt::Debug for GcsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GcsConfig")
+            .field("bucket", &shown_name(&self.bucket).unwrap_or("…"))
+            .field("credentials", &self.credentials)
+            .field("chunk_size", &self.chunk_size)
+            .field("concurrency", &self.concurrency)
+            .field("skip_verify", &self.skip_verify)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GcsCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chain => "Chain",
+            Self::KeyFile(_) => "KeyFile(…)",
+            Self::Json(_) => "Json(…)",
+            Self::Anonymous => "Anonymous",
+        })
+    }
 }
 
 impl GcsConfig {

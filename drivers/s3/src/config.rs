@@ -1,6 +1,7 @@
 //! What the driver takes.
 
 mod assumed;
+mod debug;
 mod files;
 mod parameters;
 mod setters;
@@ -34,7 +35,7 @@ use url::Url;
 /// assert_eq!(S3Config::from_parameters(&parameters)?.bucket, "backup");
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct S3Config {
     /// `bucket`, required.
@@ -107,7 +108,7 @@ pub struct S3Config {
 }
 
 /// Where requests get their credentials from. Asked for each request, so a rotated key is used at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum S3Credentials {
     /// The chain of the SDK: environment, shared files, web identity, container, instance.

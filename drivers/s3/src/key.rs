@@ -1,5 +1,7 @@
 //! Keys of a bucket, and the paths that they stand for.
 
+use std::fmt;
+
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 
 /// The last component of a key under which bytes wait to be resumed ends so. It has to follow the grammar of
@@ -10,10 +12,16 @@ const STAGED: &str = ".staged";
 const MAX_KEY: usize = 1024;
 
 /// Where the store begins in its bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Keys {
     /// Empty, or ending in `/`.
     root: String,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
 }
 
 impl Keys {

@@ -10,7 +10,7 @@ use super::{
     keys::{DRIVERS, Key, ROOT, Rows, SECRET, STORAGE, VERSION, find, join, near},
     names::{self, Parameter},
     raw::{Driver, Found},
-    source::Source,
+    source::{Source, shown},
     walk::walk_variable,
     yaml::{self, Value},
 };
@@ -79,7 +79,7 @@ impl<'v> Overlay<'_, 'v> {
         let rest = variable.rest.as_str();
         let source = &variable.source;
         if let Some(name) = service::variable(rest, variable.text.expose()) {
-            self.found.raw.ignore(name, source.clone(), OF_A_SERVICE);
+            self.found.raw.ignore(shown(name), source.clone(), OF_A_SERVICE);
         } else if rest == CONFIGURATION_PATH {
             self.found.raw.ignore(CONFIGURATION_PATH, source.clone(), NO_FILE);
         } else if rest == VERSION {
@@ -209,7 +209,7 @@ impl<'v> Overlay<'_, 'v> {
         let is_there = raw.driver.as_ref().is_some_and(|driver| names::is_same(&driver.name, &name));
         if !is_there {
             // What is missing is looked for here.
-            let missing = format!("{PREFIX}STORAGE_{}_*", name.to_uppercase());
+            let missing = format!("{PREFIX}STORAGE_{}_*", shown(&name).to_uppercase());
             self.found.raw.set_driver(name, source, Parameters::new().with_source(missing));
         } else if let Some(driver) = self.driver.take() {
             self.found.raw.driver = Some(driver);
@@ -223,7 +223,7 @@ impl<'v> Overlay<'_, 'v> {
     fn parameter(&mut self, given: &Given<'v>, set: &mut BTreeMap<String, &'v Source>) {
         let Given { driver, rest, variable } = given;
         let Variable { source, text, .. } = variable;
-        let path = join("storage", driver);
+        let path = join("storage", shown(driver));
         let Some(rest) = rest else {
             if !matches!(text.expose().trim(), "" | "{}") {
                 self.found.mistake(&path, source, "needs a variable for each of its parameters");

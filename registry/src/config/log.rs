@@ -1,12 +1,14 @@
 //! What an instance logs, and how.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use tracing::level_filters::LevelFilter;
 
+use super::source::shown;
+
 /// The section `log` of distribution's configuration, for one instance. It takes effect where the host has put
-/// a layer of this crate into its subscriber; nothing here sets one up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// a layer of this crate into its subscriber; nothing here sets one up. `Debug` shows no value of a field.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogSettings {
     /// `log.level`; `None` leaves it to the host.
@@ -28,6 +30,18 @@ pub enum LogFormatter {
     Json,
     /// `logstash`: an object a line, with `@timestamp`, `@version`, `level`, `message` and `type`.
     Logstash,
+}
+
+impl fmt::Debug for LogSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: BTreeMap<_, _> =
+            self.fields.keys().map(|name| (shown(name), format_args!("…"))).collect();
+        f.debug_struct("LogSettings")
+            .field("level", &self.level)
+            .field("formatter", &self.formatter)
+            .field("fields", &fields)
+            .finish()
+    }
 }
 
 impl LogSettings {

@@ -3,6 +3,8 @@
 //! A file ([`Config::from_yaml`]) and variables ([`Config::from_env`]) are texts that the host passes in; where both
 //! are given, each variable replaces one leaf of the file ([`Config::from_yaml_and_env`], [`Config::merge_env`]).
 
+#[cfg(test)]
+mod canary;
 mod duration;
 mod env;
 mod fingerprint;
@@ -19,7 +21,7 @@ mod source;
 mod walk;
 mod yaml;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use plugin_registry_core::{Parameters, Result, Secret, StorageConfig, StorageDriver};
 
@@ -40,7 +42,7 @@ use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 /// What a file of distribution (version 0.1) and its variables say that concerns an embedded registry.
 ///
 /// Parameters of the driver are the texts as they are written: an access key `0123456` is not a number. Nothing
-/// is read but the texts that are passed in: no file, no environment.
+/// is read but the texts that are passed in: no file, no environment. `Debug` shows no value that may be a secret.
 ///
 /// ```
 /// use plugin_registry::config::Config;
@@ -66,7 +68,7 @@ use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 /// assert_eq!(config.parameters.get("accesskey"), Some("0123456"));
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The name of the driver under `storage`.
@@ -219,6 +221,25 @@ impl Config {
             builder = builder.upload_key(secret.clone());
         }
         builder
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("driver", &source::shown(&self.driver))
+            .field("parameters", &self.parameters)
+            .field("delete", &self.delete)
+            .field("redirect", &self.redirect)
+            .field("read_only", &self.read_only)
+            .field("max_page", &self.max_page)
+            .field("references", &self.references)
+            .field("addr", &self.addr.as_ref().map(|_| format_args!("…")))
+            .field("secret", &self.secret)
+            .field("log", &self.log)
+            .field("purge", &self.purge)
+            .field("ignored", &self.ignored)
+            .finish_non_exhaustive()
     }
 }
 

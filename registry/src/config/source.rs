@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// The longest name that a message repeats.
-const MAX_SHOWN: usize = 128;
+use plugin_registry_core::{shown_name, shown_words};
 
 /// Where a setting was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,10 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
-            Self::Named(name) => f.write_str(&shown(name)),
+            // A variable, or a location with its namespace.
+            Self::Named(name) => {
+                f.write_str(shown_words(name, "._- /").unwrap_or("a variable that is not named like one"))
+            }
         }
     }
 }
@@ -42,7 +44,7 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// A name for a message.
-pub(super) fn shown(name: &str) -> String {
-    name.escape_debug().take(MAX_SHOWN).collect()
+/// A key for a message, if it is written like one: anything else may be a secret in the wrong place.
+pub(super) fn shown(name: &str) -> &str {
+    if name.is_empty() { name } else { shown_name(name).unwrap_or("…") }
 }

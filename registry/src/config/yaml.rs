@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use plugin_registry_core::{Error, ErrorKind, Result, Secret};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::source::shown;
+
 /// Nobody's configuration is longer, and a file that was named by mistake may be.
 const MAX_LEN: usize = 1 << 20;
 /// How deep sections may lie in each other; the deepest of distribution's is 6.
@@ -177,8 +179,7 @@ impl<'a> Tree<'a> {
         };
         if entries.iter().any(|entry| entry.key == text.expose()) {
             *key = Pending::Nothing;
-            let shown: String = text.expose().escape_debug().take(64).collect();
-            return self.refuse(line, &format!("`{shown}` is given twice"));
+            return self.refuse(line, &format!("`{}` is given twice", shown(text.expose())));
         }
         *key = Pending::Value(text.expose().to_owned(), line);
     }

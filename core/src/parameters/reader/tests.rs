@@ -31,7 +31,7 @@ fn flags_are_those_of_go() {
     for text in ["yes", "no", "on", "off", "tRUE", " true", "2", "null", "~"] {
         assert_eq!(read(text), (None, false), "{text}");
         let message = message(&one(text), |reader| assert_eq!(reader.flag("k"), None));
-        assert_eq!(message, format!("`k`: has to be true or false, not `{text}`"));
+        assert_eq!(message, "`k`: has to be true or false");
     }
 }
 
@@ -54,11 +54,11 @@ fn numbers_and_their_ranges() {
     }
     let wrong = one("1e2");
     let text = message(&wrong, |reader| assert_eq!(reader.number("k", 5..=300), None));
-    assert_eq!(text, "`k`: has to be a number from 5 to 300, not `1e2`");
+    assert_eq!(text, "`k`: has to be a number from 5 to 300");
     let text = message(&wrong, |reader| assert_eq!(reader.number("k", 1..=u64::MAX), None));
-    assert_eq!(text, "`k`: has to be a number of at least 1, not `1e2`");
+    assert_eq!(text, "`k`: has to be a number of at least 1");
     let text = message(&wrong, |reader| assert_eq!(reader.bytes("k", 1025..=5 << 30), None));
-    assert_eq!(text, "`k`: has to be a number of bytes from 1025 to 5368709120 (5 GiB), not `1e2`");
+    assert_eq!(text, "`k`: has to be a number of bytes from 1025 to 5368709120 (5 GiB)");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn choices_have_one_spelling() {
     assert_eq!(reader.choice("k", &["NONE", "STANDARD_IA"]), Some("STANDARD_IA"));
     reader.finish().unwrap();
     let text = message(&one("FOO"), |reader| assert_eq!(reader.choice("k", &["A", "B"]), None));
-    assert_eq!(text, "`k`: has to be one of A, B, not `FOO`");
+    assert_eq!(text, "`k`: has to be one of A, B");
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn all_mistakes_are_told_with_their_places() {
     assert_eq!(
         text,
         "6 mistakes: `bucket` (location ns/default): required, but not given; `chunksize` (line 7): has to be \
-         a number of bytes from 5242880 (5 MiB) to 5368709120 (5 GiB), not `12`; `secure` (location \
-         ns/default): has to be true or false, not `on`; line 9: a tab; `buket` \
-         (REGISTRY_STORAGE_S3_BUKET): unknown, did you mean `bucket`?; `x\\n` (location ns/default): unknown"
+         a number of bytes from 5242880 (5 MiB) to 5368709120 (5 GiB); `secure` (location \
+         ns/default): has to be true or false; line 9: a tab; `buket` \
+         (REGISTRY_STORAGE_S3_BUKET): unknown, did you mean `bucket`?; `…` (location ns/default): unknown"
     );
 }
 

@@ -51,7 +51,7 @@ impl GcsConfig {
 fn chunk_size(read: &mut ParameterReader<'_>) -> Option<u64> {
     let bytes = read.bytes("chunksize", UNIT..=MAX_CHUNK)?;
     if bytes % UNIT != 0 {
-        read.mistake("chunksize", format_args!("has to be a multiple of {UNIT} (256 KiB), not `{bytes}`"));
+        read.mistake("chunksize", format_args!("has to be a multiple of {UNIT} (256 KiB)"));
     }
     Some(bytes)
 }

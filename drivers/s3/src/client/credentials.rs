@@ -19,6 +19,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, Result as Found, error::CredentialsError, future},
 };
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use plugin_registry_core::{shown_name, shown_path};
 use tokio::sync::Mutex;
 
 use crate::config::{CredentialsSource, Keys, S3Credentials};
@@ -141,7 +142,14 @@ impl Current {
                     .profile_name(profile)
                     .build();
                 provider.provide_credentials().await.map_err(|source| {
-                    let what = format!("profile `{profile}` in `{}`", path.display());
+                    // What is not written like a name or a path may be a secret in the wrong place.
+                    let profile = shown_name(profile).map(|profile| format!("profile `{profile}`"));
+                    let path = path.to_str().and_then(shown_path).map(|path| format!("`{path}`"));
+                    let what = format!(
+                        "{} in {}",
+                        profile.as_deref().unwrap_or("the profile"),
+                        path.as_deref().unwrap_or("the file of `credentialsconfigpath`")
+                    );
                     CredentialsError::invalid_configuration(InFile { what, source })
                 })?
             }

@@ -36,7 +36,7 @@ use aws_sdk_s3::{
     types::{ObjectCannedAcl, ServerSideEncryption, StorageClass},
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
-use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_core::{Error, ErrorKind, Result, shown_name};
 
 /// The bytes of an answer.
 pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
@@ -204,7 +204,8 @@ fn common(config: &S3Config) -> Builder {
 
 impl fmt::Debug for S3Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Client").field("bucket", &self.bucket).finish_non_exhaustive()
+        let bucket = shown_name(&self.bucket).unwrap_or("…");
+        f.debug_struct("S3Client").field("bucket", &bucket).finish_non_exhaustive()
     }
 }
 

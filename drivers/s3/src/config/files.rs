@@ -1,6 +1,6 @@
 //! The files that the settings name.
 
-use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_core::{Error, ErrorKind, Result, shown_path};
 
 use super::S3Config;
 
@@ -13,11 +13,13 @@ impl S3Config {
     /// Of the kind [`ErrorKind::InvalidConfig`] for a file that cannot be read or holds no certificate.
     pub async fn read_files(mut self) -> Result<Self> {
         let Some(path) = self.ca_bundle_path.take() else { return Ok(self) };
-        let shown = path.display().to_string();
+        // What is not written like a path may be a secret in the wrong place.
+        let shown =
+            path.to_str().and_then(shown_path).map_or("the file".to_owned(), |path| format!("`{path}`"));
         let wrong = |what: &str| {
             Error::new(ErrorKind::InvalidConfig)
                 .with_driver("s3")
-                .with_message(format!("`cabundlepath`: `{}` {what}", shown.escape_debug()))
+                .with_message(format!("`cabundlepath`: {shown} {what}"))
         };
         let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
         let pem = match read {

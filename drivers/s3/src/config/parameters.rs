@@ -61,11 +61,11 @@ impl S3Config {
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();
         let read = &mut reader;
-        let usual = Self::new(read.required("bucket"));
+        let usual = Self::new(bucket(read));
         let secure = read.flag("secure").unwrap_or(usual.secure);
         let config = Self {
             root_directory: read.root_directory("rootdirectory"),
-            region: read.text("region"),
+            region: region(read),
             endpoint: endpoint(read, secure),
             force_path_style: path_style(read),
             credentials: credentials(read),
@@ -109,6 +109,32 @@ impl S3Config {
     }
 }
 
+/// Stores other than AWS take capitals and `_` too; an access point is named by its ARN. Not repeated: what does
+/// not look like a name may be a key in the wrong place.
+fn bucket(read: &mut ParameterReader<'_>) -> String {
+    let name = read.required("bucket");
+    if !name.starts_with("arn:") && !is_of(&name, b"._-") {
+        read.mistake(
+            "bucket",
+            "has to be a name of letters, digits, `.`, `-` and `_`, or the ARN of an access point",
+        );
+    }
+    name
+}
+
+/// It is a part of names of hosts.
+fn region(read: &mut ParameterReader<'_>) -> Option<String> {
+    let region = read.text("region")?;
+    if !is_of(&region, b"._-") {
+        read.mistake("region", "has to be letters, digits and `-`, such as us-east-1");
+    }
+    Some(region)
+}
+
+fn is_of(text: &str, others: &[u8]) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+}
+
 fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
     let text = read.text("regionendpoint")?;
     let scheme = match (text.contains("://"), secure) {
@@ -116,7 +142,9 @@ fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
         (false, true) => "https://",
         (false, false) => "http://",
     };
-    let url = store_url(&format!("{scheme}{text}"));
+    // A key of AWS has slashes, and would be looked up as a host.
+    let has_path = !scheme.is_empty() && text.trim_end_matches('/').contains('/');
+    let url = store_url(&format!("{scheme}{text}")).filter(|_| !has_path);
     if url.is_none() {
         read.mistake("regionendpoint", "has to be HOST, HOST:PORT or http(s)://HOST:PORT");
     }

@@ -27,8 +27,8 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     settings.pass("publicUrl", "redirectendpoint");
     encryption(settings);
     checksums(settings);
-    if let Some(version) = settings.config("signatureVersion").filter(|version| *version != "4") {
-        settings.wrong("signatureVersion", "has to be 4: there is no other signature", version);
+    if settings.config("signatureVersion").is_some_and(|version| version != "4") {
+        settings.mistake("signatureVersion", "has to be 4: there is no other signature");
     }
     settings.ignore("tagging", "images have no tags of S3");
     settings.ignore("customerKeyEncryptionFile", CUSTOMER_KEY);
@@ -55,7 +55,7 @@ fn encryption(settings: &mut Settings<'_>) {
             settings.set("encrypt", "true", path(ALGORITHM));
             settings.set("keyid", AWS_KEY, path(ALGORITHM));
         }
-        (Some(other), _) => settings.wrong(ALGORITHM, "has to be AES256 or aws:kms", other),
+        (Some(_), _) => settings.mistake(ALGORITHM, "has to be AES256 or aws:kms"),
         (None, None) => {}
     }
 }
@@ -71,9 +71,8 @@ fn checksums(settings: &mut Settings<'_>) {
                 settings.note(format!("{} {algorithm}", path(KEY)), "the checksum of images is CRC32");
             }
         }
-        Some(other) => {
-            let what = format!("has to be empty or one of {}", CHECKSUMS.join(", "));
-            settings.wrong(KEY, &what, other);
+        Some(_) => {
+            settings.mistake(KEY, format_args!("has to be empty or one of {}", CHECKSUMS.join(", ")));
         }
     }
 }

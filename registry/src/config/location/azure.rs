@@ -2,6 +2,8 @@
 
 mod variables;
 
+use plugin_registry_core::shown_name;
+
 use super::{credentials::LocationCredentials, settings::Settings};
 use variables::{Variable, Variables};
 
@@ -93,6 +95,13 @@ fn account_key<'a>(
                 settings.mistakes.add(&key.place, format_args!("{} is empty", variables.shown(known)))
             }
             Some(_) => {}
+            None if variables.is_file() && shown_name(known).is_none() => settings.mistake(
+                KEY_NAME,
+                format_args!(
+                    "has to be the name of a line of the credentials file, such as {KEY}, and not the key itself; \
+                     the file has no line of the name that is given"
+                ),
+            ),
             None => settings.mistakes.add(
                 variables.place_of(known),
                 format_args!("{}, the key that `spec.config.{KEY_NAME}` asks for", variables.lack(known)),

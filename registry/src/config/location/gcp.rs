@@ -25,8 +25,8 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     endpoint(settings);
     settings.ignore("kmsKeyName", "images are encrypted with the bucket's default key");
     settings.ignore("serviceAccount", "URLs are signed by whoever the credentials are of");
-    if let Some(universe) = settings.config("universeDomain").filter(|universe| *universe != UNIVERSE) {
-        settings.wrong("universeDomain", "has to be googleapis.com", universe);
+    if settings.config("universeDomain").is_some_and(|universe| universe != UNIVERSE) {
+        settings.mistake("universeDomain", "has to be googleapis.com");
     }
     if let Some(contents) = &credentials.contents
         && let Err(wrong) = check(contents.expose())

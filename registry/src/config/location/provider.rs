@@ -1,8 +1,8 @@
 //! Whose store it is.
 
-use plugin_registry_core::{Error, ErrorKind, Result, did_you_mean};
+use plugin_registry_core::{Error, ErrorKind, Result, did_you_mean, shown_words};
 
-use super::{resource::BackupStorageLocation, settings::shown};
+use super::resource::BackupStorageLocation;
 
 /// The words for a provider, each also with [`GROUP`] before it.
 const PROVIDERS: &[(&str, Provider)] =
@@ -66,9 +66,14 @@ impl BackupStorageLocation {
         }
         let what = match did_you_mean(short, PROVIDERS.iter().map(|(known, _)| *known)) {
             _ if name.is_empty() => "required, but not given".to_owned(),
-            Some(near) => format!("unsupported provider `{}`, did you mean `{near}`?", shown(name)),
-            None => format!("unsupported provider `{}`; there are aws, azure and gcp", shown(name)),
+            Some(near) => format!("unsupported provider{}, did you mean `{near}`?", named(name)),
+            None => format!("unsupported provider{}; there are aws, azure and gcp", named(name)),
         };
         Err(Error::new(ErrorKind::InvalidConfig).with_message(format!("`spec.provider`: {what}")))
     }
+}
+
+/// The name behind a space, if it is written like one.
+fn named(name: &str) -> String {
+    shown_words(name, "._-/").map(|name| format!(" `{name}`")).unwrap_or_default()
 }

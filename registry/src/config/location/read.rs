@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_registry_core::Result;
+use plugin_registry_core::{Result, shown_words};
 
 use super::{
     resource::{BackupStorageLocation, LocationMetadata, LocationSpec, ObjectStorage, SecretKeyRef},
@@ -71,13 +71,13 @@ impl Found {
             let what = if kind.ends_with("List") {
                 format!("is a list: give one {KIND}, by its name")
             } else {
-                format!("has to be {KIND}, not `{}`", shown(kind))
+                format!("has to be {KIND}{}", not(kind))
             };
             self.mistakes.add(format_args!("`kind` (line {line})"), what);
             return false;
         }
         if let Some((line, version)) = text("apiVersion").filter(|(_, version)| !version.starts_with(GROUP)) {
-            let what = format_args!("has to be of the group velero.io, not `{}`", shown(version));
+            let what = format_args!("has to be of the group velero.io{}", not(version));
             self.mistakes.add(format_args!("`apiVersion` (line {line})"), what);
             return false;
         }
@@ -175,4 +175,9 @@ impl Found {
     fn wrong(&mut self, path: &str, line: usize, what: &str) {
         self.mistakes.add(format_args!("`{path}` (line {line})"), what);
     }
+}
+
+/// What is there instead, if it is written like a name.
+fn not(text: &str) -> String {
+    shown_words(text, "._-/").map(|text| format!(", not `{text}`")).unwrap_or_default()
 }

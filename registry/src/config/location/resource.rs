@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use plugin_registry_core::shown_words;
 use serde::{Deserialize, Deserializer};
+
+use super::settings::shown;
+
+/// In the place of what may be a secret.
+const HIDDEN: &str = "…";
 
 /// A BackupStorageLocation. Fields that concern no images, such as `status`, are not here and are skipped when
 /// one is read.
@@ -20,7 +26,7 @@ pub struct BackupStorageLocation {
 }
 
 /// The names of a location.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct LocationMetadata {
@@ -31,7 +37,7 @@ pub struct LocationMetadata {
 }
 
 /// What somebody wants of a location. `Debug` shows no value of [`config`](Self::config), since people put
-/// passwords into URLs.
+/// passwords into URLs, and no other value that is not written like a name.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -51,7 +57,7 @@ pub struct LocationSpec {
 }
 
 /// Where the objects are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ObjectStorage {
@@ -66,7 +72,7 @@ pub struct ObjectStorage {
 }
 
 /// A key of a Secret, in the namespace of the location.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SecretKeyRef {
@@ -129,7 +135,10 @@ impl BackupStorageLocation {
     /// The location as a source of settings.
     pub(super) fn place(&self) -> String {
         let LocationMetadata { namespace, name } = &self.metadata;
-        format!("BackupStorageLocation {namespace}/{name}").escape_debug().to_string()
+        if namespace.is_empty() && name.is_empty() {
+            return "BackupStorageLocation".to_owned();
+        }
+        format!("BackupStorageLocation {}/{}", shown(namespace), shown(name))
     }
 
     /// Whether nothing may be written, by `spec.accessMode`.
@@ -140,13 +149,42 @@ impl BackupStorageLocation {
 
 impl fmt::Debug for LocationSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config: BTreeMap<_, _> = self.config.keys().map(|key| (key, format_args!("…"))).collect();
+        let config: BTreeMap<_, _> = self.config.keys().map(|key| (shown(key), format_args!("…"))).collect();
         f.debug_struct("LocationSpec")
-            .field("provider", &self.provider)
+            .field("provider", &shown_words(&self.provider, "._-/").unwrap_or(HIDDEN))
             .field("config", &config)
             .field("credential", &self.credential)
             .field("object_storage", &self.object_storage)
-            .field("access_mode", &self.access_mode)
+            .field("access_mode", &shown(&self.access_mode))
+            .finish()
+    }
+}
+
+impl fmt::Debug for LocationMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocationMetadata")
+            .field("name", &shown(&self.name))
+            .field("namespace", &shown(&self.namespace))
+            .finish()
+    }
+}
+
+impl fmt::Debug for ObjectStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectStorage")
+            .field("bucket", &shown(&self.bucket))
+            .field("prefix", &shown_words(&self.prefix, "._-/").unwrap_or(HIDDEN))
+            .field("ca_cert", &self.ca_cert.as_ref().map(|_| format_args!("…")))
+            .field("ca_cert_ref", &self.ca_cert_ref)
+            .finish()
+    }
+}
+
+impl fmt::Debug for SecretKeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKeyRef")
+            .field("name", &shown(&self.name))
+            .field("key", &shown(&self.key))
             .finish()
     }
 }

@@ -6,12 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plugin_registry_core::{Parameters, Result, did_you_mean};
 
 use super::{credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
+pub(super) use crate::config::source::shown;
 use crate::config::{Config, Source};
-
-/// The longest name that a message repeats.
-const MAX_SHOWN: usize = 64;
-/// The longest wrong value that a message repeats: a secret in the wrong place is longer.
-const MAX_VALUE: usize = 12;
 
 /// Keys that Velero puts into `spec.config` itself, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
@@ -128,7 +124,7 @@ impl<'a> Settings<'a> {
         let text = self.config(key)?;
         let flag = go_bool(text);
         if flag.is_none() {
-            self.wrong(key, "has to be true or false", text);
+            self.mistake(key, "has to be true or false");
         }
         flag
     }
@@ -175,17 +171,9 @@ impl<'a> Settings<'a> {
         self.ignored.push((what.into(), reason));
     }
 
-    /// Adds a mistake in `spec.config`.
+    /// Adds a mistake in `spec.config`. The value is not repeated: it may be a secret in the wrong place.
     pub(super) fn mistake(&mut self, key: &str, what: impl fmt::Display) {
         self.mistakes.add(format_args!("`{}`", path(key)), what);
-    }
-
-    /// The same, with the value if nothing can be wrong with that.
-    pub(super) fn wrong(&mut self, key: &str, what: &str, value: &str) {
-        if value.chars().count() > MAX_VALUE {
-            return self.mistake(key, what);
-        }
-        self.mistake(key, format_args!("{what}, not `{}`", value.escape_debug()));
     }
 
     /// The name of OADP's Secret, for messages.
@@ -197,7 +185,7 @@ impl<'a> Settings<'a> {
     /// What was made, or all that is wrong.
     pub(super) fn finish(mut self, provider: Provider) -> Result<Config> {
         for key in self.location.spec.config.keys().filter(|key| !self.asked.contains(key.as_str())) {
-            let place = format!("`{}`", path(&shown(key)));
+            let place = format!("`{}`", path(shown(key)));
             match did_you_mean(key, self.asked.iter().copied()) {
                 Some(near) => {
                     self.mistakes.add(place, format_args!("unknown, did you mean `{}`?", path(near)))
@@ -228,9 +216,4 @@ pub(super) fn go_bool(text: &str) -> Option<bool> {
 /// Where a key of `spec.config` is.
 pub(super) fn path(key: &str) -> String {
     format!("spec.config.{key}")
-}
-
-/// A name for a message.
-pub(super) fn shown(name: &str) -> String {
-    name.escape_debug().take(MAX_SHOWN).collect()
 }

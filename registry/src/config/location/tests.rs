@@ -153,9 +153,9 @@ fn all_mistakes_at_once() {
     assert_eq!(
         wrong(&location, &file("[default]\naws_access_key_id=\n")),
         "8 mistakes: `spec.objectStorage.bucket`: required, but not given; \
-         `spec.config.s3ForcePathStyle`: has to be true or false, not `yes`; \
+         `spec.config.s3ForcePathStyle`: has to be true or false; \
          `spec.config.insecureSkipTLSVerify`: has to be true or false; \
-         `spec.config.signatureVersion`: has to be 4: there is no other signature, not `1`; \
+         `spec.config.signatureVersion`: has to be 4: there is no other signature; \
          credentials file, line 2: `aws_access_key_id` is empty; \
          credentials file, profile `default` (line 1): has no `aws_secret_access_key`; \
          `spec.config.colour`: unknown; \

@@ -89,7 +89,7 @@ fn where_credentials_come_from() {
         ),
         (&[("credentials", "")], "`credentials`: is empty"),
         (&[("credentials.private_key", "")], "`credentials.private_key`: is empty"),
-        (&[("anonymous", "maybe")], "`anonymous`: has to be true or false, not `maybe`"),
+        (&[("anonymous", "maybe")], "`anonymous`: has to be true or false"),
     ] {
         assert_eq!(mistake(pairs), expected);
     }
@@ -209,7 +209,7 @@ fn mistakes_in_keys_of_a_document() {
         (
             &[("credentials.type", "service")],
             "`credentials.type`: has to be one of service_account, external_account, authorized_user, \
-             impersonated_service_account, not `service`",
+             impersonated_service_account",
         ),
         (
             &[("credentials.type", "external_account")],
@@ -230,14 +230,12 @@ fn chunks_at_their_limits() {
         assert_eq!(config(&[("chunksize", text)]).chunk_size, expected, "{text}");
     }
     for text in ["262145", "393216", "5368709119"] {
-        let expected = format!("`chunksize`: has to be a multiple of 262144 (256 KiB), not `{text}`");
-        assert_eq!(mistake(&[("chunksize", text)]), expected);
+        let expected = "`chunksize`: has to be a multiple of 262144 (256 KiB)";
+        assert_eq!(mistake(&[("chunksize", text)]), expected, "{text}");
     }
     for text in ["0", "262143", "131072", "5368971264", "-1", "16MiB"] {
-        let expected = format!(
-            "`chunksize`: has to be a number of bytes from 262144 (256 KiB) to 5368709120 (5 GiB), not `{text}`"
-        );
-        assert_eq!(mistake(&[("chunksize", text)]), expected);
+        let expected = "`chunksize`: has to be a number of bytes from 262144 (256 KiB) to 5368709120 (5 GiB)";
+        assert_eq!(mistake(&[("chunksize", text)]), expected, "{text}");
     }
 }
 
@@ -248,7 +246,7 @@ fn few_operations_at_a_time_are_25() {
     }
     assert_eq!(
         mistake(&[("maxconcurrency", "-3")]),
-        "`maxconcurrency`: has to be a number from 0 to 4294967295, not `-3`"
+        "`maxconcurrency`: has to be a number from 0 to 4294967295"
     );
 }
 
@@ -298,7 +296,7 @@ fn what_is_refused() {
         ),
         (&[("rootdirectory", "a/../b")], "`rootdirectory`: must not have `.` or `..` in it"),
         (&[("useragent", "a\nb")], "`useragent`: has to be printable ASCII"),
-        (&[("skipverify", "yes")], "`skipverify`: has to be true or false, not `yes`"),
+        (&[("skipverify", "yes")], "`skipverify`: has to be true or false"),
         (
             &[("cabundle", "/etc/ca.pem")],
             "`cabundle`: holds no certificate in PEM; for a file there is `cabundlepath`",

@@ -246,7 +246,7 @@ fn classes_and_acls() {
     assert_eq!(
         mistake(&[("storageclass", "FOO")]),
         "`storageclass`: has to be one of NONE, STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, \
-         INTELLIGENT_TIERING, OUTPOSTS, GLACIER_IR, EXPRESS_ONEZONE, not `FOO`"
+         INTELLIGENT_TIERING, OUTPOSTS, GLACIER_IR, EXPRESS_ONEZONE"
     );
     for acl in ACLS {
         assert_eq!(config(&[("objectacl", acl)]).object_acl.as_deref(), Some(*acl));
@@ -255,21 +255,15 @@ fn classes_and_acls() {
         mistake(&[("objectacl", "public")])
             .starts_with("`objectacl`: has to be one of private, public-read,")
     );
-    assert_eq!(
-        mistake(&[("checksums", "all")]),
-        "`checksums`: has to be one of required, supported, not `all`"
-    );
+    assert_eq!(mistake(&[("checksums", "all")]), "`checksums`: has to be one of required, supported");
 }
 
 #[test]
 fn what_is_refused() {
     for (pairs, expected) in [
         (&[("v4auth", "false")][..], "`v4auth`: has to be true: there is no other signature than version 4"),
-        (&[("secure", "yes")], "`secure`: has to be true or false, not `yes`"),
-        (
-            &[("multipartcombinesmallpart", "on")],
-            "`multipartcombinesmallpart`: has to be true or false, not `on`",
-        ),
+        (&[("secure", "yes")], "`secure`: has to be true or false"),
+        (&[("multipartcombinesmallpart", "on")], "`multipartcombinesmallpart`: has to be true or false"),
         (
             &[("cabundle", "/etc/ca.pem")],
             "`cabundle`: holds no certificate in PEM; for a file there is `cabundlepath`",

@@ -25,7 +25,7 @@ fn each_mistake_names_its_variable() {
         (
             "REGISTRY_STORAGE_DELETE_ENABLED",
             "yes",
-            "`storage.delete.enabled` (REGISTRY_STORAGE_DELETE_ENABLED): has to be true or false, not `yes`",
+            "`storage.delete.enabled` (REGISTRY_STORAGE_DELETE_ENABLED): has to be true or false",
         ),
         (
             "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING",
@@ -102,9 +102,9 @@ fn mistakes_of_file_and_variables_come_at_once() {
     assert_eq!(
         refusal_of(Config::from_yaml_and_env(file, pairs)),
         "6 mistakes: `tag` (line 4): unknown, did you mean `tags`?; `http.secert` (REGISTRY_HTTP_SECERT): unknown, did \
-         you mean `http.secret`?; `catalog.maxentries` (line 5): has to be a number from 0 to 4294967295, not `x`; \
-         `tags.maxtags` (REGISTRY_TAGS_MAXTAGS): has to be a number from 0 to 4294967295, not `-1`; `log.level` \
-         (REGISTRY_LOG_LEVEL): has to be one of error, warn, info, debug, warning, trace, fatal, panic, not `loud`; \
+         you mean `http.secret`?; `catalog.maxentries` (line 5): has to be a number from 0 to 4294967295; \
+         `tags.maxtags` (REGISTRY_TAGS_MAXTAGS): has to be a number from 0 to 4294967295; `log.level` \
+         (REGISTRY_LOG_LEVEL): has to be one of error, warn, info, debug, warning, trace, fatal, panic; \
          `log.formatter` (REGISTRY_LOG_FORMATTER): has to be one of text, json, logstash"
     );
     // A right value on top of a wrong one is right.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_registry_core::did_you_mean;
+use plugin_registry_core::{did_you_mean, shown_name};
 
 use crate::config::location::{
     lines::{SPACE, lines, pair, without_comment},
@@ -129,7 +129,10 @@ pub(super) fn find<'a>(text: &'a str, name: &str, mistakes: &mut Mistakes) -> Op
         let what = if text.trim().is_empty() {
             "is empty".to_owned()
         } else {
-            format!("has no profile `{}`; {}", shown(name), listed(&sections))
+            match shown_name(name) {
+                Some(name) => format!("has no profile `{name}`; {}", listed(&sections)),
+                None => format!("has no profile of the name in `spec.config.profile`; {}", listed(&sections)),
+            }
         };
         mistakes.add("credentials file", what);
         return None;
@@ -145,12 +148,12 @@ pub(super) fn find<'a>(text: &'a str, name: &str, mistakes: &mut Mistakes) -> Op
 
 /// The profiles that there are.
 fn listed(sections: &Sections<'_>) -> String {
-    let mut names: Vec<_> = sections.keys().map(|name| format!("`{}`", shown(name))).collect();
-    if names.is_empty() {
+    if sections.is_empty() {
         return "it has none at all".to_owned();
     }
-    if names.len() > MAX_NAMES {
-        names.truncate(MAX_NAMES);
+    let names = sections.keys().filter_map(|name| shown_name(name));
+    let mut names: Vec<_> = names.take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
+    if names.len() < sections.len() {
         names.push("others".to_owned());
     }
     format!("it has {}", names.join(", "))

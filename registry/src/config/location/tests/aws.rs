@@ -38,16 +38,12 @@ fn settings_become_parameters() {
 fn wrong_settings() {
     let none = LocationCredentials::none();
     for (key, value, expected) in [
-        ("s3ForcePathStyle", "ja", "has to be true or false, not `ja`"),
-        ("insecureSkipTLSVerify", "tRUE", "has to be true or false, not `tRUE`"),
-        ("enableSharedConfig", "2", "has to be true or false, not `2`"),
-        ("serverSideEncryption", "aes256", "has to be AES256 or aws:kms, not `aes256`"),
-        (
-            "checksumAlgorithm",
-            "MD5",
-            "has to be empty or one of CRC32, CRC32C, SHA1, SHA256, CRC64NVME, not `MD5`",
-        ),
-        ("signatureVersion", "1", "has to be 4: there is no other signature, not `1`"),
+        ("s3ForcePathStyle", "ja", "has to be true or false"),
+        ("insecureSkipTLSVerify", "tRUE", "has to be true or false"),
+        ("enableSharedConfig", "2", "has to be true or false"),
+        ("serverSideEncryption", "aes256", "has to be AES256 or aws:kms"),
+        ("checksumAlgorithm", "MD5", "has to be empty or one of CRC32, CRC32C, SHA1, SHA256, CRC64NVME"),
+        ("signatureVersion", "1", "has to be 4: there is no other signature"),
         ("regoin", "x", "unknown, did you mean `spec.config.region`?"),
         ("storageAccount", "x", "unknown"),
     ] {

@@ -175,7 +175,7 @@ fn what_is_wrong_with_files() {
     );
     assert_eq!(
         wrong(&azure().with_config("useAAD", "maybe"), &LocationCredentials::none()),
-        "`spec.config.useAAD`: has to be true or false, not `maybe`"
+        "`spec.config.useAAD`: has to be true or false"
     );
 }
 

@@ -183,7 +183,7 @@ fn what_is_no_location() {
             "kind: VolumeSnapshotLocation\n",
             "`kind` (line 1): has to be BackupStorageLocation, not `VolumeSnapshotLocation`",
         ),
-        ("kind: [a]\n", "`kind` (line 1): has to be BackupStorageLocation, not ``"),
+        ("kind: [a]\n", "`kind` (line 1): has to be BackupStorageLocation"),
         (
             "apiVersion: oadp.openshift.io/v1alpha1\nkind: BackupStorageLocation\n",
             "`apiVersion` (line 1): has to be of the group velero.io, not `oadp.openshift.io/v1alpha1`",
