@@ -242,6 +242,7 @@ async fn enter_directory(directory: &Path, name: String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(clippy::disallowed_methods, reason = "a host with tasks of its own")]
 async fn many_tasks_of_one_process_lose_no_name() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("layout");

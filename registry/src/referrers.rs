@@ -182,7 +182,11 @@ impl<'a> Referrers<'a> {
         };
         // What an earlier page had takes no look.
         let after = revisions.list(&self.inner.driver).try_filter(|listed| {
-            ready(listed.digest.is_some_and(|digest| last.is_none_or(|last| digest.to_string().as_str() > last)))
+            ready(
+                listed
+                    .digest
+                    .is_some_and(|digest| last.is_none_or(|last| digest.to_string().as_str() > last)),
+            )
         });
         let looks = after.map(|listed| self.look(listed)).buffered(self.inner.options.concurrency);
         let mut looks = pin!(looks);

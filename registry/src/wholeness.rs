@@ -1,6 +1,5 @@
 //! What is whole: the one answer that a push, [`verify`](crate::Registry::verify) and a copy give (ADR 0021).
 
-
 use plugin_registry_core::{Descriptor, Digest, shown};
 
 use crate::{layout, manifest::Manifest};

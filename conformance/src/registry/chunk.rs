@@ -301,7 +301,7 @@ pub async fn end_5_416_says_where_to_go_on(lab: &Lab) {
                 let answer = answer.expect(416);
                 assert_eq!(answer.header("range"), format!("0-{}", begun.max(1) - 1), "{answer}");
                 assert!(bare.ends_with(answer.header("docker-upload-uuid")), "{answer}");
-                let at = client.get(&answer.location()).send().await.expect(204);
+                let at = client.get(answer.location()).send().await.expect(204);
                 assert_eq!(at.header("range"), answer.header("range"));
             }
         }

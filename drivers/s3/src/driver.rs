@@ -174,7 +174,7 @@ impl StorageDriver for S3Driver {
                     Err(error) => Err(error),
                 }
             };
-            let (visible, staged) = try_join(visible, abort_promised(store, path)).await?;
+            let (visible, staged) = try_join(visible, Box::pin(abort_promised(store, path))).await?;
             found = visible;
             keys.extend(staged.then(|| store.keys.staged(path)));
             keys.extend(visible.then(|| file.clone()));

@@ -1,8 +1,8 @@
 //! The SDK, set up for one location. Its types end here and in `error`.
 
 mod body;
-mod connect;
 mod checksums;
+mod connect;
 mod credentials;
 mod headers;
 mod http;

@@ -182,8 +182,8 @@ async fn a_part_that_stands_still_is_sent_again() {
 
 /// Answers that are no objects, and have no end: neither is read for ever, nor held.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test harness")]
 async fn an_answer_without_an_end_is_not_read_to_it() {
-    #[expect(clippy::disallowed_methods, reason = "a test harness")]
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let sent = Arc::new(AtomicUsize::new(0));
