@@ -71,8 +71,7 @@ pub(super) struct Faults {
 /// # Errors
 /// What is not JSON, or nested deeper than 128.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
-    let seen = Seen::default();
-    let mut raw = Nullable::<Raw>::default();
+    let (seen, mut raw) = (Seen::default(), Nullable::<Raw>::default());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     At { name: "the document", seen: &seen }.into(&mut raw).deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -115,6 +114,11 @@ trait Target {
         false
     }
 
+    /// A truth value, a fraction, or a number that Go's integers cannot hold.
+    fn other(&mut self) -> bool {
+        false
+    }
+
     /// Whether it took the items; else it has read over them.
     fn items<'de, A: SeqAccess<'de>>(&mut self, items: A, at: At<'_>) -> Result<bool, A::Error> {
         ignore_items(items, at.seen).map(|()| false)
@@ -136,10 +140,6 @@ struct At<'a> {
 impl<'a> At<'a> {
     fn into<T: Target>(self, target: &'a mut T) -> Into<'a, T> {
         Into { target, at: self }
-    }
-
-    fn field(self, name: &'static str) -> Self {
-        Self { name, ..self }
     }
 }
 
@@ -172,6 +172,11 @@ impl Target for Present {
     }
 
     fn integer(&mut self, _: i64) -> bool {
+        self.0 = true;
+        true
+    }
+
+    fn other(&mut self) -> bool {
         self.0 = true;
         true
     }
@@ -321,7 +326,7 @@ impl Target for Raw {
             "annotations" => entries.next_value_seed(at.into(&mut self.annotations)),
             "fsLayers" => entries.next_value_seed(at.into(&mut self.fs_layers)),
             "signatures" => entries.next_value_seed(at.into(&mut self.signatures)),
-            _ => entries.next_value_seed(Ignore(at.seen)),
+            _ => entries.next_value_seed(at.into(&mut Present::default())),
         })
     }
 }
@@ -337,7 +342,7 @@ impl Target for RawEntry {
             "urls" => entries.next_value_seed(at.into(&mut self.urls)),
             "platform" => entries.next_value_seed(at.into(&mut self.platform)),
             "annotations" => entries.next_value_seed(at.into(&mut BTreeMap::new())),
-            _ => entries.next_value_seed(Ignore(at.seen)),
+            _ => entries.next_value_seed(at.into(&mut Present::default())),
         })
     }
 }
@@ -349,7 +354,7 @@ impl Target for RawPlatform {
             "os" => entries.next_value_seed(at.into(&mut self.os)),
             "architecture" => entries.next_value_seed(at.into(&mut self.architecture)),
             "variant" => entries.next_value_seed(at.into(&mut self.variant)),
-            _ => entries.next_value_seed(Ignore(at.seen)),
+            _ => entries.next_value_seed(at.into(&mut Present::default())),
         })
     }
 }
@@ -378,9 +383,9 @@ fn object<'de, 'a, A: MapAccess<'de>>(
                 if exact.is_none() {
                     at.seen.case(&key, field);
                 }
-                read(field, at.field(field), &mut entries)?;
+                read(field, At { name: field, ..at }, &mut entries)?;
             }
-            None => entries.next_value_seed(Ignore(at.seen))?,
+            None => entries.next_value_seed(at.into(&mut Present::default()))?,
         }
         if !keys.insert(folded) {
             at.seen.twice(&key);
@@ -439,7 +444,8 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.check(false)
+        let is_taken = self.target.other();
+        self.check(is_taken)
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
@@ -447,14 +453,22 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
         self.check(is_taken)
     }
 
-    /// More than Go's integers hold is of no type; it stays the largest, so that it fits no content either.
+    /// One that Go's integers cannot hold stays the largest of them, so that it fits no content either.
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        let is_taken = self.target.integer(i64::try_from(number).unwrap_or(i64::MAX));
-        self.check(is_taken && i64::try_from(number).is_ok())
+        let is_taken = match i64::try_from(number) {
+            Ok(number) => self.target.integer(number),
+            Err(_) if self.target.other() => true,
+            Err(_) => {
+                self.target.integer(i64::MAX);
+                false
+            }
+        };
+        self.check(is_taken)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.check(false)
+        let is_taken = self.target.other();
+        self.check(is_taken)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
@@ -473,63 +487,13 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
     }
 }
 
-/// Reads over a value and looks for keys that come twice. Holds the keys of the objects that are open.
-#[derive(Clone, Copy)]
-struct Ignore<'a>(&'a Seen);
-
+/// Reads over values, and looks for keys that come twice. Holds the keys of the objects that are open.
 fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(), A::Error> {
-    while items.next_element_seed(Ignore(seen))?.is_some() {}
+    let at = At { name: "", seen };
+    while items.next_element_seed(at.into(&mut Present::default()))?.is_some() {}
     Ok(())
 }
 
 fn ignore_entries<'de, A: MapAccess<'de>>(entries: A, seen: &Seen) -> Result<(), A::Error> {
     object(entries, At { name: "", seen }, &[], |_, _, _| Ok(())).map(drop)
-}
-
-impl<'de> DeserializeSeed<'de> for Ignore<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Ignore<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
-        ignore_items(items, self.0)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        ignore_entries(entries, self.0)
-    }
 }
