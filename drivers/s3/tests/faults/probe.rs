@@ -40,7 +40,7 @@ async fn a_probe_names_the_right_that_is_missing() {
         ("ListObjectsV2", &[List, FindStages, Delete][..], "s3:ListBucket"),
         ("PutObject", &[Write, Stage], "s3:PutObject"),
         // Nothing is staged that could not be taken away again.
-        ("GetObject", &[Read, FindStages], "s3:GetObject"),
+        ("GetObject", &[Read], "s3:GetObject"),
         // The driver does without them for objects of one part: see the documentation of `probe`.
         ("ListMultipartUploads", &[], ""),
         ("AbortMultipartUpload", &[], ""),
