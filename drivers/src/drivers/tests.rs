@@ -79,7 +79,7 @@ fn what_is_not_here_is_told_by_what_is() {
     for (drivers, name, expected) in [
         (&drivers, "tpae", "there is no driver `tpae`, did you mean `tape`?"),
         (&drivers, "s3", "there is no driver `s3`; there are tape"),
-        (&drivers, "a\n", "there is no driver `a\\n`; there are tape"),
+        (&drivers, "a\n", "there is no driver of that name; there are tape"),
         (&Drivers::empty(), "s3", "there is no driver `s3`, nor any other"),
     ] {
         assert_eq!(refusal(drivers, name), format!("invalid configuration: {expected}"));

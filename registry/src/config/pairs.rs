@@ -1,12 +1,16 @@
 //! Variables as texts.
 
+use std::fmt;
+
 use plugin_registry_core::{Error, ErrorKind, Result, Secret};
+
+use super::source::shown;
 
 /// Nobody's variables are longer, and a file that was named by mistake may be.
 const MAX_LEN: usize = 1 << 20;
 
 /// Variables from a file or from a list, for [`Config::from_env`](super::Config::from_env). Names of all kinds are
-/// kept, in the order given; `Debug` shows no value.
+/// kept, in the order given; `Debug` shows names that are written like one, and no value.
 ///
 /// ```
 /// use plugin_registry::config::{Config, EnvPairs};
@@ -20,9 +24,15 @@ const MAX_LEN: usize = 1 << 20;
 /// assert_eq!(config.parameters.get("accesskey"), Some("01: 2"));
 /// # Ok::<(), plugin_registry_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct EnvPairs {
     pairs: Vec<(String, Secret)>,
+}
+
+impl fmt::Debug for EnvPairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pairs.iter().map(|(name, _)| shown(name))).finish()
+    }
 }
 
 impl EnvPairs {

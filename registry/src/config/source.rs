@@ -5,7 +5,7 @@ use std::fmt;
 use plugin_registry_core::{shown_name, shown_words};
 
 /// Where a setting was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
     /// A line of the file, from 1.
@@ -35,6 +35,13 @@ impl fmt::Display for Source {
                 f.write_str(shown_words(name, "._- /").unwrap_or("a variable that is not named like one"))
             }
         }
+    }
+}
+
+/// As it is shown: the name of a variable may hold a secret that stands in the wrong place.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
     }
 }
 

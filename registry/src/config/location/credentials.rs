@@ -1,8 +1,10 @@
 //! The credentials of a location, as its host has them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use plugin_registry_core::Secret;
+
+use crate::config::source::shown;
 
 /// Credentials for a location. `Debug` shows none of them, and they leave memory when dropped.
 ///
@@ -11,7 +13,7 @@ use plugin_registry_core::Secret;
 /// let credentials = LocationCredentials::from_file("[default]\naws_access_key_id=hunter2\n");
 /// assert!(!format!("{credentials:?}").contains("hunter2"));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct LocationCredentials {
     /// What is in the user's Secret.
@@ -22,6 +24,19 @@ pub struct LocationCredentials {
     pub(super) registry: Option<BTreeMap<String, Secret>>,
     /// What `caCertRef` refers to.
     pub(super) ca_bundle: Option<String>,
+}
+
+impl fmt::Debug for LocationCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry: Option<Vec<&str>> =
+            self.registry.as_ref().map(|registry| registry.keys().map(|key| shown(key)).collect());
+        f.debug_struct("LocationCredentials")
+            .field("has_contents", &self.contents.is_some())
+            .field("has_path", &self.path.is_some())
+            .field("registry", &registry)
+            .field("has_ca_bundle", &self.ca_bundle.is_some())
+            .finish()
+    }
 }
 
 impl LocationCredentials {

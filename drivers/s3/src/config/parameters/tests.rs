@@ -255,7 +255,10 @@ fn classes_and_acls() {
         mistake(&[("objectacl", "public")])
             .starts_with("`objectacl`: has to be one of private, public-read,")
     );
-    assert_eq!(mistake(&[("checksums", "all")]), "`checksums`: has to be one of automatic, required, supported");
+    assert_eq!(
+        mistake(&[("checksums", "all")]),
+        "`checksums`: has to be one of automatic, required, supported"
+    );
 }
 
 #[test]
