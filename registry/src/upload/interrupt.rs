@@ -85,8 +85,16 @@ impl Drop for Arrival<'_> {
 
 impl<S> Content<'_, S> {
     /// Counts what comes from now on as arrived.
-    pub(super) fn counted(self) -> Self {
-        Self { counts: true, ..self }
+    pub(super) fn counted(mut self) -> Self {
+        self.counts = true;
+        self
+    }
+}
+
+/// The call no longer waits: its waker would hold its task for as long as the session is known.
+impl<S> Drop for Content<'_, S> {
+    fn drop(&mut self) {
+        drop(self.interrupt.reader.take());
     }
 }
 
@@ -126,5 +134,40 @@ pub(super) fn or_cancelled(error: RegistryError) -> RegistryError {
     match error {
         RegistryError::Body(source) if source.is::<Cancelled>() => RegistryError::UploadUnknown,
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        task::{Wake, Waker},
+    };
+
+    use futures::stream;
+
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_call_that_is_over_leaves_no_waker() {
+        shuttle::check_dfs(
+            || {
+                let (interrupt, task) = (Interrupt::new(), Arc::new(Task));
+                let mut content = interrupt.content(stream::pending::<Result<Bytes, BoxError>>()).counted();
+                let waker = Waker::from(task.clone());
+                assert!(content.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+                drop(waker);
+                assert_eq!(Arc::strong_count(&task), 2);
+                drop(content);
+                assert_eq!(Arc::strong_count(&task), 1);
+            },
+            None,
+        );
     }
 }
