@@ -1,6 +1,6 @@
 //! What is whole: the one answer that a push, [`verify`](crate::Registry::verify) and a copy give (ADR 0021).
 
-use plugin_registry_core::{Descriptor, Digest, shown};
+use plugin_registry_core::{Descriptor, Digest};
 
 use crate::{layout, manifest::Manifest};
 
@@ -18,22 +18,28 @@ pub enum Flaw {
         problem: &'static str,
     },
     /// A key is a field's name but for case: Go reads it as the field, others do not.
-    #[error("the key `{}` is not `{field}`, and some readers take it for that", shown(.key))]
+    #[error("the key `{key}` is not `{field}`, and some readers take it for that")]
     KeyCase {
-        /// The key.
+        /// The key, escaped and cut.
         key: String,
         /// The field.
         field: &'static str,
     },
     /// An object has a key twice, in this case or another: readers do not agree which one counts.
-    #[error("the key `{}` occurs twice in an object, in this case or another", shown(.key))]
+    #[error("the key `{key}` occurs twice in an object, in this case or another")]
     KeyTwice {
-        /// The second one.
+        /// The second one, escaped and cut.
         key: String,
     },
     /// A value is of another type than its field, so that strict readers refuse the document.
     #[error("`{field}` is of another JSON type than it should be")]
     ValueType {
+        /// The field.
+        field: &'static str,
+    },
+    /// A map is longer than anybody needs, and is not read.
+    #[error("`{field}` has more entries than are read")]
+    TooLong {
         /// The field.
         field: &'static str,
     },

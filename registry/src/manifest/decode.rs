@@ -8,13 +8,19 @@
 //! Where Go would refuse the whole document, because a value is of another type than its field, the value is
 //! passed over instead. All of it is remembered in [`Faults`]: a push is refused for it, a stored document is not.
 
+mod list;
+
 use std::{
-    cell::RefCell,
-    collections::{BTreeMap, HashSet},
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
     fmt,
 };
 
+use plugin_registry_core::shown;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+pub(super) use self::list::List;
+use self::list::{Keys, ROOM};
 
 /// What a document says, field by field; empty where it says nothing.
 #[derive(Debug, Default)]
@@ -56,14 +62,18 @@ pub(super) struct RawFsLayer {
 /// What a reader may stumble over: the first of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// A key that is a field's name but for case, and the field.
+    /// A key that is a field's name but for case, escaped and cut, and the field.
     pub(super) case: Option<(String, &'static str)>,
-    /// A key that an object has twice, in this case or another.
+    /// A key that an object has twice, in this case or another, escaped and cut.
     pub(super) twice: Option<String>,
     /// A field whose value is of another type.
     pub(super) value: Option<&'static str>,
     /// A field that names content, and whose value is of another type.
     pub(super) content: Option<&'static str>,
+    /// A map that was passed over because nobody needs one as long.
+    pub(super) long: Option<&'static str>,
+    /// Whether a list was passed over because no manifest can need one as long.
+    pub(super) is_beyond: bool,
 }
 
 /// Reads a document.
@@ -75,18 +85,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     At { name: "the document", seen: &seen }.into(&mut raw).deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok((raw.0, seen.0.into_inner()))
+    Ok((raw.0, seen.faults.into_inner()))
 }
 
 /// The fields whose values say what has to be there.
 const CONTENT: [&str; 4] = ["config", "layers", "manifests", "fsLayers"];
 
 #[derive(Default)]
-struct Seen(RefCell<Faults>);
+struct Seen {
+    faults: RefCell<Faults>,
+    /// What the elements of lists take.
+    taken: Cell<usize>,
+}
 
 impl Seen {
     fn value(&self, field: &'static str) {
-        let mut faults = self.0.borrow_mut();
+        let mut faults = self.faults.borrow_mut();
         faults.value.get_or_insert(field);
         if CONTENT.contains(&field) {
             faults.content.get_or_insert(field);
@@ -94,11 +108,27 @@ impl Seen {
     }
 
     fn case(&self, key: &str, field: &'static str) {
-        self.0.borrow_mut().case.get_or_insert_with(|| (key.to_owned(), field));
+        self.faults.borrow_mut().case.get_or_insert_with(|| (shown(key), field));
     }
 
     fn twice(&self, key: &str) {
-        self.0.borrow_mut().twice.get_or_insert_with(|| key.to_owned());
+        self.faults.borrow_mut().twice.get_or_insert_with(|| shown(key));
+    }
+
+    fn long(&self, field: &'static str) {
+        self.faults.borrow_mut().long.get_or_insert(field);
+    }
+
+    /// Whether one more element of a list, of so many bytes, is taken.
+    fn takes(&self, size: usize) -> bool {
+        let taken = self.taken.get() + size;
+        let has_room = taken <= ROOM;
+        if has_room {
+            self.taken.set(taken);
+        } else {
+            self.faults.borrow_mut().is_beyond = true;
+        }
+        has_room
     }
 }
 
@@ -213,94 +243,6 @@ impl<T: Target + Default> Target for Nullable<T> {
     }
 }
 
-/// The value of an annotation: null is the empty text; `None` is one of another type.
-#[derive(Default)]
-struct Annotation(Option<String>);
-
-impl Target for Annotation {
-    fn null(&mut self) {
-        self.0 = Some(String::new());
-    }
-
-    fn text(&mut self, text: &str) -> bool {
-        self.0 = Some(text.to_owned());
-        true
-    }
-}
-
-/// A map, whose keys are content: case counts.
-impl Target for BTreeMap<String, String> {
-    fn null(&mut self) {
-        self.clear();
-    }
-
-    fn entries<'de, A: MapAccess<'de>>(&mut self, mut entries: A, at: At<'_>) -> Result<bool, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let mut value = Annotation::default();
-            entries.next_value_seed(at.into(&mut value))?;
-            if !keys.insert(key.clone()) {
-                at.seen.twice(&key);
-            }
-            if let Annotation(Some(text)) = value {
-                self.insert(key, text);
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// A list. Elements that are left from an earlier list of the same field are read on top, also those behind its
-/// end, as in a slice of Go.
-#[derive(Debug)]
-pub(super) struct List<T> {
-    all: Vec<T>,
-    len: Option<usize>,
-}
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self { all: Vec::new(), len: None }
-    }
-}
-
-impl<T> List<T> {
-    /// Whether there is a list, if an empty one.
-    pub(super) fn is_there(&self) -> bool {
-        self.len.is_some()
-    }
-
-    pub(super) fn into_vec(mut self) -> Vec<T> {
-        self.all.truncate(self.len.unwrap_or_default());
-        self.all
-    }
-}
-
-impl<T: Target + Default> Target for List<T> {
-    fn null(&mut self) {
-        *self = Self::default();
-    }
-
-    fn items<'de, A: SeqAccess<'de>>(&mut self, mut items: A, at: At<'_>) -> Result<bool, A::Error> {
-        let mut len = 0;
-        loop {
-            if len == self.all.len() {
-                self.all.push(T::default());
-            }
-            let Some(target) = self.all.get_mut(len) else { break };
-            if items.next_element_seed(at.into(target))?.is_none() {
-                break;
-            }
-            len += 1;
-        }
-        if len == 0 {
-            self.all.clear();
-        }
-        self.len = Some(len);
-        Ok(true)
-    }
-}
-
 impl Target for Raw {
     fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
         const FIELDS: [&str; 10] = [
@@ -374,7 +316,7 @@ fn object<'de, 'a, A: MapAccess<'de>>(
     fields: &[&'static str],
     mut read: impl FnMut(&'static str, At<'a>, &mut A) -> Result<(), A::Error>,
 ) -> Result<bool, A::Error> {
-    let mut keys = HashSet::new();
+    let mut keys = Keys::default();
     while let Some(key) = entries.next_key::<String>()? {
         let folded = fold(&key);
         let exact = fields.iter().find(|field| **field == key);
@@ -387,7 +329,7 @@ fn object<'de, 'a, A: MapAccess<'de>>(
             }
             None => entries.next_value_seed(at.into(&mut Present::default()))?,
         }
-        if !keys.insert(folded) {
+        if !keys.insert(&folded) {
             at.seen.twice(&key);
         }
     }

@@ -142,6 +142,9 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
 
 fn flaws_of(faults: Faults) -> Vec<Flaw> {
     let mut flaws = Vec::new();
+    let problem = "it has lists that are longer than those of any manifest";
+    flaws.extend(faults.is_beyond.then_some(Flaw::Unreadable { problem }));
+    flaws.extend(faults.long.map(|field| Flaw::TooLong { field }));
     flaws.extend(faults.twice.map(|key| Flaw::KeyTwice { key }));
     flaws.extend(faults.case.map(|(key, field)| Flaw::KeyCase { key, field }));
     flaws.extend(faults.value.map(|field| Flaw::ValueType { field }));
@@ -323,6 +326,48 @@ mod tests {
         assert_eq!(broken.media_type().as_ref(), "application/octet-stream");
         let injected = stored(r#"{"mediaType":"a/b\r\nX: y","manifests":[]}"#.to_owned());
         assert_eq!(injected.media_type(), &MediaType::ImageIndex);
+    }
+
+    #[test]
+    fn of_a_long_key_a_part_is_kept() {
+        let (small, large) = ("x".repeat(100_000), "X".repeat(100_000));
+        let body = format!(r#"{{"layers":[],"{small}":1,"{large}":2,"LAYERS{0}":[],"a\"":1,"a\"":1}}"#, "");
+        let stored = Manifest::from_stored(Digest::sha256(b""), body.into());
+        let keys = stored.flaws().iter().filter_map(|flaw| match flaw {
+            Flaw::KeyTwice { key } | Flaw::KeyCase { key, .. } => Some(key.len()),
+            _ => None,
+        });
+        assert!(keys.clone().count() == 2 && keys.sum::<usize>() < 1000, "{} flaws", stored.flaws().len());
+    }
+
+    #[test]
+    fn lists_longer_than_any_are_passed_over() {
+        let long = |item: &str| vec![item; 70_000].join(",");
+        for (body, is_damage) in [
+            (format!(r#"{{"schemaVersion":2,"layers":[{}]}}"#, long("0")), true),
+            (format!(r#"{{"schemaVersion":2,"layers":[],"manifests":[{}]}}"#, long("{}")), true),
+            (format!(r#"{{"schemaVersion":1,"fsLayers":[{}]}}"#, long("null")), true),
+            (
+                format!(r#"{{"schemaVersion":2,"layers":[],"annotations":{{{}}}}}"#, {
+                    let entries: Vec<String> = (0..70_000).map(|at| format!(r#""{at}":"""#)).collect();
+                    entries.join(",")
+                }),
+                false,
+            ),
+        ] {
+            assert!(parse(Some(OCI), body.clone()).is_err());
+            let stored = Manifest::from_stored(Digest::sha256(b""), body.into());
+            assert_eq!(stored.flaws().iter().any(Flaw::is_damage), is_damage, "{:?}", stored.flaws());
+            assert!(!stored.flaws().is_empty());
+        }
+        // As many as there can be.
+        let layers: Vec<String> = (0..49_000)
+            .map(|at| format!(r#"{{"digest":"{}"}}"#, Digest::sha256(at.to_string().as_bytes())))
+            .collect();
+        let body = format!(r#"{{"schemaVersion":2,"layers":[{}]}}"#, layers.join(","));
+        let stored = Manifest::from_stored(Digest::sha256(b""), body.into());
+        assert!(matches!(stored.kind(), ManifestKind::Image { layers, .. } if layers.len() == 49_000));
+        assert_eq!(stored.flaws(), []);
     }
 
     #[test]
