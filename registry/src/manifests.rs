@@ -182,7 +182,8 @@ impl Manifests {
         self.check_bytes(digest, &bytes)?;
         let manifest = Manifest::parse(media_type, bytes)?;
         self.check_urls(&manifest)?;
-        let references = self.check_references(&manifest).await?;
+        let mut references = self.check_references(&manifest).await?;
+        self.miss_cut_children(&manifest, &mut references).await?;
         if let Some(flaw) = references.flaws.first()
             && !self.is_old(&manifest, &references.flaws).await?
         {
@@ -277,6 +278,19 @@ impl Manifests {
         Ok(manifest.with_digest(digest))
     }
 
+    /// A child of another size that does not hash to its digest is missing, so that pushing it heals it (ADR 0020).
+    async fn miss_cut_children(&self, manifest: &Manifest, references: &mut References) -> Result<()> {
+        for flaw in std::mem::take(&mut references.flaws) {
+            match &flaw {
+                Flaw::ManifestSize { digest, .. } if !self.is_sound(digest, manifest).await? => {
+                    references.missing.push(*digest);
+                }
+                _ => references.flaws.push(flaw),
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the repository has the manifest already, and nothing but sizes is wrong with it.
     async fn is_old(&self, manifest: &Manifest, flaws: &[Flaw]) -> Result<bool> {
         if !self.is_complete(&manifest.digest(), manifest, &[]).await? {
@@ -369,7 +383,7 @@ impl Manifests {
         if policy == ReferencePolicy::Complete {
             let mut sizes = stream::iter(manifests)
                 .map(|child| async move {
-                    let size = self.size(&child.digest).await?;
+                    let size = self.size(&child).await?;
                     Ok::<_, RegistryError>((child, size))
                 })
                 .buffered(self.inner.options.concurrency);
@@ -380,12 +394,14 @@ impl Manifests {
         Ok(references)
     }
 
-    /// The size of a manifest, if the repository has it.
-    async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        let Some(canonical) = self.revision(digest).await? else { return Ok(None) };
+    /// The size of a child, if the repository has it. One that was only seen, and is not the named one, may have
+    /// been healed since.
+    async fn size(&self, child: &Descriptor) -> Result<Option<u64>> {
+        let Some(canonical) = self.revision(&child.digest).await? else { return Ok(None) };
+        let is_named = |size| wholeness::named_size(child).is_none_or(|named| named == size);
         match self.inner.known.blob(&canonical) {
-            Some(seen) => Ok(Some(seen.size)),
-            None => self.store().stat(&canonical).await,
+            Some(seen) if seen.stored || is_named(seen.size) => Ok(Some(seen.size)),
+            _ => self.store().stat(&canonical).await,
         }
     }
 

@@ -302,6 +302,43 @@ pub async fn end_7a_a_damaged_child_is_lacking(lab: &Lab) {
     }
 }
 
+/// So it does where the child's data is cut: its number of bytes contradicts the index, and its content is to blame.
+/// Who saw the cut one sees the whole one, whoever pushed it. A whole child of another size is the index's fault.
+pub async fn end_7a_a_cut_child_is_lacking(lab: &Lab) {
+    let (first, second) = (Image::new(1), Image::new(2));
+    let both = index(&[first.descriptor(), second.descriptor()]);
+    for way in ["itself", "another"] {
+        old_image(lab, "old", "first", &first).await;
+        old_image(lab, "old", "second", &second).await;
+        lab.write(&data(&second.manifest), second.manifest.slice(..100)).await;
+        let client = lab.another().await;
+        let refused = client.put_manifest("old", "both", INDEX, &both).await;
+        assert_eq!(refused.errors()[0]["detail"]["digest"], second.digest(), "{refused}");
+        refused.refused(400, "MANIFEST_BLOB_UNKNOWN");
+        let other = lab.another().await;
+        let healer = if way == "itself" { &client } else { &other };
+        let _ = healer.put_manifest("old", &second.digest(), IMAGE, &second.manifest).await.expect(201);
+        let mut wrong = second.descriptor();
+        wrong["size"] = 7.into();
+        let refused = client.put_manifest("old", "wrong", INDEX, &index(&[wrong])).await;
+        refused.refused(400, "MANIFEST_INVALID");
+        let _ = client.put_manifest("old", "both", INDEX, &both).await.expect(201);
+        lab.clear().await;
+    }
+}
+
+/// A size that was only seen is looked at again, before an index is refused for it.
+pub async fn end_7a_a_child_healed_elsewhere_is_seen(lab: &Lab) {
+    let image = Image::new(1);
+    let list = index(&[image.descriptor()]);
+    old_image(lab, "old", "latest", &image).await;
+    lab.write(&data(&image.manifest), image.manifest.slice(..100)).await;
+    let client = lab.another().await;
+    assert!(client.put_manifest("old", "list", INDEX, &list).await.is_refusal());
+    lab.write(&data(&image.manifest), image.manifest.clone()).await;
+    let _ = client.put_manifest("old", "list", INDEX, &list).await.expect(201);
+}
+
 /// A referrer whose revision link was emptied is none, also for an instance that remembers what it says.
 pub async fn end_12a_a_listed_directory_is_no_revision(lab: &Lab) {
     let client = lab.client();

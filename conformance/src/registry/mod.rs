@@ -291,6 +291,8 @@ macro_rules! __api_requirements {
                 end_7a_a_cut_data_file_is_lacking,
                 end_7a_a_listed_directory_is_no_link,
                 end_7a_a_damaged_child_is_lacking,
+                end_7a_a_cut_child_is_lacking,
+                end_7a_a_child_healed_elsewhere_is_seen,
                 end_12a_a_listed_directory_is_no_revision,
             ]
             purge: [
