@@ -37,6 +37,10 @@ pub enum Flaw {
         /// The field.
         field: &'static str,
     },
+    /// A field that is not read holds what many readers refuse: half a surrogate pair, a number beyond all others,
+    /// text that is not UTF-8, or values nested too deep.
+    #[error("a field that is not read has a value that many readers refuse")]
+    UnreadValue,
     /// A map is longer than anybody needs, and is not read.
     #[error("`{field}` has more entries than are read")]
     TooLong {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use plugin_registry_core::shown;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub(super) use self::list::List;
 use self::list::{Keys, ROOM};
@@ -81,7 +81,19 @@ pub(super) struct Faults {
 /// # Errors
 /// What is not JSON, or nested deeper than 128.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
-    let (seen, mut raw) = (Seen::default(), Nullable::<Raw>::default());
+    read(bytes, Seen::default())
+}
+
+/// The same, whatever is in fields that nobody reads: halves of surrogate pairs, numbers beyond all, any depth.
+///
+/// # Errors
+/// What has not the form of JSON.
+pub(super) fn decode_known(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
+    read(bytes, Seen { skips: true, ..Seen::default() })
+}
+
+fn read(bytes: &[u8], seen: Seen) -> Result<(Option<Raw>, Faults), serde_json::Error> {
+    let mut raw = Nullable::<Raw>::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     At { name: "the document", seen: &seen }.into(&mut raw).deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -96,6 +108,8 @@ struct Seen {
     faults: RefCell<Faults>,
     /// What the elements of lists take.
     taken: Cell<usize>,
+    /// Whether what no field needs is not even looked at.
+    skips: bool,
 }
 
 impl Seen {
@@ -268,7 +282,7 @@ impl Target for Raw {
             "annotations" => entries.next_value_seed(at.into(&mut self.annotations)),
             "fsLayers" => entries.next_value_seed(at.into(&mut self.fs_layers)),
             "signatures" => entries.next_value_seed(at.into(&mut self.signatures)),
-            _ => entries.next_value_seed(at.into(&mut Present::default())),
+            _ => ignore_value(entries, at.seen),
         })
     }
 }
@@ -284,7 +298,7 @@ impl Target for RawEntry {
             "urls" => entries.next_value_seed(at.into(&mut self.urls)),
             "platform" => entries.next_value_seed(at.into(&mut self.platform)),
             "annotations" => entries.next_value_seed(at.into(&mut BTreeMap::new())),
-            _ => entries.next_value_seed(at.into(&mut Present::default())),
+            _ => ignore_value(entries, at.seen),
         })
     }
 }
@@ -296,7 +310,7 @@ impl Target for RawPlatform {
             "os" => entries.next_value_seed(at.into(&mut self.os)),
             "architecture" => entries.next_value_seed(at.into(&mut self.architecture)),
             "variant" => entries.next_value_seed(at.into(&mut self.variant)),
-            _ => entries.next_value_seed(at.into(&mut Present::default())),
+            _ => ignore_value(entries, at.seen),
         })
     }
 }
@@ -327,7 +341,7 @@ fn object<'de, 'a, A: MapAccess<'de>>(
                 }
                 read(field, At { name: field, ..at }, &mut entries)?;
             }
-            None => entries.next_value_seed(at.into(&mut Present::default()))?,
+            None => ignore_value(&mut entries, at.seen)?,
         }
         if !keys.insert(&folded) {
             at.seen.twice(&key);
@@ -431,9 +445,20 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
 
 /// Reads over values, and looks for keys that come twice. Holds the keys of the objects that are open.
 fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(), A::Error> {
+    if seen.skips {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        return Ok(());
+    }
     let at = At { name: "", seen };
     while items.next_element_seed(at.into(&mut Present::default()))?.is_some() {}
     Ok(())
+}
+
+fn ignore_value<'de, A: MapAccess<'de>>(entries: &mut A, seen: &Seen) -> Result<(), A::Error> {
+    if seen.skips {
+        return entries.next_value::<IgnoredAny>().map(drop);
+    }
+    entries.next_value_seed(At { name: "", seen }.into(&mut Present::default()))
 }
 
 fn ignore_entries<'de, A: MapAccess<'de>>(entries: A, seen: &Seen) -> Result<(), A::Error> {

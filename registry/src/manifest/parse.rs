@@ -6,7 +6,7 @@ use plugin_registry_core::{Descriptor, Digest, DigestError, MediaType, docker};
 
 use super::{
     ManifestEntry, ManifestKind,
-    decode::{Faults, List, Raw, RawEntry, decode},
+    decode::{Faults, List, Raw, RawEntry, decode, decode_known},
     is_manifest_type,
 };
 use crate::wholeness::Flaw;
@@ -113,7 +113,9 @@ pub(super) fn strictly(
 }
 
 pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
-    let Ok((Some(raw), faults)) = decode(bytes) else {
+    let read = decode(bytes).map(|read| (read, None));
+    let read = read.or_else(|_| decode_known(bytes).map(|read| (read, Some(Flaw::UnreadValue))));
+    let Ok(((Some(raw), faults), unread)) = read else {
         let flaws = vec![Flaw::Unreadable { problem: "it is no JSON object" }];
         let nothing = document(Raw::default(), false, flaws, &mut |_, _, _| ());
         return (MediaType::Other("application/octet-stream".to_owned()), nothing);
@@ -127,7 +129,8 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
     let is_known = is_index || is_schema1 || raw.config.is_some() || raw.layers.is_there();
     let is_two = (is_index && !is_empty) || (is_schema1 && raw.layers.is_there());
     let mut is_cut = faults.content.is_some();
-    let flaws = flaws_of(faults);
+    let mut flaws = flaws_of(faults);
+    flaws.extend(unread);
     // A descriptor that cannot be read is left out: the bytes are served as they are.
     let mut document = document(raw, is_index, flaws, &mut |part, _, _| is_cut |= part == Part::Content);
     if !is_known {
@@ -326,6 +329,40 @@ mod tests {
         assert_eq!(broken.media_type().as_ref(), "application/octet-stream");
         let injected = stored(r#"{"mediaType":"a/b\r\nX: y","manifests":[]}"#.to_owned());
         assert_eq!(injected.media_type(), &MediaType::ImageIndex);
+    }
+
+    #[test]
+    fn stored_values_that_nobody_reads_are_in_nobodys_way() {
+        let config = entry("x/y");
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        for value in [r#""\ud800""#, "1e999", r#"{"a":["\udc00",-1e999]}"#, deep.as_str()] {
+            for body in [
+                format!(r#"{{"schemaVersion":2,"x":{value},"config":{config},"layers":[{config}]}}"#),
+                format!(
+                    r#"{{"schemaVersion":2,"config":{config},"layers":[{config}],"signatures":[{value}]}}"#
+                ),
+                format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, {
+                    config.replacen('{', &format!(r#"{{"data":{value},"#), 1)
+                }),
+            ] {
+                assert!(matches!(parse(Some(OCI), body.clone()), Err(ManifestError::Json(_))), "{body}");
+                let stored = Manifest::from_stored(Digest::sha256(b""), body.clone().into());
+                assert_eq!(stored.media_type(), &MediaType::ImageManifest, "{body}");
+                assert!(
+                    matches!(stored.kind(), ManifestKind::Image { config: Some(_), layers } if layers.len() == 1)
+                );
+                assert_eq!(stored.flaws(), [Flaw::UnreadValue], "{body}");
+                assert!(!Flaw::UnreadValue.is_damage());
+            }
+        }
+        // What is read has to be readable.
+        for body in [
+            format!(r#"{{"schemaVersion":2,"config":{config},"layers":["\ud800"]}}"#),
+            format!(r#"{{"schemaVersion":2,"x":1e999,"config":{config}"#),
+        ] {
+            let stored = Manifest::from_stored(Digest::sha256(b""), body.into());
+            assert!(stored.flaws().iter().any(Flaw::is_damage));
+        }
     }
 
     #[test]
