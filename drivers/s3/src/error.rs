@@ -54,6 +54,8 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("RequestLimitExceeded", ErrorKind::RateLimited),
     ("RequestTimeout", ErrorKind::Timeout),
     ("BadDigest", ErrorKind::Unavailable),
+    ("IncompleteBody", ErrorKind::Unavailable),
+    ("XAmzContentChecksumMismatch", ErrorKind::Unavailable),
     ("XAmzContentSHA256Mismatch", ErrorKind::Unavailable),
     ("InternalError", ErrorKind::Unavailable),
     ("ServiceUnavailable", ErrorKind::Unavailable),
@@ -82,6 +84,26 @@ const STATUSES: &[(u16, ErrorKind)] = &[
     (504, ErrorKind::Timeout),
     (507, ErrorKind::NoSpace),
 ];
+
+/// Codes of a 400 that may be about a header which the store does not know.
+const NOT_UNDERSTOOD: &[&str] = &["InvalidArgument", "InvalidRequest", "NotImplemented"];
+
+/// The source of an error whose answer may be about a header which the store does not know.
+#[derive(Debug)]
+struct NotUnderstood;
+
+impl std::fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the store may not know something that was asked")
+    }
+}
+
+impl std::error::Error for NotUnderstood {}
+
+/// Whether a store may not have understood a header: 501, or 400 with a code that says nothing else.
+pub(crate) fn is_not_understood(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unsupported || caused_by::<NotUnderstood>(error)
+}
 
 /// The longest text of a server that is passed on.
 const MAX_TEXT: usize = 300;
@@ -130,7 +152,9 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
         text.push_str(", request ");
         text.extend(id.chars().take(MAX_TEXT));
     }
-    Error::new(kind).with_message(text)
+    let error = Error::new(kind).with_message(text);
+    let is_vague = answer.code.is_none_or(|code| code.is_empty() || NOT_UNDERSTOOD.contains(&code));
+    if answer.status == Some(400) && is_vague { error.with_source(NotUnderstood) } else { error }
 }
 
 /// Which setting or permission to look at.
@@ -289,6 +313,35 @@ mod tests {
         assert_eq!(kind(Some(200), Some("Unheard")), ErrorKind::Unavailable);
         assert_eq!(kind(Some(418), None), ErrorKind::Other);
         assert_eq!(kind(None, None), ErrorKind::Other);
+    }
+
+    #[test]
+    fn few_answers_may_be_about_a_header() {
+        let is_vague = |status, code| {
+            is_not_understood(&of_answer(&Answer { status: Some(status), code, ..Answer::default() }))
+        };
+        for (status, code) in [
+            (501, None),
+            (501, Some("NotImplemented")),
+            (400, Some("NotImplemented")),
+            (400, Some("InvalidArgument")),
+            (400, Some("InvalidRequest")),
+            (400, None),
+        ] {
+            assert!(is_vague(status, code), "{status} {code:?}");
+        }
+        for code in [
+            "XAmzContentChecksumMismatch",
+            "BadDigest",
+            "InvalidDigest",
+            "IncompleteBody",
+            "MalformedXML",
+            "Unheard",
+        ] {
+            assert!(!is_vague(400, Some(code)), "{code}");
+        }
+        assert!(!is_vague(403, Some("InvalidRequest")) && !is_vague(403, None) && !is_vague(500, None));
+        assert!(!is_not_understood(&Error::new(ErrorKind::Other)));
     }
 
     #[test]

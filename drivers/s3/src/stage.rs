@@ -27,6 +27,9 @@ pub(crate) struct Stage {
     pub(crate) upload: Option<UploadId>,
     /// Its parts, from the first on.
     pub(crate) parts: Vec<Part>,
+    /// Whether the upload began with a CRC32 for each part. Descriptions of older releases do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) has_crc32: Option<bool>,
     /// All bytes, those after the parts included.
     pub(crate) size: u64,
 }
@@ -34,7 +37,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// One without parts.
     pub(crate) fn of_bytes(id: String, size: u64) -> Self {
-        Self { id, upload: None, parts: Vec::new(), size }
+        Self { id, upload: None, parts: Vec::new(), has_crc32: None, size }
+    }
+
+    /// Whether the parts to come have a CRC32.
+    pub(crate) fn has_crc32(&self) -> bool {
+        self.has_crc32.unwrap_or_else(|| self.parts.iter().all(|part| part.crc32.is_some()))
     }
 
     /// The object for this and the bytes after its parts.
@@ -93,7 +101,8 @@ mod tests {
 
     fn stage() -> Stage {
         let part = |number| Part { number, size: 5, etag: format!("\"{number}\""), crc32: None };
-        Stage { id: "id".into(), upload: Some("u".into()), parts: vec![part(1), part(2)], size: 13 }
+        let parts = vec![part(1), part(2)];
+        Stage { id: "id".into(), upload: Some("u".into()), parts, has_crc32: Some(true), size: 13 }
     }
 
     #[test]
@@ -103,6 +112,22 @@ mod tests {
         {
             let object = stage.encode(&content(tail)).unwrap();
             assert_eq!(Stage::decode(&object).unwrap(), (stage, Bytes::from(tail)));
+        }
+    }
+
+    /// Descriptions of releases that did not note it.
+    #[test]
+    fn how_an_older_upload_began_is_told_by_its_parts() {
+        for (sum, expected) in [("", false), (r#","crc32":"y/Q5Jg==""#, true)] {
+            let text = format!(
+                r#"{{"id":"i","upload":"u","parts":[{{"number":1,"size":5,"etag":"e"{sum}}}],"size":5}}"#
+            );
+            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+            let object = Bytes::from([MAGIC, &length, text.as_bytes()].concat());
+            let (stage, _) = Stage::decode(&object).unwrap();
+            assert_eq!((stage.has_crc32, stage.has_crc32()), (None, expected));
+            let stage = Stage { has_crc32: Some(!expected), ..stage };
+            assert_eq!(stage.has_crc32(), !expected);
         }
     }
 

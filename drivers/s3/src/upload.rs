@@ -18,7 +18,7 @@ pub(crate) struct Upload {
     /// Made when it began; on the object that it becomes.
     pub(crate) mark: String,
     pub(crate) parts: Vec<Part>,
-    /// Its parts may have a CRC32.
+    /// It began so that its parts have a CRC32.
     pub(crate) has_crc32: bool,
     pub(crate) begun: i32,
     pub(crate) on_their_way: JoinSet<Result<Part>>,

@@ -134,7 +134,7 @@ impl S3Writer {
                 mark: stage.id.clone(),
                 begun: i32::try_from(stage.parts.len()).map_err(|_| ErrorKind::TooLarge)?,
                 parts: stage.parts.clone(),
-                has_crc32: stage.parts.iter().all(|part| part.crc32.is_some()),
+                has_crc32: stage.has_crc32(),
                 on_their_way: JoinSet::new(),
                 is_promised: true,
             });
@@ -323,6 +323,7 @@ impl FileWriter for S3Writer {
             id,
             upload: upload.map(|upload| upload.id.clone()),
             parts: upload.map(|upload| upload.parts.clone()).unwrap_or_default(),
+            has_crc32: upload.map(|upload| upload.has_crc32),
             size: self.size,
         };
         let key = self.store.keys.staged(&self.path);

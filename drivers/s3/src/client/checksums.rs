@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use aws_smithy_types::base64;
 use md5::{Digest as _, Md5};
-use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_core::{Error, Result};
 
-use crate::{config::Checksums, content::Content};
+use crate::{config::Checksums, content::Content, error::is_not_understood};
 
 /// What says that bytes arrived as they were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl Sum {
 #[derive(Debug)]
 pub(super) struct Attempt {
     carrier: Carrier,
+    first: Sum,
     /// What it carries now.
     pub(super) sum: Sum,
     refusal: Option<Error>,
@@ -70,8 +71,8 @@ pub(super) struct Attempt {
 pub(super) struct Sums {
     sum: AtomicU8,
     is_open: bool,
-    /// By carrier.
-    proven: [AtomicBool; 3],
+    /// What each carrier has had with success.
+    proven: [[AtomicBool; 3]; 3],
 }
 
 const ORDER: [Sum; 3] = [Sum::Crc32, Sum::None, Sum::Md5];
@@ -90,29 +91,28 @@ impl Sums {
 
     /// An attempt to send a request, whose first checksum is `first`.
     pub(super) fn attempt(carrier: Carrier, first: Sum) -> Attempt {
-        Attempt { carrier, sum: first, refusal: None }
+        Attempt { carrier, first, sum: first, refusal: None }
     }
 
-    /// Takes the result of an attempt. `None` asks for another one: while it is not known which checksum the store
-    /// takes, a request that is refused as not understood is sent without, and then with `Content-MD5`. The error of
-    /// the last attempt is not about the checksum.
+    /// Takes the result of an attempt. `None` asks for another one: a request that is refused as not understood is sent
+    /// without a checksum, and then with `Content-MD5`, unless such a request has succeeded with the one it had. The
+    /// error of the last attempt is not about the checksum.
     pub(super) fn settle<T>(&self, attempt: &mut Attempt, result: Result<T>) -> Option<Result<T>> {
         let error = match result {
             Ok(answer) => {
                 if let Some(error) = &attempt.refusal {
-                    let now = attempt.sum;
-                    tracing::debug!(%error, ?now, "the store refuses checksums like this: uploads go on with another, or none");
-                    self.sum.store(now as u8, Ordering::Relaxed);
+                    self.learn(attempt, error);
                 }
-                if attempt.sum == self.now() {
-                    self.prove(attempt.carrier);
+                if let Some(proven) = self.proven(attempt) {
+                    proven.store(true, Ordering::Relaxed);
                 }
                 return Some(Ok(answer));
             }
             Err(error) => error,
         };
-        let next = ORDER.iter().copied().skip_while(|sum| *sum != attempt.sum).nth(1);
-        match next.filter(|_| self.is_open && !self.is_proven(attempt.carrier) && is_refusal(&error)) {
+        let is_proven = self.proven(attempt).is_some_and(|proven| proven.load(Ordering::Relaxed));
+        let is_refused = self.is_open && !is_proven && is_not_understood(&error);
+        match self.after(attempt.sum).filter(|_| is_refused) {
             Some(next) => {
                 attempt.sum = next;
                 attempt.refusal.get_or_insert(error);
@@ -122,24 +122,30 @@ impl Sums {
         }
     }
 
-    fn prove(&self, carrier: Carrier) {
-        if let Some(proven) = self.proven.get(carrier as usize) {
-            proven.store(true, Ordering::Relaxed);
+    /// What to try after a sum: what another attempt has learnt meanwhile, else the next one.
+    fn after(&self, sum: Sum) -> Option<Sum> {
+        let mut later = ORDER.into_iter().filter(|other| *other as u8 > sum as u8);
+        let now = self.now();
+        if now as u8 > sum as u8 { Some(now) } else { later.next() }
+    }
+
+    /// Uploads go on with what was taken, unless this one began with what they do not have anyway.
+    fn learn(&self, attempt: &Attempt, error: &Error) {
+        let (first, now) = (attempt.first as u8, attempt.sum);
+        if self.sum.compare_exchange(first, now as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            tracing::debug!(%error, ?now, "the store refuses checksums like this: uploads go on with another, or none");
         }
     }
 
-    fn is_proven(&self, carrier: Carrier) -> bool {
-        self.proven.get(carrier as usize).is_some_and(|proven| proven.load(Ordering::Relaxed))
+    fn proven(&self, attempt: &Attempt) -> Option<&AtomicBool> {
+        self.proven.get(attempt.carrier as usize)?.get(attempt.sum as usize)
     }
-}
-
-/// Whether a store may not have understood a header: 501, or 400 with a code that says nothing else.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Other)
 }
 
 #[cfg(test)]
 mod tests {
+    use plugin_registry_core::ErrorKind;
+
     use super::*;
 
     const ALL: [Carrier; 3] = [Carrier::Object, Carrier::Begin, Carrier::Part];
@@ -159,7 +165,7 @@ mod tests {
     /// What is sent for each of three uploads.
     fn sent(setting: Checksums, taken: &[Sum], carrier: Carrier) -> Vec<Vec<Sum>> {
         let sums = Sums::new(setting);
-        (0..3).map(|_| send(&sums, carrier, taken, ErrorKind::Other).0).collect()
+        (0..3).map(|_| send(&sums, carrier, taken, ErrorKind::Unsupported).0).collect()
     }
 
     #[test]
@@ -180,12 +186,43 @@ mod tests {
 
     #[test]
     fn other_errors_are_no_refusal() {
-        for kind in [ErrorKind::PermissionDenied, ErrorKind::AlreadyExists, ErrorKind::Unavailable] {
+        for kind in
+            [ErrorKind::PermissionDenied, ErrorKind::AlreadyExists, ErrorKind::Unavailable, ErrorKind::Other]
+        {
             let sums = Sums::new(Checksums::Automatic);
             let (sent, refused) = send(&sums, Carrier::Object, &[], kind);
             assert_eq!((sent, refused.unwrap_err().kind()), (vec![Sum::Crc32], kind));
             assert_eq!(sums.now(), Sum::Crc32);
         }
+    }
+
+    fn refused() -> Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    #[test]
+    fn a_refusal_that_comes_after_anothers_success_is_no_end() {
+        let sums = Sums::new(Checksums::Automatic);
+        let [mut first, mut second] = [(); 2].map(|()| Sums::attempt(Carrier::Object, sums.now()));
+        for _ in 0..2 {
+            assert!(sums.settle(&mut first, refused()).is_none());
+        }
+        assert!(sums.settle(&mut first, Ok(())).is_some());
+        assert_eq!((first.sum, sums.now()), (Sum::Md5, Sum::Md5));
+        // At once with what the other has learnt.
+        assert!(sums.settle(&mut second, refused()).is_none());
+        assert_eq!(second.sum, Sum::Md5);
+        assert!(sums.settle(&mut second, refused()).is_some_and(|settled| settled.is_err()));
+    }
+
+    /// Parts of an upload that began otherwise tell nothing of the uploads to come.
+    #[test]
+    fn what_an_older_upload_takes_is_not_learnt() {
+        let sums = Sums::new(Checksums::Automatic);
+        let mut attempt = Sums::attempt(Carrier::Part, Sum::None);
+        assert!(sums.settle(&mut attempt, refused()).is_none());
+        assert!(sums.settle(&mut attempt, Ok(())).is_some());
+        assert_eq!((attempt.sum, sums.now()), (Sum::Md5, Sum::Crc32));
     }
 
     #[test]

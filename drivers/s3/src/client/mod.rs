@@ -172,14 +172,9 @@ fn common(config: &S3Config) -> Builder {
         .with_max_attempts(config.max_attempts.max(1))
         .with_initial_backoff(Duration::from_millis(100))
         .with_max_backoff(retry::MAX_WAIT);
-    let (calculation, validation) = match config.checksums {
-        // Uploads carry what this client gives them.
-        Checksums::Automatic | Checksums::Required => {
-            (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired)
-        }
-        Checksums::Supported => {
-            (RequestChecksumCalculation::WhenSupported, ResponseChecksumValidation::WhenSupported)
-        }
+    let validation = match config.checksums {
+        Checksums::Automatic | Checksums::Required => ResponseChecksumValidation::WhenRequired,
+        Checksums::Supported => ResponseChecksumValidation::WhenSupported,
     };
     // The bucket is in the path where an endpoint is given, as distribution 2.8 and the fork have it.
     let path_style = config.force_path_style.unwrap_or(config.endpoint.is_some());
@@ -191,7 +186,8 @@ fn common(config: &S3Config) -> Builder {
         // The SDK's budget of retries is one for the whole process unless it has a name.
         .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))
         .sleep_impl(TokioSleep::new())
-        .request_checksum_calculation(calculation)
+        // Uploads carry what this client gives them: what the SDK adds is a trailer.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(validation)
         .force_path_style(path_style)
         .use_dual_stack(config.dual_stack)

@@ -21,13 +21,13 @@ pub(crate) struct Part {
     pub(crate) number: i32,
     pub(crate) size: u64,
     pub(crate) etag: String,
-    /// Its CRC32, where uploads carry one: S3 wants it again when the object is made.
+    /// Its CRC32, where it was sent with one: S3 wants it again when the object is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) crc32: Option<String>,
 }
 
 impl S3Client {
-    /// Begins an object in parts. Its `mark` is on the object that they become. Also gives whether its parts may have
+    /// Begins an object in parts. Its `mark` is on the object that they become. Also gives whether its parts have
     /// a CRC32, which S3 wants to know beforehand.
     pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<(UploadId, bool)> {
         let mut attempt = Sums::attempt(Carrier::Begin, self.sums.now());
@@ -63,17 +63,19 @@ impl S3Client {
         id.ok_or_else(|| unexpected("the answer has no upload id"))
     }
 
-    /// Sends a part, which is held until the store has it: a lost connection costs another attempt, no byte.
+    /// Sends a part, which is held until the store has it: a lost connection costs another attempt, no byte. How its
+    /// upload began decides whether it has a CRC32, whatever the settings are by now.
     pub(crate) async fn upload_part(
         &self,
         key: &str,
         upload: &str,
         number: i32,
         content: Content,
-        may_have_crc32: bool,
+        has_crc32: bool,
     ) -> Result<Part> {
         let sum = match self.sums.now() {
-            Sum::Crc32 if !may_have_crc32 => Sum::None,
+            _ if has_crc32 => Sum::Crc32,
+            Sum::Crc32 => Sum::None,
             sum => sum,
         };
         let mut attempt = Sums::attempt(Carrier::Part, sum);
@@ -104,13 +106,14 @@ impl S3Client {
             .upload_id(upload)
             .part_number(number)
             .body(body)
-            .set_checksum_crc32(sums.crc32)
+            .set_checksum_crc32(sums.crc32.clone())
             .set_content_md5(sums.md5)
             .customize()
             .interceptor(signing);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         let etag = answer.e_tag.ok_or_else(|| unexpected("the answer to a part has no ETag"))?;
-        Ok(Part { number, size, etag, crc32: answer.checksum_crc32 })
+        // Not every store says it.
+        Ok(Part { number, size, etag, crc32: sums.crc32.or(answer.checksum_crc32) })
     }
 
     /// Copies bytes of another object into a part.

@@ -34,10 +34,15 @@ impl Intercept for Signing {
 
     fn modify_before_signing(
         &self,
-        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // Signed like this, the coding would be stored as content.
+        let coding = context.request().headers().get("content-encoding");
+        if coding.is_some_and(|coding| coding.contains("aws-chunked")) {
+            return Err("the body is coded, and the signature does not say so".into());
+        }
         settings.interceptor_state().store_put(self.0.clone());
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Over TLS: who is believed, instance by instance.
 
-use plugin_registry_core::ErrorKind;
-use plugin_registry_drivers_s3::{S3Config, S3Driver};
+use bytes::Bytes;
+use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_drivers_s3::{Checksums, S3Config, S3Driver};
 use plugin_registry_emulator::s3::Server;
 use tokio_rustls::rustls::{ProtocolVersion, version};
 
@@ -134,4 +135,33 @@ async fn a_body_is_signed_where_nothing_else_guards_it() {
     attempt(&common::of_server(&bench.server)).await.unwrap();
     // SHA-256 of `text`.
     assert_eq!(hash(), "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1");
+}
+
+/// A body whose signature says nothing of it is not coded: the coding would be stored.
+#[tokio::test]
+async fn parts_are_stored_as_they_were_written() {
+    let (server, authority) = (Server::builder().min_part(1).start(), Authority::new());
+    let front = Front::start(&authority, Face::default(), server.address()).await;
+    let config = common::of_server(&server)
+        .with_endpoint(front.endpoint().parse().unwrap())
+        .with_ca_bundle(authority.pem())
+        .with_chunk_size(1024);
+    let path: StoragePath = "/f".parse().unwrap();
+    let bytes = Bytes::from(vec![7; 5000]);
+    let modes = [Checksums::Required, Checksums::Supported, Checksums::Automatic];
+    for (begins, goes_on) in modes.into_iter().flat_map(|begins| modes.map(|goes_on| (begins, goes_on))) {
+        let driver = S3Driver::open(config.clone().with_checksums(begins)).await.unwrap();
+        let mut writer = driver.writer(&path, WriteOptions::create()).await.unwrap();
+        writer.write(bytes.clone()).await.unwrap();
+        let _ = writer.close().await.unwrap();
+        let driver = S3Driver::open(config.clone().with_checksums(goes_on)).await.unwrap();
+        let mut writer = driver.writer(&path, WriteOptions::resume()).await.unwrap();
+        writer.write(bytes.clone()).await.unwrap();
+        writer.commit().await.unwrap();
+        let stored = driver.get_content(&path, 1 << 20).await.unwrap();
+        assert_eq!(stored, [&bytes[..], &bytes].concat(), "{begins:?} {goes_on:?}");
+        driver.delete(&path).await.unwrap();
+    }
+    let parts = server.requests_of("UploadPart");
+    assert!(!parts.is_empty() && parts.iter().all(|sent| !sent.headers.contains_key("content-encoding")));
 }

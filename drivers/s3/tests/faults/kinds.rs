@@ -1,11 +1,13 @@
 //! Buckets and stores of other kinds: what is sent to them, and what is left in them. The driver suite runs over each of
 //! them as well (`suites.rs`).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use plugin_registry::Registry;
 use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
 use plugin_registry_drivers_s3::{Checksums, S3Driver};
-use plugin_registry_emulator::s3::{Quirks, Request, Server};
+use plugin_registry_emulator::s3::{Fault, Kind, Quirks, Request, Server};
 
 use crate::support::*;
 
@@ -15,6 +17,10 @@ fn quirky(change: impl FnOnce(&mut Quirks)) -> Server {
 
 fn header(request: &Request, name: &str) -> bool {
     request.headers.contains_key(name)
+}
+
+fn once(operation: &str, status: u16, code: &str) -> Fault {
+    on(operation, Kind::Error { status, code: code.into(), retry_after: None })
 }
 
 /// One object, one of parts, one of parts that was resumed.
@@ -94,6 +100,78 @@ async fn parts_of_an_older_upload_go_on_as_they_began() {
     assert_eq!(stored(&server, "/h").unwrap(), [in_parts(), in_parts()].concat());
 }
 
+/// How an upload began decides, whatever the settings of who goes on with it.
+#[tokio::test]
+async fn parts_go_on_as_their_upload_began() {
+    use Checksums::{Automatic, Required, Supported};
+    for (begins, goes_on, has_sums) in [
+        (Automatic, Required, true),
+        (Supported, Required, true),
+        (Required, Supported, false),
+        (Required, Automatic, false),
+    ] {
+        let server = quirky(|_| {});
+        let first = S3Driver::open(config(&server).with_checksums(begins)).await.unwrap();
+        written(&first, "/h", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+        let driver = S3Driver::open(config(&server).with_checksums(goes_on)).await.unwrap();
+        written(&driver, "/h", &in_parts(), WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+        for sent in server.requests_of("UploadPart") {
+            assert_eq!(header(&sent, "x-amz-checksum-crc32"), has_sums, "{begins:?} {goes_on:?}");
+            assert!(!header(&sent, "x-amz-trailer"), "{sent:?}");
+        }
+        assert_eq!(stored(&server, "/h").unwrap(), [in_parts(), in_parts()].concat());
+    }
+}
+
+/// What a part is refused for changes neither its upload nor those to come.
+#[tokio::test]
+async fn parts_keep_their_checksum_after_a_refusal() {
+    let server = quirky(|_| {});
+    let driver = S3Driver::open(config(&server).with_concurrency(1)).await.unwrap();
+    write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+    server.forget();
+    server.fault(once("UploadPart", 400, "InvalidArgument"));
+    assert_eq!(kind(write(&driver, "/g", &in_parts(), PutMode::Overwrite).await), ErrorKind::Other);
+    write(&driver, "/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+    let parts = server.requests_of("UploadPart");
+    assert!(parts.iter().all(|sent| header(sent, "x-amz-checksum-crc32")), "{parts:?}");
+}
+
+/// Two uploads whose requests are under way at once: the second is refused after the first has found out.
+#[tokio::test]
+async fn uploads_that_begin_at_once_find_out_both() {
+    let server = quirky(|quirks| quirks.checksums_refused = true);
+    let driver = open(&server).await;
+    server.set_latency(Duration::from_millis(200));
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        put(&driver, "/b", "y", PutMode::Overwrite).await
+    };
+    let (first, second) = futures::join!(put(&driver, "/a", "x", PutMode::Overwrite), late);
+    first.unwrap();
+    second.unwrap();
+}
+
+/// Codes that say that bytes were damaged on their way.
+#[tokio::test]
+async fn damage_is_no_refusal_of_checksums() {
+    for (code, expected) in [
+        ("XAmzContentChecksumMismatch", ErrorKind::Unavailable),
+        ("BadDigest", ErrorKind::Unavailable),
+        ("IncompleteBody", ErrorKind::Unavailable),
+        ("InvalidDigest", ErrorKind::Other),
+    ] {
+        let server = quirky(|_| {});
+        let driver = open(&server).await;
+        server.fault(once("PutObject", 400, code));
+        assert_eq!(kind(put(&driver, "/a", "x", PutMode::Overwrite).await), expected, "{code}");
+        put(&driver, "/a", "x", PutMode::Overwrite).await.unwrap();
+        let sent = server.requests_of("PutObject");
+        assert_eq!(sent.len(), 2, "{code}");
+        assert!(sent.iter().all(|sent| header(sent, "x-amz-checksum-crc32")), "{code}");
+    }
+}
+
 /// GCS: each batch is tried once for all, and each failure has its key.
 #[tokio::test]
 async fn a_store_without_batches_is_deleted_from_singly() {
@@ -103,7 +181,7 @@ async fn a_store_without_batches_is_deleted_from_singly() {
     paths.iter().for_each(|path| server.put_raw(&key(path.as_str()), "x"));
     server.put_raw(&key("/e/a"), "x");
     server.put_raw(&key("/e/b"), "x");
-    let denied = plugin_registry_emulator::s3::Kind::access_denied();
+    let denied = Kind::access_denied();
     server.fault(on("DeleteObject", denied).key("f07").forever());
     let report = driver.delete_many(paths.clone()).await.unwrap();
     let failed: Vec<_> = report.failed.iter().map(|(path, error)| (path.clone(), error.kind())).collect();
@@ -145,7 +223,7 @@ async fn no_marker_is_made_of_a_key_that_never_was() {
             let digest = plugin_registry_core::Digest::sha256(&manifest(note));
             manifests.delete(&digest.to_string().parse().unwrap()).await.unwrap();
         }
-        drop(registry.purge_uploads(std::time::Duration::ZERO, false).await.unwrap());
+        drop(registry.purge_uploads(Duration::ZERO, false).await.unwrap());
         let never: Vec<_> = server.markers().into_iter().filter(|(_, was_there)| !was_there).collect();
         assert_eq!(never, [], "retention: {retention}");
         assert!(!server.markers().is_empty());
