@@ -202,10 +202,7 @@ impl Store {
     /// `AlreadyExists` where it has another one.
     pub(crate) async fn copy_bytes(&self, from: &str, etag: &str, to: &str) -> Result<()> {
         match self.client.copy_bytes(from, etag, to).await {
-            // Status 200 with an error in the body: a copy may be sent again.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                self.client.copy_bytes(from, etag, to).await
-            }
+            Err(error) if is_copied_again(&error) => self.client.copy_bytes(from, etag, to).await,
             result => result,
         }
     }
@@ -215,8 +212,7 @@ impl Store {
         self.before_writing().await?;
         if size <= self.copy_threshold {
             return match self.client.copy(from, to).await {
-                // Status 200 with an error in the body: a copy may be sent again.
-                Err(error) if error.kind() == ErrorKind::Unavailable => self.client.copy(from, to).await,
+                Err(error) if is_copied_again(&error) => self.client.copy(from, to).await,
                 result => result,
             };
         }
@@ -232,7 +228,7 @@ impl Store {
                 async move {
                     let number = i32::try_from(index + 1).map_err(|_| ErrorKind::TooLarge)?;
                     match self.client.copy_part(from, range.clone(), to, upload, number).await {
-                        Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        Err(error) if is_copied_again(&error) => {
                             self.client.copy_part(from, range, to, upload, number).await
                         }
                         result => result,
@@ -377,6 +373,12 @@ impl Store {
         self.closed.forget(path);
         self.remove_all(vec![self.keys.staged(path)]).await
     }
+}
+
+/// Whether a copy that failed like this is sent once more: status 200 with an error in the body, or no answer. A copy
+/// that was done is done again.
+fn is_copied_again(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 /// Nobody can go on with a multipart upload that the store does not know.

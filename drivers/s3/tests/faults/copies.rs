@@ -1,5 +1,7 @@
 //! Copies by the store: CopyObject and UploadPartCopy.
 
+use std::time::Duration;
+
 use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Server};
@@ -70,6 +72,28 @@ async fn a_lost_answer_of_a_copy_costs_another_copy() {
             server.clear();
         }
     }
+}
+
+/// F4: no answer at all, without and with effect. The SDK does not repeat these.
+#[tokio::test]
+async fn a_copy_without_an_answer_is_sent_once_more() {
+    at_once(["CopyObject", "UploadPartCopy"], async |operation| {
+        let server = server();
+        let threshold = if operation == "CopyObject" { 1 << 20 } else { 10 };
+        let config = config(&server).with_copy_threshold(threshold);
+        let driver = S3Driver::open(config.with_answer_timeout(Duration::from_millis(100))).await.unwrap();
+        server.put_raw(&key("/from"), in_parts());
+        server.fault(on(operation, Kind::Hang));
+        driver.rename(&path("/from"), &path("/to")).await.unwrap();
+        assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation}");
+        server.put_raw(&key("/from"), in_parts());
+        server.forget();
+        server.fault(on(operation, Kind::Hang).times(2));
+        assert_eq!(kind(driver.rename(&path("/from"), &path("/to")).await), ErrorKind::Timeout);
+        assert_eq!(server.count_of(operation), 2, "{operation}");
+        assert_eq!(stored(&server, "/from").unwrap(), in_parts());
+    })
+    .await;
 }
 
 /// U7, U8: the copy behind a commit to another path.
