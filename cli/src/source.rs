@@ -156,22 +156,22 @@ fn shown(file: &Path) -> String {
 }
 
 fn text(file: &Path, what: &str) -> Result<String, Failure> {
-    let shown = file.display();
+    // What is not written like a path may be the secret itself.
+    let path = file.to_str().and_then(shown_path);
+    let named = path.map_or_else(String::new, |path| format!(" `{path}`"));
+    let hint = match path {
+        Some(_) => "Check the path.",
+        None => "Name a file: its name is not shown, since it may be a secret.",
+    };
     let length = fs::metadata(file).map(|found| found.len());
     match length
         .and_then(|length| if length > MAX_LEN { Ok(None) } else { fs::read_to_string(file).map(Some) })
     {
         Ok(Some(text)) => Ok(text),
-        Ok(None) => Err(Failure::failed(format!("{what} `{shown}` is longer than {MAX_LEN} bytes"))),
+        Ok(None) => Err(Failure::failed(format!("{what}{named} is longer than {MAX_LEN} bytes"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // What is not written like a path may be the secret itself.
-            let path = file.to_str().and_then(shown_path);
-            let (named, hint) = match path {
-                Some(path) => (format!(" `{path}`"), "Check the path."),
-                None => (String::new(), "Name a file: its name is not shown, since it may be a secret."),
-            };
             Err(Failure::new(Outcome::NotFound, format!("{what}{named} does not exist")).with_hint(hint))
         }
-        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be read: {error}"))),
+        Err(error) => Err(Failure::failed(format!("{what}{named} cannot be read: {error}")).with_hint(hint)),
     }
 }

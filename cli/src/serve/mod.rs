@@ -78,15 +78,12 @@ async fn accept_until(end: &mut End, listener: Listener, service: RegistryServic
     let mut connections = JoinSet::new();
     loop {
         let has_room = connections.len() < MAX_CONNECTIONS;
-        if !has_room {
-            patience.set_crowded(true);
-        }
+        patience.set_crowded(!has_room);
         tokio::select! {
             () = end.signalled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
                 Ok(stream) => {
-                    patience.set_crowded(false);
                     let (service, closing) = (service.clone(), closing.subscribe());
                     connections.spawn(connection::serve(stream, service, patience.clone(), closing));
                 }

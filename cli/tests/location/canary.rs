@@ -169,6 +169,8 @@ fn in_variables_and_files_that_are_named() {
         // In the place of a file.
         for option in ["--config", "--location", "--env-file"] {
             assert_silent(secret, option, &said(&[option, secret]));
+            // One that is longer than any file's name.
+            assert_silent(secret, option, &said(&[option, &secret.repeat(9)]));
         }
         let location = files.location("aws", "backup", "http://127.0.0.1:1");
         assert_silent(secret, "--credentials", &said(&["--location", &location, "--credentials", secret]));

@@ -4,15 +4,21 @@ use std::{
     fs::{File, TryLockError},
     path::Path,
     thread,
+    time::Duration,
 };
 
 use futures::channel::oneshot;
 
+/// How long another program's lock is waited for, and how often it is looked at meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(20);
+
 /// Locks a directory by `flock` until the file is closed, so that the kernel unlocks it also when the process
 /// dies. `None` where the system has no such locks, such as on some network filesystems.
 ///
-/// While another program has the lock, a thread waits for it. It ends with the wait, also when this future was
-/// dropped.
+/// While another program has the lock, a thread waits for it, at most [`PATIENCE`]: then `None`, since it may be held
+/// by who waits for us (`flock DIR plugin-registry copy …`). The thread ends with the wait, also when this future
+/// was dropped.
 pub(super) async fn lock(directory: &Path) -> Option<File> {
     // The directory itself: it leaves no file behind, and nothing is ever renamed over it.
     let file = File::open(directory).ok()?;
@@ -24,11 +30,21 @@ pub(super) async fn lock(directory: &Path) -> Option<File> {
             return None;
         }
     }
+    tracing::warn!(directory = %directory.display(), "another program has locked the layout: waiting for it");
     let (sender, receiver) = oneshot::channel();
     let wait = move || {
-        let locked = file.lock().is_ok().then_some(file);
-        // If nobody waits any more, the file is closed here.
-        let _ = sender.send(locked);
+        let mut left = PATIENCE.as_millis() / STEP.as_millis();
+        while left > 0 && !sender.is_canceled() {
+            if let Ok(()) = file.try_lock() {
+                // If nobody waits any more, the file is closed here.
+                let _ = sender.send(Some(file));
+                return;
+            }
+            left -= 1;
+            thread::sleep(STEP);
+        }
+        tracing::warn!("the lock of the layout is still held: going on without it");
+        let _ = sender.send(None);
     };
     thread::Builder::new().name("layout-lock".to_owned()).spawn(wait).ok()?;
     receiver.await.ok().flatten()

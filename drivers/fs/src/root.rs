@@ -12,7 +12,7 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
-use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StoragePath};
+use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StoragePath, shown_path};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Stat},
     io::Errno,
@@ -42,8 +42,9 @@ pub(crate) struct Root {
 impl Root {
     /// Opens the root. Writes nothing, except that it makes a missing root.
     pub(crate) fn open(config: FsConfig) -> Result<Self> {
-        let named =
-            |error: Error| error.with_raw_path(&config.root.to_string_lossy()).with_driver("filesystem");
+        // What is not written like a path may be a secret in the wrong place.
+        let shown = config.root.to_str().and_then(shown_path).unwrap_or("the root directory");
+        let named = |error: Error| error.with_raw_path(shown).with_driver("filesystem");
         if config.root.as_os_str().is_empty() {
             let error = Error::new(ErrorKind::InvalidConfig).with_message("the root directory is not given");
             return Err(named(error));

@@ -150,6 +150,8 @@ impl Current {
                         profile.as_deref().unwrap_or("the profile"),
                         path.as_deref().unwrap_or("the file of `credentialsconfigpath`")
                     );
+                    // The SDK repeats what it was given.
+                    let source = (profile.is_some() && path.is_some()).then_some(source);
                     CredentialsError::invalid_configuration(InFile { what, source })
                 })?
             }
@@ -172,7 +174,8 @@ impl Current {
 #[derive(Debug)]
 struct InFile {
     what: String,
-    source: CredentialsError,
+    /// `None` where it would show a name that may be a secret.
+    source: Option<CredentialsError>,
 }
 
 impl fmt::Display for InFile {
@@ -184,7 +187,7 @@ impl fmt::Display for InFile {
 impl std::error::Error for InFile {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // What it says itself, the error around this one says too.
-        self.source.source()
+        self.source.as_ref()?.source()
     }
 }
 
