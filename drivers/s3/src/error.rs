@@ -39,6 +39,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("InvalidObjectState", ErrorKind::PermissionDenied),
     ("MethodNotAllowed", ErrorKind::PermissionDenied),
     ("ObjectLocked", ErrorKind::PermissionDenied),
+    ("ObjectUnderRetention", ErrorKind::PermissionDenied),
     ("InvalidAccessKeyId", ErrorKind::Unauthenticated),
     ("SignatureDoesNotMatch", ErrorKind::Unauthenticated),
     ("ExpiredToken", ErrorKind::Unauthenticated),
@@ -218,7 +219,9 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
 /// Whether the words of a refusal are about retention: AWS has no code for it. They change nothing but the hint.
 fn is_retained(code: Option<&str>, message: Option<&str>) -> bool {
     let message = message.unwrap_or_default().to_ascii_lowercase();
-    code == Some("ObjectLocked") || message.contains("object lock") || message.contains("worm protected")
+    matches!(code, Some("ObjectLocked" | "ObjectUnderRetention"))
+        || message.contains("object lock")
+        || message.contains("worm protected")
 }
 
 /// Any error of the SDK.

@@ -54,7 +54,13 @@ impl Natures {
     /// # Errors
     /// Where the store cannot be reached, or does not know the credentials or the bucket.
     pub(crate) async fn before_writing(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
-        self.found.get_or_try_init(|| self.find(client, keys)).await.copied()
+        let find = async || match self.find(client, keys).await {
+            Ok(found) => Ok(found),
+            // One that is full is asked again.
+            Err(error) if error.kind() == ErrorKind::NoSpace => Err(Ok(self.unknown(client, &error))),
+            Err(error) => Err(Err(error)),
+        };
+        self.found.get_or_try_init(find).await.copied().or_else(|unset| unset)
     }
 
     async fn find(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
@@ -63,15 +69,9 @@ impl Natures {
         }
         let answers = match Question::new(self, client, keys).ask().await {
             Ok(answers) => answers,
-            // Credentials that may not write, a store that takes no writes, or one that is full.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::PermissionDenied | ErrorKind::ReadOnly | ErrorKind::NoSpace
-                ) =>
-            {
-                tracing::info!(%error, "what kind of store this is could not be found out");
-                Traits::default()
+            // Credentials that may not write, or a store that takes no writes.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnly) => {
+                return Ok(self.unknown(client, &error));
             }
             Err(error) => return Err(error),
         };
@@ -81,6 +81,11 @@ impl Natures {
             );
         }
         Ok(known(self.traits(client).or(answers)))
+    }
+
+    fn unknown(&self, client: &S3Client, error: &Error) -> Nature {
+        tracing::info!(%error, "what kind of store this is could not be found out");
+        known(self.traits(client))
     }
 
     fn traits(&self, client: &S3Client) -> Traits {
@@ -143,11 +148,11 @@ impl<'a> Question<'a> {
         };
         match directories {
             Ok(directories) => traits.directories = directories,
+            Err(error) if is_for_the_write_as_well(&error) => return Err(error),
             // What was found out so far stands.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(error) => {
                 tracing::info!(%error, "an object of this question may be left below `{}`", self.place);
             }
-            Err(error) => return Err(error),
         }
         Ok(traits)
     }
@@ -192,6 +197,12 @@ impl<'a> Question<'a> {
         }
         Ok(Some(found))
     }
+}
+
+/// Whether the write that is to come would fail like this, too: a delete or a list that fails otherwise does not hinder it.
+fn is_for_the_write_as_well(error: &Error) -> bool {
+    use ErrorKind::{InvalidConfig, RateLimited, Timeout, Unauthenticated, Unavailable};
+    matches!(error.kind(), Unauthenticated | InvalidConfig | Unavailable | Timeout | RateLimited)
 }
 
 /// Names the request, and the settings that leave it out.

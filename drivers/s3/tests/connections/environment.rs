@@ -7,7 +7,7 @@ use std::{
 
 use http::Method;
 use plugin_registry_core::{ErrorKind, StorageDriver};
-use plugin_registry_drivers_s3::{S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{Checksums, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::Server;
 
 use crate::{
@@ -46,6 +46,7 @@ pub(crate) async fn run(work: &str, endpoint: &str, environment: &[(&str, &str)]
 async fn child() {
     let (Ok(work), Ok(endpoint)) = (std::env::var(WORK), std::env::var(ENDPOINT)) else { return };
     let config = common::config(&endpoint, "bucket", ACCESS, SECRET)
+        .with_checksums(Checksums::Required)
         .with_conditional_writes(true)
         .with_directories(false);
     match work.as_str() {

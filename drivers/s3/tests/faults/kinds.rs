@@ -230,6 +230,38 @@ async fn no_marker_is_made_of_a_key_that_never_was() {
     }
 }
 
+/// What goes wrong with the question's own delete or list does not hinder a write; what was found out stands.
+#[tokio::test]
+async fn a_question_that_cannot_be_cleared_away_hinders_no_write() {
+    for (operation, status, code) in [
+        ("DeleteObject", 403, "ObjectUnderRetention"),
+        ("DeleteObject", 409, "ObjectUnderRetention"),
+        ("DeleteObject", 409, "Unheard"),
+        ("DeleteObject", 400, "Unheard"),
+        ("DeleteObject", 501, "NotImplemented"),
+        ("ListObjectsV2", 400, "Unheard"),
+    ] {
+        let server = quirky(|_| {});
+        let driver = S3Driver::open(crate::common::unsaid(&server)).await.unwrap();
+        server.fault(once(operation, status, code).forever());
+        put(&driver, "/a", "x", PutMode::Overwrite).await.unwrap();
+        let asked = server.count();
+        put(&driver, "/b", "x", PutMode::Overwrite).await.unwrap();
+        assert_eq!(server.count(), asked + 1, "{operation} {status} {code}");
+    }
+}
+
+/// A store that is full when it is asked what it is has room later.
+#[tokio::test]
+async fn a_full_store_is_asked_again() {
+    let server = quirky(|quirks| quirks.conditions_ignored = true);
+    let driver = S3Driver::open(crate::common::unsaid(&server)).await.unwrap();
+    server.fault(once("PutObject", 507, "XMinioStorageFull").times(2));
+    assert_eq!(kind(put(&driver, "/a", "x", PutMode::Overwrite).await), ErrorKind::NoSpace);
+    put(&driver, "/b", "x", PutMode::CreateOnly).await.unwrap();
+    assert_eq!(kind(put(&driver, "/b", "y", PutMode::CreateOnly).await), ErrorKind::AlreadyExists);
+}
+
 /// A delete that a retention forbids says so.
 #[tokio::test]
 async fn a_delete_that_retention_forbids_is_named() {
