@@ -172,6 +172,9 @@ fn text(file: &Path, what: &str) -> Result<String, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Failure::new(Outcome::NotFound, format!("{what}{named} does not exist")).with_hint(hint))
         }
-        Err(error) => Err(Failure::failed(format!("{what}{named} cannot be read: {error}")).with_hint(hint)),
+        Err(error) => {
+            let failure = Failure::failed(format!("{what}{named} cannot be read: {error}"));
+            Err(if path.is_some() { failure } else { failure.with_hint(hint) })
+        }
     }
 }

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::{Files, check, common::files, steady};
 
 const STEPS: &str = "list: passed (… ms)
+missing: passed (… ms)
 write: passed (… ms)
 read: passed (… ms)
+replace: passed (… ms)
 conditional write: passed (… ms)
 stage: passed (… ms)
 find stages: passed (… ms)
@@ -47,9 +49,19 @@ fn as_json() {
     let verbs: Vec<&Value> = probe["steps"].as_array().unwrap().iter().map(|step| &step["verb"]).collect();
     assert_eq!(
         verbs,
-        ["list", "write", "read", "conditional_write", "stage", "find_stages", "delete"]
-            .iter()
-            .collect::<Vec<_>>()
+        [
+            "list",
+            "missing",
+            "write",
+            "read",
+            "replace",
+            "conditional_write",
+            "stage",
+            "find_stages",
+            "delete"
+        ]
+        .iter()
+        .collect::<Vec<_>>()
     );
     assert!(document.get("driver").is_none() && document.get("error").is_none(), "{document}");
 }

@@ -116,7 +116,9 @@ impl<'a> ParameterReader<'a> {
     /// Remembers what is wrong with a value. The words must not hold it if it can be a secret.
     pub fn mistake(&mut self, key: &str, what: impl fmt::Display) {
         let key = key.to_lowercase();
-        let named = shown_name(&key).unwrap_or("…");
+        // Its own keys are no secrets, however long they are.
+        let named = if self.asked.contains(key.as_str()) { Some(key.as_str()) } else { shown_name(&key) };
+        let named = named.unwrap_or("…");
         self.mistakes.push(match self.parameters.source_of(&key) {
             Some(source) => format!("`{named}` ({source}): {what}"),
             None => format!("`{named}`: {what}"),

@@ -343,6 +343,8 @@ impl Store {
             match self.client.head(&key).await {
                 Ok(_) => Ok(Some(key)),
                 Err(error) if error.is_not_found() => Ok(None),
+                // What may not be looked at is deleted as it was asked.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(key)),
                 Err(error) => Err(error),
             }
         };
