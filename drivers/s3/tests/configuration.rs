@@ -100,7 +100,8 @@ fn sizes_and_classes_have_their_limits() {
     assert_eq!(of("STORAGECLASS", "standard_ia").unwrap().storage_class.as_deref(), Some("STANDARD_IA"));
     assert_eq!(of("STORAGECLASS", "NONE").unwrap().storage_class, None);
     let error = of("STORAGECLASS", "FOO").unwrap_err().to_string();
-    assert!(error.contains("GLACIER_IR") && error.contains("FOO"), "{error}");
+    // The wrong value is not repeated: it may be a secret in the wrong place.
+    assert!(error.contains("GLACIER_IR") && !error.contains("FOO"), "{error}");
 }
 
 #[test]
