@@ -25,9 +25,9 @@ const ALLOWED: &[(&str, &str)] = &[
     (
         "plugin-registry-drivers-s3",
         "plugin-registry-core async-trait aws-config aws-credential-types aws-runtime aws-sdk-s3 \
-         aws-smithy-async aws-smithy-runtime-api aws-smithy-types bytes futures http http-body hyper hyper-rustls \
-         hyper-util md-5 percent-encoding rustls rustls-native-certs serde serde_json socket2 tokio tower-service \
-         tracing url uuid",
+         aws-smithy-async aws-smithy-runtime-api aws-smithy-types bytes crc32fast futures http http-body hyper \
+         hyper-rustls hyper-util md-5 percent-encoding rustls rustls-native-certs serde serde_json socket2 tokio \
+         tower-service tracing url uuid",
     ),
     ("plugin-registry-drivers-gcs", "plugin-registry-core serde_json url"),
     ("plugin-registry-drivers-azure", "plugin-registry-core url"),
