@@ -2,8 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures::TryStreamExt;
 use plugin_registry::{Registry, RegistryBuilder};
-use plugin_registry_core::{Error, ErrorKind, StorageDriver};
+use plugin_registry_core::{Error, ErrorKind, Operation, StorageDriver, StoragePath};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
@@ -122,5 +123,29 @@ async fn directory(config: FsConfig, what: &str, if_file: &str) -> Result<Arc<dy
             Err(Failure::failed(message).with_hint(if_file))
         }
         Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {}", chain(&error)))),
+    }
+}
+
+/// Asks for a list, since opening makes no request.
+///
+/// # Errors
+/// Those of a store that cannot be reached, or knows neither the credentials nor the bucket.
+pub(crate) async fn require_answer(driver: &dyn StorageDriver) -> Result<(), Error> {
+    let root = StoragePath::root();
+    let listed = driver.list(&root, None).try_next().await;
+    match listed {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unauthenticated
+                    | ErrorKind::InvalidConfig
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Timeout
+                    | ErrorKind::RateLimited
+            ) =>
+        {
+            Err(error.with_driver(driver.name()).with_operation(Operation::List))
+        }
+        _ => Ok(()),
     }
 }

@@ -5,9 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use futures::TryStreamExt;
 use plugin_registry::ProbeReport;
-use plugin_registry_core::{Error, ErrorKind, Operation, StorageDriver, StoragePath};
+use plugin_registry_core::{Error, StorageDriver};
 use serde::Serialize;
 
 use super::{
@@ -19,7 +18,7 @@ use crate::{
     failure::{Failure, Outcome},
     output::Output,
     source::{Configured, Source},
-    store::{Opened, Place},
+    store::{Opened, Place, require_answer},
 };
 
 /// What was found: a report, or an error where the store could not even be opened.
@@ -89,27 +88,11 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
     Err(failure)
 }
 
-/// Opens a driver whose store answers. Opening makes no request, so a list is asked: where the store cannot be reached, or
-/// knows neither the credentials nor the bucket, every step would fail in the same way.
+/// Opens a driver whose store answers: where it does not, every step would fail in the same way.
 async fn answering(configured: &Configured) -> Result<Arc<dyn StorageDriver>, Error> {
     let driver = configured.driver(false).await?;
-    let root = StoragePath::root();
-    let listed = driver.list(&root, None).try_next().await;
-    match listed {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::Unauthenticated
-                    | ErrorKind::InvalidConfig
-                    | ErrorKind::Unavailable
-                    | ErrorKind::Timeout
-                    | ErrorKind::RateLimited
-            ) =>
-        {
-            Err(error.with_driver(driver.name()).with_operation(Operation::List))
-        }
-        _ => Ok(driver),
-    }
+    require_answer(&*driver).await?;
+    Ok(driver)
 }
 
 fn warnings(location: Option<&Summary>, out: &mut dyn Write) -> io::Result<()> {

@@ -32,7 +32,7 @@ use crate::{
     args::{Level, Serve},
     failure::Failure,
     source::Configured,
-    store::Place,
+    store::{Place, require_answer},
 };
 
 /// How long requests under way may take after the signal to end.
@@ -49,6 +49,9 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     let place = Place::of(store.root.as_deref(), &store.source).unwrap_or_default();
     let opened = place.make_durable(!options.no_durable).await?;
     log_to_stderr(&options, opened.configured.as_ref());
+    if let Some(configured) = &opened.configured {
+        require_answer(&*opened.driver).await.map_err(|error| configured.failure(error))?;
+    }
     let listen = address(&options, opened.configured.as_ref())?;
     let registry = registry(&options, opened);
     raise_files();
