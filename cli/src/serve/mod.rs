@@ -48,10 +48,11 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     let store = &options.store;
     let place = Place::of(store.root.as_deref(), &store.source).unwrap_or_default();
     let opened = place.make_durable(!options.no_durable).await?;
-    log_to_stderr(&options, opened.configured.as_ref());
+    // Before anything is logged: at its most talkative an SDK names keys.
     if let Some(configured) = &opened.configured {
         require_answer(&*opened.driver).await.map_err(|error| configured.failure(error))?;
     }
+    log_to_stderr(&options, opened.configured.as_ref());
     let listen = address(&options, opened.configured.as_ref())?;
     let registry = registry(&options, opened);
     raise_files();
