@@ -150,7 +150,8 @@ impl StorageDriver for S3Driver {
         self.store.remove_all(vec![from]).await
     }
 
-    /// A directory: one listing for 1000 files and a request to delete them. A file: two look-ups first.
+    /// A directory: one listing for 1000 files and a request to delete them; holds at most about 100,000 keys. A file:
+    /// two look-ups first.
     /// Multipart uploads that broke off before their first close are found by a purge alone.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let store = &self.store;
@@ -160,12 +161,25 @@ impl StorageDriver for S3Driver {
             file => file.ok(),
         };
         store.closed.forget_below(path);
-        let mut keys = list::keys_below(store, store.keys.below(path)).await?;
-        let mut found = keys.iter().any(|key| store.keys.staged_path(key).is_none());
-        for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
-            abort_promised(store, &staged).await?;
-        }
-        if keys.is_empty() {
+        let mut found = false;
+        let mut first = None;
+        let mut keys = loop {
+            let (keys, is_all) = list::keys_below(store, store.keys.below(path)).await?;
+            found |= keys.iter().any(|key| store.keys.staged_path(key).is_none());
+            for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
+                abort_promised(store, &staged).await?;
+            }
+            if is_all {
+                break keys;
+            }
+            if first.is_some() && first.as_ref() == keys.first() {
+                let message = "the store lists what it says that it has deleted";
+                return Err(Error::new(ErrorKind::Unavailable).with_message(message));
+            }
+            first = keys.first().cloned();
+            store.remove_all(keys).await?;
+        };
+        if keys.is_empty() && !found {
             let Some(file) = &file else { return Err(ErrorKind::NotFound.into()) };
             let visible = async {
                 match store.client.head(file).await {

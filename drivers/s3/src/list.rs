@@ -9,10 +9,13 @@ use plugin_registry_core::{Entry, EntryKind, Error, ErrorKind, FileInfo, Result,
 use self::level::{Child, Level, Order};
 pub(crate) use self::marked::list_marked;
 use crate::{
-    client::{Listing, Page},
+    client::{Listing, Page, Progress},
     key::is_staged,
     store::Store,
 };
+
+/// So many keys are collected at a time, of what is deleted or staged: at most about 100 MB.
+pub(crate) const COLLECTED: usize = 100_000;
 
 /// The pages of one listing.
 #[derive(Debug)]
@@ -23,12 +26,24 @@ struct Pages<'a> {
     after: Option<String>,
     token: Option<String>,
     is_done: bool,
+    progress: Progress,
+    /// What the page before began with.
+    first: Option<String>,
 }
 
 impl<'a> Pages<'a> {
     fn new(store: &'a Store, prefix: String, delimiter: Option<&str>, after: Option<String>) -> Self {
         let delimiter = delimiter.map(str::to_owned);
-        Self { store, prefix, delimiter, after, token: None, is_done: false }
+        Self {
+            store,
+            prefix,
+            delimiter,
+            after,
+            token: None,
+            is_done: false,
+            progress: Progress::default(),
+            first: None,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Page>> {
@@ -42,6 +57,11 @@ impl<'a> Pages<'a> {
             limit: None,
         };
         let page = self.store.client.list(&listing, self.token.as_deref()).await?;
+        let first = page.objects.first().map(|(key, ..)| key).or_else(|| page.prefixes.first());
+        if page.next.is_some() {
+            self.progress.turn(first.filter(|first| Some(*first) != self.first.as_ref()).is_some())?;
+        }
+        self.first = first.cloned();
         self.token.clone_from(&page.next);
         self.is_done = page.next.is_none();
         Ok(Some(page))
@@ -56,25 +76,32 @@ pub(crate) async fn has_any(store: &Store, prefix: &str) -> Result<bool> {
     Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
 }
 
-/// The keys below a prefix under which bytes wait to be resumed. Holds a page, and those.
+/// The keys below a prefix under which bytes wait to be resumed, [`COLLECTED`] and a page at the most. Holds a page,
+/// and those.
 pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<String>> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await? {
         let found = page.objects.into_iter().map(|(key, ..)| key);
         keys.extend(found.filter(|key| store.keys.staged_path(key).is_some()));
+        if keys.len() >= COLLECTED {
+            tracing::warn!(staged = keys.len(), "the rest of what is staged is found when these are gone");
+            break;
+        }
     }
     Ok(keys)
 }
 
-/// All keys below a prefix, whatever they mean.
-pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<Vec<String>> {
+/// Keys below a prefix, whatever they mean: all of them, or, with `false`, the first [`COLLECTED`] and a page at the
+/// most.
+pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<(Vec<String>, bool)> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
-    while let Some(page) = pages.next().await? {
+    while keys.len() < COLLECTED {
+        let Some(page) = pages.next().await? else { return Ok((keys, true)) };
         keys.extend(page.objects.into_iter().map(|(key, ..)| key));
     }
-    Ok(keys)
+    Ok((keys, pages.is_done))
 }
 
 /// One level, in order of the names.

@@ -5,7 +5,12 @@ use std::{collections::HashSet, time::SystemTime};
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
 
-use crate::{client::Uploads, list, stage::Stage, store::Store};
+use crate::{
+    client::{Progress, Uploads},
+    list,
+    stage::Stage,
+    store::Store,
+};
 
 /// An open multipart upload.
 struct Open {
@@ -15,7 +20,7 @@ struct Open {
 }
 
 /// All stages below a path and at it: those that wait to be resumed, and multipart uploads that nobody
-/// promised to keep. Holds one page of keys, and what is staged.
+/// promised to keep, 100,000 and a page of each at the most. Holds one page of keys, and what is staged.
 pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
     stream::once(async move {
         let mut promised = HashSet::new();
@@ -80,6 +85,7 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
 /// documentation does not ask for that right: then nothing is found.
 async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
     let (mut found, mut from) = (Vec::new(), Some(Uploads::default()));
+    let mut progress = Progress::default();
     // Some stores ignore where a page should begin, and give the first one again.
     let mut known = HashSet::new();
     while let Some(here) = from {
@@ -91,9 +97,20 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
             }
             Err(error) => return Err(error),
         };
+        let before = found.len();
         let uploads = page.uploads.into_iter().filter(|(key, id, _)| known.insert((key.clone(), id.clone())));
         found.extend(uploads.map(|(key, id, begun)| Open { key, id, begun }));
+        if found.len() >= list::COLLECTED {
+            tracing::warn!(
+                uploads = found.len(),
+                "the rest of the open uploads is found when these are gone"
+            );
+            break;
+        }
         from = page.next;
+        if from.is_some() {
+            progress.turn(found.len() > before)?;
+        }
     }
     Ok(found)
 }

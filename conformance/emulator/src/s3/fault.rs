@@ -94,6 +94,11 @@ pub enum Kind {
     ConditionsIgnored,
     /// F12, U6: a truncated list whose next token is the one that was given.
     RepeatedToken,
+    /// F12, U6: a truncated list that leads to itself, by another token each time.
+    FreshToken {
+        /// With what it would have had to list.
+        full: bool,
+    },
     /// F12, U6: a truncated list without a token.
     NoToken,
     /// U6: a list that says it is complete at the end of its first page.
@@ -178,6 +183,7 @@ impl Kind {
             self,
             Self::ConditionsIgnored
                 | Self::RepeatedToken
+                | Self::FreshToken { .. }
                 | Self::NoToken
                 | Self::EarlyEnd
                 | Self::Unordered

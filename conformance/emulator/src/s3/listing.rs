@@ -94,7 +94,7 @@ pub(super) fn objects(
         max: limit(shared, input.max_keys)?,
     };
     let fault = fault(request);
-    let listed = listed(shared, &query, fault.as_ref());
+    let mut listed = listed(shared, &query, fault.as_ref());
     let mut next = listed.page.next.as_deref().map(|cursor| hex(cursor.as_bytes()));
     let mut truncated = next.is_some();
     match fault {
@@ -102,6 +102,15 @@ pub(super) fn objects(
         Some(Kind::RepeatedToken) => {
             next = Some(token.unwrap_or("00").to_owned());
             truncated = true;
+        }
+        Some(Kind::FreshToken { full }) => {
+            let here = token.and_then(|token| token.split('.').next()).unwrap_or("00");
+            let turn = token.and_then(|token| token.split_once('.')?.1.parse().ok()).unwrap_or(0_u64);
+            (next, truncated) = (Some(format!("{here}.{}", turn + 1)), true);
+            if !full {
+                listed.contents.clear();
+                listed.prefixes.clear();
+            }
         }
         Some(Kind::NoToken) => (next, truncated) = (None, true),
         Some(Kind::EarlyEnd) => (next, truncated) = (None, false),
@@ -124,7 +133,9 @@ pub(super) fn objects(
 }
 
 fn cursor(token: &str) -> S3Result<String> {
-    let bytes = unhex(token).and_then(|bytes| String::from_utf8(bytes).ok());
+    // Behind a dot, the turn of a list that leads to itself.
+    let place = token.split('.').next().unwrap_or_default();
+    let bytes = unhex(place).and_then(|bytes| String::from_utf8(bytes).ok());
     bytes.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }
 

@@ -1,12 +1,15 @@
 //! Requests that list.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{collections::HashMap, ops::RangeInclusive, time::SystemTime};
 
 use aws_smithy_types::DateTime;
 use plugin_registry_core::{Error, ErrorKind, Result};
 
 use super::{S3Client, objects::time};
 use crate::error::of_sdk;
+
+/// What a part can be called.
+const PARTS: RangeInclusive<i32> = 1..=10_000;
 
 /// A page of a listing, in order of its keys as far as the store keeps one.
 #[derive(Debug, Default)]
@@ -34,6 +37,31 @@ pub(crate) struct UploadsPage {
     /// Key, upload id, begin.
     pub(crate) uploads: Vec<(String, String, Option<SystemTime>)>,
     pub(crate) next: Option<Uploads>,
+}
+
+/// So many pages in a row may bring nothing new. Stores give empty pages while they pass what was deleted.
+const BARREN: u32 = 100;
+
+/// Tells a listing that goes on from one that never ends: pages without an entry, or the same one again, each with
+/// another word for where to go on.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    barren: u32,
+}
+
+impl Progress {
+    /// After a page that is not the last.
+    ///
+    /// # Errors
+    /// Where 100 in a row brought nothing new.
+    pub(crate) fn turn(&mut self, is_new: bool) -> Result<()> {
+        self.barren = if is_new { 0 } else { self.barren + 1 };
+        if self.barren < BARREN {
+            Ok(())
+        } else {
+            Err(broken("100 pages of a listing in a row have nothing new"))
+        }
+    }
 }
 
 /// Where a listing of multipart uploads goes on.
@@ -114,7 +142,8 @@ impl S3Client {
             let before = parts.len();
             parts.extend(answer.parts.unwrap_or_default().into_iter().filter_map(|part| {
                 let size = part.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                Some((part.part_number?, (size, time(part.last_modified))))
+                let number = part.part_number.filter(|number| PARTS.contains(number))?;
+                Some((number, (size, time(part.last_modified))))
             }));
             marker = answer.next_part_number_marker.filter(|_| answer.is_truncated.unwrap_or_default());
             if marker.is_none() || parts.len() == before {

@@ -44,7 +44,7 @@ pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 use self::checksums::Sums;
 pub(crate) use self::{
     limits::{Oversized, Stalled},
-    listing::{Listing, Page, Uploads},
+    listing::{Listing, Page, Progress, Uploads},
     multipart::{Part, UploadId},
     objects::{Condition, Download, Marks, Object, is_condition},
     retry::element,

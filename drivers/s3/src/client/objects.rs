@@ -133,7 +133,8 @@ impl S3Client {
         let listing = Listing { prefix: key, limit: Some(1), ..Listing::default() };
         match self.list(&listing, None).await {
             Ok(page) if page.objects.iter().any(|(found, ..)| found == key) => return true,
-            Ok(page) if !page.objects.is_empty() || page.next.is_none() => {
+            // In the order of the keys, the one that was looked for would come first.
+            Ok(page) if page.next.is_none() || (!page.objects.is_empty() && self.is_in_order()) => {
                 self.seen.hid_a_missing_key();
                 *error = ErrorKind::NotFound.into();
             }
@@ -142,6 +143,11 @@ impl S3Client {
             _ => {}
         }
         false
+    }
+
+    /// Whether lists are in the order of the keys. Those of directory buckets are in none.
+    fn is_in_order(&self) -> bool {
+        !self.bucket.ends_with("--x-s3")
     }
 
     /// Writes a whole object; gives its ETag.

@@ -58,6 +58,32 @@ async fn a_token_that_repeats_is_an_error() {
     assert!(server.count() < 30, "none of them ran for ever");
 }
 
+/// U6: a listing that leads to itself for ever, by another token each time, with and without entries.
+#[tokio::test]
+async fn a_listing_without_end_is_an_error() {
+    for full in [false, true] {
+        let server = filled();
+        let driver = open(&server).await;
+        server.fault(on(LIST, Kind::FreshToken { full }).forever());
+        for (call, result) in every_listing(&driver).await {
+            let error = failure(result);
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{full} {call}: {error}");
+        }
+        assert_eq!(server.objects().len(), 5, "nothing was deleted");
+        assert!(server.count() < 2_000, "none of them ran for ever: {}", server.count());
+    }
+}
+
+/// A store may give empty pages on the way: nothing is missed behind them.
+#[tokio::test]
+async fn empty_pages_are_no_end() {
+    let server = filled();
+    let driver = open(&server).await;
+    server.fault(on(LIST, Kind::FreshToken { full: false }).times(90));
+    assert_eq!(names(&driver, "/r", None).await.unwrap(), ["a", "b", "c", "d", "e"]);
+    assert!(server.faults_left().is_empty());
+}
+
 /// U6: a page that comes twice, and then goes on: an error, or right.
 #[tokio::test]
 async fn a_page_that_repeats_gives_nothing_twice() {
