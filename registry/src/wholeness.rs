@@ -47,6 +47,13 @@ pub enum Flaw {
         /// The field.
         field: &'static str,
     },
+    /// A registry gave it once, and takes none like it any more: schema 1, and forms and media types that do not
+    /// belong together. It can be pulled and copied into an OCI layout, and into no registry.
+    #[error("registries of today do not take it: {problem}")]
+    Kind {
+        /// Why not.
+        problem: String,
+    },
     /// A descriptor names no size, or 0 or less: old versions of `docker manifest` wrote such.
     #[error("the manifest names no size of {digest}")]
     NoSize {
@@ -159,6 +166,12 @@ pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdic
 #[must_use]
 pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
     let mut flaws = manifest.flaws().to_vec();
+    // What cannot be read was said to be that.
+    if let Err(error) = manifest.check_kind()
+        && !flaws.iter().any(Flaw::is_damage)
+    {
+        flaws.push(Flaw::Kind { problem: error.to_string() });
+    }
     flaws.extend(layout::links_of(manifest).flaws);
     flaws
 }

@@ -45,8 +45,9 @@ pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Resul
         // Distribution's usual `:5000` is everybody's; here nobody gets in unless somebody says so on purpose.
         Some(address) => {
             // What is not written like an address may be a secret in the wrong place.
-            let host = address.trim_start_matches(':');
-            let shown = shown_words(host, ".:-").map_or_else(|| "it".to_owned(), |_| format!("`{address}`"));
+            let is_address = address.parse::<SocketAddr>().is_ok();
+            let is_shown = is_address || shown_words(address.trim_start_matches(':'), ".:-").is_some();
+            let shown = if is_shown { format!("`{address}`") } else { "it".to_owned() };
             writeln!(
                 err,
                 "notice: http.addr is ignored: {shown} is no loopback address; if you mean it, use --listen"

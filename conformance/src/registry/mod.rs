@@ -339,6 +339,7 @@ macro_rules! __api_requirements {
             wholeness: [
                 end_7a_child_of_another_size_is_400,
                 end_7a_blob_without_a_size_is_400,
+                kinds_that_no_registry_takes_are_noted,
                 old_sizes_are_read_and_noted,
                 old_blob_of_another_size_is_damage,
                 old_manifests_of_unknown_form_are_not_sound,

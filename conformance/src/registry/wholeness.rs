@@ -100,6 +100,32 @@ async fn old(lab: &Lab, client: &Client) -> Vec<(&'static str, Bytes)> {
     all.into_iter().map(|(media_type, _, manifest)| (media_type, manifest)).collect()
 }
 
+/// What can be pulled and pushed nowhere any more is sound, and is told: schema 1, an index of the form of an image,
+/// a media type of nobody's.
+pub async fn kinds_that_no_registry_takes_are_noted(lab: &Lab) {
+    let (client, image) = (lab.client(), Image::new(1));
+    client.push_image("old", "good", &image).await;
+    let schema1 = json!({
+        "schemaVersion": 1, "name": "old", "tag": "one", "architecture": "amd64",
+        "fsLayers": [{"blobSum": digest(&image.blobs[1])}], "history": [{"v1Compatibility": "{}"}],
+    });
+    let typed =
+        |media_type: &str| Image::with(1, |manifest| manifest["mediaType"] = json!(media_type)).manifest;
+    let all = [document(&schema1), typed(INDEX), typed("application/vnd.example.thing.v7+json")];
+    for (manifest, tag) in all.iter().zip(["one", "form", "type"]) {
+        store(lab, "old", tag, manifest).await;
+    }
+    let report = verify(lab).await;
+    assert!(report.is_sound(), "{report:?}");
+    for manifest in &all {
+        let hex = digest(manifest)["sha256:".len()..].to_owned();
+        let noted =
+            report.notes.iter().filter(|note| note.kind == NoteKind::Flaw && note.path.contains(&hex));
+        let texts: Vec<_> = noted.map(|note| note.text.as_str()).collect();
+        assert!(texts.iter().any(|text| text.contains("registries of today")), "{texts:?} of {report:?}");
+    }
+}
+
 /// An old store's manifests with wrong sizes are served, are sound with a note each, and can get another tag
 /// where they are. Nowhere else are they new.
 pub async fn old_sizes_are_read_and_noted(lab: &Lab) {

@@ -1,6 +1,11 @@
 //! Requests for single objects.
 
-use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::SystemTime};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{OnceLock, atomic::Ordering},
+    time::SystemTime,
+};
 
 use aws_sdk_s3::{
     error::SdkError,
@@ -266,21 +271,34 @@ impl S3Client {
             }
         }
         // Directories after what they hold, the deepest first.
+        let end = OnceLock::new();
         let (directories, files): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key.ends_with('/'));
         let mut failed: Vec<_> = stream::iter(files)
-            .map(|key| self.delete_single(key))
+            .map(|key| self.delete_single(key, &end))
             .buffer_unordered(SINGLE)
             .filter_map(ready)
             .collect()
             .await;
         for directory in directories {
-            failed.extend(self.delete_single(directory).await);
+            failed.extend(self.delete_single(directory, &end).await);
         }
         Ok(failed)
     }
 
-    async fn delete_single(&self, key: String) -> Option<(String, Error)> {
-        self.delete(&key).await.err().map(|error| (key, error))
+    /// Why it could not be. What any other key would meet as well is an end of all: nothing is asked any more.
+    async fn delete_single(&self, key: String, end: &OnceLock<Error>) -> Option<(String, Error)> {
+        let again = |error: &Error| {
+            let message = error.message().unwrap_or_default().to_owned();
+            Error::new(error.kind()).with_message(message).with_retryable(error.is_retryable())
+        };
+        if let Some(error) = end.get() {
+            return Some((key, again(error)));
+        }
+        let error = self.delete(&key).await.err()?;
+        if error.kind().is_transient() || error.kind() == ErrorKind::Unauthenticated {
+            let _ = end.set(again(&error));
+        }
+        Some((key, error))
     }
 
     async fn delete_batch(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::{Client, config::Region, error::SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use plugin_registry_core::{ErrorKind, Result};
+use plugin_registry_core::{ErrorKind, Result, shown};
 
 use crate::{S3Config, error};
 
@@ -27,7 +27,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
             let failure = error::of_sdk(&failure);
             let message = format!(
                 "the region of the bucket `{}` could not be found out, give `region`: {failure}",
-                config.bucket
+                shown(&config.bucket)
             );
             let kind =
                 if failure.kind() == ErrorKind::NotFound { ErrorKind::InvalidConfig } else { failure.kind() };

@@ -109,14 +109,20 @@ impl S3Config {
     }
 }
 
-/// Stores other than AWS take capitals and `_` too; an access point is named by its ARN. Not repeated: what does
-/// not look like a name may be a key in the wrong place.
+/// Stores other than AWS take capitals and `_` too, and Ceph a tenant before a colon; an access point is named by its
+/// ARN. Not repeated: what does not look like a name may be a key in the wrong place.
 fn bucket(read: &mut ParameterReader<'_>) -> String {
     let name = read.required("bucket");
-    if !name.starts_with("arn:") && !is_of(&name, b"._-") {
+    let of_tenant = name.split_once(':').filter(|_| read.is_given("regionendpoint"));
+    let is_name = match of_tenant {
+        Some((tenant, bucket)) => is_of(tenant, b"_") && !bucket.is_empty() && is_of(bucket, b"._-"),
+        None => is_of(&name, b"._-"),
+    };
+    if !name.starts_with("arn:") && !is_name {
         read.mistake(
             "bucket",
-            "has to be a name of letters, digits, `.`, `-` and `_`, or the ARN of an access point",
+            "has to be a name of letters, digits, `.`, `-` and `_`, the ARN of an access point, or, with \
+             `regionendpoint`, TENANT:BUCKET",
         );
     }
     name

@@ -191,6 +191,21 @@ async fn a_store_without_batches_is_deleted_from_singly() {
     assert_eq!(server.count_of("DeleteObjects"), 1);
 }
 
+/// What one key meets, all would: a store that is gone, or keys that are, is not asked a thousand times more.
+#[tokio::test]
+async fn single_deletes_end_with_the_store() {
+    for fault in [Kind::error(503, "ServiceUnavailable"), Kind::error(403, "InvalidAccessKeyId")] {
+        let server = quirky(|quirks| quirks.no_batches = true);
+        let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
+        let paths: Vec<_> = (0..500).map(|number| path(&format!("/d/f{number:03}"))).collect();
+        paths.iter().for_each(|path| server.put_raw(&key(path.as_str()), "x"));
+        server.fault(on("DeleteObject", fault.clone()).forever());
+        let report = driver.delete_many(paths).await.unwrap();
+        assert_eq!((report.deleted, report.failed.len()), (0, 500), "{fault:?}");
+        assert!(server.count_of("DeleteObject") < 100, "{fault:?}: {}", server.count_of("DeleteObject"));
+    }
+}
+
 /// In a bucket with versions, each delete of a key that never was would leave a marker.
 #[tokio::test]
 async fn no_marker_is_made_of_a_key_that_never_was() {

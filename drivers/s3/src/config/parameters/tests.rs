@@ -309,3 +309,22 @@ fn all_mistakes_at_once_and_no_secret_among_them() {
     ]);
     assert!(text.starts_with("6 mistakes: ") && !text.contains("hunter2"), "{text}");
 }
+
+/// Ceph has tenants. Elsewhere a colon is nothing that a bucket has.
+#[test]
+fn a_bucket_of_a_tenant_needs_an_endpoint() {
+    let read = |bucket: &str, endpoint: &str| {
+        let parameters = Parameters::new().with("bucket", bucket).with("region", "r");
+        S3Config::from_parameters(&parameters.with("regionendpoint", endpoint)).map(|config| config.bucket)
+    };
+    assert_eq!(read("tenant:backups", "http://127.0.0.1:1").unwrap(), "tenant:backups");
+    for (bucket, endpoint) in [
+        ("tenant:backups", ""),
+        ("tenant:", "http://127.0.0.1:1"),
+        ("a:b:c", "http://127.0.0.1:1"),
+        ("a-b:c", "http://h"),
+    ] {
+        let error = read(bucket, endpoint).unwrap_err().to_string();
+        assert!(error.contains("`bucket`") && !error.contains(bucket), "{error}");
+    }
+}
