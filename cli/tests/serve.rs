@@ -11,6 +11,7 @@ mod common;
 
 use std::{
     io::{Read, Write},
+    net::TcpStream,
     os::unix::{fs::FileTypeExt, net::UnixStream},
     time::{Duration, Instant},
 };
@@ -64,12 +65,21 @@ fn a_request_under_way_is_finished_after_sigterm() {
     let mut server = Server::start(&["--memory"]);
     let mut stream = server.connect();
     let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let head =
-        format!("POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n");
-    stream.write_all(format!("{head}a").as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The server says so when it reads the body.
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(told, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"a").unwrap();
     server.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(300));
+    let begin = Instant::now();
+    while TcpStream::connect(server.url.strip_prefix("http://").unwrap()).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it still takes connections");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     stream.write_all(b"bc").unwrap();
     assert_eq!(answer(&mut stream).0, 201);
     assert_eq!(server.wait().0, Some(0));
