@@ -1,6 +1,9 @@
 //! How a command ends when it does not succeed.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt::{self, Write as _},
+    process::ExitCode,
+};
 
 use plugin_registry::RegistryError;
 use plugin_registry_copy::CopyError;
@@ -85,7 +88,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        // Some of it may be somebody else's words: of what steers a terminal only the ends of lines are obeyed.
+        let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
+        for (number, line) in self.message.split('\n').enumerate() {
+            f.write_str(if number == 0 { "error: " } else { "\n" })?;
+            line.chars()
+                .flat_map(|c| c.escape_debug().skip(usize::from(is_quote(c))))
+                .try_for_each(|c| f.write_char(c))?;
+        }
         if let Some(hint) = &self.hint {
             write!(f, "\n  {hint}")?;
         }

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_registry::{Manifest, ManifestEntry, ManifestKind, Repository};
 use plugin_registry_copy::RegistryImage;
-use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, docker};
+use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, docker, shown_line};
 use serde::Serialize;
 
 use crate::{
@@ -136,10 +136,11 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "name        {}", document.name)?;
     writeln!(out, "reference   {}", document.reference)?;
     writeln!(out, "digest      {}", document.digest)?;
-    writeln!(out, "media type  {}", document.media_type)?;
+    // What a manifest says is somebody else's words: nothing in them steers the terminal.
+    writeln!(out, "media type  {}", shown_line(&document.media_type))?;
     writeln!(out, "size        {}", Bytes(document.size))?;
     if let Some(artifact_type) = &document.artifact_type {
-        writeln!(out, "artifact    {artifact_type}")?;
+        writeln!(out, "artifact    {}", shown_line(artifact_type))?;
     }
     for (label, entries) in [
         ("config", document.config.as_slice()),
@@ -151,11 +152,15 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
         for entry in entries {
             let size = entry.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
             let words = entry.platform.as_ref().or(entry.media_type.as_ref());
-            writeln!(out, "{label:<11} {} {size:>10}  {}", entry.digest, words.map_or("", String::as_str))?;
+            writeln!(
+                out,
+                "{label:<11} {} {size:>10}  {}",
+                entry.digest,
+                words.map(|words| shown_line(words)).unwrap_or_default()
+            )?;
         }
     }
     document.annotations.iter().try_for_each(|(key, value)| {
-        // Annotations are somebody else's words: nothing in them steers the terminal.
         writeln!(out, "annotation  {}={}", key.escape_debug(), value.escape_debug())
     })
 }

@@ -179,6 +179,58 @@ fn leftovers_and_foreign_files_are_notes() {
     assert!(!strict.err.contains("Remove"), "{strict:?}");
 }
 
+/// What a manifest says reaches the terminal escaped, whatever it is.
+#[test]
+fn a_manifest_steers_no_terminal() {
+    let steers = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\r";
+    let backup = Backup::make();
+    let root = Path::new(&backup.root()).join("docker/registry/v2");
+    let put = |tag: &str, manifest: &Value| {
+        let bytes = serde_json::to_vec(manifest).unwrap();
+        let digest = plugin_registry_core::Digest::sha256(&bytes).to_string();
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let manifests = root.join("repositories/quickstart/app/_manifests");
+        for (directory, name, content) in [
+            (root.join("blobs/sha256").join(&hex[..2]).join(hex), "data", bytes.as_slice()),
+            (manifests.join("revisions/sha256").join(hex), "link", digest.as_bytes()),
+            (manifests.join("tags").join(tag).join("current"), "link", digest.as_bytes()),
+        ] {
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(name), content).unwrap();
+        }
+    };
+    let child = json!({
+        "mediaType": format!("application/{steers}"), "digest": format!("sha256:{}", "a".repeat(64)), "size": 1,
+        "platform": { "os": steers, "architecture": steers },
+    });
+    let index = "application/vnd.oci.image.index.v1+json";
+    put(
+        "index",
+        &json!({
+            "schemaVersion": 2, "mediaType": index, "artifactType": steers, "manifests": [child],
+            "subject": child, "annotations": { steers: steers }, steers: 1,
+        }),
+    );
+    put("type", &json!({ "schemaVersion": 2, "mediaType": steers, "manifests": [child] }));
+    put("twice", &json!({ "schemaVersion": 2, "MediaType": steers, "mediaType": steers, "manifests": [] }));
+    for arguments in [
+        &["inspect", "quickstart/app:index"][..],
+        &["inspect", "quickstart/app:type"],
+        &["inspect", "quickstart/app:twice"],
+        &["verify", "--all"],
+        &["tags", "quickstart/app"],
+        &["copy", "registry:quickstart/app:index", "oci:./out-index"],
+        &["copy", "registry:quickstart/app:type", "registry:other/app:1"],
+        &["copy", "registry:quickstart/app:twice", "registry:other/app:2"],
+    ] {
+        let ran = backup.run(arguments);
+        for text in [&ran.out, &ran.err] {
+            let steering = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+            assert_eq!(steering, None, "{arguments:?}: {ran:?}");
+        }
+    }
+}
+
 #[test]
 fn a_damaged_layout_is_3_and_nothing_is_stored() {
     let backup = Backup::make();

@@ -43,6 +43,6 @@ pub use self::{
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,
-    shown::{shown, shown_name, shown_path, shown_words},
+    shown::{shown, shown_line, shown_name, shown_path, shown_words},
     storage::{OpenDriver, StorageConfig},
 };

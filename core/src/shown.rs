@@ -2,6 +2,8 @@
 
 /// The most characters of a foreign text that a message repeats.
 const MAX_SHOWN: usize = 64;
+/// The most characters of somebody else's words.
+const MAX_LINE: usize = 300;
 /// The longest name that a message repeats, in bytes.
 const MAX_NAME: usize = 128;
 /// The longest word of letters; longer ones are no words of any language.
@@ -23,6 +25,26 @@ const MAX_DIGITS: usize = 4;
 pub fn shown(text: &str) -> String {
     let mut escaped = text.escape_debug();
     let mut shown: String = escaped.by_ref().take(MAX_SHOWN).collect();
+    if escaped.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Words of somebody else, such as a store's message, for one line: as [`shown`], but with quotes as they are, and cut
+/// after 300 characters.
+///
+/// ```
+/// use plugin_registry_core::shown_line;
+/// assert_eq!(shown_line("no \"a\"\n\u{1b}[2J"), "no \"a\"\\n\\u{1b}[2J");
+/// assert_eq!(shown_line(&"a".repeat(1000)).chars().count(), 301);
+/// ```
+#[must_use]
+pub fn shown_line(text: &str) -> String {
+    // Of an escaped quote the first character is the backslash.
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
+    let mut escaped = text.chars().flat_map(|c| c.escape_debug().skip(usize::from(is_quote(c))));
+    let mut shown: String = escaped.by_ref().take(MAX_LINE).collect();
     if escaped.next().is_some() {
         shown.push('…');
     }

@@ -3,7 +3,7 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use plugin_registry_core::{Error, ErrorKind};
+use plugin_registry_core::{Error, ErrorKind, shown, shown_line};
 
 use crate::client::{Oversized, Stalled, element};
 
@@ -106,9 +106,6 @@ pub(crate) fn is_not_understood(error: &Error) -> bool {
     error.kind() == ErrorKind::Unsupported || caused_by::<NotUnderstood>(error)
 }
 
-/// The longest text of a server that is passed on.
-const MAX_TEXT: usize = 300;
-
 /// What is known of an answer that is an error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer<'a> {
@@ -136,13 +133,13 @@ pub(crate) fn kind(status: Option<u16>, code: Option<&str>) -> ErrorKind {
 pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
     let kind = kind(answer.status, answer.code);
     let mut text = match (answer.code, answer.status) {
-        (Some(code), _) => code.to_owned(),
+        (Some(code), _) => shown(code),
         (None, Some(status)) => format!("status {status} without a code"),
         (None, None) => "no status".to_owned(),
     };
     if let Some(message) = answer.message.filter(|message| !message.is_empty()) {
         text.push_str(": ");
-        text.extend(message.chars().filter(|char| !char.is_control()).take(MAX_TEXT));
+        text.push_str(&shown_line(message));
     }
     if let Some(hint) = hint(answer, kind) {
         text.push_str(" (");
@@ -151,7 +148,7 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
     }
     if let Some(id) = answer.request_id {
         text.push_str(", request ");
-        text.extend(id.chars().take(MAX_TEXT));
+        text.push_str(&shown(id));
     }
     let error = Error::new(kind).with_message(text);
     let is_vague = answer.code.is_none_or(|code| code.is_empty() || NOT_UNDERSTOOD.contains(&code));
@@ -289,7 +286,7 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let words: Vec<String> = chain.map(ToString::to_string).collect();
-    words.join(": ").chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
+    shown_line(&words.join(": "))
 }
 
 #[cfg(test)]
@@ -391,6 +388,13 @@ mod tests {
                 Answer { status: Some(403), code: Some(code), message: Some(message), ..Answer::default() };
             let text = of_answer(&retained).to_string();
             assert!(text.contains("retention ends") && !text.contains("s3:ListBucket"), "{text}");
+        }
+        let (steers, long) = ("\u{1b}]0;x\u{7}\u{202e}\n", "L".repeat(1 << 20));
+        for text in [steers, long.as_str()] {
+            let said =
+                Answer { code: Some(text), message: Some(text), request_id: Some(text), ..Answer::default() };
+            let text = of_answer(&said).to_string();
+            assert!(text.len() < 1000 && !text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\n']), "{text}");
         }
         let wrong = Answer { status: Some(403), code: Some("InvalidAccessKeyId"), ..Answer::default() };
         assert_eq!(
