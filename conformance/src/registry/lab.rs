@@ -132,6 +132,6 @@ pub fn on_a_runtime(test: impl Future<Output = ()>) {
 
 /// # Panics
 /// When the text is no path.
-fn storage(path: &str) -> StoragePath {
+pub(super) fn storage(path: &str) -> StoragePath {
     path.parse().unwrap()
 }

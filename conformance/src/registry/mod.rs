@@ -39,6 +39,7 @@ mod push;
 mod range;
 mod referrers;
 mod resume;
+mod rules;
 mod session;
 mod start;
 mod tags;
@@ -335,6 +336,11 @@ macro_rules! __api_requirements {
                 old_keys_are_read_as_go_reads_them,
                 end_7a_null_is_an_empty_value,
                 old_nulls_hide_nothing,
+            ]
+            rules: [
+                end_6_a_digest_alone_links_nothing,
+                end_5_the_begin_of_a_session_stays,
+                end_7a_a_child_without_bytes_is_missing,
             ]
             wholeness: [
                 end_7a_child_of_another_size_is_400,

@@ -16,6 +16,7 @@ const READERS: &[&str] = &[
     ".flag(",
     ".number(",
     ".bytes(",
+    ".duration(",
     ".choice(",
     ".secret(",
     ".is_given(",
