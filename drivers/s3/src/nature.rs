@@ -142,9 +142,15 @@ impl<'a> Question<'a> {
         let conditions = self.conditions().await;
         let deleted = self.client.delete(&self.file).await.map_err(|error| during("DeleteObject", &error));
         let mut traits = Traits { conditions: conditions?, ..Traits::default() };
-        let directories = match deleted {
-            Ok(()) if self.natures.traits(self.client).directories.is_none() => self.directories().await,
-            result => result.map(|()| None),
+        // The answers so far may have named the store.
+        let directories = match (deleted, self.natures.traits(self.client).directories) {
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => self.directories().await,
+            (Ok(()), Some(true)) => {
+                self.tidy().await;
+                Ok(None)
+            }
+            (Ok(()), Some(false)) => Ok(None),
         };
         match directories {
             Ok(directories) => traits.directories = directories,
@@ -189,13 +195,18 @@ impl<'a> Question<'a> {
         let page = self.client.list(&listing, None).await.map_err(|error| during("ListObjectsV2", &error))?;
         let found = !page.prefixes.is_empty();
         if found {
-            // It would be listed for a while. The store refuses to delete those that are not empty.
-            let above = self.keys.directories_above(&self.file);
-            if let Err(error) = self.client.delete_many(&above).await {
-                tracing::debug!(%error, "an empty directory of this question may be left");
-            }
+            self.tidy().await;
         }
         Ok(Some(found))
+    }
+
+    /// Takes the empty directories away, which would be listed for a while. The store refuses to delete those that are
+    /// not empty.
+    async fn tidy(&self) {
+        let above = self.keys.directories_above(&self.file);
+        if let Err(error) = self.client.delete_many(&above).await {
+            tracing::debug!(%error, "an empty directory of this question may be left");
+        }
     }
 }
 
