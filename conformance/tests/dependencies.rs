@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "plugin-registry-drivers-s3",
-        "plugin-registry-core async-trait aws-config aws-credential-types aws-runtime aws-sdk-s3 \
+        "plugin-registry-core async-trait aws-config aws-credential-types aws-runtime aws-sdk-s3 aws-sdk-sts \
          aws-smithy-async aws-smithy-runtime-api aws-smithy-types bytes crc32fast futures http http-body hyper \
          hyper-rustls hyper-util md-5 percent-encoding rustls rustls-native-certs serde serde_json socket2 tokio \
          tower-service tracing url uuid",

@@ -23,6 +23,7 @@ mod name;
 mod options;
 mod parameters;
 mod path;
+pub mod profiles;
 mod retry;
 mod secret;
 mod shown;

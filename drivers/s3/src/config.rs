@@ -2,7 +2,7 @@
 
 mod assumed;
 mod debug;
-mod files;
+pub(crate) mod files;
 mod parameters;
 mod setters;
 
@@ -48,13 +48,23 @@ pub struct S3Config {
     pub endpoint: Option<Url>,
     /// `forcepathstyle`: the bucket is in the path, not in the host's name. By default only with an endpoint.
     pub force_path_style: Option<bool>,
-    /// `accesskey`, `secretkey`, `sessiontoken`, `credentialsconfigpath`.
+    /// `accesskey`, `secretkey`, `sessiontoken`, `credentials`, `credentialsconfigpath`.
     pub credentials: S3Credentials,
+    /// `tokenfiles`: the files that a profile may name as `web_identity_token_file`, letter for letter. By default
+    /// none: a profile may come from somebody else's Secret, and the token is this process's.
+    pub token_files: Vec<PathBuf>,
+    /// `stsendpoint`: the token service, where a profile has a role. By default AWS's, of the region.
+    pub sts_endpoint: Option<Url>,
+    /// `stscabundle`: certificates in PEM that are trusted of the token service besides the system's, which
+    /// [`ca_bundle`](Self::ca_bundle) is not: it may come from the one who has the store.
+    pub sts_ca_bundle: Option<String>,
+    /// `stscabundlepath`: a file to read [`sts_ca_bundle`](Self::sts_ca_bundle) from, at open.
+    pub sts_ca_bundle_path: Option<PathBuf>,
     /// `secure`: HTTPS where the endpoint has no scheme, or there is none. Default true.
     pub secure: bool,
     /// `skipverify`: accepts any certificate of the endpoint. Default false.
     pub skip_verify: bool,
-    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    /// `cabundle`: certificates in PEM that are trusted of the store besides the system's, for this instance alone.
     pub ca_bundle: Option<String>,
     /// `proxy`: an HTTP proxy, which may hold a password.
     pub proxy: Option<Secret>,
@@ -116,7 +126,15 @@ pub enum S3Credentials {
     Chain,
     /// Fixed keys.
     Keys(Keys),
-    /// A shared credentials file (`credentialsconfigpath`), read again when it changes.
+    /// What is in a shared credentials file (`credentials`). Of a profile, keys and roles are used, and nothing
+    /// else: see [`profiles`](plugin_registry_core::profiles).
+    Text {
+        /// The content.
+        text: Secret,
+        /// The profile; `default` if not given.
+        profile: Option<String>,
+    },
+    /// A shared credentials file (`credentialsconfigpath`), read in the same way, and again when it changes.
     File {
         /// Its path.
         path: PathBuf,
@@ -196,6 +214,10 @@ impl S3Config {
             endpoint: None,
             force_path_style: None,
             credentials: S3Credentials::Chain,
+            token_files: Vec::new(),
+            sts_endpoint: None,
+            sts_ca_bundle: None,
+            sts_ca_bundle_path: None,
             secure: true,
             skip_verify: false,
             ca_bundle: None,

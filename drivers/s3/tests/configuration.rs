@@ -104,15 +104,25 @@ fn sizes_and_classes_have_their_limits() {
     assert!(error.contains("GLACIER_IR") && !error.contains("FOO"), "{error}");
 }
 
+/// Whatever a location's Secret has passes to the driver as it is, and only with the files that the host allows.
 #[test]
-fn a_role_is_the_path_of_the_token_service() {
+fn a_role_arrives_with_the_files_that_are_allowed() {
     let file = "[default]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = /token\n";
     let location =
         BackupStorageLocation::new("velero", "default", "aws", "backup").with_config("region", "r");
-    let credentials = LocationCredentials::from_file(file).with_path("/credentials/cloud");
+    let credentials = LocationCredentials::from_file(file).with_token_files(["/token"]);
+    let config = s3(&Config::from_location(&location, &credentials).unwrap());
+    match &config.credentials {
+        S3Credentials::Text { text, profile: None } => assert_eq!(text.expose(), file),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(config.token_files, [std::path::PathBuf::from("/token")]);
+    let credentials =
+        LocationCredentials::none().with_path("/credentials/cloud").with_token_files(["/token"]);
     let config = s3(&Config::from_location(&location, &credentials).unwrap());
     match &config.credentials {
         S3Credentials::File { path, .. } => assert_eq!(path.to_str(), Some("/credentials/cloud")),
         other => panic!("{other:?}"),
     }
+    assert_eq!(config.token_files, [std::path::PathBuf::from("/token")]);
 }

@@ -10,19 +10,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::{
-    default_provider::credentials::DefaultCredentialsChain, profile::ProfileFileCredentialsProvider,
-    provider_config::ProviderConfig,
-};
+use aws_config::{default_provider::credentials::DefaultCredentialsChain, provider_config::ProviderConfig};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, Result as Found, error::CredentialsError, future},
 };
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use plugin_registry_core::{shown_name, shown_path};
+use aws_sdk_s3::config::Region;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use plugin_registry_core::{Secret, profiles, shown_name, shown_path};
 use tokio::sync::Mutex;
 
-use crate::config::{CredentialsSource, Keys, S3Credentials};
+use super::sts::TokenService;
+use crate::config::{CredentialsSource, Keys, S3Config, S3Credentials, files::read_text};
 
 /// Temporary keys are renewed so long before their end.
 const MARGIN: Duration = Duration::from_secs(120);
@@ -53,8 +52,22 @@ struct Last {
 enum Source {
     Fixed(Credentials),
     Chain(DefaultCredentialsChain),
-    File { path: PathBuf, profile: Option<String>, provider: Box<ProviderConfig> },
+    Profile(Box<Profile>),
     Host(Arc<dyn CredentialsSource>),
+}
+
+/// A profile of a credentials file, which is data (ADR 0031).
+#[derive(Debug)]
+struct Profile {
+    text: Text,
+    name: String,
+    service: TokenService,
+}
+
+#[derive(Debug)]
+enum Text {
+    Given(Secret),
+    File(PathBuf),
 }
 
 #[derive(Debug)]
@@ -64,15 +77,23 @@ struct Remembered {
 }
 
 impl Current {
-    /// Asks nobody yet. `provider` says how to reach a token service.
-    pub(super) async fn new(credentials: &S3Credentials, provider: ProviderConfig) -> Self {
-        let source = match credentials {
+    /// Asks nobody yet. `services` are the connections to who gives credentials.
+    pub(super) async fn new(config: &S3Config, region: &str, services: SharedHttpClient) -> Self {
+        let of_profile = |text: Text, name: &Option<String>, services| {
+            let name = name.clone().unwrap_or_else(|| profiles::DEFAULT.to_owned());
+            let service = TokenService::new(config, region, services);
+            Source::Profile(Box::new(Profile { text, name, service }))
+        };
+        let source = match &config.credentials {
             S3Credentials::Keys(keys) => Source::Fixed(of_keys(keys)),
-            S3Credentials::File { path, profile } => {
-                Source::File { path: path.clone(), profile: profile.clone(), provider: provider.into() }
-            }
+            S3Credentials::Text { text, profile } => of_profile(Text::Given(text.clone()), profile, services),
+            S3Credentials::File { path, profile } => of_profile(Text::File(path.clone()), profile, services),
             S3Credentials::Source(source) => Source::Host(source.clone()),
             S3Credentials::Chain => {
+                // The chain's first link is the process environment: who asks for the chain asks for that.
+                let provider = ProviderConfig::without_region()
+                    .with_http_client(services)
+                    .with_region(Some(Region::new(region.to_owned())));
                 Source::Chain(DefaultCredentialsChain::builder().configure(provider).build().await)
             }
         };
@@ -117,7 +138,7 @@ impl Current {
                 let keys = source.keys().await.map_err(CredentialsError::provider_error)?;
                 return Ok(of_keys(&keys));
             }
-            Source::Chain(_) | Source::File { .. } => {}
+            Source::Chain(_) | Source::Profile(_) => {}
         }
         let mut found = self.found.lock().await;
         let version = self.version().await;
@@ -129,32 +150,7 @@ impl Current {
         }
         let credentials = match &self.source {
             Source::Chain(chain) => chain.provide_credentials().await?,
-            Source::File { path, profile, provider } => {
-                // Credentials and configuration in one file, as `aws configure` and Velero write them.
-                let files = EnvConfigFiles::builder()
-                    .with_file(EnvConfigFileKind::Credentials, path)
-                    .with_file(EnvConfigFileKind::Config, path)
-                    .build();
-                let profile = profile.as_deref().unwrap_or("default");
-                let provider = ProfileFileCredentialsProvider::builder()
-                    .configure(provider)
-                    .profile_files(files)
-                    .profile_name(profile)
-                    .build();
-                provider.provide_credentials().await.map_err(|source| {
-                    // What is not written like a name or a path may be a secret in the wrong place.
-                    let profile = shown_name(profile).map(|profile| format!("profile `{profile}`"));
-                    let path = path.to_str().and_then(shown_path).map(|path| format!("`{path}`"));
-                    let what = format!(
-                        "{} in {}",
-                        profile.as_deref().unwrap_or("the profile"),
-                        path.as_deref().unwrap_or("the file of `credentialsconfigpath`")
-                    );
-                    // The SDK repeats what it was given.
-                    let source = (profile.is_some() && path.is_some()).then_some(source);
-                    CredentialsError::invalid_configuration(InFile { what, source })
-                })?
-            }
+            Source::Profile(profile) => profile.keys().await?,
             Source::Fixed(_) | Source::Host(_) => return Err(CredentialsError::unhandled("unreachable")),
         };
         *found = Some(Remembered { credentials: credentials.clone(), version });
@@ -163,33 +159,68 @@ impl Current {
 
     /// When the file was changed, and its size.
     async fn version(&self) -> Option<(SystemTime, u64)> {
-        let Source::File { path, .. } = &self.source else { return None };
+        let Source::Profile(profile) = &self.source else { return None };
+        let Text::File(path) = &profile.text else { return None };
         let path = path.clone();
         let found = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await.ok()?.ok()?;
         Some((found.modified().ok()?, found.len()))
     }
 }
 
-/// The SDK does not always name the file.
+impl Profile {
+    async fn keys(&self) -> Found {
+        let read;
+        let text = match &self.text {
+            Text::Given(text) => text,
+            Text::File(path) => {
+                let path = path.clone();
+                let file = tokio::task::spawn_blocking(move || read_text(&path, profiles::MAX_FILE)).await;
+                let text = match file {
+                    Ok(Ok(text)) => text,
+                    Ok(Err(error)) => {
+                        return Err(self.wrong(format_args!("the file cannot be read: {error}")));
+                    }
+                    Err(_) => return Err(self.wrong("the file was not read to its end")),
+                };
+                read = Secret::new(text);
+                &read
+            }
+        };
+        match profiles::find(text.expose(), &self.name, self.service.token_files()) {
+            Ok(profile) => self.service.keys(&profile).await.map_err(|wrong| self.wrong(wrong)),
+            Err(mistakes) => {
+                let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+                Err(self.wrong(mistakes.join("; ")))
+            }
+        }
+    }
+
+    /// Names the profile and the file. What is not written like a name or a path may be a secret in the wrong place.
+    fn wrong(&self, what: impl fmt::Display) -> CredentialsError {
+        let profile = shown_name(&self.name).map(|name| format!("profile `{name}`"));
+        let file = match &self.text {
+            Text::Given(_) => "`credentials`".to_owned(),
+            Text::File(path) => {
+                let path = path.to_str().and_then(shown_path).map(|path| format!("`{path}`"));
+                path.unwrap_or_else(|| "the file of `credentialsconfigpath`".to_owned())
+            }
+        };
+        let profile = profile.as_deref().unwrap_or("the profile");
+        CredentialsError::invalid_configuration(Wrong(format!("{profile} in {file}: {what}")))
+    }
+}
+
+/// What is wrong with a profile.
 #[derive(Debug)]
-struct InFile {
-    what: String,
-    /// `None` where it would show a name that may be a secret.
-    source: Option<CredentialsError>,
-}
+struct Wrong(String);
 
-impl fmt::Display for InFile {
+impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.what.escape_debug())
+        f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for InFile {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // What it says itself, the error around this one says too.
-        self.source.as_ref()?.source()
-    }
-}
+impl std::error::Error for Wrong {}
 
 /// What the SDK asks.
 #[derive(Clone, Debug)]

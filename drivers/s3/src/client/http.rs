@@ -4,6 +4,7 @@
 //! without certificates that are verified (ADR 0023).
 
 use std::{
+    borrow::Cow,
     sync::{Arc, LazyLock, OnceLock},
     time::Duration,
 };
@@ -64,17 +65,20 @@ pub(super) fn connections(config: &S3Config) -> Result<SharedHttpClient> {
     } else {
         // Where nothing is ever encrypted, the system's certificates are not read.
         let is_plain = config.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
-        Trust::Known { own: own(config)?, system: !is_plain || config.proxy.is_some() }
+        let own = certificates("`cabundle`", config.ca_bundle.as_deref())?;
+        Trust::Known { own, system: !is_plain || config.proxy.is_some() }
     };
     lazy(trust, config, Some(limits(config)))
 }
 
-/// Connections to who gives credentials. They are always verified: `skipverify` is about the store.
+/// Connections to who gives credentials. They are always verified, by the system's certificates and by those that the
+/// host gives for them: `skipverify` and `cabundle` are about the store, and may come from who has it.
 ///
 /// # Errors
 /// As [`connections`].
 pub(super) fn verified(config: &S3Config) -> Result<SharedHttpClient> {
-    lazy(Trust::Known { own: own(config)?, system: true }, config, None)
+    let own = certificates("`stscabundle`", config.sts_ca_bundle.as_deref())?;
+    lazy(Trust::Known { own, system: true }, config, None)
 }
 
 fn limits(config: &S3Config) -> Limits {
@@ -125,17 +129,17 @@ fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
         .map_err(|_| invalid("this build has no version of TLS"))
 }
 
-/// The certificates of the settings.
-fn own(config: &S3Config) -> Result<Vec<CertificateDer<'static>>> {
-    let Some(bundle) = &config.ca_bundle else { return Ok(Vec::new()) };
-    let broken = || invalid("`cabundle` holds a certificate that cannot be read");
+/// The certificates of a setting.
+fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>> {
+    let Some(bundle) = bundle else { return Ok(Vec::new()) };
+    let broken = || invalid(format!("{key} holds a certificate that cannot be read"));
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
         let certificate = certificate.map_err(|_| broken())?;
         RootCertStore::empty().add(certificate.clone()).map_err(|_| broken())?;
         found.push(certificate);
     }
-    if found.is_empty() { Err(invalid("`cabundle` holds no certificate in PEM")) } else { Ok(found) }
+    if found.is_empty() { Err(invalid(format!("{key} holds no certificate in PEM"))) } else { Ok(found) }
 }
 
 /// Makes what connections need at the first request: the system's certificates take milliseconds and 100 KB, and a
@@ -202,6 +206,6 @@ fn proxy(config: &S3Config) -> Result<Option<Proxy>> {
     Ok(Some(Proxy { url, authorization }))
 }
 
-fn invalid(message: &'static str) -> Error {
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidConfig).with_message(message)
 }

@@ -17,6 +17,7 @@ mod requests;
 mod retry;
 mod seen;
 mod signing;
+mod sts;
 
 use std::{
     fmt,
@@ -24,7 +25,6 @@ use std::{
     time::Duration,
 };
 
-use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::{
     Client,
@@ -96,21 +96,7 @@ impl S3Client {
             (None, None) => region::find(config, connections.clone()).await?,
         };
         let services = http::verified(config)?;
-        let provider = ProviderConfig::empty()
-            .with_http_client(services.clone())
-            .with_sleep_impl(TokioSleep::new())
-            .with_use_fips(Some(config.fips))
-            .with_use_dual_stack(Some(config.dual_stack))
-            .with_behavior_version(Some(BehaviorVersion::latest()))
-            .with_region(Some(Region::new(region.clone())));
-        let provider = match config.credentials {
-            // The chain's first link is the process environment: who asks for the chain asks for that.
-            crate::S3Credentials::Chain => ProviderConfig::without_region()
-                .with_http_client(services)
-                .with_region(Some(Region::new(region.clone()))),
-            _ => provider,
-        };
-        let current = Arc::new(credentials::Current::new(&config.credentials, provider).await);
+        let current = Arc::new(credentials::Current::new(config, &region, services).await);
         let seen = Arc::new(Seen::default());
         let mut builder = common(config)
             .interceptor(seen::Watch(seen.clone()))

@@ -1,38 +1,61 @@
 //! The files that the settings name.
 
-use plugin_registry_core::{Error, ErrorKind, Result, shown_path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use plugin_registry_core::{Error, ErrorKind, Result, profiles::MAX_FILE, shown_path};
 
 use super::S3Config;
 
 impl S3Config {
     /// Reads what the settings name by path: [`ca_bundle_path`](Self::ca_bundle_path) becomes
-    /// [`ca_bundle`](Self::ca_bundle). Without paths it does nothing. The credentials' file is not read here,
-    /// since it changes.
+    /// [`ca_bundle`](Self::ca_bundle), and the same of the token service. Without paths it does nothing. The
+    /// credentials' file is not read here, since it changes.
     ///
     /// # Errors
-    /// Of the kind [`ErrorKind::InvalidConfig`] for a file that cannot be read or holds no certificate.
+    /// Of the kind [`ErrorKind::InvalidConfig`] for a file that cannot be read, is longer than 1 MiB or holds no
+    /// certificate.
     pub async fn read_files(mut self) -> Result<Self> {
-        let Some(path) = self.ca_bundle_path.take() else { return Ok(self) };
-        // What is not written like a path may be a secret in the wrong place.
-        let shown =
-            path.to_str().and_then(shown_path).map_or("the file".to_owned(), |path| format!("`{path}`"));
-        let wrong = |what: &str| {
-            Error::new(ErrorKind::InvalidConfig)
-                .with_driver("s3")
-                .with_message(format!("`cabundlepath`: {shown} {what}"))
-        };
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
-        let pem = match read {
-            Ok(Ok(pem)) => pem,
-            Ok(Err(error)) => return Err(wrong("cannot be read").with_source(error)),
-            Err(error) => return Err(wrong("was not read to its end").with_source(error)),
-        };
-        if !is_pem(&pem) {
-            return Err(wrong("holds no certificate in PEM"));
+        if let Some(path) = self.ca_bundle_path.take() {
+            self.ca_bundle = Some(certificates("cabundlepath", path).await?);
         }
-        self.ca_bundle = Some(pem);
+        if let Some(path) = self.sts_ca_bundle_path.take() {
+            self.sts_ca_bundle = Some(certificates("stscabundlepath", path).await?);
+        }
         Ok(self)
     }
+}
+
+async fn certificates(key: &str, path: PathBuf) -> Result<String> {
+    // What is not written like a path may be a secret in the wrong place.
+    let shown = path.to_str().and_then(shown_path).map_or("the file".to_owned(), |path| format!("`{path}`"));
+    let wrong = |what: &str| {
+        Error::new(ErrorKind::InvalidConfig)
+            .with_driver("s3")
+            .with_message(format!("`{key}`: {shown} {what}"))
+    };
+    match tokio::task::spawn_blocking(move || read_text(&path, MAX_FILE)).await {
+        Ok(Ok(pem)) if is_pem(&pem) => Ok(pem),
+        Ok(Ok(_)) => Err(wrong("holds no certificate in PEM")),
+        Ok(Err(error)) => Err(wrong("cannot be read").with_source(error)),
+        Err(error) => Err(wrong("was not read to its end").with_source(error)),
+    }
+}
+
+/// The text of a file, which may be any file that somebody named, such as a device without an end.
+///
+/// # Errors
+/// Those of the system, and [`InvalidData`](io::ErrorKind::InvalidData) for more than `most` bytes or other than UTF-8.
+pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {most} bytes")));
+    }
+    Ok(text)
 }
 
 /// Whether this looks like certificates in PEM; the TLS library looks closer.
@@ -59,6 +82,11 @@ mod tests {
         std::fs::write(&path, pem).unwrap();
         let read = config().read_files().await.unwrap();
         assert_eq!((read.ca_bundle.as_deref(), read.ca_bundle_path), (Some(pem), None));
+        #[cfg(unix)]
+        {
+            let endless = S3Config::new("b").with_ca_bundle_path("/dev/zero").read_files().await.unwrap_err();
+            assert!(format!("{endless:?}").contains("longer than 1048576 bytes"), "{endless:?}");
+        }
         assert_eq!(S3Config::new("b").read_files().await.unwrap().ca_bundle, None);
     }
 }

@@ -1,8 +1,8 @@
 //! The settings from text, by the names that distribution and its fork have for them.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use plugin_registry_core::{ParameterReader, Parameters, Result, store_url};
+use plugin_registry_core::{ParameterReader, Parameters, Result, profiles, store_url};
 use url::Url;
 
 use super::{Checksums, Keys, S3Config, S3Credentials};
@@ -50,7 +50,7 @@ impl S3Config {
     ///
     /// | Parameter | Does |
     /// |---|---|
-    /// | `profile` | the profile in the file of `credentialsconfigpath`; else `default` |
+    /// | `profile` | the profile in `credentials` or in the file of `credentialsconfigpath`; else `default` |
     /// | `virtualhostedstyle` | true: the same as `forcepathstyle` false, which wins where both are given |
     /// | `v4auth` | has to be true: there is no other signature |
     /// | `loglevel`, `multipartcombinesmallpart` | nothing: the host does the logging, and nothing is joined |
@@ -68,7 +68,11 @@ impl S3Config {
             region: region(read),
             endpoint: endpoint(read, secure),
             force_path_style: path_style(read),
-            credentials: credentials(read),
+            token_files: token_files(read),
+            credentials: S3Credentials::Chain,
+            sts_endpoint: host_url(read, "stsendpoint"),
+            sts_ca_bundle: read.ca_bundle("stscabundle", "stscabundlepath"),
+            sts_ca_bundle_path: read.text("stscabundlepath").map(Into::into),
             secure,
             skip_verify: read.flag("skipverify").unwrap_or(usual.skip_verify),
             ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
@@ -88,7 +92,7 @@ impl S3Config {
             dual_stack: read.flag("usedualstack").unwrap_or(usual.dual_stack),
             accelerate: read.flag("accelerate").unwrap_or(usual.accelerate),
             fips: read.flag("usefipsendpoint").unwrap_or(usual.fips),
-            redirect_endpoint: redirect_endpoint(read),
+            redirect_endpoint: host_url(read, "redirectendpoint"),
             checksums: checksums(read),
             concurrency: concurrency(read, "maxconcurrency", MAX_PARTS).unwrap_or(usual.concurrency),
             max_attempts: read
@@ -102,6 +106,7 @@ impl S3Config {
             directories: read.flag("directories"),
             ..usual
         };
+        let config = Self { credentials: credentials(read, &config.token_files), ..config };
         without_effect(read);
         contradictions(read, &config);
         reader.finish().map_err(|error| error.with_driver("s3"))?;
@@ -157,13 +162,24 @@ fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
     url
 }
 
-fn redirect_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
-    let text = read.text("redirectendpoint")?;
+fn host_url(read: &mut ParameterReader<'_>, key: &'static str) -> Option<Url> {
+    let text = read.text(key)?;
     let url = store_url(&text).filter(|url| url.path() == "/");
     if url.is_none() {
-        read.mistake("redirectendpoint", "has to be http(s)://HOST:PORT, without path and query");
+        read.mistake(key, "has to be http(s)://HOST:PORT, without path and query");
     }
     url
+}
+
+/// What the host allows credentials to name.
+fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
+    const KEY: &str = "tokenfiles";
+    let Some(text) = read.text(KEY) else { return Vec::new() };
+    let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
+    if !paths.iter().all(|path| path.is_absolute()) {
+        read.mistake(KEY, "has to be paths that begin with `/`, with `,` between them");
+    }
+    paths
 }
 
 fn path_style(read: &mut ParameterReader<'_>) -> Option<bool> {
@@ -172,14 +188,17 @@ fn path_style(read: &mut ParameterReader<'_>) -> Option<bool> {
     path.or_else(|| host.filter(|yes| *yes).map(|_| false))
 }
 
-fn credentials(read: &mut ParameterReader<'_>) -> S3Credentials {
+fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credentials {
     for key in ["accesskey", "secretkey", "sessiontoken"] {
         read.conflict("credentialsconfigpath", key);
+        read.conflict("credentials", key);
     }
+    read.conflict("credentialsconfigpath", "credentials");
     let path = read.text("credentialsconfigpath");
+    let text = read.secret("credentials");
     let profile = read.text("profile");
-    if path.is_none() && profile.is_some() {
-        read.mistake("profile", "needs `credentialsconfigpath`, the file that it is in");
+    if path.is_none() && text.is_none() && profile.is_some() {
+        read.mistake("profile", "needs `credentials` or `credentialsconfigpath`, the file that it is in");
     }
     // Both empty are both not given, as distribution reads them: files are made from templates.
     let is_blank = !read.is_given("accesskey") && !read.is_given("secretkey");
@@ -189,6 +208,13 @@ fn credentials(read: &mut ParameterReader<'_>) -> S3Credentials {
         if is_blank && !read.is_given("sessiontoken") { None } else { read.secret("sessiontoken") };
     if let Some(path) = path {
         return S3Credentials::File { path: path.into(), profile };
+    }
+    if let Some(text) = text {
+        let name = profile.as_deref().unwrap_or(profiles::DEFAULT);
+        for mistake in profiles::find(text.expose(), name, tokens).err().into_iter().flatten() {
+            read.mistake("credentials", mistake);
+        }
+        return S3Credentials::Text { text, profile };
     }
     // Half a pair is no reason to look for other keys, which may belong to somebody else.
     match (access_key, secret_key, session_token) {

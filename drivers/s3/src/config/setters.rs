@@ -28,6 +28,10 @@ setters! {
     with_endpoint(url: Url) sets endpoint = Some(url);
     with_force_path_style(yes: bool) sets force_path_style = Some(yes);
     with_credentials(credentials: S3Credentials) sets credentials = credentials;
+    with_token_files(paths: Vec<PathBuf>) sets token_files = paths;
+    with_sts_endpoint(url: Url) sets sts_endpoint = Some(url);
+    with_sts_ca_bundle(pem: impl Into<String>) sets sts_ca_bundle = Some(pem.into());
+    with_sts_ca_bundle_path(path: impl Into<PathBuf>) sets sts_ca_bundle_path = Some(path.into());
     with_secure(yes: bool) sets secure = yes;
     with_skip_verify(yes: bool) sets skip_verify = yes;
     with_ca_bundle(pem: impl Into<String>) sets ca_bundle = Some(pem.into());
@@ -66,6 +70,9 @@ mod tests {
             .with_root_directory("/ns/")
             .with_endpoint(url())
             .with_redirect_endpoint(url())
+            .with_token_files(vec!["/token".into()])
+            .with_sts_endpoint(url())
+            .with_sts_ca_bundle("pem")
             .with_force_path_style(true)
             .with_ca_bundle_path("/ca.pem")
             .with_chunk_size(1)
@@ -78,6 +85,8 @@ mod tests {
             .with_answer_timeout(Duration::from_secs(8));
         assert_eq!((config.root_directory.as_str(), config.endpoint), ("ns", Some(url())));
         assert_eq!((config.redirect_endpoint, config.force_path_style), (Some(url()), Some(true)));
+        assert_eq!((config.sts_endpoint, config.sts_ca_bundle.as_deref()), (Some(url()), Some("pem")));
+        assert_eq!(config.token_files, [PathBuf::from("/token")]);
         assert_eq!((config.chunk_size, config.copy_chunk_size, config.copy_threshold), (1, 2, 3));
         assert_eq!((config.copy_concurrency, config.concurrency, config.max_attempts), (4, 5, 6));
         let limits = (config.idle_timeout, config.answer_timeout);

@@ -70,13 +70,22 @@ async fn a_file_without_keys_is_named() {
         let error = attempt(&of_file(&server, &file, profile)).await.unwrap_err();
         check(&error, ErrorKind::Unauthenticated, words, &[SECRET]);
     };
-    refused(None, &["/cloud`", "could not read"]).await;
+    refused(None, &["/cloud`", "cannot be read"]).await;
     std::fs::write(&file, profile("default", "key", SECRET)).unwrap();
     refused(Some("absent"), &["/cloud`", "profile `absent`"]).await;
     std::fs::write(&file, format!("[default]\naws_secret_access_key = {SECRET}\n")).unwrap();
-    refused(None, &["/cloud`", "missing aws_access_key_id"]).await;
+    refused(None, &["/cloud`", "has no `aws_access_key_id`"]).await;
     std::fs::write(&file, format!("[default\n{SECRET}\n")).unwrap();
-    refused(None, &["/cloud`", "could not parse"]).await;
+    refused(None, &["/cloud`", "line 1"]).await;
+    let long = format!("{}{}", profile("default", "key", SECRET), "# long\n".repeat(200_000));
+    std::fs::write(&file, long).unwrap();
+    refused(None, &["/cloud`", "longer than 1048576 bytes"]).await;
+    #[cfg(unix)]
+    {
+        let endless = of_file(&server, Path::new("/dev/zero"), None);
+        let error = attempt(&endless).await.unwrap_err();
+        check(&error, ErrorKind::Unauthenticated, &["`/dev/zero`", "longer than"], &[]);
+    }
     assert_eq!(server.count(), 0, "no request without keys");
 }
 

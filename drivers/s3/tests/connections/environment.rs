@@ -63,6 +63,15 @@ async fn child() {
             let credentials = S3Credentials::File { path: file.into(), profile: None };
             attempt(&config.with_credentials(credentials)).await.unwrap();
         }
+        "role" => {
+            let file = std::env::var("HOME").unwrap() + "/given";
+            let credentials = S3Credentials::File { path: file.into(), profile: None };
+            let variable = |name| std::env::var(name).unwrap();
+            let config = config
+                .with_token_files(vec![variable("ROLE_TOKEN").into()])
+                .with_sts_endpoint(variable("ROLE_SERVICE").parse().unwrap());
+            attempt(&config.with_credentials(credentials)).await.unwrap();
+        }
         "chain" => attempt(&config.with_credentials(S3Credentials::Chain)).await.unwrap(),
         "untrusted" => {
             let error = attempt(&config).await.unwrap_err();

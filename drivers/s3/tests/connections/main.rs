@@ -17,6 +17,8 @@ mod environment;
 mod headers;
 mod locations;
 mod opening;
+mod orders;
 mod proxy;
+mod roles;
 mod support;
 mod tls;

@@ -1,21 +1,20 @@
 //! Provider aws: parameters of the driver `s3`.
 
-mod profile;
-
-use plugin_registry_core::Secret;
+use plugin_registry_core::{
+    Secret,
+    profiles::{DEFAULT, Profile, find},
+};
 
 use super::{
     credentials::LocationCredentials,
-    settings::{Settings, path, shown},
+    provider::Provider,
+    settings::{Settings, path},
 };
-use profile::Profile;
 
 /// The algorithms of AWS; any of them asks for checksums, and the driver's is the first.
 const CHECKSUMS: &[&str] = &["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"];
 /// The key that S3 takes for `aws:kms` without a key.
 const AWS_KEY: &str = "alias/aws/s3";
-/// The profile where none is named.
-const DEFAULT_PROFILE: &str = "default";
 
 const CUSTOMER_KEY: &str = "images are stored without the customer's key, as they always were";
 
@@ -78,46 +77,56 @@ fn checksums(settings: &mut Settings<'_>) {
 }
 
 fn keys(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
-    let profile = settings.config("profile");
-    let is_shared = settings.flag("enableSharedConfig").unwrap_or_default();
-    let name = profile.unwrap_or(DEFAULT_PROFILE);
-    let path = credentials.path.as_deref();
-    let found = credentials.contents.as_ref().map(|contents| {
-        let found = profile::find(contents.expose(), name, &mut settings.mistakes);
-        // What is wrong is among the mistakes already.
-        found.unwrap_or(Profile::Wrong)
-    });
-    match (found, path) {
-        (Some(Profile::Wrong), _) => {}
-        (Some(Profile::Keys(keys)), None) => set_keys(settings, &keys),
-        (Some(Profile::Keys(keys)), Some(_)) if !is_shared => set_keys(settings, &keys),
-        (Some(Profile::Delegated { key, line }), None) => {
-            let what = format!(
-                "`{}` needs the path of the file, which the SDK reads itself: pass it, by \
-                 `LocationCredentials::with_path`",
-                shown(key)
-            );
-            settings.mistakes.add(format_args!("credentials file, line {line}"), what);
+    let name = settings.config("profile").unwrap_or(DEFAULT);
+    // Whether it is shared changes nothing: a profile is read in the same way wherever it is.
+    settings.flag("enableSharedConfig");
+    match (&credentials.contents, &credentials.path) {
+        (Some(contents), path) => {
+            if path.is_some() {
+                settings.note("path of the credentials file", "the content that is passed with it is used");
+            }
+            of_contents(settings, contents.expose(), name, credentials);
         }
-        (Some(Profile::Keys(_) | Profile::Delegated { .. }) | None, Some(file)) => {
+        (None, Some(file)) => {
             settings.set_path("credentialsconfigpath", file);
             settings.pass("profile", "profile");
+            settings.token_files(credentials);
         }
         (None, None) if credentials.registry.is_some() => registry(settings, credentials),
         (None, None) => {
-            settings.ignore("profile", "without credentials of the location the SDK looks for some");
-            settings
-                .ignore("enableSharedConfig", "without credentials of the location the SDK looks for some");
+            settings.ambient(Provider::Aws, credentials);
+            const REASON: &str = "the identity is that of the process";
+            settings.ignore("profile", REASON);
+            settings.ignore("enableSharedConfig", REASON);
         }
     }
 }
 
-fn set_keys(settings: &mut Settings<'_>, keys: &profile::Keys<'_>) {
-    let pairs =
-        [("accesskey", Some(keys.access)), ("secretkey", Some(keys.secret)), ("sessiontoken", keys.token)];
-    for (parameter, value) in pairs {
-        if let Some(value) = value {
-            settings.set(parameter, value.text, format!("credentials file, line {}", value.line));
+fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credentials: &LocationCredentials) {
+    match find(contents, name, &credentials.token_files) {
+        Ok(Profile::Keys(keys)) => {
+            let pairs = [
+                ("accesskey", Some(keys.access)),
+                ("secretkey", Some(keys.secret)),
+                ("sessiontoken", keys.token),
+            ];
+            for (parameter, value) in
+                pairs.into_iter().filter_map(|(parameter, value)| Some((parameter, value?)))
+            {
+                settings.set(parameter, value.text, format!("credentials file, line {}", value.line));
+            }
+        }
+        // The driver reads the same again, each time it asks for the role.
+        Ok(_) => {
+            settings.set("credentials", contents, "credentials file");
+            settings.pass("profile", "profile");
+            settings.token_files(credentials);
+        }
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let place = mistake.place().map(|place| format!(", {place}")).unwrap_or_default();
+                settings.mistakes.add(format_args!("credentials file{place}"), mistake.what());
+            }
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct LocationCredentials {
     pub(super) registry: Option<BTreeMap<String, Secret>>,
     /// What `caCertRef` refers to.
     pub(super) ca_bundle: Option<String>,
+    /// The files of tokens that the content may name.
+    pub(super) token_files: Vec<PathBuf>,
+    /// The identity of the process may be used.
+    pub(super) ambient: bool,
 }
 
 impl fmt::Debug for LocationCredentials {
@@ -35,15 +39,55 @@ impl fmt::Debug for LocationCredentials {
             .field("has_path", &self.path.is_some())
             .field("registry", &registry)
             .field("has_ca_bundle", &self.ca_bundle.is_some())
+            .field("token_files", &self.token_files.len())
+            .field("ambient", &self.ambient)
             .finish()
     }
 }
 
 impl LocationCredentials {
-    /// None: the SDK of the cloud looks for some, in the process's environment and from the cloud itself.
+    /// None. A location that names no Secret is opened with the identity of the process, as
+    /// [`ambient`](Self::ambient) has it; for one that names its own it is a mistake.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// The identity of the process: what the SDK of the cloud finds in its environment, on its disk and from the cloud
+    /// itself. It is used for any location, also for one whose endpoint a tenant chose and whose Secret is another.
+    #[must_use]
+    pub fn ambient() -> Self {
+        Self::none().with_ambient()
+    }
+
+    /// Allows the identity of the process where the credentials say nothing of an identity, such as a file of Azure
+    /// with nothing but a subscription in it.
+    #[must_use]
+    pub fn with_ambient(mut self) -> Self {
+        self.ambient = true;
+        self
+    }
+
+    /// Allows the credentials to name these files, letter for letter, as the token of a web identity: `web_identity_token_file` of
+    /// AWS, `credential_source.file` of Google, `AZURE_FEDERATED_TOKEN_FILE`. By default they may name none: the token is the host's,
+    /// so a Secret that names it borrows the host's identity. Hosts in a pod pass what is mounted there:
+    /// [`OPENSHIFT_TOKEN_FILE`](plugin_registry_core::profiles::OPENSHIFT_TOKEN_FILE), which OADP writes into its
+    /// Secrets, or [`EKS_TOKEN_FILE`](plugin_registry_core::profiles::EKS_TOKEN_FILE).
+    ///
+    /// ```
+    /// use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
+    /// use plugin_registry_core::profiles::OPENSHIFT_TOKEN_FILE;
+    /// let secret = format!("[default]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = {OPENSHIFT_TOKEN_FILE}\n");
+    /// let location = BackupStorageLocation::new("velero", "default", "aws", "backup");
+    /// let credentials = LocationCredentials::from_file(secret);
+    /// assert!(Config::from_location(&location, &credentials).is_err());
+    /// let credentials = credentials.with_token_files([OPENSHIFT_TOKEN_FILE]);
+    /// assert!(Config::from_location(&location, &credentials).is_ok());
+    /// ```
+    #[must_use]
+    pub fn with_token_files<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.token_files.extend(paths.into_iter().map(Into::into));
+        self
     }
 
     /// What is in the user's Secret, under the key that
@@ -54,10 +98,10 @@ impl LocationCredentials {
         Self { contents: Some(Secret::new(contents)), ..Self::default() }
     }
 
-    /// Where the same content lies as a file, such as the one of Velero
-    /// ([`velero_credentials_path`](super::BackupStorageLocation::velero_credentials_path)). Profiles of AWS that
-    /// assume a role need it. Alone, the drivers for AWS and Google read the file when they need it, and again
-    /// when it has changed; the one for Azure reads no file.
+    /// The file with the credentials, instead of their content, such as the one of Velero
+    /// ([`velero_credentials_path`](super::BackupStorageLocation::velero_credentials_path)). The drivers for AWS and
+    /// Google read it when they need it, and again when it has changed; the one for Azure reads no file. Beside a
+    /// content it is not used: what was checked is what is used.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());

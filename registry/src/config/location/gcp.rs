@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{
     credentials::LocationCredentials,
+    provider::Provider,
     settings::{Settings, path},
 };
 
@@ -34,10 +35,19 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
         return settings.mistakes.add("credentials file", wrong);
     }
     match (&credentials.path, &credentials.contents) {
-        (Some(path), _) => settings.set_path("keyfile", path),
-        (None, Some(contents)) => settings.set("credentials", contents.expose(), "credentials file"),
+        (path, Some(contents)) => {
+            if path.is_some() {
+                settings.note("path of the credentials file", "the content that is passed with it is used");
+            }
+            settings.set("credentials", contents.expose(), "credentials file");
+            settings.token_files(credentials);
+        }
+        (Some(path), None) => {
+            settings.set_path("keyfile", path);
+            settings.token_files(credentials);
+        }
         // OADP makes no Secret for this provider.
-        (None, None) => {}
+        (None, None) => settings.ambient(Provider::Gcp, credentials),
     }
 }
 

@@ -7,7 +7,6 @@ mod aws;
 mod azure;
 mod credentials;
 mod gcp;
-mod lines;
 mod names;
 mod provider;
 mod read;
@@ -34,8 +33,11 @@ impl Config {
     /// a location with the access mode `ReadOnly` makes a registry that is read-only. What Velero reads of the
     /// location and what changes nothing here is in [`ignored`](Self::ignored).
     ///
-    /// Credentials are used in this order: the content of the Secret or the path of its file; OADP's registry
-    /// Secret, if nothing of these is given; what the SDK of the cloud finds by itself.
+    /// Credentials are used in this order: the content of the Secret; the path of its file; OADP's registry
+    /// Secret. The identity of the process itself, which the SDK of the cloud finds, is used for locations that name no
+    /// Secret, and otherwise only if [`LocationCredentials::ambient`] says so: a location whose Secret is not passed is
+    /// a mistake. A Secret is data (ADR 0031): it opens no file, runs no program and names no endpoint, but for the
+    /// token files that [`with_token_files`](LocationCredentials::with_token_files) allows.
     ///
     /// ```
     /// use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};

@@ -12,6 +12,9 @@ use crate::config::{Config, Source};
 /// Keys that Velero puts into `spec.config` itself, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
 
+/// Where the files come from that credentials may name.
+const TOKEN_FILES: &str = "allowed token files";
+
 /// What is wrong.
 #[derive(Default)]
 pub(super) struct Mistakes(Vec<String>);
@@ -27,6 +30,10 @@ pub(super) struct Settings<'a> {
 impl Mistakes {
     pub(super) fn add(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
         self.0.push(format!("{place}: {what}"));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// One error for all, in the form that all configuration has.
@@ -156,6 +163,37 @@ impl<'a> Settings<'a> {
             Some(text) if !text.is_empty() => self.set(parameter, text, PLACE),
             Some(_) => self.mistakes.add(PLACE, "is empty"),
             None => self.mistakes.add(PLACE, "has to be UTF-8"),
+        }
+    }
+
+    /// Says which files of tokens the credentials may name.
+    pub(super) fn token_files(&mut self, credentials: &LocationCredentials) {
+        let files: Option<Vec<&str>> = credentials.token_files.iter().map(|path| path.to_str()).collect();
+        match files {
+            Some(files) if files.is_empty() => {}
+            Some(files) => self.set("tokenfiles", files.join(","), TOKEN_FILES),
+            None => self.mistakes.add(TOKEN_FILES, "have to be UTF-8"),
+        }
+    }
+
+    /// Without credentials, the identity is that of the process: for a location that names no Secret of its own, or if
+    /// the host says so. To the store of a tenant it would be sent on the tenant's word.
+    pub(super) fn ambient(&mut self, provider: Provider, credentials: &LocationCredentials) {
+        if credentials.ambient {
+            return;
+        }
+        let named = match &self.location.spec.credential {
+            Some(_) => Some("`spec.credential`"),
+            None if provider == Provider::Aws && self.config("profile").is_some() => {
+                Some("`spec.config.profile`")
+            }
+            None => None,
+        };
+        if let Some(named) = named {
+            let what = "names credentials of the location, but none are passed: pass what is in the Secret, by \
+                        `LocationCredentials::from_file`, or allow the identity of the process instead, by \
+                        `LocationCredentials::ambient`";
+            self.mistakes.add(named, what);
         }
     }
 

@@ -85,6 +85,30 @@ fn what_all_providers_have() {
     }
 }
 
+/// To the store of a tenant nobody else's identity is sent: without the Secret that a location names it is not opened.
+#[test]
+fn a_secret_that_is_not_passed_is_a_mistake() {
+    let what = "names credentials of the location, but none are passed: pass what is in the Secret, by \
+                `LocationCredentials::from_file`, or allow the identity of the process instead, by \
+                `LocationCredentials::ambient`";
+    let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());
+    for location in [aws(), azure(), gcp()] {
+        // A name that is empty is the usual one.
+        for (name, key) in [("mine", "cloud"), ("", "")] {
+            let named = location.clone().with_credential(name, key);
+            assert_eq!(wrong(&named, &none), format!("`spec.credential`: {what}"));
+            assert_eq!(parameters(&named, &ambient), parameters(&location, &none));
+        }
+    }
+    assert_eq!(wrong(&aws().with_config("profile", "p"), &none), format!("`spec.config.profile`: {what}"));
+    assert!(config(&aws().with_config("profile", "p"), &ambient).parameters.get("profile").is_none());
+    // What is passed is used, whatever else is allowed.
+    let keys = file("[default]\naws_access_key_id=a\naws_secret_access_key=b\n").with_ambient();
+    assert_eq!(parameters(&aws().with_credential("mine", ""), &keys), ["accesskey=a", "secretkey=b"]);
+    let of_registry = registry(&[("access_key", "a"), ("secret_key", "b")]);
+    assert_eq!(parameters(&aws().with_credential("mine", ""), &of_registry), ["accesskey=a", "secretkey=b"]);
+}
+
 #[test]
 fn buckets() {
     let none = LocationCredentials::none();

@@ -146,7 +146,10 @@ fn where_credentials_come_from() {
             "`sessiontoken`: needs `accesskey` and `secretkey`",
         ),
         (&[("sessiontoken", "a")], "`sessiontoken`: needs `accesskey` and `secretkey`"),
-        (&[("profile", "a")], "`profile`: needs `credentialsconfigpath`, the file that it is in"),
+        (
+            &[("profile", "a")],
+            "`profile`: needs `credentials` or `credentialsconfigpath`, the file that it is in",
+        ),
         (
             &[("credentialsconfigpath", "/f"), ("accesskey", "a"), ("secretkey", "b")],
             "2 mistakes: `credentialsconfigpath`: cannot be given together with `accesskey`; \

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use plugin_registry_core::Secret;
+use plugin_registry_core::{
+    Secret,
+    profiles::{SPACE, lines, pair},
+};
 
 use super::{CLIENT, KEY, SECRET, TENANT};
 use crate::config::location::{
     credentials::LocationCredentials,
-    lines::{SPACE, lines, pair},
     settings::{Settings, shown},
 };
 
@@ -80,6 +82,23 @@ impl<'a> Variables<'a> {
             settings.mistakes.add("credentials file", "has no line that begins with `AZURE_`");
         }
         Self::File(variables)
+    }
+
+    /// The names in a file, with their lines.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&'a str, usize)> {
+        let lines = match self {
+            Self::File(lines) => Some(lines.iter().map(|(name, (line, _))| (*name, *line))),
+            Self::Registry(..) => None,
+        };
+        lines.into_iter().flatten()
+    }
+
+    /// Where they all are.
+    pub(super) fn place(&self) -> &str {
+        match self {
+            Self::File(_) => "credentials file",
+            Self::Registry(_, secret) => secret,
+        }
     }
 
     pub(super) fn is_file(&self) -> bool {

@@ -24,7 +24,7 @@ fn settings_become_parameters() {
         ("checksumAlgorithm", "SHA256", &["checksums=supported"]),
         ("signatureVersion", "4", &[]),
         ("signatureVersion", "", &[]),
-        ("profile", "other", &[]),
+        ("profile", "", &[]),
         ("enableSharedConfig", "true", &[]),
     ] {
         assert_eq!(parameters(&aws().with_config(key, value), &none), expected, "{key} {value}");
@@ -67,7 +67,7 @@ fn what_velero_has_and_images_have_not() {
         .with_config("checksumAlgorithm", "SHA1")
         .with_config("profile", "p");
     assert_eq!(
-        ignored(&location, &LocationCredentials::none()),
+        ignored(&location, &LocationCredentials::ambient()),
         [
             "spec.config.checksumAlgorithm SHA1 is ignored: the checksum of images is CRC32",
             "spec.config.tagging is ignored: images have no tags of S3",
@@ -75,7 +75,7 @@ fn what_velero_has_and_images_have_not() {
              they always were",
             "spec.config.customerKeyEncryptionSecret is ignored: images are stored without the customer's key, as \
              they always were",
-            "spec.config.profile is ignored: without credentials of the location the SDK looks for some",
+            "spec.config.profile is ignored: the identity is that of the process",
         ]
     );
     assert_eq!(ignored(&aws().with_config("profile", "default"), &file(KEYS)), [""; 0]);
@@ -104,32 +104,49 @@ fn which_credentials_are_used() {
     let shared = aws().with_config("enableSharedConfig", "true");
     let keys = ["accesskey=id", "secretkey=key"];
     let path = ["credentialsconfigpath=/c"];
+    let of_role = format!("credentials={role}");
     let of_registry = registry(&[("access_key", "r"), ("secret_key", "s")]);
     let none: [&str; 0] = [];
     for (location, credentials, expected) in [
         (aws(), file(KEYS), &keys[..]),
+        // What was checked is what is used.
         (aws(), file(KEYS).with_path("/c"), &keys),
         (shared.clone(), file(KEYS), &keys),
-        (shared.clone(), file(KEYS).with_path("/c"), &path),
+        (shared.clone(), file(KEYS).with_path("/c"), &keys),
         (
             shared.with_config("profile", "default"),
             LocationCredentials::none().with_path("/c"),
             &["credentialsconfigpath=/c", "profile=default"],
         ),
         (aws(), LocationCredentials::none().with_path("/c"), &path),
-        (aws(), file(role).with_path("/c"), &path),
+        (
+            aws(),
+            LocationCredentials::none().with_path("/c").with_token_files(["/token", "/other"]),
+            &["credentialsconfigpath=/c", "tokenfiles=/token,/other"],
+        ),
+        (aws(), file(role).with_token_files(["/token"]), &[&of_role, "tokenfiles=/token"]),
+        (
+            aws().with_config("profile", "default"),
+            file(role).with_token_files(["/token"]).with_path("/c"),
+            &[&of_role, "profile=default", "tokenfiles=/token"],
+        ),
         (aws(), of_registry.clone(), &["accesskey=r", "secretkey=s"]),
         (aws().with_config("profile", "p"), of_registry.clone(), &["accesskey=r", "secretkey=s"]),
         (aws(), of_registry.with_path("/c"), &path),
         (aws(), LocationCredentials { contents: file(KEYS).contents, ..registry(&[]) }, &keys),
         (aws(), LocationCredentials::none(), &none),
+        (aws().with_config("profile", "p"), LocationCredentials::ambient(), &none),
     ] {
         assert_eq!(parameters(&location, &credentials), expected, "{credentials:?}");
     }
     assert_eq!(
+        ignored(&aws(), &file(KEYS).with_path("/c")),
+        ["path of the credentials file is ignored: the content that is passed with it is used"]
+    );
+    assert_eq!(
         wrong(&aws(), &file(role)),
-        "credentials file, line 2: `role_arn` needs the path of the file, which the SDK reads itself: pass it, by \
-         `LocationCredentials::with_path`"
+        "credentials file, line 3: `web_identity_token_file` names `/token`, which the host has not allowed: it may, by \
+         `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`"
     );
     assert_eq!(
         wrong(&aws(), &LocationCredentials::none().with_path("")),

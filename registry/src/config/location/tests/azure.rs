@@ -52,19 +52,37 @@ fn which_credentials_are_used() {
     for (location, contents, expected) in [
         (azure(), principal, &PRINCIPAL[..]),
         (azure(), &with_key, &key),
+        (azure(), &format!("{principal}OTHER=x\nAZURE_REGION=x\n"), &PRINCIPAL),
         (azure().with_config("useAAD", "false"), &with_key, &key),
         (with_ad.clone(), &with_key, &PRINCIPAL),
         (named.clone(), &with_key, &["accountkey=bWluZQ=="]),
         (named.clone(), "MINE=bWluZQ==", &["accountkey=bWluZQ=="]),
         (named.clone().with_config("useAAD", "true"), &with_key, &PRINCIPAL),
-        (with_ad, "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\n", &DEFAULT),
         (azure(), "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n", &DEFAULT),
-        (azure(), "AZURE_SUBSCRIPTION_ID=s\nAZURE_RESOURCE_GROUP=r\n", &DEFAULT),
+        // What OADP makes where the cluster has workload identity.
+        (
+            azure(),
+            "\nAZURE_SUBSCRIPTION_ID=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLOUD_NAME=AzurePublicCloud\n",
+            &[DEFAULT[0], "realm=core.windows.net"],
+        ),
         (azure(), &format!("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=\n{principal}"), &PRINCIPAL),
     ] {
         assert_eq!(parameters(&location, &file(contents)), expected, "{contents}");
         // A path beside the content does not matter.
         assert_eq!(parameters(&location, &file(contents).with_path("/c")), expected, "{contents}");
+    }
+    // The host allows the identity of the process where the file names none.
+    for (location, contents) in [
+        (with_ad, "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\n"),
+        (azure(), "AZURE_SUBSCRIPTION_ID=s\nAZURE_RESOURCE_GROUP=r\n"),
+        (azure(), "AZURE_SUBSCRIPTION_ID=s\nMINE=x\n"),
+    ] {
+        assert_eq!(parameters(&location, &file(contents).with_ambient()), DEFAULT, "{contents}");
+        let found = wrong(&location, &file(contents));
+        assert!(
+            found.starts_with("credentials file: has none of `AZURE_STORAGE_ACCOUNT_ACCESS_KEY`, "),
+            "{found}"
+        );
     }
     assert_eq!(
         ignored(&named.with_config("useAAD", "true"), &file(principal)),
@@ -109,11 +127,12 @@ fn clouds() {
         ("azurechinacloud", "core.chinacloudapi.cn"),
     ] {
         let contents = format!("AZURE_CLOUD_NAME={name}\n");
-        assert_eq!(parameters(&azure(), &file(&contents)), [DEFAULT[0].to_owned(), format!("realm={realm}")]);
+        let found = parameters(&azure(), &file(&contents).with_ambient());
+        assert_eq!(found, [DEFAULT[0].to_owned(), format!("realm={realm}")]);
     }
-    assert_eq!(parameters(&azure(), &file("AZURE_CLOUD_NAME=\n")), DEFAULT);
+    assert_eq!(parameters(&azure(), &file("AZURE_CLOUD_NAME=\n").with_ambient()), DEFAULT);
     assert_eq!(
-        wrong(&azure(), &file("\nAZURE_CLOUD_NAME=AzureMoonCloud\n")),
+        wrong(&azure(), &file("\nAZURE_CLOUD_NAME=AzureMoonCloud\n").with_ambient()),
         "credentials file, line 2: `AZURE_CLOUD_NAME` has to be one of AzurePublicCloud, AzureUSGovernmentCloud, \
          AzureChinaCloud"
     );
@@ -179,6 +198,51 @@ fn what_is_wrong_with_files() {
     );
 }
 
+/// A misspelt name never means the identity of the process.
+#[test]
+fn names_that_nobody_knows() {
+    let id = "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n";
+    let unknown = |line: usize, name: &str, near: &str| {
+        format!("credentials file, line {line}: `{name}` is unknown, did you mean `{near}`?")
+    };
+    for (contents, expected) in [
+        (format!("{id}AZURE_CLIENT_SECERT=s\n"), unknown(3, "AZURE_CLIENT_SECERT", "AZURE_CLIENT_SECRET")),
+        (format!("{id}azure_client_secret=s\n"), unknown(3, "azure_client_secret", "AZURE_CLIENT_SECRET")),
+        (format!("{id}CLIENT_SECRET=s\n"), unknown(3, "CLIENT_SECRET", "AZURE_CLIENT_SECRET")),
+        (
+            format!("{id}AZURE_STORAGE_ACCOUNT_ACCES_KEY=s\n"),
+            unknown(3, "AZURE_STORAGE_ACCOUNT_ACCES_KEY", "AZURE_STORAGE_ACCOUNT_ACCESS_KEY"),
+        ),
+        (
+            format!("{id}MINE=s\n"),
+            "credentials file, line 3: `MINE` is unknown, and there is neither a key nor `AZURE_CLIENT_SECRET`".to_owned(),
+        ),
+        // Beside a key that is right, too: it may be the one that was meant.
+        (
+            "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\nAZURE_CLOUDNAME=AzureChinaCloud\n".to_owned(),
+            unknown(2, "AZURE_CLOUDNAME", "AZURE_CLOUD_NAME"),
+        ),
+        (
+            format!("{id}AZURE_FEDERATED_TOKEN_FILE=/etc/passwd\n"),
+            "credentials file, line 3: `AZURE_FEDERATED_TOKEN_FILE` names a file that the host has not allowed: it may, \
+             by `LocationCredentials::with_token_files` or `--token-file`"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(wrong(&azure(), &file(&contents)), expected, "{contents}");
+    }
+    let contents =
+        format!("{id}AZURE_FEDERATED_TOKEN_FILE=/token\nAZURE_AUTHORITY_HOST=https://login.example\n");
+    assert_eq!(
+        ignored(&azure(), &file(&contents).with_token_files(["/token"]))[..2],
+        [
+            "credentials file, line 3: AZURE_FEDERATED_TOKEN_FILE is ignored: the token is that of the process",
+            "credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: where tokens come from follows from the cloud of \
+             the account",
+        ]
+    );
+}
+
 #[test]
 fn the_secret_of_oadp() {
     let whole = |key, client, secret, tenant| {
@@ -199,7 +263,7 @@ fn the_secret_of_oadp() {
         (azure(), whole("", "c", "s#1", "t"), &PRINCIPAL),
         (azure().with_config("useAAD", "T"), whole("0123456", "c", "s#1", "t"), &PRINCIPAL),
         (azure(), whole("", "c", "", "t"), &DEFAULT),
-        (azure(), whole("", "", "", ""), &DEFAULT),
+        (azure(), whole("", "", "", "").with_ambient(), &DEFAULT),
     ] {
         assert_eq!(parameters(&location, &credentials), expected);
     }
@@ -220,8 +284,14 @@ fn the_secret_of_oadp() {
              asks for"
         )
     );
+    assert_eq!(
+        wrong(&azure(), &whole("", "", "", "t")),
+        "Secret oadp-x-azure-registry-secret: has no value of `storage_account_key`, `client_secret_key`, \
+         `client_id_key`: give one of them, or allow the identity of the process, by \
+         `LocationCredentials::with_ambient`"
+    );
     // What the user has comes first.
-    let both = LocationCredentials { contents: file("AZURE_CLOUD_NAME=").contents, ..whole("k", "", "", "") };
+    let both = LocationCredentials { contents: file("AZURE_CLIENT_ID=c").contents, ..whole("k", "", "", "") };
     assert_eq!(parameters(&azure(), &both), DEFAULT);
 }
 

@@ -24,6 +24,7 @@ fn forms_of_keys() {
         "[default]\nregion=x\naws_access_key_id=id\naws_secret_access_key=k#e;y\ns3 =\n  aws_access_key_id = no\n",
         "[default]\naws_access_key_id=old\naws_access_key_id=id\naws_secret_access_key=k#e;y\n",
         "[default]\naws_access_key_id=id\n[b]\naws_access_key_id=no\n[default]\naws_secret_access_key=k#e;y\n",
+        "[default]\naws_access_key_id=a\naws_secret_access_key=b\n[default]\naws_access_key_id=id\naws_secret_access_key=k#e;y\n",
         "[default]\naws_access_key_id=id\naws_secret_access_key=k#e;y\naws_session_token=\nrole_arn=\n",
         "[default]\naws_access_key_id=id\naws_secret_access_key=k#e;y\nsts_regional_endpoints=regional\n",
         "[default]\naws_access_key_id=id\naws_secret_access_key=k#e;y\n[b]\ngarbage\nrole_arn=x\n",
@@ -48,30 +49,65 @@ fn profiles() {
     assert_eq!(keys(contents, "two words"), ["accesskey=f", "secretkey=g"]);
 }
 
+/// A Secret is data: what the SDK would take for an order is a mistake, whatever else is passed.
 #[test]
-fn ways_to_keys_need_the_path() {
+fn a_secret_gives_no_orders() {
     for property in [
-        "role_arn=x",
-        "ROLE_ARN = x",
-        "web_identity_token_file=/t",
+        "endpoint_url=http://127.0.0.1",
+        "SERVICES = mine",
+        "ca_bundle=/etc/passwd",
         "credential_process=/bin/x",
-        "source_profile=y",
         "credential_source=Environment",
         "sso_session=s",
         "sso_account_id=1",
-        "sts_regional_endpoints=regional",
     ] {
-        let contents = format!("[default]\naws_access_key_id=a\naws_secret_access_key=b\n[p]\n{property}\n");
-        let location = aws().with_config("profile", "p");
-        let key = property.split('=').next().unwrap().trim();
-        let found = wrong(&location, &file(&contents));
-        assert!(found.starts_with(&format!("credentials file, line 5: `{key}` needs the path")), "{found}");
-        let expected = ["credentialsconfigpath=/c", "profile=p"];
-        assert_eq!(parameters(&location, &file(&contents).with_path("/c")), expected);
+        let key = property.split('=').next().unwrap().trim().to_lowercase();
+        let contents = format!("[default]\naws_access_key_id=a\naws_secret_access_key=b\n{property}\n");
+        let whole = file(&contents).with_path("/c").with_token_files(["/t"]).with_ambient();
+        for credentials in [file(&contents), whole] {
+            let found = wrong(&aws(), &credentials);
+            assert!(found.starts_with(&format!("credentials file, line 4: `{key}` ")), "{found}");
+        }
     }
-    // A role is assumed with the keys beside it.
-    let contents = "[default]\nrole_arn=x\naws_access_key_id=a\naws_secret_access_key=b\n";
-    assert_eq!(parameters(&aws(), &file(contents).with_path("/c")), ["credentialsconfigpath=/c"]);
+    let contents = "[default]\nrole_arn=r\nweb_identity_token_file=/proc/self/environ\n";
+    for credentials in
+        [file(contents), file(contents).with_path("/c"), file(contents).with_token_files(["/t"])]
+    {
+        let found = wrong(&aws(), &credentials);
+        assert!(found.contains("`/proc/self/environ`, which the host has not allowed"), "{found}");
+    }
+}
+
+/// The Secrets of OADP, Velero and EKS with a role, by the paths that are mounted there.
+#[test]
+fn roles_of_mounted_tokens() {
+    use plugin_registry_core::profiles::{EKS_TOKEN_FILE, OPENSHIFT_TOKEN_FILE};
+    let oadp = format!(
+        "[default]\nsts_regional_endpoints = regional\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = \
+         {OPENSHIFT_TOKEN_FILE}"
+    );
+    let eks = format!(
+        "[backup]\nrole_arn = arn:aws:iam::1:role/r\nrole_session_name = velero\nregion = eu-west-1\n\
+         web_identity_token_file = {EKS_TOKEN_FILE}\n"
+    );
+    let keys = "[default]\nrole_arn=arn:aws:iam::1:role/r\nexternal_id=e\nsource_profile=b\n[b]\naws_access_key_id=i\n\
+                aws_secret_access_key=k\n";
+    for (contents, profile) in [(oadp.as_str(), "default"), (&eks, "backup"), (keys, "default")] {
+        let location = aws().with_config("profile", profile).with_config("enableSharedConfig", "true");
+        let location = location.with_credential("cloud-credentials", "cloud");
+        let mounted = [OPENSHIFT_TOKEN_FILE, EKS_TOKEN_FILE];
+        let found = config(&location, &file(contents).with_token_files(mounted)).parameters;
+        assert_eq!(found.get("credentials"), Some(contents));
+        assert_eq!(found.get("profile"), Some(profile));
+        let path = location.velero_credentials_path(std::path::Path::new("/tmp/credentials")).unwrap();
+        let credentials = LocationCredentials::none().with_path(path).with_token_files(mounted);
+        let found = config(&location, &credentials).parameters;
+        assert_eq!(
+            found.get("credentialsconfigpath"),
+            Some("/tmp/credentials/velero/cloud-credentials-cloud")
+        );
+        assert_eq!(found.get("tokenfiles"), Some(mounted.join(",").as_str()));
+    }
 }
 
 #[test]

@@ -13,7 +13,13 @@ fn credentials() {
     let none = LocationCredentials::none();
     assert_eq!(parameters(&gcp(), &none), [""; 0]);
     assert_eq!(parameters(&gcp(), &file(ACCOUNT)), [format!("credentials={ACCOUNT}")]);
-    assert_eq!(parameters(&gcp(), &file(ACCOUNT).with_path("/key.json")), ["keyfile=/key.json"]);
+    // What was checked is what is used.
+    assert_eq!(parameters(&gcp(), &file(ACCOUNT).with_path("/key.json")), [format!("credentials={ACCOUNT}")]);
+    let allowed = file(ACCOUNT).with_token_files(["/token"]);
+    assert_eq!(
+        parameters(&gcp(), &allowed),
+        [format!("credentials={ACCOUNT}"), "tokenfiles=/token".to_owned()]
+    );
     assert_eq!(parameters(&gcp(), &none.with_path("/key.json")), ["keyfile=/key.json"]);
     // There is no such Secret for Google.
     assert_eq!(parameters(&gcp(), &registry(&[("access_key", "")])), [""; 0]);

@@ -1,12 +1,12 @@
 //! Files of lines `KEY=VALUE`, as the clouds' tools write them.
 
 /// What counts as space within a line.
-pub(super) const SPACE: [char; 2] = [' ', '\t'];
+pub const SPACE: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 
 /// The lines that are neither empty nor comments, with their numbers from 1. Those that Windows ends differently
 /// are the same.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().map(|line| line.trim_end_matches('\r')).enumerate();
     lines.map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
@@ -16,7 +16,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Key and value of a line, without the spaces around them.
-pub(super) fn pair(line: &str) -> Option<(&str, &str)> {
+pub fn pair(line: &str) -> Option<(&str, &str)> {
     let (key, rest) = line.split_once('=')?;
     let key = key.trim_matches(SPACE);
     (!key.is_empty()).then(|| (key, value(rest)))

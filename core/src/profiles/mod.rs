@@ -1,0 +1,171 @@
+//! Credentials files of AWS, read as data (ADR 0031).
+//!
+//! A credentials file comes from a Secret, and a Secret may be written by a tenant of the cluster. The SDKs of AWS take
+//! such a file for instructions: they open files that it names, run programs, ask other endpoints and borrow the
+//! identity of the machine. Here a profile gives keys and roles, and nothing else. What asks for more is a mistake that
+//! names its line.
+//!
+//! ```
+//! use plugin_registry_core::profiles::{Profile, find};
+//! let text = "[default]\naws_access_key_id = id\naws_secret_access_key = hunter2 # old\n";
+//! let Ok(Profile::Keys(keys)) = find(text, "default", &[]) else { panic!() };
+//! assert_eq!((keys.access.text, keys.secret.text, keys.secret.line), ("id", "hunter2", 3));
+//!
+//! // A role whose token is a file: the host says which files these may be.
+//! let text = "[default]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = /var/token\n";
+//! assert!(find(text, "default", &["/var/token".into()]).is_ok());
+//! let wrong = find(text, "default", &[]).unwrap_err();
+//! assert_eq!(wrong[0].place(), Some("line 3"));
+//!
+//! let text = "[default]\ncredential_process = /bin/sh -c id\n";
+//! assert!(find(text, "default", &[]).unwrap_err()[0].to_string().starts_with("line 2: `credential_process`"));
+//! ```
+
+mod lines;
+mod rules;
+mod sections;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+pub use self::lines::{SPACE, lines, pair};
+
+/// Where EKS mounts the token of a service account with a role.
+pub const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
+/// Where OpenShift mounts it, and what OADP writes into the Secrets that it makes for AWS and Google.
+pub const OPENSHIFT_TOKEN_FILE: &str = "/var/run/secrets/openshift/serviceaccount/token";
+
+/// The profile where none is named.
+pub const DEFAULT: &str = "default";
+
+/// The longest credentials file that is read. One that was named by mistake may have no end.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// What a profile gives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Profile<'a> {
+    /// Keys to sign with.
+    Keys(Keys<'a>),
+    /// A role to ask AWS for keys of.
+    Role(Role<'a>),
+}
+
+/// A pair of keys.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Keys<'a> {
+    /// `aws_access_key_id`.
+    pub access: Value<'a>,
+    /// `aws_secret_access_key`.
+    pub secret: Value<'a>,
+    /// `aws_session_token`.
+    pub token: Option<Value<'a>>,
+}
+
+/// A role, and who asks for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Role<'a> {
+    /// `role_arn`.
+    pub arn: Value<'a>,
+    /// `role_session_name`.
+    pub session_name: Option<Value<'a>>,
+    /// `external_id`.
+    pub external_id: Option<Value<'a>>,
+    /// `region`: that of the token service, where the store's is not known.
+    pub region: Option<Value<'a>>,
+    /// Who asks for it.
+    pub base: Base<'a>,
+}
+
+/// Who asks for a role.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Base<'a> {
+    /// `web_identity_token_file`: the bearer of the token in a file that the host allows.
+    Token(&'a Path),
+    /// `source_profile`, or the keys beside the role.
+    Profile(Box<Profile<'a>>),
+}
+
+/// A value and its line, from 1. `Debug` shows the line alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Value<'a> {
+    /// As it is written, without quotes and comment.
+    pub text: &'a str,
+    /// Its line.
+    pub line: usize,
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)
+    }
+}
+
+/// What is wrong with a file. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    place: Option<String>,
+    what: String,
+}
+
+impl Mistake {
+    fn at(line: usize, what: impl Into<String>) -> Self {
+        Self { place: Some(format!("line {line}")), what: what.into() }
+    }
+
+    /// Where it is in the file, such as `line 3`; `None` for the file as a whole.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{place}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Reads one profile, and those that it names by `source_profile`. Lines of others do not matter.
+///
+/// `[NAME]` and `[profile NAME]` are both the profile; where a file has both, what the first says counts. Sections of
+/// the same name are one, and the last value of a property counts: as the SDK for Go has it, which Velero reads such
+/// files with. `tokens` are the files that `web_identity_token_file` may name, letter for letter.
+///
+/// # Errors
+/// All mistakes of the profile: what it lacks, lines that cannot be read, and properties that ask for more than keys and
+/// roles (`endpoint_url`, `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`,
+/// `login_session`, `mfa_serial`, another token file).
+pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile<'a>, Vec<Mistake>> {
+    let sections = sections::Sections::read(text);
+    let mut mistakes = sections.unread();
+    let found = match sections.get(name) {
+        Some(section) => rules::read(&sections, &section, tokens, &mut mistakes),
+        None => {
+            mistakes.push(Mistake { place: None, what: sections.lacks(name) });
+            None
+        }
+    };
+    match found {
+        Some(profile) if mistakes.is_empty() => Ok(profile),
+        _ => Err(mistakes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

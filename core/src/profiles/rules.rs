@@ -1,0 +1,190 @@
+//! What a profile may say.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Base, Keys, Mistake, Profile, Role, Value,
+    sections::{Named, Sections},
+};
+use crate::{
+    parameters::did_you_mean,
+    shown::{shown_name, shown_path},
+};
+
+const ACCESS_KEY: &str = "aws_access_key_id";
+const SECRET_KEY: &str = "aws_secret_access_key";
+const TOKEN: &str = "aws_session_token";
+const ROLE: &str = "role_arn";
+const TOKEN_FILE: &str = "web_identity_token_file";
+const SOURCE: &str = "source_profile";
+
+/// What the SDKs take for instructions, and what to do instead. None of it is needed for a store of one's own.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "endpoint_url",
+        "names an endpoint: give the store's as `s3Url` or `regionendpoint`, and the token service's as `stsendpoint`",
+    ),
+    (
+        "services",
+        "names endpoints: give the store's as `s3Url` or `regionendpoint`, and the token service's as `stsendpoint`",
+    ),
+    ("ca_bundle", "names a file: give certificates as `caCert` or `cabundle`"),
+    (
+        "credential_process",
+        "names a program, which is not run: give the keys themselves, or a credentials source of the host",
+    ),
+    (
+        "credential_source",
+        "asks for the identity of this process: without credentials, the host may allow it as a whole",
+    ),
+    ("login_session", "asks for a session of a person: give keys, or a role"),
+    ("mfa_serial", "asks for the code of a person: give keys, or a role without it"),
+];
+/// The same of everything that begins so.
+const SSO: &str = "sso_";
+const NO_SSO: &str = "asks for a session of a person: give keys, or a role";
+
+/// A source whose source has a source … is a mistake before that.
+const MAX_SOURCES: usize = 5;
+
+/// Reads a profile; what is wrong is among the mistakes.
+pub(super) fn read<'a>(
+    sections: &Sections<'a>,
+    section: &Named<'_, 'a>,
+    tokens: &[PathBuf],
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Profile<'a>> {
+    Reader { sections, tokens, mistakes, names: Vec::new() }.profile(section)
+}
+
+struct Reader<'r, 's, 'a> {
+    sections: &'s Sections<'a>,
+    tokens: &'r [PathBuf],
+    mistakes: &'r mut Vec<Mistake>,
+    /// The profiles on the way to this one.
+    names: Vec<&'a str>,
+}
+
+impl<'a> Reader<'_, '_, 'a> {
+    fn profile(&mut self, section: &Named<'_, 'a>) -> Option<Profile<'a>> {
+        let before = self.mistakes.len();
+        self.mistakes.extend(section.unread());
+        self.refused(section);
+        if self.mistakes.len() > before {
+            return None;
+        }
+        // As the SDKs have it, a profile that is a source is asked for its keys first.
+        if !self.names.is_empty() && section.keys([ACCESS_KEY, SECRET_KEY]).iter().all(Option::is_some) {
+            return self.keys(section).map(Profile::Keys);
+        }
+        self.names.push(section.name);
+        match section.given(ROLE) {
+            Some(arn) => self.role(section, arn).map(Profile::Role),
+            None => match [TOKEN_FILE, SOURCE].iter().find_map(|key| Some((*key, section.given(key)?))) {
+                Some((key, value)) => {
+                    self.wrong(value, format!("`{key}` needs `{ROLE}`, the role that is asked for"))
+                }
+                None => self.keys(section).map(Profile::Keys),
+            },
+        }
+    }
+
+    /// Properties that ask for more than keys and roles.
+    fn refused(&mut self, section: &Named<'_, 'a>) {
+        for (name, value) in section.properties() {
+            let known = REFUSED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+            let is_sso = name.get(..SSO.len()).is_some_and(|start| start.eq_ignore_ascii_case(SSO));
+            let what = known.map(|(_, what)| *what).or(is_sso.then_some(NO_SSO));
+            if let Some(what) = what {
+                let name = shown_name(name).unwrap_or("…").to_lowercase();
+                self.mistakes.push(Mistake::at(value.line, format!("`{name}` {what}")));
+            }
+        }
+    }
+
+    fn role(&mut self, section: &Named<'_, 'a>, arn: Value<'a>) -> Option<Role<'a>> {
+        let region = section.given("region");
+        if let Some(region) = region.filter(|region| !is_region(region.text)) {
+            return self.wrong(region, "`region` has to be letters, digits and `-`");
+        }
+        let base = match (section.given(TOKEN_FILE), section.given(SOURCE)) {
+            (Some(token), _) => Base::Token(self.token(token)?),
+            (None, Some(source)) if source.text != section.name => {
+                Base::Profile(Box::new(self.source(source)?))
+            }
+            (None, _) if section.keys([ACCESS_KEY, SECRET_KEY]).iter().all(Option::is_none) => {
+                let what = format!(
+                    "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it: somebody has to ask for it"
+                );
+                return self.wrong(arn, what);
+            }
+            (None, _) => Base::Profile(Box::new(Profile::Keys(self.keys(section)?))),
+        };
+        let (session_name, external_id) = (section.given("role_session_name"), section.given("external_id"));
+        Some(Role { arn, session_name, external_id, region, base })
+    }
+
+    /// The file of a token, if the host named it.
+    fn token(&mut self, value: Value<'a>) -> Option<&'a Path> {
+        if self.tokens.iter().any(|path| path.as_os_str() == value.text) {
+            return Some(Path::new(value.text));
+        }
+        let path = shown_path(value.text).map_or("a file".to_owned(), |path| format!("`{path}`"));
+        let what = format!(
+            "`{TOKEN_FILE}` names {path}, which the host has not allowed: it may, by `tokenfiles`, \
+             `LocationCredentials::with_token_files` or `--token-file`"
+        );
+        self.wrong(value, what)
+    }
+
+    fn source(&mut self, value: Value<'a>) -> Option<Profile<'a>> {
+        if self.names.contains(&value.text) || self.names.len() >= MAX_SOURCES {
+            return self.wrong(value, format!("`{SOURCE}` leads back, or through too many profiles"));
+        }
+        match self.sections.get(value.text) {
+            Some(section) => self.profile(&section),
+            None => self.wrong(value, format!("`{SOURCE}`: {}", self.sections.lacks(value.text))),
+        }
+    }
+
+    fn keys(&mut self, section: &Named<'_, 'a>) -> Option<Keys<'a>> {
+        let place = format!("profile `{}` (line {})", shown_name(section.name).unwrap_or("…"), section.line);
+        let [access, secret, token] = section.keys([ACCESS_KEY, SECRET_KEY, TOKEN]);
+        for (key, value) in [(ACCESS_KEY, access), (SECRET_KEY, secret)] {
+            let what = match value {
+                Some(value) if value.text.is_empty() => {
+                    self.mistakes.push(Mistake::at(value.line, format!("`{key}` is empty")));
+                    continue;
+                }
+                Some(_) => continue,
+                None => match meant(section, key) {
+                    Some(line) => format!("has no `{key}`; line {line} may be meant to be it"),
+                    None => format!("has no `{key}`"),
+                },
+            };
+            self.mistakes.push(Mistake { place: Some(place.clone()), what });
+        }
+        let [access, secret] = [access, secret].map(|value| value.filter(|value| !value.text.is_empty()));
+        Some(Keys { access: access?, secret: secret?, token: token.filter(|value| !value.text.is_empty()) })
+    }
+
+    fn wrong<T>(&mut self, value: Value<'a>, what: impl Into<String>) -> Option<T> {
+        self.mistakes.push(Mistake::at(value.line, what));
+        None
+    }
+}
+
+/// The line of a key that is misspelt.
+fn meant(section: &Named<'_, '_>, key: &'static str) -> Option<usize> {
+    let is_known =
+        |name: &str| [ACCESS_KEY, SECRET_KEY, TOKEN].iter().any(|known| name.eq_ignore_ascii_case(known));
+    let properties = section.properties();
+    let mut unknown = properties.iter().filter(|(name, _)| !is_known(name));
+    let near = unknown.find(|(name, _)| did_you_mean(name, [ACCESS_KEY, SECRET_KEY]) == Some(key));
+    near.map(|(_, value)| value.line)
+}
+
+/// It becomes a part of a host's name.
+fn is_region(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

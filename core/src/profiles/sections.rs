@@ -1,0 +1,187 @@
+//! The sections of a credentials file, as they are written.
+
+use super::{
+    Mistake, Value,
+    lines::{SPACE, lines, pair, without_comment},
+};
+use crate::shown::shown_name;
+
+/// More lines that cannot be read say no more than the first ones.
+const MAX_LINES: usize = 3;
+/// More profiles are not listed.
+const MAX_NAMES: usize = 10;
+
+/// The sections of a file, in the order of their beginnings.
+pub(super) struct Sections<'a> {
+    all: Vec<Section<'a>>,
+    is_empty: bool,
+    /// Lines before the first section.
+    before: Vec<usize>,
+}
+
+/// What all sections of one header say.
+struct Section<'a> {
+    name: &'a str,
+    /// `[profile NAME]`.
+    is_prefixed: bool,
+    line: usize,
+    properties: Vec<(&'a str, Value<'a>)>,
+    /// Lines that are no properties.
+    unread: Vec<usize>,
+}
+
+/// A profile: what is below `[NAME]`, and below `[profile NAME]` where the first says nothing.
+pub(super) struct Named<'s, 'a> {
+    pub(super) name: &'a str,
+    /// Where it begins.
+    pub(super) line: usize,
+    sections: [Option<&'s Section<'a>>; 2],
+}
+
+impl<'a> Sections<'a> {
+    pub(super) fn read(text: &'a str) -> Self {
+        let mut sections = Self { all: Vec::new(), is_empty: text.trim().is_empty(), before: Vec::new() };
+        // The section that the lines belong to. Those that are no profiles are skipped.
+        let mut current = None;
+        let mut is_before = true;
+        let mut is_nested = false;
+        for (line, written) in lines(text) {
+            if let Some(header) = header(written) {
+                is_before = false;
+                is_nested = false;
+                current = profile(header).map(|(name, is_prefixed)| sections.begin(name, is_prefixed, line));
+                continue;
+            }
+            if is_before {
+                sections.before.push(line);
+                continue;
+            }
+            let Some(section) = current.and_then(|at: usize| sections.all.get_mut(at)) else { continue };
+            // Settings of a service are below a property without a value.
+            if is_nested && written.starts_with(SPACE) {
+                continue;
+            }
+            match pair(written) {
+                Some((key, text)) => {
+                    is_nested = text.is_empty();
+                    section.properties.push((key, Value { text, line }));
+                }
+                None => section.unread.push(line),
+            }
+        }
+        sections
+    }
+
+    /// The index of a section, which is made if it is new.
+    fn begin(&mut self, name: &'a str, is_prefixed: bool, line: usize) -> usize {
+        let is_it = |section: &Section<'_>| section.name == name && section.is_prefixed == is_prefixed;
+        self.all.iter().position(is_it).unwrap_or_else(|| {
+            self.all.push(Section { name, is_prefixed, line, properties: Vec::new(), unread: Vec::new() });
+            self.all.len() - 1
+        })
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Named<'_, 'a>> {
+        let found = [false, true].map(|is_prefixed| {
+            self.all.iter().find(|section| section.name == name && section.is_prefixed == is_prefixed)
+        });
+        let line = found.iter().flatten().map(|section| section.line).min()?;
+        let name = found.iter().flatten().next()?.name;
+        Some(Named { name, line, sections: found })
+    }
+
+    /// The lines that belong to nothing.
+    pub(super) fn unread(&self) -> Vec<Mistake> {
+        let what = "is before the first profile, which begins with its name, such as `[default]`";
+        self.before.iter().take(MAX_LINES).map(|line| Mistake::at(*line, what)).collect()
+    }
+
+    /// That a profile is not there.
+    pub(super) fn lacks(&self, name: &str) -> String {
+        if self.is_empty {
+            return "is empty".to_owned();
+        }
+        let named = shown_name(name);
+        let what = named.map_or("of that name".to_owned(), |name| format!("`{name}`"));
+        format!("has no profile {what}; {}", self.listed())
+    }
+
+    fn listed(&self) -> String {
+        if self.all.is_empty() {
+            return "it has none at all".to_owned();
+        }
+        let mut all: Vec<&str> = self.all.iter().map(|section| section.name).collect();
+        all.sort_unstable();
+        all.dedup();
+        let mut names: Vec<_> = all.iter().filter_map(|name| shown_name(name)).take(MAX_NAMES).collect();
+        let is_all = names.len() == all.len();
+        if !is_all {
+            names.push("others");
+        }
+        let names = names
+            .iter()
+            .map(|name| if *name == "others" && !is_all { (*name).to_owned() } else { format!("`{name}`") });
+        format!("it has {}", names.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl<'a> Named<'_, 'a> {
+    /// All properties that are given, those that count last.
+    fn all(&self) -> impl DoubleEndedIterator<Item = (&'a str, Value<'a>)> {
+        self.sections.iter().rev().flatten().flat_map(|section| section.properties.iter().copied())
+    }
+
+    /// The value that counts.
+    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
+        self.all().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+    }
+
+    /// The same, of a value that is not empty.
+    pub(super) fn given(&self, key: &str) -> Option<Value<'a>> {
+        self.get(key).filter(|value| !value.text.is_empty())
+    }
+
+    /// Every property with a value, once.
+    pub(super) fn properties(&self) -> Vec<(&'a str, Value<'a>)> {
+        self.all().filter(|(name, value)| !value.text.is_empty() && self.get(name) == Some(*value)).collect()
+    }
+
+    /// The keys that count: both of one section, so that no pair is made of two.
+    pub(super) fn keys<const N: usize>(&self, keys: [&str; N]) -> [Option<Value<'a>>; N] {
+        let of = |section: &Section<'a>| {
+            keys.map(|key| {
+                let mut found = section.properties.iter().rev();
+                found.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| *value)
+            })
+        };
+        let mut found = self.sections.iter().flatten().map(|section| of(section));
+        found.find(|values| values.iter().any(Option::is_some)).unwrap_or([None; N])
+    }
+
+    /// The lines that cannot be read.
+    pub(super) fn unread(&self) -> impl Iterator<Item = Mistake> {
+        let lines = self.sections.iter().flatten().flat_map(|section| section.unread.iter());
+        lines.take(MAX_LINES).map(|line| Mistake::at(*line, "has to be KEY = VALUE or [PROFILE]"))
+    }
+}
+
+/// What is between the brackets.
+fn header(line: &str) -> Option<&str> {
+    let (name, rest) = line.trim_matches(SPACE).strip_prefix('[')?.split_once(']')?;
+    let rest = without_comment(rest);
+    (rest.is_empty() || rest.starts_with(['#', ';'])).then(|| name.trim_matches(SPACE))
+}
+
+/// The name of a profile, and whether `profile` is before it; other sections, such as `[sso-session NAME]`, have none.
+fn profile(header: &str) -> Option<(&str, bool)> {
+    match header.split_once(SPACE) {
+        None => Some((header, false)),
+        Some(("profile", name)) => {
+            let name = name.trim_matches(SPACE);
+            let unquoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+            Some((unquoted.unwrap_or(name), true))
+        }
+        Some(("sso-session" | "services", _)) => None,
+        Some(_) => Some((header, false)),
+    }
+}

@@ -1,0 +1,190 @@
+use super::*;
+
+/// What a profile gives, or what is wrong with it.
+fn said(text: &str, name: &str, tokens: &[&str]) -> String {
+    let tokens: Vec<PathBuf> = tokens.iter().map(PathBuf::from).collect();
+    match find(text, name, &tokens) {
+        Ok(profile) => shown(&profile),
+        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn shown(profile: &Profile<'_>) -> String {
+    match profile {
+        Profile::Keys(keys) => {
+            let token = keys.token.map(|token| format!(" {}", token.text)).unwrap_or_default();
+            format!("{} {}{token}", keys.access.text, keys.secret.text)
+        }
+        Profile::Role(role) => {
+            let of =
+                |value: Option<Value<'_>>| value.map(|value| format!(" {}", value.text)).unwrap_or_default();
+            let more = format!("{}{}{}", of(role.session_name), of(role.external_id), of(role.region));
+            match &role.base {
+                Base::Token(path) => format!("{}{more} by {}", role.arn.text, path.display()),
+                Base::Profile(profile) => format!("{}{more} by ({})", role.arn.text, shown(profile)),
+            }
+        }
+    }
+}
+
+/// What OADP, EKS and Velero's documentation write.
+#[test]
+fn legitimate_profiles() {
+    let tokens = [OPENSHIFT_TOKEN_FILE, EKS_TOKEN_FILE];
+    for (text, expected) in [
+        ("[default]\naws_access_key_id=a\naws_secret_access_key=b\n", "a b".to_owned()),
+        (
+            "[default]\naws_access_key_id=a\naws_secret_access_key=b\naws_session_token=c\nregion=x y\n",
+            "a b c".to_owned(),
+        ),
+        (
+            "[default]\nsts_regional_endpoints = regional\nrole_arn = arn:r\nweb_identity_token_file = \
+             /var/run/secrets/openshift/serviceaccount/token",
+            format!("arn:r by {OPENSHIFT_TOKEN_FILE}"),
+        ),
+        (
+            "[default]\nrole_arn = arn:r\nrole_session_name = velero\nregion = eu-west-1\nweb_identity_token_file = \
+             /var/run/secrets/eks.amazonaws.com/serviceaccount/token\n",
+            format!("arn:r velero eu-west-1 by {EKS_TOKEN_FILE}"),
+        ),
+        (
+            "[default]\nrole_arn=arn:r\nexternal_id=e\nsource_profile=base\n[base]\naws_access_key_id=a\n\
+             aws_secret_access_key=b\n",
+            "arn:r e by (a b)".to_owned(),
+        ),
+        // With the keys beside it, by the profile's own name or without one.
+        (
+            "[default]\nrole_arn=arn:r\naws_access_key_id=a\naws_secret_access_key=b\n",
+            "arn:r by (a b)".to_owned(),
+        ),
+        (
+            "[default]\nrole_arn=arn:r\nsource_profile=default\naws_access_key_id=a\naws_secret_access_key=b\n",
+            "arn:r by (a b)".to_owned(),
+        ),
+        (
+            "[default]\nrole_arn=arn:r\nsource_profile=irsa\n[profile irsa]\nrole_arn=arn:s\n\
+             web_identity_token_file=/var/run/secrets/eks.amazonaws.com/serviceaccount/token\n",
+            format!("arn:r by (arn:s by {EKS_TOKEN_FILE})"),
+        ),
+        // Of other profiles nothing matters.
+        (
+            "[default]\naws_access_key_id=a\naws_secret_access_key=b\ns3 =\n  endpoint_url = http://x\n[p]\n\
+             credential_process=/bin/x\ngarbage\n",
+            "a b".to_owned(),
+        ),
+        (
+            "[default]\naws_access_key_id=a\naws_secret_access_key=b\nendpoint_url=\nrole_arn=\n",
+            "a b".to_owned(),
+        ),
+    ] {
+        assert_eq!(said(text, "default", &tokens), expected, "{text}");
+    }
+}
+
+/// Each property is a mistake by its line, with keys beside it too, and in a profile that is a source.
+#[test]
+fn a_profile_gives_no_orders() {
+    for property in [
+        "endpoint_url=http://127.0.0.1",
+        "ENDPOINT_URL = http://127.0.0.1",
+        "services=mine",
+        "ca_bundle=/etc/passwd",
+        "credential_process=/bin/sh -c id",
+        "credential_source=Environment",
+        "credential_source=Ec2InstanceMetadata",
+        "sso_session=s",
+        "SSO_account_id=1",
+        "sso_start_url=http://127.0.0.1",
+        "login_session=s",
+        "mfa_serial=s",
+    ] {
+        let key = property.split('=').next().unwrap().trim().to_lowercase();
+        let keys = "aws_access_key_id=a\naws_secret_access_key=b\n";
+        for (text, line) in [
+            (format!("[default]\n{property}\n"), 2),
+            (format!("[default]\n{keys}{property}\n"), 4),
+            (format!("[default]\nrole_arn=r\nweb_identity_token_file=/t\n{property}\n"), 4),
+            (format!("[default]\nrole_arn=r\nsource_profile=p\n[p]\n{keys}{property}\n"), 7),
+            (format!("[profile default]\n{property}\n[default]\n{keys}"), 2),
+        ] {
+            let found = said(&text, "default", &["/t"]);
+            assert!(found.starts_with(&format!("line {line}: `{key}` ")), "{text}: {found}");
+        }
+    }
+}
+
+#[test]
+fn roles_that_nobody_may_ask_for() {
+    let role = "[default]\nrole_arn=arn:r\n";
+    for (text, expected) in [
+        (
+            format!("{role}web_identity_token_file=/proc/self/environ\n"),
+            "line 3: `web_identity_token_file` names `/proc/self/environ`, which the host has not allowed: it may, by \
+             `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+        ),
+        (
+            // Letter for letter: whatever leads there may lead elsewhere.
+            format!("{role}web_identity_token_file=/var//token\n"),
+            "line 3: `web_identity_token_file` names `/var//token`, which the host has not allowed: it may, by \
+             `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+        ),
+        (
+            role.to_owned(),
+            "line 2: `role_arn` needs `web_identity_token_file`, `source_profile` or keys beside it: somebody has to \
+             ask for it",
+        ),
+        (
+            "[default]\nweb_identity_token_file=/var/token\n".to_owned(),
+            "line 2: `web_identity_token_file` needs `role_arn`, the role that is asked for",
+        ),
+        (
+            format!("{role}source_profile=none\n"),
+            "line 3: `source_profile`: has no profile `none`; it has `default`",
+        ),
+        (
+            format!("{role}source_profile=b\n[b]\nrole_arn=x\nsource_profile=default\n"),
+            "line 6: `source_profile` leads back, or through too many profiles",
+        ),
+        (
+            format!("{role}web_identity_token_file=/var/token\nregion=evil.example/\n"),
+            "line 4: `region` has to be letters, digits and `-`",
+        ),
+    ] {
+        assert_eq!(said(&text, "default", &["/var/token"]), expected, "{text}");
+    }
+    let many: String = (0..9).map(|n| format!("[p{n}]\nrole_arn=r\nsource_profile=p{}\n", n + 1)).collect();
+    assert!(said(&many, "p0", &[]).ends_with("leads back, or through too many profiles"));
+}
+
+/// As the SDK for Go, which Velero reads the file with, as credentials and as configuration at once.
+#[test]
+fn profiles_that_are_there_twice() {
+    let keys = |name: &str, access: &str| {
+        format!("[{name}]\naws_access_key_id={access}\naws_secret_access_key={access}s\n")
+    };
+    for (text, expected) in [
+        // The last value of a property counts, whatever section of the name it is in.
+        (keys("default", "a") + &keys("default", "b"), "b bs"),
+        (keys("default", "a") + "[default]\naws_secret_access_key=c\n", "a c"),
+        (keys("default", "a") + "[other]\nregion=x\n[default]\naws_session_token=t\n", "a as t"),
+        // `[NAME]` wins over `[profile NAME]`, wherever it is.
+        (keys("default", "a") + &keys("profile default", "b"), "a as"),
+        (keys("profile default", "b") + &keys("default", "a"), "a as"),
+        ("[profile default]\naws_session_token=t\n".to_owned() + &keys("default", "a"), "a as"),
+        // A pair is never made of two sections of different kinds.
+        (
+            keys("profile default", "b") + "[default]\naws_access_key_id=a\n",
+            "profile `default` (line 1): has no `aws_secret_access_key`",
+        ),
+    ] {
+        assert_eq!(said(&text, "default", &[]), expected, "{text}");
+    }
+}
+
+#[test]
+fn values_are_not_shown() {
+    let text = "[default]\nrole_arn=hunter2\nexternal_id=hunter2\naws_access_key_id=hunter2\naws_secret_access_key=hunter2\n";
+    assert!(!format!("{:?}", find(text, "default", &[])).contains("hunter2"));
+    let text = "[default]\nrole_arn=r\nweb_identity_token_file=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    assert!(!said(text, "default", &[]).contains("wJalr"));
+}

@@ -1,0 +1,237 @@
+//! Roles, and who is asked for their keys.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use plugin_registry_core::{ErrorKind, Secret};
+use plugin_registry_drivers_s3::{S3Config, S3Credentials};
+use plugin_registry_emulator::s3::Server;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    common,
+    support::{Authority, Face, Front, Proxy, attempt, check},
+};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/velero";
+
+/// Notes whatever is sent to it.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Listener {
+    /// Answers with this document, or that the request is a bad one.
+    pub(crate) async fn start(answer: Option<String>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (address, heard) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
+        let all = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(serve(client, answer.clone(), all.clone()));
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// A token service, whose keys are renewed before each request.
+    pub(crate) async fn sts() -> Self {
+        let keys = "<Credentials><AccessKeyId>role-key</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>\
+                    <SessionToken>role-token</SessionToken><Expiration>2020-01-01T00:00:00Z</Expiration></Credentials>";
+        let of = |name: &str| {
+            format!(
+                "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{keys}</{name}Result></{name}Response>"
+            )
+        };
+        // The clients look for the element of their own request.
+        Self::start(Some(of("AssumeRoleNAME"))).await
+    }
+
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+async fn serve(mut client: TcpStream, answer: Option<String>, heard: Arc<Mutex<Vec<String>>>) {
+    loop {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = client.read_u8().await else { return };
+            request.push(byte);
+        }
+        let head = String::from_utf8_lossy(&request).to_lowercase();
+        let length =
+            head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        client.read_exact(&mut body).await.unwrap();
+        request.extend(body);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let name = if text.contains("AssumeRoleWithWebIdentity") { "WithWebIdentity" } else { "" };
+        heard.lock().unwrap().push(text);
+        let (status, body) = match &answer {
+            Some(answer) => ("200 OK", answer.replace("NAME", name)),
+            None => ("400 Bad Request", String::new()),
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        client.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+/// A token, as it is mounted.
+pub(crate) struct TokenFile {
+    pub(crate) directory: TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl TokenFile {
+    pub(crate) fn new(token: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        fs::write(&path, token).unwrap();
+        Self { directory, path }
+    }
+
+    /// As OADP writes it.
+    pub(crate) fn profile(&self, more: &str) -> String {
+        format!(
+            "[default]\nsts_regional_endpoints = regional\nrole_arn = {ROLE}\nweb_identity_token_file = {}\n{more}",
+            self.path.display()
+        )
+    }
+
+    /// Both forms of credentials.
+    fn forms(&self, text: &str) -> [S3Credentials; 2] {
+        let path = self.directory.path().join("cloud");
+        fs::write(&path, text).unwrap();
+        [
+            S3Credentials::Text { text: Secret::new(text), profile: None },
+            S3Credentials::File { path, profile: Some("default".to_owned()) },
+        ]
+    }
+}
+
+/// A server that knows the role's keys alone.
+fn server() -> Server {
+    let server = Server::start();
+    server.rotate_session("role-key", "role-secret", "role-token");
+    server
+}
+
+fn config(server: &Server, sts: SocketAddr, token: &TokenFile) -> S3Config {
+    common::of_server(server)
+        .with_token_files(vec![token.path.clone()])
+        .with_sts_endpoint(format!("http://{sts}").parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_bearer_of_an_allowed_token_has_the_role() {
+    let (server, token) = (server(), TokenFile::new("first"));
+    for credentials in token.forms(&token.profile("role_session_name = backup\n")) {
+        let sts = Listener::sts().await;
+        let config = config(&server, sts.address, &token).with_credentials(credentials);
+        fs::write(&token.path, "first").unwrap();
+        attempt(&config).await.unwrap();
+        // A mounted token is replaced while the process runs.
+        fs::write(&token.path, "second").unwrap();
+        attempt(&config).await.unwrap();
+        let heard = sts.heard();
+        let of = |token: &str| heard.iter().filter(|request| request.contains(&format!("={token}"))).count();
+        assert!(
+            of("first") > 0 && of("second") > 0 && of("first") + of("second") == heard.len(),
+            "{heard:?}"
+        );
+        assert!(heard.iter().all(|request| request.contains("RoleSessionName=backup")), "{heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_the_same_file_have_the_role() {
+    let (server, token) = (server(), TokenFile::new("unused"));
+    let text = format!(
+        "[default]\nrole_arn = {ROLE}\nexternal_id = outside\nsource_profile = base\n[base]\naws_access_key_id = \
+         AKIABASE\naws_secret_access_key = hidden-base\n"
+    );
+    for credentials in token.forms(&text) {
+        let sts = Listener::sts().await;
+        attempt(&config(&server, sts.address, &token).with_credentials(credentials)).await.unwrap();
+        for request in sts.heard() {
+            assert!(
+                request.contains("Credential=AKIABASE/") && request.contains("ExternalId=outside"),
+                "{request}"
+            );
+            assert!(!request.contains("hidden-base") && !request.contains("unused"), "{request}");
+        }
+        assert!(!sts.heard().is_empty());
+    }
+}
+
+/// Without an endpoint of the host it is AWS, in the region of the settings, or else in that of the profile.
+#[tokio::test]
+async fn the_service_is_that_of_the_region() {
+    let (server, token, nobody) = (server(), TokenFile::new("token"), Listener::start(None).await);
+    for (region, expected) in [(Some("eu-west-1"), "sts.eu-west-1"), (None, "sts.eu-central-1")] {
+        let proxy = Proxy::start(nobody.address).await;
+        let mut config = config(&server, nobody.address, &token);
+        (config.sts_endpoint, config.region) = (None, region.map(str::to_owned));
+        let [credentials, _] = token.forms(&token.profile("region = eu-central-1\n"));
+        let url = Secret::new(format!("http://{}", proxy.address));
+        let error = attempt(&config.with_credentials(credentials).with_proxy(url)).await.unwrap_err();
+        check(&error, ErrorKind::Unauthenticated, &["token service"], &[]);
+        let heads = proxy.heads();
+        assert!(!heads.is_empty(), "{error}");
+        assert!(
+            heads.iter().all(|head| head.starts_with(&format!("CONNECT {expected}.amazonaws.com:443 "))),
+            "{heads:?}"
+        );
+    }
+}
+
+/// Certificates of the store may be a tenant's.
+#[tokio::test]
+async fn certificates_of_the_store_are_not_those_of_the_service() {
+    let (server, token, sts, authority) =
+        (server(), TokenFile::new("token"), Listener::sts().await, Authority::new());
+    let front = Front::start(&authority, Face::default(), sts.address).await;
+    let [credentials, _] = token.forms(&token.profile(""));
+    let config = config(&server, sts.address, &token).with_sts_endpoint(front.endpoint().parse().unwrap());
+    let config = config.with_credentials(credentials);
+    let error = attempt(&config.clone().with_ca_bundle(authority.pem())).await.unwrap_err();
+    check(&error, ErrorKind::Unauthenticated, &["certificate"], &["role-secret"]);
+    let skipping = config.clone().with_skip_verify(true);
+    check(&attempt(&skipping).await.unwrap_err(), ErrorKind::Unauthenticated, &["certificate"], &[]);
+    assert_eq!(sts.heard(), [""; 0]);
+    attempt(&config.clone().with_sts_ca_bundle(authority.pem())).await.unwrap();
+    let bundle = token.directory.path().join("ca.pem");
+    fs::write(&bundle, authority.pem()).unwrap();
+    attempt(&config.with_sts_ca_bundle_path(bundle)).await.unwrap();
+}
+
+/// What the service says arrives, and nothing of what it was asked with.
+#[tokio::test]
+async fn a_service_that_refuses() {
+    let (server, token, sts) = (server(), TokenFile::new("hidden-token"), Listener::start(None).await);
+    for credentials in token.forms(&token.profile("")) {
+        let config = config(&server, sts.address, &token).with_credentials(credentials);
+        let error = attempt(&config).await.unwrap_err();
+        check(&error, ErrorKind::Unauthenticated, &["profile `default`", "token service"], &["hidden-token"]);
+    }
+    let [credentials, _] = token.forms(&token.profile(""));
+    fs::remove_file(&token.path).unwrap();
+    let config = config(&server, sts.address, &token).with_credentials(credentials);
+    check(
+        &attempt(&config).await.unwrap_err(),
+        ErrorKind::Unauthenticated,
+        &["token of the web identity"],
+        &[],
+    );
+    assert_eq!(server.count(), 0);
+}
