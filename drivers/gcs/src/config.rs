@@ -31,6 +31,9 @@ pub struct GcsConfig {
     pub root_directory: String,
     /// `keyfile`, `credentials`, `anonymous`.
     pub credentials: GcsCredentials,
+    /// `tokenfiles`: the files that a document for an external account may name, letter for letter. By default none: a
+    /// document may come from somebody else's Secret, and the token is this process's.
+    pub token_files: Vec<PathBuf>,
     /// `endpoint`: scheme and host of the JSON API, for an emulator or a private endpoint. By default Google's.
     pub endpoint: Option<Url>,
     /// `chunksize`: bytes of a chunk of an upload, a multiple of 256 KiB. Default 16 MiB.
@@ -96,6 +99,7 @@ impl GcsConfig {
             bucket: bucket.into(),
             root_directory: String::new(),
             credentials: GcsCredentials::Chain,
+            token_files: Vec::new(),
             endpoint: None,
             chunk_size: 16 << 20,
             concurrency: 50,

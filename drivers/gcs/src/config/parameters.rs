@@ -29,9 +29,11 @@ impl GcsConfig {
         let mut reader = parameters.reader();
         let read = &mut reader;
         let usual = Self::new(bucket::bucket(read));
+        let token_files = credentials::token_files(read);
         let config = Self {
             root_directory: read.root_directory("rootdirectory"),
-            credentials: credentials::credentials(read, parameters),
+            credentials: credentials::credentials(read, parameters, &token_files),
+            token_files,
             endpoint: connection::endpoint(read),
             chunk_size: chunk_size(read).unwrap_or(usual.chunk_size),
             concurrency: concurrency(read).unwrap_or(usual.concurrency),

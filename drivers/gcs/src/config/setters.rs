@@ -25,6 +25,7 @@ macro_rules! setters {
 setters! {
     with_root_directory(path: impl AsRef<str>) sets root_directory = path.as_ref().trim_matches('/').to_owned();
     with_credentials(credentials: GcsCredentials) sets credentials = credentials;
+    with_token_files(paths: Vec<PathBuf>) sets token_files = paths;
     with_endpoint(url: Url) sets endpoint = Some(url);
     with_chunk_size(bytes: u64) sets chunk_size = bytes;
     with_concurrency(operations: usize) sets concurrency = operations;
@@ -47,6 +48,7 @@ mod tests {
         let config = GcsConfig::new("backup")
             .with_root_directory("/ns/")
             .with_credentials(GcsCredentials::Anonymous)
+            .with_token_files(vec!["/token".into()])
             .with_endpoint(url())
             .with_chunk_size(1)
             .with_concurrency(2)
@@ -57,6 +59,7 @@ mod tests {
             .with_proxy(Secret::new("http://proxy"));
         assert_eq!((config.bucket.as_str(), config.root_directory.as_str()), ("backup", "ns"));
         assert!(matches!(config.credentials, GcsCredentials::Anonymous));
+        assert_eq!(config.token_files, [Path::new("/token")]);
         assert_eq!((config.endpoint, config.chunk_size, config.concurrency), (Some(url()), 1, 2));
         assert_eq!((config.user_agent.as_deref(), config.skip_verify), (Some("backup/1.0"), true));
         assert_eq!(config.ca_bundle.as_deref(), Some("pem"));

@@ -2,7 +2,7 @@
 
 mod document;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use plugin_registry_core::{ParameterReader, Parameters, Secret};
 
@@ -31,7 +31,22 @@ const KEYS: &[&str] = &[
 const SECRETS: &[&str] =
     &["credentials.private_key", "credentials.client_secret", "credentials.refresh_token"];
 
-pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameters) -> GcsCredentials {
+/// The files of tokens that a document may name.
+pub(super) fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
+    const KEY: &str = "tokenfiles";
+    let Some(text) = read.text(KEY) else { return Vec::new() };
+    let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
+    if !paths.iter().all(|path| path.is_absolute()) {
+        read.mistake(KEY, "has to be paths that begin with `/`, with `,` between them");
+    }
+    paths
+}
+
+pub(super) fn credentials(
+    read: &mut ParameterReader<'_>,
+    parameters: &Parameters,
+    tokens: &[PathBuf],
+) -> GcsCredentials {
     let is_anonymous = read.flag("anonymous").unwrap_or_default();
     let file = read.text("keyfile");
     let json = read.secret("credentials");
@@ -53,12 +68,15 @@ pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameter
         _ if is_anonymous => GcsCredentials::Anonymous,
         (Some(path), _) => GcsCredentials::KeyFile(path.into()),
         (None, Some(json)) => {
-            if let Err(wrong) = document::check(json.expose()) {
+            if let Err(wrong) = document::check(json.expose(), tokens) {
                 read.mistake("credentials", wrong);
             }
             GcsCredentials::Json(json)
         }
         (None, None) if part.is_some() => {
+            if let Err(wrong) = document::check_orders(&fields) {
+                read.mistake("credentials.token_uri", wrong);
+            }
             if let Some(kind) = check(read, parameters, &fields) {
                 // As Google writes it, in capitals or not.
                 fields.insert("type".to_owned(), Secret::new(kind));

@@ -75,8 +75,10 @@ fn where_credentials_come_from() {
     assert!(matches!(config(&[("keyfile", ""), ("anonymous", "false")]).credentials, GcsCredentials::Chain));
     assert!(matches!(config(&[("anonymous", "true")]).credentials, GcsCredentials::Anonymous));
     let part = ("credentials.type", "service_account");
-    let whole =
-        ("credentials", r#"{"type":"impersonated_service_account","service_account_impersonation_url":"u"}"#);
+    let whole = (
+        "credentials",
+        r#"{"type":"impersonated_service_account","service_account_impersonation_url":"https://iamcredentials.googleapis.com/v1/a:generateAccessToken"}"#,
+    );
     for (pairs, expected) in [
         (&[("keyfile", "/f"), whole][..], "`keyfile`: cannot be given together with `credentials`"),
         (&[("keyfile", "/f"), part], "`keyfile`: cannot be given together with `credentials.type`"),

@@ -1,9 +1,11 @@
 //! The document that Google's tools write for an account. No message repeats what is in it.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+mod orders;
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use plugin_registry_core::Secret;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) const SERVICE_ACCOUNT: &str = "service_account";
 pub(super) const AUTHORIZED_USER: &str = "authorized_user";
@@ -19,9 +21,11 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
 /// The texts at the top of a document, by their names.
 pub(super) type Fields = BTreeMap<String, Secret>;
 
-/// Whether this is a document, or what is wrong with it.
-pub(super) fn check(json: &str) -> Result<(), String> {
-    let fields = parse(json)?;
+/// Whether this is a document, or what is wrong with it. `tokens` are the files that it may name.
+pub(super) fn check(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
+    let document = parse(json)?;
+    orders::check(&document, tokens)?;
+    let fields = texts(document);
     let kind = fields.get("type").map(Secret::expose);
     let Some((kind, _)) = KINDS.iter().find(|(known, _)| Some(*known) == kind) else {
         let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
@@ -32,6 +36,12 @@ pub(super) fn check(json: &str) -> Result<(), String> {
         return Err(format!("is of the type {kind}, but has no {}", missing.join(" and no ")));
     }
     check_key(&fields).map_err(|wrong| format!("its `private_key` {wrong}"))
+}
+
+/// The same of a document in parts, as far as it says where tokens come from.
+pub(super) fn check_orders(fields: &Fields) -> Result<(), String> {
+    let named = fields.iter().filter(|(name, _)| matches!(name.as_str(), "token_uri" | "universe_domain"));
+    orders::check(&named.map(|(name, text)| (name.clone(), Value::from(text.expose()))).collect(), &[])
 }
 
 /// What a document of this kind lacks. An empty text is as good as none.
@@ -72,19 +82,24 @@ pub(super) fn write(fields: &Fields) -> Secret {
     Secret::new(json)
 }
 
-/// Reads the texts at the top.
-fn parse(json: &str) -> Result<Fields, String> {
+/// Reads a document.
+fn parse(json: &str) -> Result<Map<String, Value>, String> {
     if !json.trim_start().starts_with('{') {
         return Err("holds no document of JSON; for a file there is `keyfile`".to_owned());
     }
     let document = serde_json::from_str(json)
         .map_err(|error| format!("is no JSON at its line {}, column {}", error.line(), error.column()))?;
-    let Value::Object(document) = document else { return Ok(Fields::new()) };
+    let Value::Object(document) = document else { return Ok(Map::new()) };
+    Ok(document)
+}
+
+/// The texts at the top.
+fn texts(document: Map<String, Value>) -> Fields {
     let text = |(name, value)| match value {
         Value::String(text) => Some((name, Secret::new(text))),
         _ => None,
     };
-    Ok(document.into_iter().filter_map(text).collect())
+    document.into_iter().filter_map(text).collect()
 }
 
 #[cfg(test)]
@@ -94,16 +109,16 @@ mod tests {
     const KEY: &str = "-----BEGIN PRIVATE KEY-----\\nMA==\\n-----END PRIVATE KEY-----\\n";
 
     fn check(json: &str) -> String {
-        super::check(&json.replace("KEY", KEY)).err().unwrap_or_default()
+        super::check(&json.replace("KEY", KEY), &["/f".into()]).err().unwrap_or_default()
     }
 
     #[test]
     fn documents_of_each_kind() {
         for json in [
             r#"{"type": "service_account", "client_email": "a@b", "private_key": "KEY"}"#,
-            r#"{"type":"external_account","audience":"a","subject_token_type":"t","token_url":"u","credential_source":{"file":"/f"}}"#,
+            r#"{"type":"external_account","audience":"a","subject_token_type":"t","token_url":"https://sts.googleapis.com/v1/token","credential_source":{"file":"/f"}}"#,
             r#"  {"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"t","n":null} "#,
-            r#"{"type":"impersonated_service_account","service_account_impersonation_url":"u"}"#,
+            r#"{"type":"impersonated_service_account","service_account_impersonation_url":"https://iamcredentials.googleapis.com/v1/x:generateAccessToken"}"#,
         ] {
             assert_eq!(check(json), "", "{json}");
         }
@@ -153,7 +168,7 @@ mod tests {
             let fields =
                 Fields::from([("a".to_owned(), Secret::new(text)), ("b".to_owned(), Secret::new("c"))]);
             let json = write(&fields);
-            assert_eq!(parse(json.expose()).unwrap(), fields, "{text}");
+            assert_eq!(texts(parse(json.expose()).unwrap()), fields, "{text}");
         }
         assert_eq!(write(&Fields::new()).expose(), "{}");
         let long = Fields::from([("a".to_owned(), Secret::new("\u{1}".repeat(99)))]);
