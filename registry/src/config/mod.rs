@@ -13,6 +13,7 @@ mod location;
 mod log;
 mod names;
 mod pairs;
+mod plain;
 mod principal;
 mod purge;
 mod raw;

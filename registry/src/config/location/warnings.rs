@@ -1,6 +1,7 @@
 //! What is no mistake, but probably not what somebody wants.
 
 use super::{provider::Provider, resource::BackupStorageLocation, settings::go_bool};
+use crate::config::plain::{PLAIN, is_plain};
 
 /// Where images lie in every bucket.
 const IMAGES: &str = "docker/registry/v2";
@@ -20,6 +21,11 @@ impl BackupStorageLocation {
             let what =
                 "is true: any certificate is accepted, so that others can read and change what is stored";
             warnings.push(format!("`spec.config.insecureSkipTLSVerify` {what}; `caCert` is the safer way"));
+        }
+        for key in ["s3Url", "storageAccountURI", "storeEndpoint"] {
+            if self.spec.config.get(key).is_some_and(|url| is_plain(url)) {
+                warnings.push(format!("`spec.config.{key}` {PLAIN}"));
+            }
         }
         let has_no_region = self.spec.config.get("region").is_none_or(String::is_empty);
         if matches!(self.provider(), Ok(Provider::Aws)) && is_on("s3ForcePathStyle") && has_no_region {
