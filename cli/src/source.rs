@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use plugin_registry::config::{BackupStorageLocation, Config, EnvPairs, LocationCredentials};
-use plugin_registry_core::{Secret, shown_path};
+use plugin_registry_core::{Secret, shown_name, shown_path};
 
 use crate::failure::{Failure, Outcome};
 
@@ -23,7 +24,8 @@ const CREDENTIALS: [&str; 6] =
 type Pairs = Vec<(String, Secret)>;
 
 /// The options of a [`Source`], none of which goes with a directory.
-pub(crate) const SOURCES: [&str; 5] = ["config", "location", "credentials", "env_file", "from_env"];
+pub(crate) const SOURCES: [&str; 7] =
+    ["config", "location", "credentials", "token_file", "ambient", "env_file", "from_env"];
 
 // A registry that is configured. Variables come on top of the file or the location, those of `--env-file` on top
 // of those of `--from-env`. No doc comment: it would become the description of each command with these options.
@@ -36,9 +38,16 @@ pub(crate) struct Source {
     #[arg(long, value_name = "FILE")]
     pub(crate) location: Option<PathBuf>,
     /// The credentials of --location, as they are in its Secret: profiles of AWS, lines AZURE_…=…, or JSON of
-    /// Google; default: what the SDK of the cloud finds
+    /// Google; default, if the location names no Secret: what the SDK of the cloud finds
     #[arg(long, value_name = "FILE", requires = "location")]
     pub(crate) credentials: Option<PathBuf>,
+    /// A file that --credentials may name as the token of a web identity, such as
+    /// /var/run/secrets/openshift/serviceaccount/token; may be repeated
+    #[arg(long, value_name = "FILE", requires = "credentials")]
+    pub(crate) token_file: Vec<PathBuf>,
+    /// Allow the identity of this process, which the SDK of the cloud finds, where --credentials gives none
+    #[arg(long, requires = "location")]
+    pub(crate) ambient: bool,
     /// Variables REGISTRY_…, a line NAME=VALUE each: alone, or on top of --config, --location or --from-env
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
@@ -78,16 +87,28 @@ impl Source {
             ("env-file", &self.env_file),
         ];
         let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)));
-        let files = files.map(|(name, file)| format!("--{name} {}", file.display()));
-        let all: Vec<_> = files.chain(self.from_env.then(|| "--from-env".to_owned())).collect();
+        let tokens = self.token_file.iter().map(|file| ("token-file", file));
+        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", file.display()));
+        let flags = [("--ambient", self.ambient), ("--from-env", self.from_env)];
+        let flags = flags.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.to_owned());
+        let all: Vec<_> = files.chain(flags).collect();
         (!all.is_empty()).then(|| all.join(" "))
     }
 
-    /// Reads the files and the variables.
+    /// Reads the files and the variables, to open what they say.
     pub(crate) fn read(&self) -> Result<Configured, Failure> {
+        self.read_for(false)
+    }
+
+    /// The same, to show it: a location may lack its credentials.
+    pub(crate) fn read_to_show(&self) -> Result<Configured, Failure> {
+        self.read_for(true)
+    }
+
+    fn read_for(&self, showing: bool) -> Result<Configured, Failure> {
         let pairs = self.pairs()?;
         if let Some(file) = &self.location {
-            return self.read_location(file, pairs);
+            return self.read_location(file, pairs, showing);
         }
         let place = match (&self.config, &self.env_file) {
             (Some(file), _) | (None, Some(file)) => shown(file),
@@ -101,21 +122,37 @@ impl Source {
         Ok(Configured { config, location: None, has_credentials: true, place })
     }
 
-    fn read_location(&self, file: &Path, pairs: Pairs) -> Result<Configured, Failure> {
+    fn read_location(&self, file: &Path, pairs: Pairs, showing: bool) -> Result<Configured, Failure> {
         let place = match &self.credentials {
             Some(credentials) => format!("{} with {}", shown(file), shown(credentials)),
             None => shown(file),
         };
         let in_place = |error| Failure::from(error).in_place(&place);
         let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
-        let credentials = match &self.credentials {
-            // With its path, since profiles of AWS that assume a role are read by the SDK.
-            Some(file) => LocationCredentials::from_file(text(file, "the credentials file")?).with_path(file),
+        let mut credentials = match &self.credentials {
+            Some(file) => LocationCredentials::from_file(text(file, "the credentials file")?),
             None => LocationCredentials::none(),
         };
-        let config = Config::from_location(&location, &credentials)
-            .and_then(|config| if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs) })
-            .map_err(in_place)?;
+        credentials = credentials.with_token_files(&self.token_file);
+        if self.ambient {
+            credentials = credentials.with_ambient();
+        }
+        let read = |credentials: &LocationCredentials| {
+            let config = Config::from_location(&location, credentials)?;
+            if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs.clone()) }
+        };
+        let config = match &self.credentials {
+            Some(_) => read(&credentials).map_err(in_place)?,
+            None => {
+                // Variables may have what the location's Secret would.
+                let config = read(&credentials.clone().with_ambient()).map_err(in_place)?;
+                if !showing && !has_credentials(&config) {
+                    let refused = |error| in_place(error).with_hint(missing(&location));
+                    read(&credentials).map_err(refused)?;
+                }
+                config
+            }
+        };
         let has_credentials = self.credentials.is_some() || has_credentials(&config);
         Ok(Configured { config, location: Some(location), has_credentials, place })
     }
@@ -151,8 +188,36 @@ fn has_credentials(config: &Config) -> bool {
     CREDENTIALS.iter().any(|name| config.parameters.get(name).is_some_and(|value| !value.is_empty()))
 }
 
+/// What to do about credentials that a location names and that are not given.
+fn missing(location: &BackupStorageLocation) -> String {
+    let secret = location.credential_secret().map_or_else(
+        |_| "its Secret".to_owned(),
+        |secret| {
+            let namespace = &location.metadata.namespace;
+            let [key, namespace, name] =
+                [&secret.key, namespace, &secret.name].map(|text| shown_name(text).unwrap_or("…"));
+            format!("key `{key}` of Secret `{namespace}/{name}`")
+        },
+    );
+    format!(
+        "The credentials of the location are in {secret}: save its value as a file and add --credentials FILE. \
+         --ambient uses the identity of this process instead."
+    )
+}
+
 fn shown(file: &Path) -> String {
     format!("`{}`", file.display())
+}
+
+/// The text of a file; `None` if it is longer than [`MAX_LEN`], as a device is that has no end.
+fn limited(file: &Path) -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_LEN {
+        return Ok(None);
+    }
+    let wrong = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+    String::from_utf8(bytes).map(Some).map_err(wrong)
 }
 
 fn text(file: &Path, what: &str) -> Result<String, Failure> {
@@ -163,10 +228,7 @@ fn text(file: &Path, what: &str) -> Result<String, Failure> {
         Some(_) => "Check the path.",
         None => "Name a file: its name is not shown, since it may be a secret.",
     };
-    let length = fs::metadata(file).map(|found| found.len());
-    match length
-        .and_then(|length| if length > MAX_LEN { Ok(None) } else { fs::read_to_string(file).map(Some) })
-    {
+    match limited(file) {
         Ok(Some(text)) => Ok(text),
         Ok(None) => Err(Failure::failed(format!("{what}{named} is longer than {MAX_LEN} bytes"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -43,6 +43,7 @@ const AZURE: &[&str] = &[
 ];
 const GCS: &[&str] = &[
     "bucket",
+    "tokenfiles",
     "rootdirectory",
     "keyfile",
     "credentials",
@@ -61,6 +62,11 @@ const GCS: &[&str] = &[
 ];
 #[cfg(feature = "s3")]
 const S3: &[&str] = &[
+    "credentials",
+    "tokenfiles",
+    "stsendpoint",
+    "stscabundle",
+    "stscabundlepath",
     "bucket",
     "rootdirectory",
     "region",

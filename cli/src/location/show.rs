@@ -51,13 +51,14 @@ const SHOWN: &[&str] = &[
 ];
 
 /// Paths of files and directories.
-const PATHS: &[&str] = &["cabundlepath", "credentialsconfigpath", "keyfile", "rootdirectory"];
+const PATHS: &[&str] =
+    &["cabundlepath", "credentialsconfigpath", "keyfile", "rootdirectory", "stscabundlepath", "tokenfiles"];
 
 /// In the place of what may be a secret.
 const HIDDEN: &str = "…";
 
 /// URLs: shown only where they hold nothing but a host and a path.
-const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl"];
+const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl", "stsendpoint"];
 
 /// What a registry is opened with, as far as anybody may see it.
 #[derive(Serialize)]
@@ -88,7 +89,7 @@ pub(super) fn run(options: &LocationShow) -> Result<(), Failure> {
         let hint = "Name a --location, a --config, an --env-file, or --from-env.";
         return Err(Failure::failed("there is nothing to show").with_hint(hint));
     }
-    let summary = Summary::of(&options.source.read()?);
+    let summary = Summary::of(&options.source.read_to_show()?);
     Output::new(options.printing.format).print(&summary, |out| {
         head(&summary, out)?;
         for ignored in &summary.ignored {
@@ -147,7 +148,7 @@ impl Summary {
                 format!("idle for {}, every {}{dry}", time(purge.older_than), time(purge.interval))
             }),
             ignored: config.ignored.iter().map(ToString::to_string).collect(),
-            warnings: location.as_ref().map(|location| location.warnings()).unwrap_or_default(),
+            warnings: warnings(configured),
             credentials: location.as_ref().filter(|_| !has_credentials).and_then(|location| {
                 let secret = location.credential_secret().ok()?;
                 let names = metadata?;
@@ -160,6 +161,17 @@ impl Summary {
             }),
         }
     }
+}
+
+/// What variables bring on top of a location is told beside what the location says.
+fn warnings(configured: &Configured) -> Vec<String> {
+    let Configured { config, location, .. } = configured;
+    let Some(location) = location else { return config.warnings() };
+    let mut warnings = location.warnings();
+    if !warnings.iter().any(|warning| warning.contains("is http to another machine")) {
+        warnings.extend(config.warnings());
+    }
+    warnings
 }
 
 /// The name of an object in a cluster.
@@ -183,7 +195,7 @@ fn shown<'a>(key: &str, value: &'a str) -> Option<&'a str> {
         return Some(value);
     }
     if PATHS.contains(&key) {
-        return shown_path(value);
+        return value.split(',').all(|path| shown_path(path).is_some()).then_some(value);
     }
     if URLS.contains(&key) {
         // User and password stand before an `@`, signatures and tokens behind a `?` or a `#`.

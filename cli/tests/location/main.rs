@@ -13,6 +13,9 @@ mod common;
 mod canary;
 mod directory;
 mod files;
+mod identity;
+#[cfg(all(feature = "s3", target_os = "linux"))]
+mod opened;
 #[cfg(feature = "s3")]
 mod reading;
 #[cfg(feature = "s3")]

@@ -24,6 +24,7 @@ assumed: keys lie in directories, until the store is known; the first write asks
 assumed: uploads carry a CRC32, until the store refuses it
 changes: pushes; no deletes
 ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did
+warning: `spec.config.s3Url` is http to another machine: anyone on the network path can read and change images, and copy signatures and session tokens; use https
 ";
     assert_eq!((ran.out.as_str(), ran.err.as_str()), (expected, ""));
     let document = show(&[&arguments[..], &["--format", "json"]].concat()).ok().json();
@@ -47,7 +48,8 @@ ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is igno
         "delete": false,
         "ignored": ["BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the \
                      bucket's root, as they always did"],
-        "warnings": [],
+        "warnings": ["`spec.config.s3Url` is http to another machine: \
+                      anyone on the network path can read and change images, and copy signatures and session tokens; use https"],
     });
     assert_eq!(document, expected);
 }

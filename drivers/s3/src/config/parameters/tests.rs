@@ -160,6 +160,51 @@ fn where_credentials_come_from() {
     }
 }
 
+/// What a host allows a file of credentials, and what a file gives.
+#[test]
+fn what_credentials_may_name() {
+    let role = "[default]\nrole_arn=r\nweb_identity_token_file=/var/token\n";
+    let allowed = config(&[("credentials", role), ("tokenfiles", "/var/other, /var/token")]);
+    let S3Credentials::Text { text, profile: None } = &allowed.credentials else { panic!("{allowed:?}") };
+    assert_eq!(text.expose(), role);
+    assert_eq!(allowed.token_files, [Path::new("/var/other"), Path::new("/var/token")]);
+    assert!(!format!("{allowed:?}").contains("role_arn"));
+    let service = config(&[("stsendpoint", "https://sts.local"), ("stscabundlepath", "/ca.pem")]);
+    assert_eq!(service.sts_endpoint.unwrap().as_str(), "https://sts.local/");
+    assert_eq!(service.sts_ca_bundle_path.as_deref(), Some(Path::new("/ca.pem")));
+    for (pairs, expected) in [
+        (
+            &[("credentials", role)][..],
+            "`credentials`: line 3: `web_identity_token_file` names `/var/token`, which the host has not allowed: it \
+             may, by `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+        ),
+        (&[("credentials", role), ("profile", "p")], "`credentials`: has no profile `p`; it has `default`"),
+        (&[("credentials", "")], "`credentials`: is empty"),
+        (
+            &[
+                ("credentials", "[default]\naws_access_key_id=a\naws_secret_access_key=b\n"),
+                ("credentialsconfigpath", "/f"),
+            ],
+            "`credentialsconfigpath`: cannot be given together with `credentials`",
+        ),
+        (
+            &[("tokenfiles", "var/token")],
+            "`tokenfiles`: has to be paths that begin with `/`, with `,` between them",
+        ),
+        (
+            &[("tokenfiles", "/a,,/b")],
+            "`tokenfiles`: has to be paths that begin with `/`, with `,` between them",
+        ),
+        (&[("stsendpoint", "sts")], "`stsendpoint`: has to be http(s)://HOST:PORT, without path and query"),
+        (
+            &[("stscabundle", "x")],
+            "`stscabundle`: holds no certificate in PEM; for a file there is `stscabundlepath`",
+        ),
+    ] {
+        assert_eq!(mistake(pairs), expected);
+    }
+}
+
 #[test]
 fn endpoints_get_a_scheme() {
     for (text, secure, expected) in [
