@@ -34,7 +34,7 @@ fn filesystem(directory: &Path, root: &str, rest: &str) -> String {
 
 fn status(server: &Server, request: &str) -> u16 {
     let mut stream = server.connect();
-    write!(stream, "{request} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    write!(stream, "{request} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 use super::{
+    browser::Door,
     guarded::Guarded,
     linger::linger,
     listener::Stream,
@@ -33,20 +34,23 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 128 * 1024;
 /// Buffer of a connection in bytes, for request heads and for bodies on their way in.
 const BUFFER: usize = 256 * 1024;
+
 /// Serves a connection until the client closes it, or, once `closing` turns true, until its request is
 /// answered. Holds [`BUFFER`], plus what the request holds.
 pub(super) async fn serve(
     stream: Stream,
     service: RegistryService,
     patience: Patience,
+    door: Arc<Door>,
     mut closing: watch::Receiver<bool>,
 ) {
     let unread = Arc::new(AtomicBool::new(false));
     let flag = unread.clone();
     let stream = Guarded::new(stream, patience.reading_clock());
     let limits = patience.clone();
-    let answer =
-        service_fn(move |request| Box::pin(answer(service.clone(), request, limits.clone(), flag.clone())));
+    let answer = service_fn(move |request| {
+        Box::pin(answer(service.clone(), request, limits.clone(), door.clone(), flag.clone()))
+    });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -79,14 +83,19 @@ async fn answer(
     mut service: RegistryService,
     request: Request<Incoming>,
     patience: Patience,
+    door: Arc<Door>,
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
     let line = tracing::enabled!(tracing::Level::INFO)
         .then(|| (request.method().clone(), request.uri().path().to_owned()));
-    let response = match refuse::refusal(&request) {
-        Some(status) => {
+    let refused = match refuse::refusal(&request) {
+        Some(status) => Some(refuse::answer(status)),
+        None => door.refusal(&request).map(refuse::denied),
+    };
+    let response = match refused {
+        Some(answer) => {
             unread.store(true, Ordering::Relaxed);
-            refuse::answer(status)
+            answer
         }
         None => {
             let (request, leftover) = Leftover::share(request, patience.clock());

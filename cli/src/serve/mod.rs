@@ -1,5 +1,6 @@
 //! `serve`: the HTTP service of the registry on loopback or a unix socket.
 
+mod browser;
 mod connection;
 mod guarded;
 mod linger;
@@ -11,6 +12,7 @@ mod settings;
 
 use std::{
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,6 +26,7 @@ use tokio::{
 use tracing_subscriber::filter::LevelFilter;
 
 use self::{
+    browser::Door,
     listener::Listener,
     patience::Patience,
     settings::{address, registry},
@@ -72,12 +75,24 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     writeln!(out, "{}", listener.url())?;
     out.flush()?;
     let limit = Some(options.body_timeout).filter(|seconds| *seconds > 0).map(Duration::from_secs);
-    accept_until(&mut end, listener, registry.service(), Patience::new(limit)).await;
+    // A browser reaches no unix socket, and the names of an address that others reach are theirs to give.
+    let door = match &listener {
+        Listener::Tcp { .. } if !listener.is_exposed() => Door::loopback(&listen),
+        Listener::Tcp { .. } | Listener::Unix { .. } => Door::any_name(),
+    };
+    accept_until(&mut end, listener, registry.service(), Patience::new(limit), door).await;
     Ok(())
 }
 
 /// Accepts until the signal, then waits for the connections, at most [`GRACE`] or until a second signal.
-async fn accept_until(end: &mut End, listener: Listener, service: RegistryService, patience: Patience) {
+async fn accept_until(
+    end: &mut End,
+    listener: Listener,
+    service: RegistryService,
+    patience: Patience,
+    door: Door,
+) {
+    let door = Arc::new(door);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     loop {
@@ -89,7 +104,7 @@ async fn accept_until(end: &mut End, listener: Listener, service: RegistryServic
             accepted = listener.accept(), if has_room => match accepted {
                 Ok(stream) => {
                     let (service, closing) = (service.clone(), closing.subscribe());
-                    connections.spawn(connection::serve(stream, service, patience.clone(), closing));
+                    connections.spawn(connection::serve(stream, service, patience.clone(), door.clone(), closing));
                 }
                 Err(error) => {
                     patience.set_crowded(true);

@@ -1,7 +1,9 @@
-//! Requests that HTTP/1.1 has a server refuse, and that hyper lets through.
+//! Requests that HTTP/1.1 has a server refuse, and that hyper lets through; and how a refusal is answered.
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use plugin_registry::Body;
+use plugin_registry::{Body, ErrorCode};
+use serde_json::json;
 
 /// The status for a request that is refused before the registry sees it.
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
@@ -24,6 +26,18 @@ pub(super) fn answer(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer to a request that may not be made, as the specification writes errors. Its body is left unread, so
+/// the connection ends.
+pub(super) fn denied(reason: &str) -> Response<Body> {
+    let text = format!("{}\n", json!({"errors": [{"code": ErrorCode::Denied.as_str(), "message": reason}]}));
+    let mut response = answer(StatusCode::FORBIDDEN);
+    *response.body_mut() = Body::from(Bytes::from(text));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

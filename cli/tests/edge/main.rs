@@ -14,6 +14,7 @@ mod early;
 mod end;
 mod expect;
 mod fixture;
+mod foreign;
 mod framing;
 mod head;
 mod limits;
@@ -89,6 +90,11 @@ on_both_stores! {
         other_expectations_are_ignored,
         http_1_0_knows_no_expectation,
         no_body_is_asked_for_where_there_is_none,
+    ]
+    foreign: [
+        pages_read_and_change_nothing,
+        own_names_are_answered,
+        an_exposed_address_is_called_by_any_name,
     ]
     framing: [
         chunks_of_one_byte,

@@ -74,12 +74,12 @@ pub(crate) fn encoded_paths(place: &Place) {
 pub(crate) fn other_forms_of_a_target(place: &Place) {
     let server = place.serve(&[]);
     push_image(&server, "ns/app");
-    taken(&server, 200, &head("GET", "http://elsewhere:1/v2/ns/app/manifests/latest", &[]));
-    taken(&server, 404, &head("GET", "http://elsewhere:1", &[]));
-    taken(&server, 404, &head("GET", "http://elsewhere/v2/../etc", &[]));
+    taken(&server, 200, &head("GET", "http://localhost:1/v2/ns/app/manifests/latest", &[]));
+    taken(&server, 404, &head("GET", "http://127.0.0.1:1", &[]));
+    taken(&server, 404, &head("GET", "http://[::1]/v2/../etc", &[]));
     taken(&server, 404, &head("OPTIONS", "*", &[]));
-    taken(&server, 404, &head("CONNECT", "elsewhere:443", &[]));
-    taken(&server, 404, &head("GET", "elsewhere:443", &[]));
+    taken(&server, 404, &head("CONNECT", "localhost:443", &[]));
+    taken(&server, 404, &head("GET", "localhost:443", &[]));
     refused(&server, 400, &head("GET", "v2/", &[]));
     refused(&server, 400, &head("GET", "", &[]));
 }

@@ -86,7 +86,7 @@ impl Refusals {
 }
 
 /// A body that is a request, and one that does harm.
-pub(crate) const DELETE: &[u8] = b"DELETE /v2/ns/app/manifests/latest HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(crate) const DELETE: &[u8] = b"DELETE /v2/ns/app/manifests/latest HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// The next request on the connection is answered, and nothing of the body was.
 pub(crate) fn an_unread_body_is_never_a_request(place: &Place) {

@@ -10,7 +10,7 @@ use std::{
 use crate::common::server::Server;
 
 /// The smallest request, and what its answer holds.
-pub(crate) const PING: &[u8] = b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(crate) const PING: &[u8] = b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const PONG: &[u8] = b"{}\n";
 
 /// A connection to the server.
@@ -190,7 +190,7 @@ impl Answer {
 
 /// The head of a request, to its end; `headers` are whole lines.
 pub(crate) fn head(method: &str, target: &str, headers: &[&str]) -> Vec<u8> {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nhost: x\r\n");
+    let mut text = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n");
     for line in headers {
         let _ = write!(text, "{line}\r\n");
     }

@@ -356,7 +356,7 @@ fn a_store_that_answers_makes_nobody_tell_secrets() {
     let from = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
     let mut server = Server::start(&[&from[..], &["--log", "trace"]].concat());
     let mut stream = server.connect();
-    write!(stream, "GET /v2/_catalog HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET /v2/_catalog HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     let answer = std::io::read_to_string(stream).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     server.signal(rustix::process::Signal::TERM);

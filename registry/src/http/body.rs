@@ -36,6 +36,13 @@ impl Body {
     }
 }
 
+/// For answers that a host gives before the registry is asked.
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::full(bytes)
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = RegistryError;
