@@ -71,10 +71,12 @@ impl<'a> Place<'a> {
 impl Opened {
     /// Begins the registry as the file has it, or with the defaults.
     pub(crate) fn builder(self) -> RegistryBuilder {
-        match &self.configured {
+        let builder = match &self.configured {
             Some(configured) => configured.config.builder(self.driver),
             None => Registry::builder_shared(self.driver),
-        }
+        };
+        // There are no rules for each repository: one identity has all.
+        builder.anonymous_mount(true)
     }
 }
 

@@ -138,7 +138,7 @@ fn demanded() -> (u32, u64) {
 // What the sequences found, each the shortest of them.
 
 fn two(store: &MemoryDriver) -> [Repository; 2] {
-    [(); 2].map(|()| Registry::builder(store.clone()).delete(true).build().repository("a".parse().unwrap()))
+    [(); 2].map(|()| Registry::builder(store.clone()).delete(true).anonymous_mount(true).build().repository("a".parse().unwrap()))
 }
 
 fn pieces<const N: usize>(
@@ -164,7 +164,7 @@ fn image(config: &str, layer: &Descriptor) -> Bytes {
 #[test]
 fn verify_counts_no_alias_without_its_canonical_link() {
     on_a_runtime(async {
-        let registry = Registry::builder(MemoryDriver::new()).delete(true).build();
+        let registry = Registry::builder(MemoryDriver::new()).delete(true).anonymous_mount(true).build();
         let a = registry.repository("a".parse().unwrap());
         let layer = descriptor(Algorithm::Sha512, "layer");
         a.blobs().push(&layer, pieces(["layer"])).await.unwrap();

@@ -66,7 +66,7 @@ pub fn unseal(
 }
 
 fn state_key(key: Option<&str>) -> StateKey {
-    StateKey::new(key.map(Secret::new).as_ref())
+    StateKey::new(key.map(Secret::new).as_ref(), None)
 }
 
 /// The digest in a link file.

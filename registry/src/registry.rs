@@ -112,7 +112,7 @@ impl Registry {
                 references: ReferencePolicy::default(),
                 urls: UrlPolicy::default(),
                 max_page: 1000,
-                anonymous_mount: true,
+                anonymous_mount: false,
                 redirect: false,
                 concurrency: 16,
             },
@@ -178,7 +178,12 @@ impl RegistryBuilder {
         self
     }
 
-    /// Whether a client may take a blob over from a repository that it does not name. Default on.
+    /// Whether an HTTP client may take a blob over from a repository that it does not name (a mount without
+    /// `from`). Default off: whoever knows a digest could then read that blob, behind a server with rules for
+    /// each repository, too. Switch it on where one identity may read the whole location.
+    ///
+    /// Off, such a mount becomes an upload, as with distribution; and a finish that was interrupted after its bytes
+    /// were visible and before they were linked has to be pushed again.
     #[must_use]
     pub fn anonymous_mount(mut self, yes: bool) -> Self {
         self.options.anonymous_mount = yes;
@@ -208,8 +213,9 @@ impl RegistryBuilder {
         self
     }
 
-    /// The key of the upload state in locations, the same for all instances that share a location. It
-    /// protects nothing but the state's integrity; without one a fixed key does.
+    /// The secret behind the upload state in `Location` headers, the same for all instances that share a location.
+    /// Without one the key is made of the location's name ([`identity`](Self::identity)), or is a fixed one. It
+    /// protects nothing but the state's integrity: a session belongs to its repository, whatever a token says.
     #[must_use]
     pub fn upload_key(mut self, key: Secret) -> Self {
         self.upload_key = Some(key);
@@ -233,7 +239,7 @@ impl RegistryBuilder {
                 options: self.options,
                 known: Known::new(self.blob_memory),
                 sessions: Sessions::new(),
-                state_key: StateKey::new(self.upload_key.as_ref()),
+                state_key: StateKey::new(self.upload_key.as_ref(), self.identity.location.as_deref()),
                 identity: self.identity,
             }),
         }

@@ -248,8 +248,10 @@ impl Run {
 /// A registry over an instance of its own of the store.
 async fn open(store: &Store, mode: Mode) -> (Gate, Registry) {
     let gate = Gate::new(store.open().await);
-    let builder =
-        Registry::builder(gate.clone()).delete(mode != Mode::Keeping).read_only(mode == Mode::ReadOnly);
+    let builder = Registry::builder(gate.clone())
+        .delete(mode != Mode::Keeping)
+        .read_only(mode == Mode::ReadOnly)
+        .anonymous_mount(true);
     let builder = if mode == Mode::Forgetful { builder.blob_memory(Duration::ZERO) } else { builder };
     (gate, builder.build())
 }

@@ -59,7 +59,7 @@ pub async fn storage_failures_are_never_not_found(lab: &Lab) {
                 continue;
             }
             let driver = Wrapped::new(lab.shared()).failing(move |this| (this == operation).then_some(kind));
-            let failing = Client::new(&Registry::builder(driver).delete(true).build());
+            let failing = Client::new(&Registry::builder(driver).delete(true).anonymous_mount(true).build());
             // Begun on the sound one, so that there is something to lose.
             let session = sound.begin("a").await;
             let session = sound.append(&session, &content(5, 100)).await;

@@ -12,7 +12,7 @@ use crate::{driver::Store, layout::Tree, report};
 /// Longer than any test takes on a slow disk: a call that waits for ever fails by name.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// An empty store, and a registry over it that allows deletes.
+/// An empty store, and a registry over it that allows deletes and anonymous mounts.
 #[derive(Clone, Debug)]
 pub struct Lab {
     store: Store,
@@ -24,7 +24,7 @@ impl Lab {
     /// Opens the store.
     pub async fn open(store: Store) -> Self {
         let driver = store.open().await;
-        let registry = Registry::builder_shared(driver.clone()).delete(true).build();
+        let registry = open(driver.clone()).build();
         Self { store, driver, registry }
     }
 
@@ -43,8 +43,7 @@ impl Lab {
     /// A client of another instance on the same store, as another process would have it, with other
     /// options.
     pub async fn with(&self, options: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Client {
-        let builder = Registry::builder_shared(self.store.open().await).delete(true);
-        Client::new(&options(builder).build())
+        Client::new(&options(open(self.store.open().await)).build())
     }
 
     /// A client of another instance on the same store.
@@ -134,4 +133,9 @@ pub fn on_a_runtime(test: impl Future<Output = ()>) {
 /// When the text is no path.
 pub(super) fn storage(path: &str) -> StoragePath {
     path.parse().unwrap()
+}
+
+/// What most behaviors are shown with.
+fn open(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
+    Registry::builder_shared(driver).delete(true).anonymous_mount(true)
 }

@@ -156,6 +156,8 @@ macro_rules! __api_requirements {
                 end_5_out_of_order_on_another_instance_is_416,
                 end_6_finish_a_large_upload_on_another_instance,
                 end_5_state_is_bound_to_the_key,
+                end_5_state_is_bound_to_the_location,
+                end_5_a_session_belongs_to_its_repository,
                 end_6_a_stale_memory_never_stores_other_bytes,
             ]
             manifest_put: [
@@ -218,7 +220,7 @@ macro_rules! __api_requirements {
                 end_11_mount_from_the_same_repository,
                 end_11_anonymous_mount,
                 end_11_anonymous_mount_by_sha512,
-                end_11_anonymous_mount_can_be_off,
+                end_11_anonymous_mount_is_off_by_default,
                 end_11_bad_mount,
                 end_11_mount_from_an_unreadable_source,
                 end_11_mount_needs_the_bytes,

@@ -45,6 +45,10 @@ type ApiResponse = Response<Body>;
 /// It is always ready, never fails (errors are responses) and needs no connection: a client inside the
 /// process calls it with an `http::Request` and gets an `http::Response`, both with streaming bodies.
 /// Dropping the response future or body cancels the request and leaves the store sound.
+///
+/// It asks nobody who they are. A host that puts it behind a socket decides who may ask what (a mount reads from the
+/// repository in `from`), and refuses the web pages of a browser that reaches the socket, by `Host`, `Origin` and
+/// `Sec-Fetch-Site`.
 #[derive(Clone, Debug)]
 pub struct RegistryService {
     registry: Registry,

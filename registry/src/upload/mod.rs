@@ -91,7 +91,7 @@ impl Uploads {
     pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
         self.inner.require_writable()?;
         let id = UploadId::generate();
-        let slot = self.inner.sessions.insert(id, Slot::fresh(self.repository.clone(), algorithm));
+        let slot = self.inner.sessions.insert(&self.repository, id, Slot::fresh(algorithm));
         Ok(self.session(id, slot))
     }
 
@@ -116,23 +116,21 @@ impl Uploads {
         if let Some(session) = self.find(state.id()).await? {
             return Ok(session);
         }
-        if state.offset() > 0 || self.inner.sessions.has_ended(state.id()) {
+        if state.offset() > 0 || self.inner.sessions.has_ended(&self.repository, state.id()) {
             return Err(RegistryError::UploadUnknown);
         }
-        let slot = Slot::fresh(self.repository.clone(), state.algorithm());
-        Ok(self.session(state.id(), self.inner.sessions.insert(state.id(), slot)))
+        let slot = self.inner.sessions.insert(&self.repository, state.id(), Slot::fresh(state.algorithm()));
+        Ok(self.session(state.id(), slot))
     }
 
     async fn find(&self, id: UploadId) -> Result<Option<UploadSession>> {
-        if let Some(slot) = self.inner.sessions.get(id) {
-            return Ok(
-                (slot.belongs_to(&self.repository) && !slot.has_ended()).then(|| self.session(id, slot))
-            );
+        if let Some(slot) = self.inner.sessions.get(&self.repository, id) {
+            return Ok((!slot.has_ended()).then(|| self.session(id, slot)));
         }
         if !session::is_started(&self.inner, &self.repository, id).await? {
             return Ok(None);
         }
-        let slot = self.inner.sessions.insert(id, Slot::stored(self.repository.clone()));
+        let slot = self.inner.sessions.insert(&self.repository, id, Slot::stored());
         Ok(Some(self.session(id, slot)))
     }
 

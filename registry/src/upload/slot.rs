@@ -18,34 +18,38 @@ use crate::{
 
 /// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
 /// look-up in the store, never bytes.
+///
+/// A session is found by its repository and its identifier, never by the identifier alone: a client of another
+/// repository may choose the same one.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    slots: Memory<UploadId, Arc<Slot>>,
+    slots: Memory<Key, Arc<Slot>>,
 }
+
+type Key = (RepositoryName, UploadId);
 
 impl Sessions {
     pub(crate) fn new() -> Self {
         Self { slots: Memory::new(4096, Lifetime::Used(Duration::from_secs(3600))) }
     }
 
-    pub(super) fn get(&self, id: UploadId) -> Option<Arc<Slot>> {
-        self.slots.get(&id)
+    pub(super) fn get(&self, repository: &RepositoryName, id: UploadId) -> Option<Arc<Slot>> {
+        self.slots.get(&(repository.clone(), id))
     }
 
     /// Inserts a slot, unless another request was faster: then that one's.
-    pub(super) fn insert(&self, id: UploadId, slot: Slot) -> Arc<Slot> {
-        self.slots.get_or_insert(id, Arc::new(slot), 1)
+    pub(super) fn insert(&self, repository: &RepositoryName, id: UploadId, slot: Slot) -> Arc<Slot> {
+        self.slots.get_or_insert((repository.clone(), id), Arc::new(slot), 1)
     }
 
-    pub(super) fn has_ended(&self, id: UploadId) -> bool {
-        self.get(id).is_some_and(|slot| slot.has_ended())
+    pub(super) fn has_ended(&self, repository: &RepositoryName, id: UploadId) -> bool {
+        self.get(repository, id).is_some_and(|slot| slot.has_ended())
     }
 }
 
 /// What this instance knows of a session. The store knows better: every request compares.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    repository: RepositoryName,
     pub(super) algorithm: Algorithm,
     /// The offset that was acknowledged last, for a status while a request is writing.
     pub(super) acknowledged: AtomicU64,
@@ -76,18 +80,17 @@ pub(super) enum Progress {
 }
 
 impl Slot {
-    pub(super) fn fresh(repository: RepositoryName, algorithm: Algorithm) -> Self {
-        Self::new(repository, algorithm, Progress::Fresh)
+    pub(super) fn fresh(algorithm: Algorithm) -> Self {
+        Self::new(algorithm, Progress::Fresh)
     }
 
-    pub(super) fn stored(repository: RepositoryName) -> Self {
+    pub(super) fn stored() -> Self {
         let unknown = Progress::Staged { stage: None, offset: 0, hashers: None, is_ours: false };
-        Self::new(repository, Algorithm::Sha256, unknown)
+        Self::new(Algorithm::Sha256, unknown)
     }
 
-    fn new(repository: RepositoryName, algorithm: Algorithm, progress: Progress) -> Self {
+    fn new(algorithm: Algorithm, progress: Progress) -> Self {
         Self {
-            repository,
             algorithm,
             acknowledged: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -96,10 +99,6 @@ impl Slot {
             looking: Mutex::new(()),
             progress: Mutex::new(progress),
         }
-    }
-
-    pub(super) fn belongs_to(&self, repository: &RepositoryName) -> bool {
-        self.repository == *repository
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -16,15 +16,28 @@ const MAX_TOKEN_LEN: usize = 8 * 1024;
 const TAG_LEN: usize = 32;
 
 /// The key of the tokens of one location. It is the same for every instance of the location, so that an
-/// upload begun on one goes on at another. Without a configured key a fixed one guards only against
-/// damage: a forged token gives nobody more than a POST does.
+/// upload begun on one goes on at another.
+///
+/// Without a configured secret it is made of the location's name, which is no secret: then it tells tokens of
+/// other locations and damaged ones, and whoever knows the name can forge one. That has to be worth no more than
+/// a POST: a token opens a session of the repository in the request's path and of no other, because sessions are
+/// looked up by their repository ([`Sessions`](super::Sessions)), and it vouches for no bytes.
 pub(crate) struct StateKey([u8; 32]);
 
 impl StateKey {
-    pub(crate) fn new(secret: Option<&Secret>) -> Self {
+    /// The key by the host's secret, or else by the location's name, if it has one.
+    pub(crate) fn new(secret: Option<&Secret>, location: Option<&str>) -> Self {
         let mut hash = Sha256::new();
-        hash.update(b"plugin-registry upload state\0");
-        hash.update(secret.map(Secret::expose).unwrap_or_default());
+        match (secret, location) {
+            (None, Some(location)) => {
+                hash.update(b"plugin-registry upload state of a location\0");
+                hash.update(location);
+            }
+            (secret, _) => {
+                hash.update(b"plugin-registry upload state\0");
+                hash.update(secret.map(Secret::expose).unwrap_or_default());
+            }
+        }
         Self(hash.finalize().into())
     }
 
@@ -108,15 +121,15 @@ mod tests {
     fn tokens_are_bound_to_key_repository_and_session() {
         let (a, b): (RepositoryName, RepositoryName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let (id, other) = (UploadId::generate(), UploadId::generate());
-        let key = StateKey::new(Some(&Secret::new("k")));
+        let key = StateKey::new(Some(&Secret::new("k")), None);
         let state = UploadState::new(&a, id, 7, Algorithm::Sha512);
         let token = state.encode(&key);
         assert_eq!(UploadState::decode(&token, &key, &a, id).unwrap(), state);
         assert_eq!(
-            UploadState::decode(&token, &StateKey::new(Some(&Secret::new("k"))), &a, id).unwrap(),
+            UploadState::decode(&token, &StateKey::new(Some(&Secret::new("k")), None), &a, id).unwrap(),
             state
         );
-        assert!(UploadState::decode(&token, &StateKey::new(None), &a, id).is_err());
+        assert!(UploadState::decode(&token, &StateKey::new(None, None), &a, id).is_err());
         assert!(UploadState::decode(&token, &key, &b, id).is_err());
         assert!(UploadState::decode(&token, &key, &a, other).is_err());
         for position in 0..token.len() {
