@@ -182,7 +182,9 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - Not atomic on object stores (copy, check, delete): both may exist after a crash, never none.
     async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
 
-    /// Deletes a file, or a directory with everything below it, staged bytes included.
+    /// Deletes a file, or a directory with everything below it, staged bytes included. A driver may leave what is
+    /// deeper than any path reaches, and what is above it; then it fails with
+    /// [`InvalidPath`](crate::ErrorKind::InvalidPath).
     ///
     /// # Behavior
     /// - `delete_removes_recursively`: afterwards the path is missing; directories that became empty
@@ -226,8 +228,8 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>>;
 
     /// Finds what other programs put below a path under names that no [`StoragePath`] can have, such as `@eaDir` or
-    /// `link~`: every other method passes over them. Each is a whole path as text, in no order; what is below such a
-    /// directory is not looked at.
+    /// `link~`, or deeper than its 900 bytes reach: every other method passes over them. Each is a whole path as text,
+    /// in no order; what is below such a directory is not looked at.
     ///
     /// # Behavior
     /// - `list_foreign_finds_no_path`: what a path can name is never reported; a missing path has nothing below it.

@@ -92,7 +92,8 @@ async fn level<D: StorageDriver + ?Sized>(
         match children.try_next().await {
             Ok(Some(child)) if child.name.starts_with(marker) => level.is_marked = true,
             Ok(Some(child)) if child.kind == EntryKind::Directory => {
-                level.directories.push(directory.join(&child.name)?);
+                // What is deeper than any path reaches has none.
+                level.directories.extend(directory.join(&child.name));
             }
             Ok(Some(_)) => {}
             Ok(None) => return Ok(level),

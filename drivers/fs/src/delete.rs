@@ -1,26 +1,16 @@
 //! Deleting and moving. Everything here blocks.
 
-use std::{
-    ffi::{CStr, CString},
-    fs::File,
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-};
+use std::{ffi::CString, fs::File, io, os::fd::AsFd};
 
 use plugin_registry_core::{Error, ErrorKind, PutMode, Result, StoragePath};
-use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags},
-    io::Errno,
-};
+use rustix::{fs::AtFlags, io::Errno};
 
 use crate::{
     error, names,
     root::{self, Root},
     stage::{self, Parts},
+    tree,
 };
-
-/// How often a directory is emptied again that others fill meanwhile.
-const RETRIES: usize = 16;
 
 /// Deletes a file with what is staged for it, or a directory with everything in it.
 pub(crate) fn delete(root: &Root, path: &StoragePath) -> Result<()> {
@@ -29,7 +19,7 @@ pub(crate) fn delete(root: &Root, path: &StoragePath) -> Result<()> {
     let found = match root::stat_at(&dir, name) {
         Ok(stat) if root::is_dir(&stat) => {
             let name = CString::new(name).map_err(|_| ErrorKind::InvalidPath)?;
-            delete_tree(root, dir.as_fd(), &name, path.as_str()).map_err(error::write)?;
+            tree::delete(root, dir.as_fd(), &name, path.as_str())?;
             true
         }
         Ok(stat) if root::is_file(&stat) && names::is_staged(name) => false,
@@ -107,58 +97,4 @@ fn unlink(dir: &File, name: &str) -> io::Result<bool> {
         Err(Errno::NOENT) => Ok(false),
         unlinked => Ok(unlinked.map(|()| true)?),
     }
-}
-
-/// Never follows a link: what is outside stays.
-fn delete_tree(root: &Root, parent: BorrowedFd<'_>, name: &CStr, path: &str) -> io::Result<()> {
-    for _ in 0..RETRIES {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Ok(()),
-            dir => dir?,
-        };
-        for (child, is_dir) in names_in(&dir)? {
-            let unlinked = match is_dir {
-                true => Err(Errno::ISDIR),
-                false => rustix::fs::unlinkat(&dir, &child, AtFlags::empty()),
-            };
-            match unlinked {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(Errno::ISDIR) => {
-                    delete_tree(root, dir.as_fd(), &child, &format!("{path}/{}", child.to_string_lossy()))?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let remove = || Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?);
-        match root.ancestors.remove(path, remove) {
-            Err(error) if is_filled(&error) => {}
-            removed => return error::ignore_missing(removed),
-        }
-    }
-    Err(Errno::NOTEMPTY.into())
-}
-
-/// All names in a directory, and which of them are directories.
-fn names_in(dir: &OwnedFd) -> io::Result<Vec<(CString, bool)>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let is_dir = match entry.file_type() {
-            FileType::Unknown => {
-                rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| root::is_dir(&stat))
-            }
-            known => known == FileType::Directory,
-        };
-        names.push((name.to_owned(), is_dir));
-    }
-    Ok(names)
-}
-
-fn is_filled(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOTEMPTY | Errno::EXIST))
 }

@@ -5,7 +5,9 @@
 //! CNCF distribution's `filesystem` driver reads and writes.
 //!
 //! - **Confined**: the root is opened once and everything else relative to it. A symbolic link that
-//!   leads out of the root is an error, one that stays inside is followed.
+//!   leads out of the root is an error, and in a listing it is not there. One that stays inside is followed, in
+//!   listings too, unless it leads to a directory that it lies in itself. A listing goes through at most 10,000
+//!   links to directories. A `delete` removes the link, and never what is behind it.
 //! - **Whole**: a file appears by one rename, with all its bytes. Until then it is staged beside its
 //!   target as `<name>.<uuid>.tmp`, or as `<name>.<size>.part` when it was closed to be resumed at
 //!   `size`. Regular files with such names are invisible to every call but the `delete` of a directory,
@@ -16,7 +18,8 @@
 //! - **Tidy**: a directory that became empty is removed, up to the root. Devices, pipes and names that no
 //!   path can hold are invisible. A directory without visible files, because bytes are staged in it or other
 //!   software left it, is a directory without children: to hide it would cost a look below each directory of
-//!   a listing. `delete` of a directory removes all of these.
+//!   a listing. `delete` of a directory removes all of these, except a directory that is deeper than any path
+//!   of 900 bytes reaches: that is left, and the call fails.
 //! - **Threads**: every call is one piece of blocking work in the caller's tokio runtime; at most
 //!   [`FsConfig::max_threads`] run at once, and none waits for a consumer. Resuming waits at most 200 ms for
 //!   the lock of a writer that was dropped a moment ago.
@@ -26,6 +29,7 @@
 //!   at most two pieces of up to 1 MiB and one chunk each, one being written and one being collected, of
 //!   chunks as they came. A listing holds the names of one directory, a walk those of each directory on
 //!   the way down to where it is.
+//! - **Descriptors**: a call has at most 16 files and directories open at a time, however deep a tree is.
 //! - **At rest**: nothing runs, one descriptor is open.
 
 mod ancestors;
@@ -35,6 +39,7 @@ mod driver;
 mod error;
 mod foreign;
 mod job;
+mod links;
 mod list;
 #[cfg(test)]
 mod measure;
@@ -43,6 +48,7 @@ mod reader;
 mod root;
 mod stage;
 mod staged;
+mod tree;
 mod walk;
 mod writer;
 

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use plugin_registry_core::{Entry, EntryKind, ErrorKind, FileInfo, MAX_PATH_LEN, Result, StoragePath};
+use plugin_registry_core::{Entry, EntryKind, MAX_PATH_LEN, Result, StoragePath};
 use rustix::{
-    fs::{AtFlags, Dir, FileType},
+    fs::{AtFlags, Dir, DirEntry, FileType},
     io::Errno,
 };
 
-use crate::{error, names, root::Root};
+use crate::{error, links, names, root::Root};
 
 /// A visible child of a directory.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
         let kind = match child.kind {
             ChildKind::File => Some(EntryKind::File),
             ChildKind::Directory => Some(EntryKind::Directory),
-            ChildKind::Link => follow(root, path, &child.name)?.map(|info| info.kind),
+            ChildKind::Link => links::follow(root, &path.join(&child.name)?)?.map(|info| info.kind),
             ChildKind::Staged => None,
         };
         entries.extend(kind.map(|kind| Entry::new(child.name, kind)));
@@ -66,13 +66,7 @@ pub(crate) fn everything(root: &Root, path: &StoragePath) -> io::Result<(Dir, Ve
         if !names::is_component(name) || name.len() > longest {
             continue;
         }
-        let file_type = match entry.file_type() {
-            FileType::Unknown => match rustix::fs::statat(dir.fd()?, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => continue,
-                stat => FileType::from_raw_mode(stat?.st_mode),
-            },
-            known => known,
-        };
+        let Some(file_type) = file_type(&dir, &entry)? else { continue };
         let kind = match file_type {
             FileType::Directory => ChildKind::Directory,
             FileType::RegularFile if names::is_staged(name) => ChildKind::Staged,
@@ -85,11 +79,15 @@ pub(crate) fn everything(root: &Root, path: &StoragePath) -> io::Result<(Dir, Ve
     Ok((dir, children))
 }
 
-/// What a symbolic link leads to, unless that is nowhere in the root.
-pub(crate) fn follow(root: &Root, directory: &StoragePath, name: &str) -> Result<Option<FileInfo>> {
-    use ErrorKind::{InvalidPath, NotFound, PermissionDenied};
-    match root.stat(&directory.join(name)?) {
-        Err(error) if matches!(error.kind(), NotFound | PermissionDenied | InvalidPath) => Ok(None),
-        found => found.map(Some),
+/// The type of an entry, also where the filesystem does not say it in a listing; `None` for one that is gone.
+pub(crate) fn file_type(dir: &Dir, entry: &DirEntry) -> io::Result<Option<FileType>> {
+    match entry.file_type() {
+        FileType::Unknown => {
+            match rustix::fs::statat(dir.fd()?, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => Ok(None),
+                stat => Ok(Some(FileType::from_raw_mode(stat?.st_mode))),
+            }
+        }
+        known => Ok(Some(known)),
     }
 }

@@ -113,9 +113,12 @@ impl Root {
 
     /// Describes a visible file or a directory.
     pub(crate) fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        let place = self.open_flags(path, OPEN_PATH).map_err(error::read)?;
-        let stat = rustix::fs::fstat(&place).map_err(|error| error::read(error.into()))?;
-        describe(path, &stat)
+        describe(path, &self.stat_raw(path).map_err(error::read)?)
+    }
+
+    /// What is at a path, at the end of all links.
+    pub(crate) fn stat_raw(&self, path: &StoragePath) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(self.open_flags(path, OPEN_PATH)?)?)
     }
 
     fn open_flags(&self, path: &StoragePath, flags: OFlags) -> io::Result<File> {
@@ -225,6 +228,11 @@ pub(crate) fn is_dir(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
+/// Device and inode.
+pub(crate) fn id(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
 pub(crate) fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
@@ -271,20 +279,19 @@ fn set_dir_mode(dir: &File, mode: u32) -> io::Result<()> {
 }
 
 fn make_root(config: &FsConfig, path: &Path) -> io::Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_root(config, parent)?;
-            std::fs::create_dir(path)
+    let is_missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for at in missing.into_iter().rev() {
+        match std::fs::create_dir(at) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made?,
         }
-        // Somebody else was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        made => made,
-    }?;
-    set_dir_mode(&File::open(path)?, config.dir_mode)?;
-    if config.durable { sync_dir(&File::open(parent)?) } else { Ok(()) }
+        set_dir_mode(&File::open(at)?, config.dir_mode)?;
+        if config.durable {
+            let parent = at.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_dir(&File::open(parent.unwrap_or(Path::new(".")))?)?;
+        }
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use rustix::{
 
 use crate::{
     error,
+    links::Links,
     list::{self, Child, ChildKind},
     names,
     root::{self, Root},
@@ -25,23 +26,25 @@ pub(crate) struct Staged {
     start: Option<StoragePath>,
     /// Directories that are still to be read.
     open: Vec<StoragePath>,
+    links: Links,
 }
 
 impl Staged {
     pub(crate) fn new(path: StoragePath) -> Self {
-        Self { start: Some(path), open: Vec::new() }
+        Self { start: Some(path), open: Vec::new(), links: Links::default() }
     }
 
     fn enter(&mut self, root: &Root, path: &StoragePath, found: &mut Vec<Result<FileInfo>>) -> Result<()> {
-        let (dir, children) = match list::everything(root, path) {
+        let (dir, mut children) = match list::everything(root, path) {
             Err(error) if error::is_missing(&error) => return Ok(()),
             children => children.map_err(error::read)?,
         };
+        self.links.resolve(root, path, &mut children)?;
         for child in children {
             match child.kind {
                 ChildKind::Directory => self.open.extend(path.join(&child.name)),
                 ChildKind::Staged => found.extend(describe(path, &dir, &child)?.map(Ok)),
-                // What lies behind a link was not staged through it.
+                // A staged file is never a link.
                 ChildKind::File | ChildKind::Link => {}
             }
         }

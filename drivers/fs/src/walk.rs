@@ -1,16 +1,17 @@
 //! Walks: depth first, a few directories at a time.
 
-use std::{cmp::Ordering, io, sync::Arc, vec};
+use std::{cmp::Ordering, sync::Arc, vec};
 
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use plugin_registry_core::{FileInfo, Result, StoragePath};
+use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
 use rustix::fs::{AtFlags, Dir};
 
 use crate::{
     error,
+    links::{self, Links},
     list::{self, Child, ChildKind},
     root::{self, Root},
 };
@@ -18,6 +19,9 @@ use crate::{
 /// The most that one piece of blocking work reads ahead of the consumer.
 const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
+
+/// How many directories are open at a time. Above them only names are kept.
+const OPEN: usize = 8;
 
 /// A walk that goes on where it stopped. Blocks.
 pub(crate) trait Walk: Send + 'static {
@@ -56,28 +60,56 @@ pub(crate) struct Files {
     start: Option<StoragePath>,
     after: Option<StoragePath>,
     open: Vec<OpenDirectory>,
+    links: Links,
 }
 
 struct OpenDirectory {
     path: StoragePath,
-    dir: Dir,
+    /// `None` above many others.
+    dir: Option<Dir>,
     children: vec::IntoIter<Child>,
 }
 
 impl Files {
     pub(crate) fn new(path: StoragePath, after: Option<StoragePath>) -> Self {
-        Self { start: Some(path), after, open: Vec::new() }
+        Self { start: Some(path), after, open: Vec::new(), links: Links::default() }
     }
 
-    fn enter(&mut self, root: &Root, path: StoragePath) -> io::Result<()> {
-        let (dir, mut children) = list::children(root, &path)?;
+    /// Whether the directory is there.
+    fn enter(&mut self, root: &Root, path: StoragePath) -> Result<bool> {
+        let (dir, mut children) = match list::children(root, &path) {
+            Err(error) if error::is_missing(&error) => return Ok(false),
+            children => children.map_err(error::read)?,
+        };
+        self.links.resolve(root, &path, &mut children)?;
         if let Some(after) = &self.after {
             children.retain(|child| is_later(&path, child, after));
         }
         // Below a directory all paths have a `/` behind its name, so that is its place in the order.
         children.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
-        self.open.push(OpenDirectory { path, dir, children: children.into_iter() });
-        Ok(())
+        if let Some(far) = self.open.len().checked_sub(OPEN).and_then(|at| self.open.get_mut(at)) {
+            far.dir = None;
+        }
+        self.open.push(OpenDirectory { path, dir: Some(dir), children: children.into_iter() });
+        Ok(true)
+    }
+}
+
+impl OpenDirectory {
+    /// A visible file in it, unless it was deleted, or replaced by something else, since its name was read.
+    fn file(&mut self, root: &Root, name: &str, path: &StoragePath) -> Result<Option<FileInfo>> {
+        let dir = match &mut self.dir {
+            Some(dir) => dir,
+            none => match root.open_dir(&self.path).and_then(|dir| Ok(Dir::new(dir)?)) {
+                Err(error) if error::is_missing(&error) => return Ok(None),
+                dir => none.insert(dir.map_err(error::read)?),
+            },
+        };
+        match dir.fd().and_then(|dir| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+            Ok(stat) if root::is_file(&stat) => root::describe(path, &stat).map(Some),
+            Ok(_) | Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(error::read(error.into())),
+        }
     }
 }
 
@@ -85,11 +117,11 @@ impl Walk for Files {
     type Found = FileInfo;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<FileInfo>>) -> Result<bool> {
-        if let Some(path) = self.start.take() {
-            match self.enter(root, path) {
-                Err(error) if self.after.is_some() && error::is_missing(&error) => return Ok(false),
-                entered => entered.map_err(error::read)?,
-            }
+        if let Some(path) = self.start.take()
+            && !self.enter(root, path)?
+        {
+            // Nothing is left of a walk that was begun.
+            return if self.after.is_some() { Ok(false) } else { Err(ErrorKind::NotFound.into()) };
         }
         let mut directories = 1;
         while found.len() < MAX_FOUND && directories < MAX_DIRECTORIES {
@@ -102,23 +134,11 @@ impl Walk for Files {
             match child.kind {
                 ChildKind::Directory => {
                     directories += 1;
-                    error::ignore_missing(self.enter(root, path)).map_err(error::read)?;
+                    self.enter(root, path)?;
                 }
-                ChildKind::File => {
-                    let stat = directory
-                        .dir
-                        .fd()
-                        .and_then(|dir| rustix::fs::statat(dir, &child.name, AtFlags::SYMLINK_NOFOLLOW));
-                    match stat {
-                        Ok(stat) if root::is_file(&stat) => found.push(root::describe(&path, &stat)),
-                        // Deleted, or replaced by something else, since its name was read.
-                        Ok(_) | Err(rustix::io::Errno::NOENT) => {}
-                        Err(error) => return Err(error::read(error.into())),
-                    }
-                }
-                // A file counts wherever it is; a directory may be above, without end.
+                ChildKind::File => found.extend(directory.file(root, &child.name, &path)?.map(Ok)),
                 ChildKind::Link => {
-                    let info = list::follow(root, &directory.path, &child.name)?;
+                    let info = links::follow(root, &path)?;
                     found.extend(info.filter(FileInfo::is_file).map(Ok));
                 }
                 ChildKind::Staged => {}
@@ -152,18 +172,24 @@ pub(crate) struct Marked {
     after: Option<StoragePath>,
     /// For each open directory its children that are still to come.
     open: Vec<vec::IntoIter<StoragePath>>,
+    links: Links,
 }
 
 impl Marked {
     pub(crate) fn new(path: StoragePath, marker: &str, after: Option<StoragePath>) -> Self {
-        Self { start: Some(path), marker: marker.to_owned(), after, open: Vec::new() }
+        let (marker, links) = (marker.to_owned(), Links::default());
+        Self { start: Some(path), marker, after, open: Vec::new(), links }
     }
 
-    /// Whether the directory has a marked child.
-    fn enter(&mut self, root: &Root, path: &StoragePath) -> io::Result<bool> {
-        let (_, children) = list::children(root, path)?;
-        let (marked, others): (Vec<_>, Vec<_>) =
+    /// Whether the directory has a marked child; `None` when it is missing.
+    fn enter(&mut self, root: &Root, path: &StoragePath) -> Result<Option<bool>> {
+        let children = match list::children(root, path) {
+            Err(error) if error::is_missing(&error) => return Ok(None),
+            children => children.map_err(error::read)?.1,
+        };
+        let (marked, mut others): (Vec<_>, Vec<_>) =
             children.into_iter().partition(|child| child.name.starts_with(&self.marker));
+        self.links.resolve(root, path, &mut others)?;
         let directories = others.into_iter().filter(|child| child.kind == ChildKind::Directory);
         let mut paths: Vec<_> = directories.filter_map(|child| path.join(&child.name).ok()).collect();
         if let Some(after) = &self.after {
@@ -172,7 +198,7 @@ impl Marked {
         // All in one directory, so the order of the paths is that of the names.
         paths.sort_unstable();
         self.open.push(paths.into_iter());
-        Ok(!marked.is_empty())
+        Ok(Some(!marked.is_empty()))
     }
 }
 
@@ -180,11 +206,10 @@ impl Walk for Marked {
     type Found = StoragePath;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<StoragePath>>) -> Result<bool> {
-        if let Some(path) = self.start.take() {
-            match self.enter(root, &path) {
-                Err(error) if error::is_missing(&error) => return Ok(false),
-                entered => entered.map_err(error::read)?,
-            };
+        if let Some(path) = self.start.take()
+            && self.enter(root, &path)?.is_none()
+        {
+            return Ok(false);
         }
         let mut directories = 1;
         while found.len() < MAX_FOUND && directories < MAX_DIRECTORIES {
@@ -194,11 +219,8 @@ impl Walk for Marked {
                 continue;
             };
             directories += 1;
-            let marked = match self.enter(root, &path) {
-                Err(error) if error::is_missing(&error) => continue,
-                entered => entered.map_err(error::read)?,
-            };
-            if marked && self.after.as_ref().is_none_or(|after| compare(&path, after).is_gt()) {
+            let is_marked = self.enter(root, &path)?.is_some_and(|is_marked| is_marked);
+            if is_marked && self.after.as_ref().is_none_or(|after| compare(&path, after).is_gt()) {
                 found.push(Ok(path));
             }
         }

@@ -110,20 +110,80 @@ async fn a_link_is_replaced_and_deleted_itself() {
 }
 
 #[tokio::test]
-async fn links_inside_are_followed_but_not_walked() {
+async fn links_inside_are_followed_in_listings_too() {
     let store = Store::new().await;
-    store.driver.put(&path("/real/file"), "content").await.unwrap();
-    symlink("real", store.file("dir")).unwrap();
-    symlink("real/file", store.file("file")).unwrap();
-    symlink("nowhere", store.file("dangling")).unwrap();
-    symlink("loop", store.file("loop")).unwrap();
-    assert_eq!(store.get("/file").await.unwrap(), "content");
-    assert_eq!(store.get("/dir/file").await.unwrap(), "content");
-    assert_eq!(kind(store.get("/dangling").await), ErrorKind::NotFound);
-    assert_eq!(kind(store.get("/loop").await), ErrorKind::PermissionDenied);
-    assert_eq!(store.names("/").await, ["dir", "file", "real"]);
-    assert_eq!(store.driver.stat(&path("/dir")).await.unwrap().kind, EntryKind::Directory);
-    assert_eq!(store.walked("/", None).await, ["/file", "/real/file"]);
+    let driver = &store.driver;
+    driver.put(&path("/r/real/_m/file"), "content").await.unwrap();
+    driver.put(&path("/aside/app/_m/file"), "content").await.unwrap();
+    store.close("/aside/app/_u", "staged").await;
+    std::fs::write(store.file("aside/app/un name"), "").unwrap();
+    // To another part of the root, to what is listed anyway, and to a file.
+    symlink("../aside", store.file("r/alias")).unwrap();
+    symlink("real", store.file("r/again")).unwrap();
+    symlink("real/_m/file", store.file("r/file")).unwrap();
+    symlink("nowhere", store.file("r/dangling")).unwrap();
+    symlink("loop", store.file("r/loop")).unwrap();
+    // Ways in a circle.
+    symlink("..", store.file("r/real/up")).unwrap();
+    symlink(".", store.file("r/real/self")).unwrap();
+    symlink("../../r/real", store.file("aside/app/there")).unwrap();
+    symlink("../../aside/app", store.file("r/real/back")).unwrap();
+
+    assert_eq!(store.get("/r/file").await.unwrap(), "content");
+    assert_eq!(store.get("/r/alias/app/_m/file").await.unwrap(), "content");
+    assert_eq!(kind(store.get("/r/dangling").await), ErrorKind::NotFound);
+    assert_eq!(kind(store.get("/r/loop").await), ErrorKind::PermissionDenied);
+    assert_eq!(store.names("/r").await, ["again", "alias", "file", "real"]);
+    assert_eq!(driver.stat(&path("/r/alias")).await.unwrap().kind, EntryKind::Directory);
+    let walked = [
+        "/r/again/_m/file",
+        "/r/again/back/_m/file",
+        "/r/alias/app/_m/file",
+        "/r/alias/app/there/_m/file",
+        "/r/file",
+        "/r/real/_m/file",
+        "/r/real/back/_m/file",
+    ];
+    assert_eq!(store.walked("/r", None).await, walked);
+    for from in 0..walked.len() {
+        assert_eq!(store.walked("/r", Some(walked[from])).await, walked[from + 1..], "{from}");
+    }
+    let marked = async |after: Option<&str>| {
+        let (root, after) = (path("/r"), after.map(path));
+        let found = driver.list_marked(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
+        found.try_collect::<Vec<_>>().await.unwrap()
+    };
+    let all = ["/r/again", "/r/again/back", "/r/alias/app", "/r/alias/app/there", "/r/real", "/r/real/back"];
+    assert_eq!(marked(None).await, all);
+    for (from, after) in all.iter().enumerate() {
+        assert_eq!(marked(Some(after)).await, all[from + 1..]);
+    }
+    let root = path("/r");
+    let staged = driver.list_staged(&root).map_ok(|info| info.path.to_string());
+    let mut staged: Vec<_> = staged.try_collect().await.unwrap();
+    staged.sort();
+    assert_eq!(staged, ["/r/again/back/_u", "/r/alias/app/_u", "/r/real/back/_u"]);
+    let mut foreign: Vec<_> = driver.list_foreign(&root).try_collect().await.unwrap();
+    foreign.sort();
+    assert_eq!(foreign, ["/r/again/back/un name", "/r/alias/app/un name", "/r/real/back/un name"]);
+}
+
+#[tokio::test]
+async fn a_link_inside_is_deleted_and_not_what_is_behind_it() {
+    let store = Store::new().await;
+    let driver = &store.driver;
+    driver.put(&path("/aside/app/_m/file"), "content").await.unwrap();
+    std::fs::create_dir_all(store.file("r/deep")).unwrap();
+    symlink("../aside", store.file("r/alias")).unwrap();
+    symlink("../../aside", store.file("r/deep/alias")).unwrap();
+    driver.delete(&path("/r/alias")).await.unwrap();
+    assert_eq!(store.on_disk("r"), ["deep"]);
+    driver.delete(&path("/r")).await.unwrap();
+    assert_eq!(store.walked("/", None).await, ["/aside/app/_m/file"]);
+    // By its own path, through a link, a file is deleted as it is read.
+    symlink("aside", store.file("alias")).unwrap();
+    driver.delete(&path("/alias/app/_m/file")).await.unwrap();
+    assert!(store.walked("/", None).await.is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
-    EntryKind, PutMode, RepositoryName, StorageDriver, StorageDriverExt, StoragePath,
+    EntryKind, ErrorKind, MAX_PATH_LEN, PutMode, RepositoryName, StorageDriver, StorageDriverExt, StoragePath,
 };
 use uuid::Uuid;
 
@@ -33,7 +33,8 @@ pub struct PurgeReport {
     pub staged: Vec<StaleUpload>,
     /// Sessions that are younger.
     pub kept: usize,
-    /// What lies among the sessions and is none, or has no age: never touched.
+    /// What lies among the sessions and is none, has no age, or has directories deeper than a path of 900 bytes
+    /// reaches, of which nobody can say what is in them: never touched.
     pub unknown: Vec<StoragePath>,
 }
 
@@ -164,7 +165,7 @@ impl Purge<'_> {
         }
         if activity.last.is_none() {
             // An empty directory, which a filesystem keeps and nobody needs, is not worth a word.
-            if activity.bytes > 0 {
+            if activity.bytes > 0 || self.is_too_deep(path).await? {
                 self.report.unknown.push(path.clone());
             }
             return Ok(());
@@ -173,6 +174,10 @@ impl Purge<'_> {
             self.report.kept += 1;
             return Ok(());
         };
+        if self.is_too_deep(path).await? {
+            self.report.unknown.push(path.clone());
+            return Ok(());
+        }
         if !self.dry_run {
             // What writers left that died before they closed belongs to no file, so a delete may not see it.
             if let Some(before) = self.now.checked_sub(self.older_than) {
@@ -181,10 +186,31 @@ impl Purge<'_> {
                     driver.delete_staged(&path, before).await?;
                 }
             }
-            driver.delete_if_exists(path).await?;
+            match driver.delete_if_exists(path).await {
+                // It became too deep only now.
+                Err(error) if error.kind() == ErrorKind::InvalidPath => {
+                    self.report.unknown.push(path.clone());
+                    return Ok(());
+                }
+                deleted => deleted?,
+            };
         }
         self.report.uploads.push(stale);
         Ok(())
+    }
+
+    /// Whether there is something in a session that no path leads to, so that neither age nor content can be told.
+    async fn is_too_deep(&self, session: &StoragePath) -> Result<bool> {
+        let mut foreign = self.registry.inner.driver.list_foreign(session);
+        loop {
+            match foreign.try_next().await {
+                Ok(Some(path)) if path.len() > MAX_PATH_LEN => return Ok(true),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(error) if error.is_not_found() => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Stages that belong to no session: a direct write of a blob, or of a link, whose writer died, and what is

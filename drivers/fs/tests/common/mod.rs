@@ -24,6 +24,13 @@ impl Store {
         Self { driver, directory }
     }
 
+    /// The same in memory where there is such a filesystem: for tests that make much and prove nothing about disks.
+    pub async fn in_memory() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let driver = open(FsConfig::new(directory.path())).await;
+        Self { driver, directory }
+    }
+
     /// Another driver over the same directory, as another process has it.
     pub async fn again(&self) -> Checked<FsDriver> {
         open(FsConfig::new(self.directory.path())).await

@@ -1,0 +1,93 @@
+//! Symbolic links to directories that a listing goes through (ADR 0037). Everything here blocks.
+
+use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StoragePath};
+use rustix::fs::Stat;
+
+use crate::{
+    error,
+    list::{Child, ChildKind},
+    root::{self, Root},
+};
+
+/// The most links to directories that one listing goes through: links that lead to each other multiply.
+const MAX_LINKS: usize = 10_000;
+
+/// How many links a listing has gone through.
+#[derive(Debug, Default)]
+pub(crate) struct Links(usize);
+
+impl Links {
+    /// Says of each link among the children of a directory what it leads to. One that leads nowhere in the root, or
+    /// to a directory that it lies in itself, is no child.
+    pub(crate) fn resolve(
+        &mut self,
+        root: &Root,
+        directory: &StoragePath,
+        children: &mut Vec<Child>,
+    ) -> Result<()> {
+        if children.iter().all(|child| child.kind != ChildKind::Link) {
+            return Ok(());
+        }
+        let mut above = None;
+        for mut child in std::mem::take(children) {
+            if child.kind == ChildKind::Link {
+                let Some(stat) = target(root, &directory.join(&child.name)?)? else { continue };
+                if root::is_dir(&stat) {
+                    let above = match &mut above {
+                        Some(above) => above,
+                        none => none.insert(ids(root, directory)?),
+                    };
+                    if above.contains(&root::id(&stat)) {
+                        continue;
+                    }
+                    self.count()?;
+                    child.kind = ChildKind::Directory;
+                } else if !root::is_file(&stat) {
+                    continue;
+                }
+            }
+            children.push(child);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.0 += 1;
+        if self.0 > MAX_LINKS {
+            let message = format!("more than {MAX_LINKS} symbolic links to directories in one listing");
+            return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+        }
+        Ok(())
+    }
+}
+
+/// The visible file or the directory that a link leads to, unless that is nowhere in the root.
+pub(crate) fn follow(root: &Root, path: &StoragePath) -> Result<Option<FileInfo>> {
+    let Some(stat) = target(root, path)? else { return Ok(None) };
+    match root::describe(path, &stat) {
+        Err(error) if is_nowhere(&error) => Ok(None),
+        info => info.map(Some),
+    }
+}
+
+fn target(root: &Root, path: &StoragePath) -> Result<Option<Stat>> {
+    match root.stat_raw(path).map_err(error::read) {
+        Err(error) if is_nowhere(&error) => Ok(None),
+        stat => stat.map(Some),
+    }
+}
+
+fn is_nowhere(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidPath)
+}
+
+/// Device and inode of a directory and of all that are above it on this way, where they are still there.
+fn ids(root: &Root, directory: &StoragePath) -> Result<Vec<(u64, u64)>> {
+    let mut ids = Vec::new();
+    let mut at = Some(directory.clone());
+    while let Some(path) = at {
+        ids.extend(target(root, &path)?.as_ref().map(root::id));
+        at = path.parent();
+    }
+    Ok(ids)
+}
