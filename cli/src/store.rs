@@ -104,10 +104,10 @@ impl Configured {
 const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: `mkdir DIR && tar -xf FILE -C DIR`. \
      `skopeo copy docker-archive:FILE oci:DIR` makes a layout of what `docker save` wrote.";
 
-/// The directory of an OCI image layout; everybody may read what is written into it, as the umask of
-/// other tools would have it.
+/// The directory of an OCI image layout. What is written into it is as private as the umask says, as by skopeo.
 pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
-    let config = FsConfig::new(root).with_create_root(create).with_file_mode(0o644).with_dir_mode(0o755);
+    let config = FsConfig::new(root).with_create_root(create);
+    let config = config.with_file_mode(0o666).with_dir_mode(0o777).with_umask(true);
     directory(config, "the layout", ARCHIVE).await
 }
 

@@ -9,7 +9,13 @@
 
 mod common;
 
-use std::{fs, path::Path, process::Stdio, thread};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
 
 use common::{Backup, command, run};
 use serde_json::Value;
@@ -121,5 +127,42 @@ fn what_is_not_there_is_told_with_what_there_is() {
     for reference in [format!("oci:{image}@{child}"), format!("oci:{image}:1.0@{child}")] {
         let ran = backup.run(&["copy", &reference, "registry:a", "--format", "json"]).ok();
         assert_eq!(ran.json()["digest"], child);
+    }
+}
+
+/// An image of a private repository is as private as the user's other files.
+#[test]
+fn a_layout_is_as_private_as_the_umask_says() {
+    let backup = Backup::make();
+    for (umask, file_mode, dir_mode) in [("077", 0o600, 0o700), ("027", 0o640, 0o750), ("022", 0o644, 0o755)]
+    {
+        let out = backup.path(&format!("of/{umask}"));
+        let copied = Command::new("sh")
+            .args([
+                "-c",
+                "umask \"$0\" && exec \"$@\"",
+                umask,
+                env!("CARGO_BIN_EXE_plugin-registry"),
+                "copy",
+                "--quiet",
+            ])
+            .arg(format!("oci:{}", backup.image().display()))
+            .arg(format!("oci:{}:one", out.display()))
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{copied:?}");
+        let mut seen = 0;
+        let mut open = vec![out];
+        while let Some(at) = open.pop() {
+            let metadata = fs::symlink_metadata(&at).unwrap();
+            let mode = if metadata.is_dir() { dir_mode } else { file_mode };
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{} under {umask}", at.display());
+            seen += 1;
+            if metadata.is_dir() {
+                open.extend(fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        // The layout, its two documents, `blobs`, `sha256`, and blobs.
+        assert!(seen > 6, "{seen}");
     }
 }

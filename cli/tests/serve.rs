@@ -4,15 +4,17 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test harness: a failed check is a panic of the test"
 )]
 
 mod common;
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     os::unix::{fs::FileTypeExt, net::UnixStream},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -106,6 +108,42 @@ fn deletes_are_off_unless_asked_for() {
         let server = Server::start(arguments);
         assert_eq!(exchange(&mut server.connect(), &delete).0, status);
     }
+}
+
+/// Between its making and the change of its mode a socket's file has what the umask left: until then it may not listen.
+#[test]
+fn a_unix_socket_is_private_before_anybody_is_let_in() {
+    let directory = TempDir::new().unwrap();
+    let (path, log) = (directory.path().join("registry.sock"), directory.path().join("log"));
+    let script =
+        "umask 000 && exec strace -D -f -qq -e trace=bind,listen,/chmod -o \"$0\" \"$@\"";
+    let traced = Command::new("sh")
+        .args(["-c", script])
+        .arg(&log)
+        .args([env!("CARGO_BIN_EXE_plugin-registry"), "serve", "--memory", "--listen"])
+        .arg(format!("unix:{}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    // The tracer is the grandchild: it ends with the server.
+    let mut traced = traced.unwrap();
+    let mut line = String::new();
+    BufReader::new(traced.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    traced.kill().unwrap();
+    let output = traced.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    if err.contains("not found") || err.contains("ptrace") {
+        println!("SKIPPED: strace may not trace here: {err}");
+        return;
+    }
+    assert!(line.starts_with("unix:"), "{line}{err}");
+    let log = std::fs::read_to_string(&log).unwrap();
+    let name = "registry.sock";
+    let at = |what: &str, named: bool| {
+        let position = log.lines().position(|line| line.contains(what) && (!named || line.contains(name)));
+        position.unwrap_or_else(|| panic!("no {what}: {log}"))
+    };
+    assert!(at("bind(", true) < at("chmod", true) && at("chmod", true) < at("listen(", false), "{log}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host},
+    net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host},
 };
 
 use crate::failure::Failure;
@@ -24,6 +24,9 @@ use crate::failure::Failure;
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;
+
+/// Connections that wait to be accepted, as many as for TCP.
+const BACKLOG: u32 = 1024;
 
 /// A bound socket.
 pub(super) enum Listener {
@@ -72,8 +75,11 @@ impl Listener {
                 .with_hint("Choose a path of at most 100 bytes in a directory that you may write to.")
         };
         remove_stale(path).await?;
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        // Nobody is let in before it listens, and by then the file is private, whatever the umask.
+        let socket = UnixSocket::new_stream().map_err(failed)?;
+        socket.bind(path).map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let listener = socket.listen(BACKLOG).map_err(failed)?;
         Ok(Self::Unix { listener, path: path.to_owned(), file: file_id(path) })
     }
 

@@ -23,11 +23,16 @@ pub struct FsConfig {
     /// power cut or a crash of the system, what was written in the last seconds may be missing, empty or
     /// damaged, also where a later write survived.
     pub durable: bool,
-    /// Permission bits of each file, whatever the umask. Default: `0o600`.
+    /// Permission bits of each file. Default: `0o600`.
     pub file_mode: u32,
-    /// Permission bits of each directory that the driver makes, whatever the umask. Default: `0o700`.
-    /// A set-group-id bit that it inherits stays.
+    /// Permission bits of each directory that the driver makes. Default: `0o700`. A set-group-id bit that it
+    /// inherits stays.
     pub dir_mode: u32,
+    /// Whether the process's umask takes bits from `file_mode` and `dir_mode`. Default: false, they are exact.
+    ///
+    /// For directories that other programs share, such as OCI layouts: with `0o666` and `0o777` files are as private
+    /// as what other programs of this user write.
+    pub umask: bool,
     /// The most pieces of blocking work at once, at least 1. Default: 100. Calls beyond it wait their turn.
     pub max_threads: usize,
     /// Bytes of one read.
@@ -46,6 +51,7 @@ impl FsConfig {
             durable: true,
             file_mode: 0o600,
             dir_mode: 0o700,
+            umask: false,
             max_threads: 100,
             // Measured with `measure.rs`: pieces of 256 KiB read slower, 512 KiB about as fast; for writing it
             // makes no difference that stands out. A GiB is 1024 calls each way.
@@ -79,6 +85,13 @@ impl FsConfig {
     #[must_use]
     pub fn with_dir_mode(mut self, mode: u32) -> Self {
         self.dir_mode = mode;
+        self
+    }
+
+    /// Sets [`umask`](Self::umask).
+    #[must_use]
+    pub fn with_umask(mut self, yes: bool) -> Self {
+        self.umask = yes;
         self
     }
 

@@ -1,8 +1,9 @@
 //! Confined access to the root directory. Everything here blocks.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -163,7 +164,7 @@ impl Root {
             let made = self.make_dir(&dir, &child)?;
             dir = self.open_dir(&child)?;
             if made {
-                set_dir_mode(&dir, self.config.dir_mode)?;
+                set_dir_mode(&dir, &self.config)?;
             }
         }
         Ok(dir)
@@ -272,22 +273,25 @@ fn sync_dir(dir: &File) -> io::Result<()> {
     }
 }
 
-/// Sets the exact mode; the umask had its say when the directory was made.
-fn set_dir_mode(dir: &File, mode: u32) -> io::Result<()> {
+/// Sets the exact mode, if it is wanted: the umask had its say when the directory was made.
+fn set_dir_mode(dir: &File, config: &FsConfig) -> io::Result<()> {
+    if config.umask {
+        return Ok(());
+    }
     let inherited = Mode::from_raw_mode(rustix::fs::fstat(dir)?.st_mode) & Mode::SGID;
-    Ok(rustix::fs::fchmod(dir, Mode::from_raw_mode(mode) | inherited)?)
+    Ok(rustix::fs::fchmod(dir, Mode::from_raw_mode(config.dir_mode) | inherited)?)
 }
 
 fn make_root(config: &FsConfig, path: &Path) -> io::Result<()> {
     let is_missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     for at in missing.into_iter().rev() {
-        match std::fs::create_dir(at) {
+        match DirBuilder::new().mode(config.dir_mode).create(at) {
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         }
-        set_dir_mode(&File::open(at)?, config.dir_mode)?;
+        set_dir_mode(&File::open(at)?, config)?;
         if config.durable {
             let parent = at.parent().filter(|parent| !parent.as_os_str().is_empty());
             sync_dir(&File::open(parent.unwrap_or(Path::new(".")))?)?;

@@ -90,7 +90,9 @@ impl Stage {
     }
 
     fn seal_io(&self, touch: bool) -> io::Result<()> {
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(self.root.config.file_mode))?;
+        if !self.root.config.umask {
+            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(self.root.config.file_mode))?;
+        }
         if touch {
             let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
             let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };

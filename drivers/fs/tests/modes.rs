@@ -1,4 +1,4 @@
-//! Modes are exact whatever the umask. Alone in its process, which has one umask.
+//! Modes are exact whatever the umask, unless it is to have its say. Alone in its process, which has one umask.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,13 +10,47 @@
 
 mod common;
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use common::{open, path};
 use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteOptions};
 use plugin_registry_drivers_fs::FsConfig;
 
+/// Both in one test: the umask is the process's.
 #[tokio::test]
+async fn modes_are_exact_or_less_the_umask() {
+    for umask in [0o000, 0o022, 0o027, 0o077] {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("new/store");
+        let config = FsConfig::new(&root).with_file_mode(0o666).with_dir_mode(0o777).with_umask(true);
+        let mode = written(open(config).await, &root).await;
+        for file in ["b/c/writer", "d/put"] {
+            assert_eq!(mode(file), 0o666 & !umask, "{file} under {umask:o}");
+        }
+        for dir in ["..", "", "b", "b/c", "d"] {
+            assert_eq!(mode(dir), 0o777 & !umask, "{dir} under {umask:o}");
+        }
+    }
+    modes_are_exact().await;
+}
+
+/// Writes in every way; gives the modes of what was written.
+async fn written(driver: impl StorageDriver, root: &Path) -> impl Fn(&str) -> u32 {
+    driver.put(&path("/a/put"), "x").await.unwrap();
+    let mut writer = driver.writer(&path("/b/c/writer"), WriteOptions::create()).await.unwrap();
+    writer.write(vec![0; 3 << 20].into()).await.unwrap();
+    writer.close().await.unwrap();
+    let writer = driver.writer(&path("/b/c/writer"), WriteOptions::resume()).await.unwrap();
+    writer.commit().await.unwrap();
+    driver.rename(&path("/a/put"), &path("/d/put")).await.unwrap();
+    let root = root.to_owned();
+    move |name| std::fs::metadata(root.join(name)).unwrap().mode() & 0o7777
+}
+
 async fn modes_are_exact() {
     let directory = tempfile::tempdir().unwrap();
     for (umask, file_mode, dir_mode) in
@@ -26,14 +60,7 @@ async fn modes_are_exact() {
         let root = directory.path().join(format!("{umask:o}/store"));
         let config = FsConfig::new(&root).with_file_mode(file_mode).with_dir_mode(dir_mode);
         let driver = open(config).await;
-        driver.put(&path("/a/put"), "x").await.unwrap();
-        let mut writer = driver.writer(&path("/b/c/writer"), WriteOptions::create()).await.unwrap();
-        writer.write(vec![0; 3 << 20].into()).await.unwrap();
-        writer.close().await.unwrap();
-        let writer = driver.writer(&path("/b/c/writer"), WriteOptions::resume()).await.unwrap();
-        writer.commit().await.unwrap();
-        driver.rename(&path("/a/put"), &path("/d/put")).await.unwrap();
-        let mode = |name: &str| std::fs::metadata(root.join(name)).unwrap().mode() & 0o7777;
+        let mode = written(driver.clone(), &root).await;
         for file in ["b/c/writer", "d/put"] {
             assert_eq!(mode(file), file_mode, "{file} under {umask:o}");
         }
