@@ -115,8 +115,7 @@ fn deletes_are_off_unless_asked_for() {
 fn a_unix_socket_is_private_before_anybody_is_let_in() {
     let directory = TempDir::new().unwrap();
     let (path, log) = (directory.path().join("registry.sock"), directory.path().join("log"));
-    let script =
-        "umask 000 && exec strace -D -f -qq -e trace=bind,listen,/chmod -o \"$0\" \"$@\"";
+    let script = "umask 000 && exec strace -D -f -qq -e trace=bind,listen,/chmod -o \"$0\" \"$@\"";
     let traced = Command::new("sh")
         .args(["-c", script])
         .arg(&log)

@@ -138,7 +138,13 @@ fn demanded() -> (u32, u64) {
 // What the sequences found, each the shortest of them.
 
 fn two(store: &MemoryDriver) -> [Repository; 2] {
-    [(); 2].map(|()| Registry::builder(store.clone()).delete(true).anonymous_mount(true).build().repository("a".parse().unwrap()))
+    [(); 2].map(|()| {
+        Registry::builder(store.clone())
+            .delete(true)
+            .anonymous_mount(true)
+            .build()
+            .repository("a".parse().unwrap())
+    })
 }
 
 fn pieces<const N: usize>(
