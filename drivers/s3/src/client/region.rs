@@ -1,18 +1,28 @@
 //! Finding out the region of a bucket.
 
+use std::time::Duration;
+
 use aws_sdk_s3::{Client, config::Region, error::SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use plugin_registry_core::{ErrorKind, Result, shown};
+use plugin_registry_core::{Error, ErrorKind, Result, shown};
 
 use crate::{S3Config, error};
 
 /// Any region answers, also one that has not the bucket, and to who may not see it.
 const ASKED: &str = "us-east-1";
+/// All of opening that waits for somebody, with every attempt.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// One request without credentials.
 pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Result<String> {
     let settings = super::common(config).http_client(connections).region(Region::new(ASKED)).allow_no_auth();
-    let answer = Client::from_conf(settings.build()).head_bucket().bucket(&config.bucket).send().await;
+    let client = Client::from_conf(settings.build());
+    let answer = tokio::time::timeout(LIMIT, client.head_bucket().bucket(&config.bucket).send()).await;
+    let answer = answer.map_err(|_| {
+        let bucket = shown(&config.bucket);
+        let message = format!("the region of the bucket `{bucket}` was not found out in 60 s, give `region`");
+        Error::new(ErrorKind::Timeout).with_message(message)
+    })?;
     let region = match &answer {
         Ok(found) => found.bucket_region().map(str::to_owned),
         Err(SdkError::ServiceError(context)) => {
@@ -31,7 +41,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
             );
             let kind =
                 if failure.kind() == ErrorKind::NotFound { ErrorKind::InvalidConfig } else { failure.kind() };
-            Err(plugin_registry_core::Error::new(kind).with_message(message))
+            Err(Error::new(kind).with_message(message))
         }
     }
 }
