@@ -24,6 +24,8 @@ struct Document {
     notes: Vec<Entry>,
     dangling_links: usize,
     unknown: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +62,11 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         write!(
             out,
             "{}: {}, {}, {}",
-            if report.is_sound() { "sound" } else { "damaged" },
+            match (&report.unfinished, report.findings.is_empty()) {
+                (None, true) => "sound",
+                (Some(_), true) => "not finished",
+                (_, false) => "damaged",
+            },
             count(report.repositories, "repository").replace("repositorys", "repositories"),
             count(report.manifests, "manifest"),
             count(report.blobs, "blob"),
@@ -70,9 +76,14 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         }
         writeln!(out, "\n{} read", Bytes(report.bytes))
     })?;
-    if !report.is_sound() {
-        let message = format!("{} found", count(report.findings.len(), "damage"));
+    let ended = report.unfinished.as_ref().map(|why| format!("not everything was looked at: {why}"));
+    if !report.findings.is_empty() {
+        let mut message = format!("{} found", count(report.findings.len(), "damage"));
+        message.extend(ended.map(|ended| format!("; {ended}")));
         return Err(Failure::new(Outcome::Damaged, message).with_hint(hint(&report)));
+    }
+    if let Some(ended) = ended {
+        return Err(Failure::failed(ended).with_hint("Run it again when the store answers."));
     }
     if options.strict && !report.is_spotless() {
         let odd = report.notes.len() + report.unknown.len();
@@ -127,6 +138,7 @@ impl From<&VerifyReport> for Document {
             notes: notes.collect(),
             dangling_links: report.dangling_links,
             unknown: report.unknown.iter().map(ToString::to_string).collect(),
+            unfinished: report.unfinished.clone(),
         }
     }
 }

@@ -145,6 +145,29 @@ fn damage_is_3_and_named() {
     backup.run(&["verify", "--all"]).ok();
 }
 
+/// A link out of the root cannot be read, by root neither. The run goes on to what is damaged.
+#[test]
+fn a_file_that_cannot_be_read_is_a_finding_beside_others() {
+    let backup = Backup::make();
+    let blob = largest_blob(&backup.root());
+    let mut content = fs::read(&blob).unwrap();
+    content[1000] ^= 1;
+    fs::write(&blob, content).unwrap();
+    let repositories = Path::new(&backup.root()).join("docker/registry/v2/repositories");
+    let tag = repositories.join("quickstart/app/_manifests/tags/1.0/current/link");
+    fs::remove_file(&tag).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &tag).unwrap();
+    let ran = backup.run(&["verify", "--all", "--format", "json"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let document = ran.json();
+    let path = |at: usize| document["findings"][at]["path"].as_str().unwrap();
+    assert_eq!(document["findings"].as_array().unwrap().len(), 2, "{document}");
+    assert!(blob.ends_with(path(0).trim_start_matches('/')), "{document}");
+    assert!(tag.ends_with(path(1).trim_start_matches('/')), "{document}");
+    assert!(document["findings"][1]["problem"].as_str().unwrap().contains("cannot be read"), "{document}");
+    assert_eq!((&document["sound"], document.get("unfinished")), (&json!(false), None));
+}
+
 #[test]
 fn leftovers_and_foreign_files_are_notes() {
     let backup = Backup::make();

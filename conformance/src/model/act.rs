@@ -186,6 +186,7 @@ async fn put(
 
 async fn verify(registry: &Registry, scope: VerifyScope) -> Answer<Verified> {
     let report = registry.verify(scope, |_| ()).await?;
+    assert_eq!(report.unfinished, None, "the store did not fail");
     let mut damage: Vec<String> = report
         .findings
         .iter()

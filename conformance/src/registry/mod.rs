@@ -323,6 +323,9 @@ macro_rules! __api_requirements {
             verify: [
                 verify_of_a_sound_store,
                 verify_finds_every_damage,
+                verify_goes_on_beside_files_that_cannot_be_read,
+                verify_goes_on_beside_directories_that_cannot_be_listed,
+                verify_ends_where_the_store_fails,
                 verify_takes_nothing_else_for_damage,
             ]
             old_store: [

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use plugin_registry::{Registry, RegistryError, VerifyReport, VerifyScope};
+use plugin_registry_core::{ErrorKind, Operation, StoragePath};
 
 use super::{
-    Lab,
+    Lab, Wrapped,
     fixture::{INDEX, Image, content, digest, index},
 };
 
@@ -132,4 +133,119 @@ pub async fn verify_takes_nothing_else_for_damage(lab: &Lab) {
     let unknown: Vec<String> = report.unknown.iter().map(ToString::to_string).collect();
     assert_eq!(unknown, [hidden]);
     assert!(report.is_sound());
+}
+
+/// Damage in the last repository, which no run may stop before; gives its path.
+async fn damage_the_last(lab: &Lab) -> String {
+    let image = Image::new(7);
+    lab.client().push_image("z", "latest", &image).await;
+    let path = data(&image.blobs[1]);
+    lab.write(&path, "other").await;
+    path
+}
+
+async fn verify_where(
+    lab: &Lab,
+    unread: impl Fn(Operation, &StoragePath) -> Option<ErrorKind> + Send + Sync + 'static,
+) -> VerifyReport {
+    let driver = Wrapped::new(lab.shared()).unread(unread);
+    let registry = Registry::builder(driver).read_only(true).build();
+    registry.verify(VerifyScope::All, |_| ()).await.unwrap()
+}
+
+fn paths(report: &VerifyReport) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.path.as_str()).collect()
+}
+
+/// A file that cannot be read is a finding of its path, and nothing more is made of it; the run goes on.
+pub async fn verify_goes_on_beside_files_that_cannot_be_read(lab: &Lab) {
+    let images = fill(lab).await;
+    let last = damage_the_last(lab).await;
+    assert_eq!(paths(&verify(lab).await), [&last]);
+    let tag = |tag: &str| format!("{ROOT}/repositories/a/_manifests/tags/{tag}/current/link");
+    for path in [
+        data(&images[0].blobs[1]),
+        data(&images[1].manifest),
+        link("a", "_layers", &images[0].blobs[1]),
+        link("a", "_manifests/revisions", &images[1].manifest),
+        tag("both"),
+    ] {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::Other, ErrorKind::Corrupted] {
+            let unread = path.clone();
+            let report = verify_where(lab, move |_, path| (path.as_str() == unread).then_some(kind)).await;
+            assert_eq!(report.unfinished, None);
+            assert_eq!(report.repositories, 3, "{path}");
+            assert_eq!(paths(&report), [&path, &last], "{kind:?}: {:?}", report.findings);
+            let finding = &report.findings[0];
+            assert!(finding.problem.contains(kind.as_str()) && !finding.in_the_way, "{finding}");
+        }
+    }
+}
+
+/// So is a directory that cannot be listed, whatever else is below the one that a walk begins at.
+pub async fn verify_goes_on_beside_directories_that_cannot_be_listed(lab: &Lab) {
+    let images = fill(lab).await;
+    let last = damage_the_last(lab).await;
+    let directory = |link: String| link.strip_suffix("/link").unwrap().to_owned();
+    for path in [
+        directory(link("a", "_layers", &images[0].blobs[1])),
+        directory(link("a", "_manifests/revisions", &images[1].manifest)),
+        format!("{ROOT}/repositories/a/_layers"),
+        format!("{ROOT}/repositories/a/b/_manifests"),
+        format!("{ROOT}/repositories/a/_manifests/tags"),
+    ] {
+        let unread = path.clone();
+        let report = verify_where(lab, move |operation, path| {
+            let is_met = match operation {
+                Operation::List => path.as_str() == unread,
+                Operation::Walk | Operation::ListMarked => unread.starts_with(path.as_str()),
+                _ => false,
+            };
+            is_met.then_some(ErrorKind::PermissionDenied)
+        })
+        .await;
+        assert_eq!(report.unfinished, None);
+        assert_eq!(report.repositories, 3, "{path}");
+        assert!(report.unknown.is_empty(), "{:?}", report.unknown);
+        let mut found = paths(&report);
+        found.sort_unstable();
+        found.dedup();
+        let mut expected = [path.as_str(), &last];
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{:?}", report.findings);
+    }
+    // A repository whose directory cannot be listed at all.
+    let unread = format!("{ROOT}/repositories/a/b");
+    let report = verify_where(lab, move |operation, path| {
+        let is_met = match operation {
+            Operation::List => path.as_str() == unread,
+            Operation::Walk | Operation::ListMarked => unread.starts_with(path.as_str()),
+            _ => false,
+        };
+        is_met.then_some(ErrorKind::PermissionDenied)
+    })
+    .await;
+    assert_eq!((report.repositories, report.unfinished.as_deref()), (2, None));
+    assert_eq!(paths(&report).iter().filter(|path| **path == last).count(), 1);
+    assert!(paths(&report).contains(&&*format!("{ROOT}/repositories/a/b")), "{:?}", report.findings);
+}
+
+/// A store that fails ends the run, with what was found until then; before anything was, it is the error.
+pub async fn verify_ends_where_the_store_fails(lab: &Lab) {
+    let images = fill(lab).await;
+    let first = data(&images[0].blobs[1]);
+    lab.write(&first, "other").await;
+    let last = damage_the_last(lab).await;
+    for kind in
+        [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::Unauthenticated]
+    {
+        let unread = last.clone();
+        let report = verify_where(lab, move |_, path| (path.as_str() == unread).then_some(kind)).await;
+        assert!(report.unfinished.as_ref().is_some_and(|why| why.contains(kind.as_str())), "{report:?}");
+        assert_eq!(paths(&report), [&first], "{:?}", report.findings);
+        assert!(!report.is_sound());
+        let driver = Wrapped::new(lab.shared()).unread(move |_, _| Some(kind));
+        let error = Registry::builder(driver).build().verify(VerifyScope::All, |_| ()).await.unwrap_err();
+        assert!(matches!(&error, RegistryError::Storage(error) if error.kind() == kind), "{error}");
+    }
 }

@@ -19,6 +19,7 @@ use plugin_registry_core::{
 use url::Url;
 
 type Failure = Arc<dyn Fn(Operation) -> Option<ErrorKind> + Send + Sync>;
+type Unread = Arc<dyn Fn(Operation, &StoragePath) -> Option<ErrorKind> + Send + Sync>;
 
 /// Wraps a driver. Every call waits once before it begins and once after it is done, so that a future over
 /// it which is dropped after some polls stops between any two steps, also on a store that never waits.
@@ -26,6 +27,7 @@ type Failure = Arc<dyn Fn(Operation) -> Option<ErrorKind> + Send + Sync>;
 pub struct Wrapped {
     driver: Arc<dyn StorageDriver>,
     failure: Failure,
+    unread: Unread,
     url: Option<Url>,
 }
 
@@ -33,7 +35,7 @@ impl Wrapped {
     /// Wraps `driver`.
     #[must_use]
     pub fn new(driver: Arc<dyn StorageDriver>) -> Self {
-        Self { driver, failure: Arc::new(|_| None), url: None }
+        Self { driver, failure: Arc::new(|_| None), unread: Arc::new(|_, _| None), url: None }
     }
 
     /// Fails every call of which `failure` says so, before it does anything.
@@ -43,6 +45,16 @@ impl Wrapped {
         failure: impl Fn(Operation) -> Option<ErrorKind> + Send + Sync + 'static,
     ) -> Self {
         self.failure = Arc::new(failure);
+        self
+    }
+
+    /// Fails every read or listing of a path of which `unread` says so; a walk at once, whatever comes before.
+    #[must_use]
+    pub fn unread(
+        mut self,
+        unread: impl Fn(Operation, &StoragePath) -> Option<ErrorKind> + Send + Sync + 'static,
+    ) -> Self {
+        self.unread = Arc::new(unread);
         self
     }
 
@@ -63,12 +75,26 @@ impl Wrapped {
         result
     }
 
+    /// [`call`](Self::call) of what reads a path.
+    async fn read<T>(
+        &self,
+        operation: Operation,
+        path: &StoragePath,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match (self.unread)(operation, path) {
+            Some(kind) => Err(kind.into()),
+            None => self.call(operation, call).await,
+        }
+    }
+
     fn stream<'a, T: Send + 'a>(
         &self,
         operation: Operation,
+        path: &StoragePath,
         stream: BoxStream<'a, Result<T>>,
     ) -> BoxStream<'a, Result<T>> {
-        match (self.failure)(operation) {
+        match (self.failure)(operation).or_else(|| (self.unread)(operation, path)) {
             Some(kind) => stream::once(async move { Err(kind.into()) }).boxed(),
             None => stream,
         }
@@ -105,7 +131,7 @@ impl StorageDriver for Wrapped {
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
-        self.call(Operation::GetContent, self.driver.get_content(path, limit)).await
+        self.read(Operation::GetContent, path, self.driver.get_content(path, limit)).await
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
@@ -113,7 +139,7 @@ impl StorageDriver for Wrapped {
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        self.call(Operation::Reader, self.driver.reader(path, range)).await
+        self.read(Operation::Reader, path, self.driver.reader(path, range)).await
     }
 
     async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
@@ -122,15 +148,15 @@ impl StorageDriver for Wrapped {
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        self.call(Operation::Stat, self.driver.stat(path)).await
+        self.read(Operation::Stat, path, self.driver.stat(path)).await
     }
 
     async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
-        self.call(Operation::Stat, self.driver.stat_file(path)).await
+        self.read(Operation::Stat, path, self.driver.stat_file(path)).await
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        self.stream(Operation::List, self.driver.list(path, after))
+        self.stream(Operation::List, path, self.driver.list(path, after))
     }
 
     fn walk<'a>(
@@ -138,7 +164,7 @@ impl StorageDriver for Wrapped {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        self.stream(Operation::Walk, self.driver.walk(path, after))
+        self.stream(Operation::Walk, path, self.driver.walk(path, after))
     }
 
     fn list_marked<'a>(
@@ -147,7 +173,7 @@ impl StorageDriver for Wrapped {
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        self.stream(Operation::ListMarked, self.driver.list_marked(path, marker, after))
+        self.stream(Operation::ListMarked, path, self.driver.list_marked(path, marker, after))
     }
 
     async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
@@ -167,11 +193,11 @@ impl StorageDriver for Wrapped {
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        self.stream(Operation::ListStaged, self.driver.list_staged(path))
+        self.stream(Operation::ListStaged, path, self.driver.list_staged(path))
     }
 
     fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
-        self.stream(Operation::Walk, self.driver.list_foreign(path))
+        self.stream(Operation::Walk, path, self.driver.list_foreign(path))
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {

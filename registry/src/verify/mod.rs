@@ -1,25 +1,25 @@
 //! Looking at everything that a repository names: every link, size and digest.
 
+mod listing;
 mod report;
+mod unread;
 
 use std::{
     collections::{HashMap, HashSet},
     fmt,
 };
 
-use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
-    Descriptor, Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath, Tag,
+    Descriptor, Digest, RepositoryName, StorageDriver, StorageDriverExt, StoragePath, Tag,
 };
 
 pub use self::report::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope};
 use crate::{
     blob::BlobStore,
-    error::Result,
+    error::{RegistryError, Result},
     layout,
     link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest},
-    names,
     registry::{ReferencePolicy, Registry},
     wholeness::{self, Flaw, Part, Verdict},
 };
@@ -35,9 +35,13 @@ impl Registry {
     /// content.
     /// Dropping the future stops it.
     ///
+    /// What cannot be read is a [`Finding`] of its path, too, and the run goes on. Where the store itself fails (it is
+    /// unavailable, slow, or does not know the credentials), the run ends:
+    /// [`unfinished`](VerifyReport::unfinished) says why, beside what was found so far.
+    ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`](crate::RegistryError::RepositoryUnknown) for a repository that
-    /// holds nothing, and those of the store: damage is no error but a [`Finding`].
+    /// holds nothing, and those of a store that fails before anything was looked at.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(location = self.inner.location(), instance = self.inner.instance())
@@ -53,18 +57,14 @@ impl Registry {
             checked: HashMap::new(),
             observer: &mut observer,
         };
-        match scope {
-            VerifyScope::Repository(name) => verification.repository(&name).await?,
-            VerifyScope::All => {
-                let root = layout::repositories();
-                let mut found = self.inner.driver.list_marked(&root, "_", None);
-                while let Some(path) = found.try_next().await? {
-                    match path.strip_prefix(&root).and_then(|name| name.parse().ok()) {
-                        Some(name) => verification.repository(&name).await?,
-                        None => verification.report.unknown.push(path),
-                    }
-                }
-            }
+        let run = match scope {
+            VerifyScope::Repository(name) => verification.repository(&name).await,
+            VerifyScope::All => verification.all().await,
+        };
+        match run {
+            Ok(()) => {}
+            Err(error) if verification.report.repositories == 0 => return Err(error),
+            Err(error) => verification.report.unfinished = Some(unread::words(&error)),
         }
         Ok(verification.report)
     }
@@ -102,6 +102,9 @@ struct Linked {
     sizes: HashMap<Digest, u64>,
     /// Layers without bytes that a manifest needs.
     missed: HashSet<Digest>,
+    /// What is not among them may be there all the same: a link could not be read, or a directory not be listed,
+    /// which was reported with its own path.
+    is_partial: bool,
     /// Which index has which child.
     children: Vec<(Digest, Descriptor)>,
 }
@@ -110,23 +113,33 @@ impl Verification<'_> {
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
         // A repository that holds nothing at all is an error here, an empty one is not.
         let tags = self.registry.repository(name.clone()).tags().list(None, usize::MAX).await;
-        let tags = match tags {
-            Err(crate::RegistryError::RepositoryUnknown(_)) if self.has_uploads_only(name).await? => {
-                return Ok(());
+        let (tags, unlisted) = match tags {
+            Ok(page) => (page.entries, None),
+            Err(error @ RegistryError::RepositoryUnknown(_)) => {
+                return if self.has_uploads_only(name).await? { Ok(()) } else { Err(error) };
             }
-            tags => tags?.entries,
+            Err(error) => (Vec::new(), Some(self.pass(error)?)),
         };
         self.report.repositories += 1;
         (self.observer)(VerifyEvent::Repository(name));
         self.strangers(name).await?;
         let mut linked = Linked::default();
-        let digests = self.linked(name, "_manifests").await?;
-        for digest in digests {
+        let revisions = self.linked(name, "_manifests").await?;
+        let path = layout::tags(name);
+        // The walk may have met the same.
+        if let Some(problem) =
+            unlisted.filter(|_| self.report.findings.last().is_none_or(|last| last.path != path))
+        {
+            self.damage(name, path, problem, false);
+        }
+        for digest in revisions.digests {
             self.revision(name, digest, &mut linked).await?;
         }
-        let digests = self.linked(name, "_layers").await?;
+        let layers = self.linked(name, "_layers").await?;
+        linked.is_partial |= revisions.is_partial || layers.is_partial;
         // The canonical ones first, as the others count only beside them.
-        let (canonical, aliases): (Vec<_>, Vec<_>) = digests.into_iter().partition(Digest::is_canonical);
+        let (canonical, aliases): (Vec<_>, Vec<_>) =
+            layers.digests.into_iter().partition(Digest::is_canonical);
         for digest in canonical.into_iter().chain(aliases) {
             self.layer(name, digest, &mut linked).await?;
         }
@@ -139,7 +152,7 @@ impl Verification<'_> {
             self.child(name, &index, &child, &linked);
         }
         for tag in &tags {
-            self.tag(name, tag, &linked.revisions).await?;
+            self.tag(name, tag, &linked).await?;
         }
         self.dangling(name, &linked);
         Ok(())
@@ -149,73 +162,28 @@ impl Verification<'_> {
         Ok(self.registry.inner.driver.stat(&layout::uploads(name)).await.is_ok())
     }
 
-    /// Says what lies beside the directories of a repository. What is a directory may lead to other repositories.
-    async fn strangers(&mut self, name: &RepositoryName) -> Result<()> {
-        let (registry, directory) = (self.registry, layout::repository(name));
-        let mut entries = registry.inner.driver.list(&directory, None);
-        while let Some(entry) = entries.next().await {
-            let entry = match entry {
-                Err(error) if error.is_not_found() => break,
-                entry => entry?,
-            };
-            let is_ours = match entry.kind {
-                EntryKind::Directory => {
-                    ["_layers", "_manifests", layout::UPLOADS].contains(&entry.name.as_str())
-                        || entry.name.parse::<RepositoryName>().is_ok()
-                }
-                EntryKind::File => false,
-            };
-            if let Some(path) = directory.join(&entry.name).ok().filter(|_| !is_ours) {
-                self.note(name, path, NoteKind::ForeignName, FOREIGN.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// The digests that have links below a directory of a repository: its layers or its revisions.
-    async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<Vec<Digest>> {
-        let (registry, repository) = (self.registry, layout::repository(name));
-        let Ok(directory) = repository.join(directory) else { return Ok(Vec::new()) };
-        let mut files = registry.inner.driver.walk(&directory, None);
-        let (mut digests, mut last) = (Vec::new(), None);
-        while let Some(file) = files.next().await {
-            let file = match file {
-                Err(error) if error.is_not_found() => break,
-                file => file?.path,
-            };
-            match names::foreign(&repository, &file) {
-                // A directory with many files is told once: they come one after the other.
-                Some(foreign) if last.as_ref() == Some(&foreign) => {}
-                Some(foreign) => {
-                    self.note(name, foreign.clone(), NoteKind::ForeignName, FOREIGN.to_owned());
-                    last = Some(foreign);
-                }
-                None => digests.extend(names::linked(&repository, &file)),
-            }
-        }
-        let mut others = registry.inner.driver.list_foreign(&directory);
-        while let Some(other) = others.try_next().await? {
-            self.note(name, other.escape_debug(), NoteKind::ForeignName, FOREIGN.to_owned());
-        }
-        Ok(digests)
-    }
-
     async fn revision(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::revision_link(name, &digest);
-        let Some(canonical) = self.follow(name, &path, &digest).await? else { return Ok(()) };
+        let Some(canonical) = self.follow(name, &path, &digest, linked).await? else { return Ok(()) };
         linked.revisions.insert(digest, canonical);
-        if canonical != digest
-            && self.follow_quietly(&layout::revision_link(name, &canonical), &canonical).await?.is_none()
-        {
-            let problem = format!("the alias of {canonical} has no revision to stand for");
-            self.damage(name, path, problem, false);
+        if canonical == digest {
+            return Ok(());
+        }
+        match self.follow_quietly(&layout::revision_link(name, &canonical), &canonical).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let problem = format!("the alias of {canonical} has no revision to stand for");
+                self.damage(name, path, problem, false);
+            }
+            // It is reported as a revision.
+            Err(error) => drop(self.pass(error)?),
         }
         Ok(())
     }
 
     async fn layer(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::layer_link(name, &digest);
-        let Some(canonical) = self.follow(name, &path, &digest).await? else { return Ok(()) };
+        let Some(canonical) = self.follow(name, &path, &digest, linked).await? else { return Ok(()) };
         // What a delete by the sha256 digest leaves counts for nobody (ADR 0013).
         if canonical == digest || linked.layers.contains_key(&canonical) {
             linked.layers.insert(digest, canonical);
@@ -232,12 +200,33 @@ impl Verification<'_> {
         name: &RepositoryName,
         path: &StoragePath,
         digest: &Digest,
+        linked: &mut Linked,
     ) -> Result<Option<Digest>> {
-        let target = self.follow_quietly(path, digest).await?;
-        if target.is_none() && self.registry.inner.driver.exists(path).await? {
-            self.damage(name, path.clone(), "the link is empty, or names other content".to_owned(), true);
+        let found = match self.follow_quietly(path, digest).await {
+            Ok(None) => {
+                self.registry.inner.driver.exists(path).await.map_err(Into::into).map(|exists| (None, exists))
+            }
+            found => found.map(|target| (target, false)),
+        };
+        match found {
+            Ok((target, is_damaged)) => {
+                if is_damaged {
+                    self.damage(
+                        name,
+                        path.clone(),
+                        "the link is empty, or names other content".to_owned(),
+                        true,
+                    );
+                }
+                Ok(target)
+            }
+            Err(error) => {
+                let problem = self.pass(error)?;
+                self.damage(name, path.clone(), problem, false);
+                linked.is_partial = true;
+                Ok(None)
+            }
         }
-        Ok(target)
     }
 
     async fn follow_quietly(&self, path: &StoragePath, digest: &Digest) -> Result<Option<Digest>> {
@@ -249,19 +238,24 @@ impl Verification<'_> {
         if self.checked.contains_key(digest) {
             return Ok(());
         }
-        let stored = match BlobStore::new(&self.registry.inner).verify(digest).await? {
-            Some(Ok(size)) => {
+        let stored = match BlobStore::new(&self.registry.inner).verify(digest).await {
+            Ok(Some(Ok(size))) => {
                 self.report.blobs += 1;
                 self.report.bytes += size;
                 (self.observer)(VerifyEvent::Content { digest: *digest, size });
                 Stored::Sound(size)
             }
-            Some(Err(error)) => {
+            Ok(Some(Err(error))) => {
                 self.damage(name, layout::blob_data(digest), error.to_string(), true);
                 Stored::Damaged
             }
             // Whether somebody misses it, the manifests tell.
-            None => Stored::Absent,
+            Ok(None) => Stored::Absent,
+            Err(error) => {
+                let problem = self.pass(error)?;
+                self.damage(name, layout::blob_data(digest), problem, false);
+                Stored::Damaged
+            }
         };
         self.checked.insert(*digest, stored);
         Ok(())
@@ -275,11 +269,15 @@ impl Verification<'_> {
                 self.damage(name, path, "the manifest's bytes are missing".to_owned(), false);
                 return Ok(());
             }
-            Err(crate::RegistryError::Damaged(problem)) => {
+            Err(RegistryError::Damaged(problem)) => {
                 self.damage(name, path, problem, true);
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                let problem = self.pass(error)?;
+                self.damage(name, path, problem, false);
+                return Ok(());
+            }
         };
         let size = bytes.len() as u64;
         self.report.manifests += 1;
@@ -322,6 +320,7 @@ impl Verification<'_> {
             }
             Some((_, Stored::Sound(size))) => Some(size),
             None if self.registry.inner.options.references == ReferencePolicy::Sparse => return,
+            None if linked.is_partial => return,
             None => None,
         };
         match wholeness::judge(Part::Blob, blob, actual) {
@@ -338,7 +337,7 @@ impl Verification<'_> {
 
     fn child(&mut self, name: &RepositoryName, index: &Digest, child: &Descriptor, linked: &Linked) {
         let Some(canonical) = linked.revisions.get(&child.digest) else {
-            if self.registry.inner.options.references == ReferencePolicy::Complete {
+            if self.registry.inner.options.references == ReferencePolicy::Complete && !linked.is_partial {
                 let problem =
                     format!("index {index} needs manifest {}, which is not in the repository", child.digest);
                 self.damage(name, layout::revision_link(name, &child.digest), problem, false);
@@ -362,19 +361,15 @@ impl Verification<'_> {
         }
     }
 
-    async fn tag(
-        &mut self,
-        name: &RepositoryName,
-        tag: &Tag,
-        revisions: &HashMap<Digest, Digest>,
-    ) -> Result<()> {
+    async fn tag(&mut self, name: &RepositoryName, tag: &Tag, linked: &Linked) -> Result<()> {
         let path = layout::tag_current(name, tag);
-        let problem = match LinkStore::new(&self.registry.inner.driver).read(&path).await? {
-            None => "the tag's link is missing or damaged".to_owned(),
-            Some(digest) if !revisions.contains_key(&digest) => {
+        let problem = match LinkStore::new(&self.registry.inner.driver).read(&path).await {
+            Ok(None) => "the tag's link is missing or damaged".to_owned(),
+            Ok(Some(digest)) if !linked.revisions.contains_key(&digest) && !linked.is_partial => {
                 format!("the tag names {digest}, which is not in the repository")
             }
-            Some(_) => return Ok(()),
+            Ok(Some(_)) => return Ok(()),
+            Err(error) => self.pass(error)?,
         };
         self.damage(name, path, problem, false);
         Ok(())

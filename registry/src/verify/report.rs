@@ -33,7 +33,7 @@ pub enum VerifyEvent<'a> {
     Note(&'a Note),
 }
 
-/// A damage: something that was stored cannot be read as it was.
+/// A damage: something that was stored cannot be read as it was, or not be read at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -122,13 +122,16 @@ pub struct VerifyReport {
     /// was looked at, and nothing here can reach it. distribution takes a first component with upper-case
     /// letters.
     pub unknown: Vec<StoragePath>,
+    /// Why the run ended before it had looked at everything, if it did: the store failed. What is told is what was
+    /// found until then.
+    pub unfinished: Option<String>,
 }
 
 impl VerifyReport {
-    /// Whether no damage was found.
+    /// Whether everything was looked at and no damage was found.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.unfinished.is_none()
     }
 
     /// Whether there is nothing to say at all: no damage, no notes, no repository without a name.

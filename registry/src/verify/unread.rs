@@ -1,0 +1,62 @@
+//! What cannot be read.
+
+use std::{error::Error as _, fmt::Write as _};
+
+use plugin_registry_core::ErrorKind;
+
+use crate::error::RegistryError;
+
+/// Whether an error is about one path of a store that is there: asking for another path is worth it.
+pub(super) fn is_of_one_path(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::Damaged(_) => true,
+        RegistryError::Storage(error) => matches!(
+            error.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::InvalidPath
+                | ErrorKind::TooLarge
+                | ErrorKind::PermissionDenied
+                | ErrorKind::Corrupted
+                | ErrorKind::Other
+        ),
+        _ => false,
+    }
+}
+
+/// An error with its causes.
+pub(super) fn words(error: &RegistryError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            // A String takes all that is written.
+            let _ = write!(text, ": {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_registry_core::Error;
+
+    #[test]
+    fn a_store_that_is_not_there_ends_a_run() {
+        for (kind, goes_on) in [
+            (ErrorKind::PermissionDenied, true),
+            (ErrorKind::Corrupted, true),
+            (ErrorKind::TooLarge, true),
+            (ErrorKind::Other, true),
+            (ErrorKind::Unavailable, false),
+            (ErrorKind::Timeout, false),
+            (ErrorKind::RateLimited, false),
+            (ErrorKind::Unauthenticated, false),
+            (ErrorKind::Unsupported, false),
+        ] {
+            assert_eq!(is_of_one_path(&Error::new(kind).into()), goes_on, "{kind:?}");
+        }
+    }
+}
