@@ -207,6 +207,11 @@ impl RegistryError {
         }
     }
 
+    /// Whether content has more bytes than were asked for at the most.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)
+    }
+
     /// Whether the cause is that something is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

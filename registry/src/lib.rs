@@ -37,6 +37,7 @@ mod referrers;
 mod registry;
 mod repository;
 mod tag;
+mod turns;
 mod upload;
 mod verify;
 

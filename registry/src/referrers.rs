@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::ready, pin::pin, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt};
-use plugin_registry_core::{Algorithm, Digest, ErrorKind, RepositoryName};
+use plugin_registry_core::{Algorithm, Digest, RepositoryName};
 use serde::Serialize;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     manifest::{MAX_MANIFEST_SIZE, Manifest},
     manifests::Manifests,
     registry::Inner,
+    turns::SMALL,
 };
 
 /// What a referrers list says of one manifest, and which subject it has. Facts about content.
@@ -125,9 +126,6 @@ const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Most bytes of the same in memory, where many short annotations take far more than their text.
 const MAX_PAGE_MEMORY: usize = 12 * 1024 * 1024;
 
-/// Manifests up to this size are read several at a time; larger ones, which are rare, one after the other.
-const SMALL: u64 = 256 * 1024;
-
 /// What a look at a revision came to.
 enum Look {
     Facts(Arc<Facts>),
@@ -194,7 +192,10 @@ impl<'a> Referrers<'a> {
         while let Some(look) = looks.try_next().await? {
             let facts = match look {
                 Look::Facts(facts) => Some(facts),
-                Look::Large(listed) => self.facts(listed, MAX_MANIFEST_SIZE).await?,
+                Look::Large(listed) => {
+                    let _turn = self.inner.turns.parse(MAX_MANIFEST_SIZE).await;
+                    self.facts(listed, MAX_MANIFEST_SIZE).await?
+                }
                 Look::Nothing => continue,
             };
             let referrer = facts.as_deref().and_then(|facts| facts.of_subject(subject, artifact_type));
@@ -211,12 +212,12 @@ impl<'a> Referrers<'a> {
         Ok(page)
     }
 
-    /// A look at a revision that is not large.
+    /// A look at a revision; larger manifests than [`SMALL`], which are rare, are read one after the other.
     async fn look(&self, listed: Result<Listed>) -> Result<Look> {
         let listed = listed?;
         match self.facts(listed, SMALL).await {
             Ok(facts) => Ok(facts.map_or(Look::Nothing, Look::Facts)),
-            Err(error) if is_too_large(&error) => Ok(Look::Large(listed)),
+            Err(error) if error.is_too_large() => Ok(Look::Large(listed)),
             Err(error) => Err(error),
         }
     }
@@ -238,8 +239,4 @@ impl<'a> Referrers<'a> {
         self.inner.known.learned(&digest, facts.clone());
         Ok(Some(facts))
     }
-}
-
-fn is_too_large(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::Storage(error) if error.kind() == ErrorKind::TooLarge)
 }

@@ -166,6 +166,46 @@ pub async fn end_3_if_none_match_is_304(lab: &Lab) {
     assert_eq!(answer.expect(200).body(), &next.manifest);
 }
 
+/// A stored document says itself of what type it is. Only types of manifests are repeated; what a browser would show
+/// or run is bytes, and no answer invites guessing.
+pub async fn end_3_stored_types_are_those_of_manifests(lab: &Lab) {
+    let client = lab.client();
+    for (position, (own, served)) in [
+        (IMAGE, IMAGE),
+        (INDEX, INDEX),
+        (DOCKER_IMAGE, DOCKER_IMAGE),
+        ("application/vnd.oci.artifact.manifest.v1+json", "application/vnd.oci.artifact.manifest.v1+json"),
+        ("text/html", "application/octet-stream"),
+        ("TEXT/HTML", "application/octet-stream"),
+        ("image/svg+xml", "application/octet-stream"),
+        ("application/xhtml+xml", "application/octet-stream"),
+        ("application/javascript", "application/octet-stream"),
+        ("application/json", "application/octet-stream"),
+        ("application/vnd.oci.image.manifest.v1", "application/octet-stream"),
+        ("text/vnd.x+json", "application/octet-stream"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!(r#"{{"mediaType":"{own}","x":"<script>{position}</script>","layers":[]}}"#);
+        let (stored, tag) = (Bytes::from(text), format!("t{position}"));
+        super::old_store::store(lab, "a", &tag, &stored).await;
+        for reference in [&tag, &digest(&stored)] {
+            let uri = format!("/v2/a/manifests/{reference}");
+            let answer = client.get(&uri).send().await.expect(200);
+            assert_eq!(answer.body(), &stored);
+            assert_eq!(answer.header("content-type"), served, "{own}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(client.head(&uri).send().await.expect(200).header("content-type"), served, "{own}");
+        }
+    }
+    let script = Bytes::from("<script>1</script>");
+    let blob = client.push("a", &script).await;
+    let answer = client.get(format!("/v2/a/blobs/{blob}")).send().await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/octet-stream");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+}
+
 /// A tag whose revision or bytes are missing, or whose link is damaged, is 404.
 pub async fn end_3_dangling_tag_is_404(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));

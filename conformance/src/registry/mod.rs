@@ -103,6 +103,7 @@ macro_rules! __api_requirements {
                 end_3_accept_never_hides,
                 end_3_if_none_match_is_304,
                 end_3_dangling_tag_is_404,
+                end_3_stored_types_are_those_of_manifests,
                 end_3_unknown_parameters_are_ignored,
             ]
             start: [

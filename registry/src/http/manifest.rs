@@ -1,7 +1,7 @@
 //! end-3, end-7, end-9: manifests.
 
 use http::{Response, StatusCode, header};
-use plugin_registry_core::{Reference, Tag};
+use plugin_registry_core::{Reference, Tag, docker};
 
 use super::{
     ApiRequest, ApiResponse, Body, Content, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, append, empty,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{RegistryError, Result},
     manifest::MAX_MANIFEST_SIZE,
+    registry::Registry,
     repository::Repository,
 };
 
@@ -38,7 +39,7 @@ pub(super) async fn get(
     } else {
         let body = if is_head { Body::empty() } else { Body::full(manifest.bytes().clone()) };
         let mut response = Response::new(body);
-        set(&mut response, header::CONTENT_TYPE, manifest.media_type());
+        set(&mut response, header::CONTENT_TYPE, served_type(manifest.media_type().as_ref()));
         set(&mut response, header::CONTENT_LENGTH, manifest.bytes().len());
         response
     };
@@ -47,7 +48,16 @@ pub(super) async fn get(
     Ok(response)
 }
 
+/// The type that a stored document is served with. It says itself what it is, and whoever wrote it may have had a
+/// browser in mind: what is not JSON of a vendor's type, as all manifests are, is served as bytes.
+fn served_type(own: &str) -> &str {
+    let is_manifest =
+        own.starts_with("application/vnd.") && (own.ends_with("+json") || own == docker::SCHEMA1_SIGNED);
+    if is_manifest { own } else { "application/octet-stream" }
+}
+
 pub(super) async fn put(
+    registry: &Registry,
     repository: &Repository,
     reference: &str,
     request: &ApiRequest,
@@ -70,7 +80,8 @@ pub(super) async fn put(
     let content_type = request.header(header::CONTENT_TYPE);
     let media_type = content_type.as_deref().and_then(|value| value.split(';').next());
     let too_large = RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE };
-    let bytes = request.read(body, MAX_MANIFEST_SIZE).await?.ok_or(too_large)?;
+    let read = request.read(body, MAX_MANIFEST_SIZE, &registry.inner.turns).await?;
+    let (bytes, _turn) = read.ok_or(too_large)?;
     let manifest = repository.manifests().put_tagged(digest.as_ref(), &tags, media_type, bytes).await?;
     let mut response = empty(StatusCode::CREATED);
     let location = format!("/v2/{}/manifests/{}", repository.name(), manifest.digest());

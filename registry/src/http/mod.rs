@@ -121,7 +121,9 @@ async fn dispatch(
         (Endpoint::Referrers, _) => referrers::list(registry, &repository()?, &argument, request).await,
         (Endpoint::Blob, "DELETE") => blob::delete(&repository()?, &argument).await,
         (Endpoint::Blob, _) => blob::get(registry, &repository()?, &argument, request).await,
-        (Endpoint::Manifest, "PUT") => manifest::put(&repository()?, &argument, request, body).await,
+        (Endpoint::Manifest, "PUT") => {
+            manifest::put(registry, &repository()?, &argument, request, body).await
+        }
         (Endpoint::Manifest, "DELETE") => manifest::delete(&repository()?, &argument).await,
         (Endpoint::Manifest, _) => manifest::get(&repository()?, &argument, request).await,
         (Endpoint::UploadStart, _) => upload::start(registry, &repository()?, request, body).await,

@@ -7,10 +7,12 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderMap, Method, Request, header, request::Parts};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
+use tokio::sync::SemaphorePermit;
 
 use crate::{
     blob::BoxError,
     error::{RegistryError, Result},
+    turns::{SMALL, Turns},
 };
 
 /// A request's body, whatever stack it came from.
@@ -93,15 +95,25 @@ impl ApiRequest {
         })
     }
 
-    /// The whole body, at most `limit` bytes; `None` when it is longer.
-    pub(super) async fn read(&self, mut body: Content, limit: u64) -> Result<Option<Bytes>> {
+    /// The whole body, at most `limit` bytes; `None` when it is longer. For a large one its turn, which the bytes
+    /// have as long as they are held: however many clients send slowly, only so many bodies gather.
+    pub(super) async fn read<'a>(
+        &self,
+        mut body: Content,
+        limit: u64,
+        turns: &'a Turns,
+    ) -> Result<Option<(Bytes, Option<SemaphorePermit<'a>>)>> {
         let announced = self.content_length()?;
         if announced.is_some_and(|length| length > limit) {
             return Ok(None);
         }
         let wrong = || RegistryError::SizeInvalid("the body is not as long as announced");
         let mut all = BytesMut::new();
+        let mut turn = None;
         while let Some(piece) = body.try_next().await.map_err(RegistryError::Body)? {
+            if turn.is_none() && (all.len() + piece.len()) as u64 > SMALL {
+                turn = turns.receive().await;
+            }
             all.extend_from_slice(&piece);
             match announced {
                 Some(length) if all.len() as u64 > length => return Err(wrong()),
@@ -111,7 +123,7 @@ impl ApiRequest {
         }
         match announced {
             Some(length) if length != all.len() as u64 => Err(wrong()),
-            _ => Ok(Some(all.freeze())),
+            _ => Ok(Some((all.freeze(), turn))),
         }
     }
 }
