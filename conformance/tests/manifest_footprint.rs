@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 use peak_alloc::PeakAlloc;
-use plugin_registry::{Manifest, ReferencePolicy, Registry};
+use plugin_registry::{Manifest, ReferencePolicy, Registry, layout};
 use plugin_registry_conformance::registry::{
     Client,
     fixture::{IMAGE, INDEX, digest},
 };
-use plugin_registry_core::Digest;
+use plugin_registry_core::{Digest, StorageDriverExt};
 use plugin_registry_drivers_memory::MemoryDriver;
 
 #[global_allocator]
@@ -22,6 +22,8 @@ const LONGEST: usize = 4 * MIB;
 /// What reading any manifest may take, and what its push, which has it as pieces and as a whole.
 const MOST: usize = 6 * LONGEST;
 const MOST_PUSHED: usize = MOST + 3 * LONGEST;
+/// What a GET may take, with the body of its answer.
+const MOST_SERVED: usize = MOST + LONGEST;
 
 fn entry(more: &str) -> String {
     format!(r#"{{"mediaType":"{IMAGE}","digest":"{}","size":2{more}}}"#, digest(b"{}"))
@@ -72,7 +74,7 @@ fn manifests() -> Vec<(&'static str, Bytes, bool)> {
 #[tokio::test]
 async fn a_manifest_takes_a_small_multiple_of_its_bytes() {
     let driver = MemoryDriver::new();
-    let client = Client::new(&Registry::builder(driver).references(ReferencePolicy::Sparse).build());
+    let client = Client::new(&Registry::builder(driver.clone()).references(ReferencePolicy::Sparse).build());
     let mut failures = Vec::new();
     for (name, bytes, may_be_pushed) in manifests() {
         assert!((LONGEST - 200..=LONGEST).contains(&bytes.len()), "{name}: {}", bytes.len());
@@ -86,7 +88,30 @@ async fn a_manifest_takes_a_small_multiple_of_its_bytes() {
         let before = HEAP.current_usage();
         let answer = client.put_manifest("a", "t", media_type, &bytes).await;
         let pushed = HEAP.peak_usage().saturating_sub(before);
-        println!("{name}: {} KiB to read, {} KiB to push: {}", read / 1024, pushed / 1024, answer.status());
+        // One that lies in a foreign store, so that nobody has refused it.
+        let digest = Digest::sha256(&bytes);
+        let links = [
+            (layout::blob_data(&digest), bytes.clone()),
+            (layout::revision_link(&"old".parse().unwrap(), &digest), digest.to_string().into()),
+        ];
+        for (path, content) in links {
+            driver.put(&path, content).await.unwrap();
+        }
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage();
+        let got = client.get(format!("/v2/old/manifests/{digest}")).send().await;
+        let served = HEAP.peak_usage().saturating_sub(before);
+        println!(
+            "{name}: {} KiB to read, {} KiB to push: {}, {} KiB to get: {}",
+            read / 1024,
+            pushed / 1024,
+            answer.status(),
+            served / 1024,
+            got.status()
+        );
+        if got.status() != 200 || served > MOST_SERVED {
+            failures.push(format!("{name}: {served} bytes to get: {}", got.status()));
+        }
         if read > MOST || pushed > MOST_PUSHED || answer.status() != if may_be_pushed { 201 } else { 400 } {
             failures.push(format!("{name}: {read} bytes to read, {pushed} bytes to push: {answer}"));
         }

@@ -13,8 +13,8 @@ use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use common::{CONFIG, Fixture, IMAGE, INDEX, LAYER, blob_path, digest_of, image, image_of, index, run};
 use plugin_registry::Registry;
-use plugin_registry_copy::{CopyError, ImageReference, LayoutImage, OciLayout};
-use plugin_registry_core::Digest;
+use plugin_registry_copy::{CopyError, CopyOptions, ImageReference, LayoutImage, OciLayout, copy};
+use plugin_registry_core::{Digest, Operation};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 use serde_json::{Value, json};
@@ -362,4 +362,65 @@ async fn links_out_of_the_layout_are_not_followed() {
     let (_directory, source) = on_disk(|_| {}).await;
     let registry = Registry::builder(MemoryDriver::new()).build();
     run(&source, &image_of(&registry, "a", "1")).await.unwrap();
+}
+
+/// Each entry of a layout may be a manifest that has to be read to know its subject.
+#[tokio::test]
+async fn of_an_image_that_is_named_again_and_again_one_is_read() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    let mut signature = image(&fixture.blob(CONFIG, "{}").await, &[]);
+    signature["subject"] = root.clone();
+    let signature = fixture.document(&signature).await;
+    let mut entries = vec![("1", &root)];
+    entries.extend(std::iter::repeat_n(("", &signature), 5000));
+    fixture.entries(&entries).await;
+    let layout = OciLayout::open(fixture.shared(), "fixture").await.unwrap();
+    let source =
+        LayoutImage::new(layout.clone(), Some(plugin_registry_copy::LayoutReference::Name("1".to_owned())));
+    let registry = Registry::builder(MemoryDriver::new()).build();
+    let before = layout.metrics().snapshot();
+    let options = CopyOptions::default().with_referrers(true);
+    let report = copy(&source, &common::image_of(&registry, "a", "1"), &options, &()).await.unwrap();
+    assert_eq!(report.manifests, 2);
+    let read = layout.metrics().snapshot().since(&before).calls(Operation::GetContent);
+    assert!(read <= 8, "{read} documents were read");
+}
+
+/// The name says that everything is there, signatures too.
+#[tokio::test]
+async fn with_referrers_the_name_is_set_last() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["layer"]).await;
+    let lost = fixture.blob(LAYER, "lost").await;
+    let mut signature = image(&fixture.blob(CONFIG, "{}").await, std::slice::from_ref(&lost));
+    signature["subject"] = root.clone();
+    let signature = fixture.document(&signature).await;
+    fixture.entries(&[("1", &root), ("", &signature)]).await;
+    let options = CopyOptions::default().with_referrers(true);
+    let source = fixture.open(Some("1")).await.unwrap();
+    let registry = Registry::builder(MemoryDriver::new()).build();
+    let stored = common::image_of(&registry, "a", "1");
+    let tag = async || {
+        let tags = registry.repository("a".parse().unwrap()).tags();
+        tags.resolve(&"1".parse().unwrap()).await.unwrap()
+    };
+    let out = Fixture::default();
+    let entered = async || {
+        let entries = OciLayout::open(out.shared(), "out").await.unwrap().entries().await.unwrap_or_default();
+        entries.into_iter().filter(|entry| entry.name.is_some()).count()
+    };
+    fixture.remove(&lost).await;
+    assert!(copy(&source, &stored, &options, &()).await.unwrap_err().is_damaged());
+    assert_eq!(tag().await, None, "the signature did not come");
+    assert!(
+        copy(&source, &out.create(Some("1")).await.unwrap(), &options, &()).await.unwrap_err().is_damaged()
+    );
+    assert_eq!(entered().await, 0, "the signature did not come");
+    // What was left out is all that was missing.
+    fixture.blob(LAYER, "lost").await;
+    copy(&source, &stored, &options, &()).await.unwrap();
+    assert_eq!(tag().await, Some(digest_of(&root)));
+    copy(&source, &out.create(Some("1")).await.unwrap(), &options, &()).await.unwrap();
+    assert_eq!(entered().await, 1);
 }

@@ -1,6 +1,8 @@
 //! Which image of a layout is meant.
 
-use plugin_registry_core::{Descriptor, shown};
+use std::collections::{HashMap, HashSet};
+
+use plugin_registry_core::{Descriptor, Digest, shown};
 
 use super::LayoutEntry;
 use crate::{
@@ -43,26 +45,33 @@ pub(super) fn resolve(
 }
 
 /// What to write behind the directory for each of some images: a name without its colon, or `@` and the digest
-/// where no name belongs to one image alone.
-fn listed<'a>(some: impl Iterator<Item = &'a LayoutEntry>, all: &[LayoutEntry]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+/// where no name belongs to one image alone. Linear, however many there are.
+fn listed<'a>(some: impl Iterator<Item = &'a LayoutEntry>, all: &'a [LayoutEntry]) -> Vec<String> {
+    // The digest of each name, `None` where several have it.
+    let mut owners: HashMap<&str, Option<Digest>> = HashMap::new();
+    for entry in all {
+        if let Some(name) = &entry.name {
+            let owner = owners.entry(name).or_insert(Some(entry.descriptor.digest));
+            *owner = owner.filter(|digest| *digest == entry.descriptor.digest);
+        }
+    }
+    let (mut names, mut seen) = (Vec::new(), HashSet::new());
     for entry in some {
         let digest = entry.descriptor.digest;
-        let others = |name| all.iter().filter(move |other| other.name.as_ref() == Some(name));
-        let own =
-            entry.name.as_ref().filter(|name| others(name).all(|other| other.descriptor.digest == digest));
-        let name = match (own, &entry.full_name) {
+        let own = entry.name.as_deref().filter(|name| owners.get(name).is_some_and(Option::is_some));
+        // What two images may have in common is the same line.
+        let full = entry.full_name.as_deref().filter(|_| own.is_none());
+        if !seen.insert((own, own.is_none().then_some(digest), full)) || names.len() == MAX_LISTED {
+            continue;
+        }
+        names.push(match (own, full) {
             (Some(name), _) => shown(name),
             (None, Some(full)) => format!("@{digest} ({})", shown(full)),
             (None, None) => format!("@{digest}"),
-        };
-        if !names.contains(&name) {
-            names.push(name);
-        }
+        });
     }
-    let more = names.len().saturating_sub(MAX_LISTED);
+    let more = seen.len().saturating_sub(MAX_LISTED);
     if more > 0 {
-        names.truncate(MAX_LISTED);
         names.push(format!("{more} others"));
     }
     names

@@ -1,6 +1,9 @@
 //! An image in an OCI image layout.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, lock::Mutex, stream};
@@ -41,10 +44,14 @@ impl LayoutImage {
 }
 
 impl LayoutImage {
-    /// Reads every manifest that `index.json` names. Holds about 100 bytes for each that has a subject.
+    /// Reads every manifest that `index.json` names, each once, however often it is named. Holds about 200 bytes for
+    /// each.
     async fn read_referrers(&self) -> Result<Referrers> {
-        let mut referrers = Referrers::new();
+        let (mut referrers, mut read) = (Referrers::new(), HashSet::new());
         for entry in self.layout.entries().await? {
+            if !read.insert(entry.descriptor.digest) {
+                continue;
+            }
             let manifest = self.layout.manifest(&entry.descriptor).await?;
             if let Some(subject) = manifest.subject() {
                 referrers.entry(subject.digest).or_default().push(entry.descriptor);

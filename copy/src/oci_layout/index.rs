@@ -1,15 +1,22 @@
 //! `oci-layout` and `index.json`.
 
+mod entry;
+mod text;
+
 use bytes::Bytes;
 use plugin_registry::Manifest;
 use plugin_registry_core::{Descriptor, MediaType};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, de::IgnoredAny};
 
-/// image-spec, "Annotations": the name of an image in a layout.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What containerd and docker write besides: the name with its repository.
-const FULL_NAME: &str = "io.containerd.image.name";
+use self::text::{items, key_of, members};
+use super::MAX_INDEX_SIZE;
+
+/// The most members that `index.json` may have besides its images; the image-spec has six.
+const MAX_MEMBERS: usize = 1000;
+/// The most images that a layout may hold: as many as typical entries have room.
+const MAX_IMAGES: usize = 1 << 16;
+/// The longest entry that is changed, in bytes: that takes a tree of its values.
+const MAX_CHANGED: usize = 256 << 10;
 
 /// An image of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +31,38 @@ pub struct LayoutEntry {
     pub descriptor: Descriptor,
 }
 
-/// `index.json`, with everything in it that we do not know.
-pub(super) struct Index(Map<String, Value>);
+/// `index.json`, with everything in it that we do not know, as its text. Takes its bytes and about 250 for each image.
+pub(super) struct Index {
+    /// Each key, with its quotes, and its value.
+    members: Vec<(String, String)>,
+    images: Vec<Image>,
+}
+
+struct Image {
+    text: String,
+    entry: LayoutEntry,
+}
 
 /// What is wrong with a document.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IndexError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("it is not UTF-8")]
+    NoText,
     #[error("it is no JSON object")]
     NoObject,
     #[error("its `manifests` is no list")]
     NoList,
+    #[error("it has more than {MAX_MEMBERS} members besides `manifests`")]
+    ManyMembers,
+    #[error("it has more than {MAX_IMAGES} images")]
+    ManyImages,
+    #[error("with one more image it would be longer than {} MiB or have more than {MAX_IMAGES}: use another directory",
+        MAX_INDEX_SIZE >> 20)]
+    Full,
+    #[error("the entry of an image whose name changes is longer than {} KiB", MAX_CHANGED >> 10)]
+    LongEntry,
     #[error("digest `{}`: {source}", plugin_registry_core::shown(digest))]
     Digest { digest: String, source: plugin_registry_core::DigestError },
 }
@@ -50,131 +77,104 @@ pub(super) fn layout_version(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice(bytes).ok().map(|marker: Marker| marker.image_layout_version)
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawEntry {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-}
-
 impl Default for Index {
     fn default() -> Self {
-        let mut index = Map::new();
-        index.insert("schemaVersion".to_owned(), json!(2));
-        index.insert("mediaType".to_owned(), json!(MediaType::ImageIndex.as_ref()));
-        Self(index)
+        let member = |key: &str, value: String| (format!("\"{key}\""), value);
+        let media_type = format!("\"{}\"", MediaType::ImageIndex.as_ref());
+        let members = vec![member("schemaVersion", "2".to_owned()), member("mediaType", media_type)];
+        Self { members, images: Vec::new() }
     }
 }
 
 impl Index {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
-        match serde_json::from_slice(bytes)? {
-            Value::Object(index) => Ok(Self(index)),
-            _ => Err(IndexError::NoObject),
+        let text = std::str::from_utf8(bytes).map_err(|_| IndexError::NoText)?;
+        serde_json::from_str::<IgnoredAny>(text)?;
+        let (mut index, mut manifests) = (Self { members: Vec::new(), images: Vec::new() }, None);
+        for (key, value) in members(text).ok_or(IndexError::NoObject)? {
+            if key_of(key)? == "manifests" {
+                manifests = Some(value);
+            } else if index.members.len() < MAX_MEMBERS {
+                index.members.push((key.to_owned(), value.to_owned()));
+            } else {
+                return Err(IndexError::ManyMembers);
+            }
         }
+        if let Some(list) = manifests.filter(|list| *list != "null") {
+            for text in items(list).ok_or(IndexError::NoList)? {
+                if index.images.len() == MAX_IMAGES {
+                    return Err(IndexError::ManyImages);
+                }
+                index.images.push(Image { entry: entry::read(text)?, text: text.to_owned() });
+            }
+        }
+        Ok(index)
     }
 
     pub(super) fn to_bytes(&self) -> Result<Bytes, IndexError> {
-        Ok(serde_json::to_vec(&self.0)?.into())
+        let members = self.members.iter().map(|(key, value)| key.len() + value.len() + 2);
+        let images = self.images.iter().map(|image| image.text.len() + 1);
+        let mut text = String::with_capacity(members.chain(images).sum::<usize>() + 32);
+        text.push('{');
+        for (key, value) in &self.members {
+            text.extend([key, ":", value, ","]);
+        }
+        text.push_str("\"manifests\":[");
+        for (at, image) in self.images.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { "," });
+            text.push_str(&image.text);
+        }
+        text.push_str("]}");
+        // One that is longer could not be read again.
+        if text.len() as u64 > MAX_INDEX_SIZE { Err(IndexError::Full) } else { Ok(text.into()) }
     }
 
-    pub(super) fn entries(&self) -> Result<Vec<LayoutEntry>, IndexError> {
-        let manifests = match self.0.get("manifests") {
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(Value::Array(manifests)) => manifests,
-            Some(_) => return Err(IndexError::NoList),
-        };
-        manifests.iter().map(entry).collect()
+    pub(super) fn into_entries(self) -> Vec<LayoutEntry> {
+        self.images.into_iter().map(|image| image.entry).collect()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &LayoutEntry> {
+        self.images.iter().map(|image| &image.entry)
     }
 
     /// Whether an image that was entered is still there. That its name went to another image since is not a loss.
-    pub(super) fn kept(&self, name: Option<&str>, manifest: &Manifest) -> Result<bool, IndexError> {
-        let entries = self.entries()?;
-        let is_there = entries.iter().any(|entry| entry.descriptor.digest == manifest.digest());
-        let is_named = name.is_none() || entries.iter().any(|entry| entry.name.as_deref() == name);
-        Ok(is_there && is_named)
+    pub(super) fn kept(&self, name: Option<&str>, manifest: &Manifest) -> bool {
+        let is_there = self.entries().any(|entry| entry.descriptor.digest == manifest.digest());
+        let is_named = name.is_none() || self.entries().any(|entry| entry.name.as_deref() == name);
+        is_there && is_named
     }
 
     /// Adds an image, or gives one that is there its name; whether anything changed.
     pub(super) fn enter(&mut self, name: Option<&str>, manifest: &Manifest) -> Result<bool, IndexError> {
-        let entries = self.entries()?;
         let digest = manifest.digest();
         let same = |entry: &LayoutEntry| entry.descriptor.digest == digest;
         let is_there = |entry: &LayoutEntry| same(entry) && (name.is_none() || entry.name.as_deref() == name);
         let is_taken = |entry: &LayoutEntry| name.is_some() && entry.name.as_deref() == name && !same(entry);
-        if entries.iter().any(is_there) && !entries.iter().any(is_taken) {
+        let was_there = self.entries().any(is_there);
+        if was_there && !self.entries().any(is_taken) {
             return Ok(false);
         }
-        let list = self.0.entry("manifests").or_insert_with(|| json!([]));
-        if list.is_null() {
-            *list = json!([]);
+        // An entry without a name gets it; the entry of another name stays beside the new one.
+        let unnamed = self.entries().position(|entry| same(entry) && entry.name.is_none());
+        for image in self.images.iter_mut().filter(|image| is_taken(&image.entry)) {
+            image.text = entry::renamed(&image.text, None)?;
+            image.entry.name = None;
         }
-        let list = list.as_array_mut().ok_or(IndexError::NoList)?;
-        for (value, entry) in list.iter_mut().zip(&entries) {
-            if is_taken(entry) {
-                unname(value);
+        let is_full = self.images.len() >= MAX_IMAGES;
+        match (unnamed.and_then(|position| self.images.get_mut(position)), name) {
+            (Some(image), Some(name)) => {
+                image.text = entry::renamed(&image.text, Some(name))?;
+                image.entry.name = Some(name.to_owned());
+            }
+            (Some(_), None) => {}
+            (None, _) if was_there => {}
+            (None, _) if is_full => return Err(IndexError::Full),
+            (None, _) => {
+                let text = entry::new(name, manifest);
+                self.images.push(Image { entry: entry::read(&text)?, text });
             }
         }
-        // An entry without a name gets it; the entry of another name stays beside the new one.
-        let unnamed = entries.iter().position(|entry| same(entry) && entry.name.is_none());
-        match (unnamed.and_then(|position| list.get_mut(position)), name) {
-            (Some(value), Some(name)) => rename(value, name),
-            (Some(_), None) => {}
-            (None, _) if entries.iter().any(is_there) => {}
-            (None, _) => list.push(new_entry(name, manifest)),
-        }
         Ok(true)
-    }
-}
-
-fn entry(value: &Value) -> Result<LayoutEntry, IndexError> {
-    let raw = RawEntry::deserialize(value)?;
-    let digest = raw.digest.parse();
-    let digest = digest.map_err(|source| IndexError::Digest { digest: raw.digest, source })?;
-    let annotation = |key| {
-        let text = value.pointer("/annotations")?.get(key)?.as_str()?;
-        (!text.is_empty()).then(|| text.to_owned())
-    };
-    Ok(LayoutEntry {
-        name: annotation(REF_NAME),
-        full_name: annotation(FULL_NAME),
-        descriptor: Descriptor::new(MediaType::from(raw.media_type.as_str()), digest, raw.size),
-    })
-}
-
-fn new_entry(name: Option<&str>, manifest: &Manifest) -> Value {
-    let mut entry = json!({
-        "mediaType": manifest.media_type().as_ref(),
-        "digest": manifest.digest().to_string(),
-        "size": manifest.bytes().len(),
-    });
-    if let Some(name) = name {
-        rename(&mut entry, name);
-    }
-    entry
-}
-
-fn rename(entry: &mut Value, name: &str) {
-    let Some(entry) = entry.as_object_mut() else { return };
-    let annotations = entry.entry("annotations").or_insert_with(|| json!({}));
-    if !annotations.is_object() {
-        *annotations = json!({});
-    }
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.insert(REF_NAME.to_owned(), json!(name));
-    }
-}
-
-fn unname(entry: &mut Value) {
-    if let Some(annotations) = entry.pointer_mut("/annotations").and_then(Value::as_object_mut) {
-        annotations.remove(REF_NAME);
-        if annotations.is_empty()
-            && let Some(entry) = entry.as_object_mut()
-        {
-            entry.remove("annotations");
-        }
     }
 }
 
@@ -189,8 +189,7 @@ mod tests {
     }
 
     fn names(index: &Index) -> Vec<(Option<String>, Digest)> {
-        let entries = index.entries().unwrap();
-        entries.into_iter().map(|entry| (entry.name, entry.descriptor.digest)).collect()
+        index.entries().map(|entry| (entry.name.clone(), entry.descriptor.digest)).collect()
     }
 
     #[test]
@@ -240,7 +239,49 @@ mod tests {
             r#"{"manifests":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":-1}]}"#,
             r#"{"manifests":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}"#,
         ] {
-            assert!(Index::parse(text.as_bytes()).and_then(|index| index.entries()).is_err(), "{text}");
+            assert!(Index::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_named() {
+        let members: String = (0..1001).map(|at| format!(r#""{at}":0,"#)).collect();
+        let refused = Index::parse(format!(r#"{{{members}"manifests":[]}}"#).as_bytes());
+        assert!(refused.err().unwrap().to_string().contains("more than 1000 members"));
+
+        let digest = Digest::sha256(b"");
+        let long = "x".repeat(300 << 10);
+        let text = format!(
+            r#"{{"manifests":[{{"digest":"{digest}","size":0,"x":"{long}","annotations":{{"{0}":"n"}}}}]}}"#,
+            "org.opencontainers.image.ref.name"
+        );
+        let mut index = Index::parse(text.as_bytes()).unwrap();
+        assert!(index.enter(Some("other"), &manifest("1")).unwrap());
+        let refused = index.enter(Some("n"), &manifest("1")).unwrap_err();
+        assert!(refused.to_string().contains("longer than 256 KiB"), "{refused}");
+
+        let long = "x".repeat((16 << 20) - 100);
+        let mut index = Index::parse(format!(r#"{{"x":"{long}"}}"#).as_bytes()).unwrap();
+        assert!(index.enter(None, &manifest("1")).unwrap());
+        assert!(index.to_bytes().unwrap_err().to_string().contains("longer than 16 MiB"));
+    }
+
+    #[test]
+    fn names_are_texts_and_keys_are_read_as_they_mean() {
+        let digest = Digest::sha256(b"");
+        for (annotations, expected) in [
+            (r#"{"org.opencontainers.image.ref.name":"a\"b"}"#, Some("a\"b")),
+            (r#"{"org.opencontainers.image.ref.n\u0061me":"n"}"#, Some("n")),
+            (r#"{"org.opencontainers.image.ref.name":""}"#, None),
+            (r#"{"org.opencontainers.image.ref.name":["n"]}"#, None),
+            (r#"["org.opencontainers.image.ref.name"]"#, None),
+            ("null", None),
+        ] {
+            let text = format!(
+                r#" {{ "x": 1 , "manifests" : [ {{ "size":1, "dig\u0065st":"{digest}" , "annotations": {annotations} }} ] }} "#
+            );
+            let index = Index::parse(text.as_bytes()).unwrap();
+            assert_eq!(names(&index), [(expected.map(str::to_owned), digest)], "{annotations}");
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{
 const MARKER: &str = "/oci-layout";
 const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "/index.json";
-/// Largest `index.json`, in bytes.
+/// Largest `index.json`, in bytes. What is read of it is at most as much again, and 16 MiB for its images.
 const MAX_INDEX_SIZE: u64 = 16 << 20;
 /// How often `index.json` is written before it is clear that another program keeps writing over it.
 const MAX_WRITES: usize = 8;
@@ -124,7 +124,7 @@ impl OciLayout {
     /// [`CopyError::Damaged`] when it cannot be read, [`CopyError::NotALayout`] when there is none.
     pub async fn entries(&self) -> Result<Vec<LayoutEntry>> {
         match self.read_index().await? {
-            Some(index) => index.entries().map_err(|problem| self.damaged(INDEX, problem)),
+            Some(index) => Ok(index.into_entries()),
             None => Err(self.no_layout("it has no file index.json, so it was not written to its end")),
         }
     }
@@ -250,7 +250,7 @@ impl OciLayout {
         for writes in 0..=MAX_WRITES {
             let mut index = self.read_index().await?.unwrap_or_default();
             let damaged = |problem| self.damaged(INDEX, problem);
-            if writes > 0 && index.kept(name, manifest).map_err(damaged)? {
+            if writes > 0 && index.kept(name, manifest) {
                 return Ok(());
             }
             if !index.enter(name, manifest).map_err(damaged)? {
