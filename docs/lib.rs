@@ -22,6 +22,7 @@ pages! {
     how_to_embed: "how-to/embed.md",
     how_to_s3: "how-to/s3.md",
     how_to_logs: "how-to/logs.md",
+    how_to_tenants: "how-to/tenants.md",
     how_to_check_a_location: "how-to/check-a-location.md",
     how_to_add_a_driver: "how-to/add-a-driver.md",
     how_to_official_conformance: "how-to/official-conformance.md",
@@ -70,4 +71,9 @@ pages! {
     adr_0028: "adr/0028-lists-hold-a-page.md",
     adr_0029: "adr/0029-writers-of-a-layout-take-turns.md",
     adr_0030: "adr/0030-values-are-shown-by-their-grammar.md",
+    adr_0031: "adr/0031-a-secret-is-data.md",
+    adr_0032: "adr/0032-whose-identity.md",
+    adr_0034: "adr/0034-serve-refuses-web-pages.md",
+    adr_0037: "adr/0037-links-are-followed-in-listings.md",
+    adr_0038: "adr/0038-what-a-layout-may-hold.md",
 }
