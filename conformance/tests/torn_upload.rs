@@ -24,7 +24,7 @@ fn memory() -> Store {
 
 /// Without waiting for the disk: what a dropped request leaves does not depend on it.
 fn fs() -> Store {
-    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let directory = Arc::new(plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR")));
     Store::new(move || {
         let directory = directory.clone();
         async move {

@@ -35,7 +35,7 @@ pub(crate) enum Place {
 
 impl Place {
     fn in_directory() -> Self {
-        Self::Directory(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+        Self::Directory(plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR")))
     }
 
     /// Starts `serve` there.

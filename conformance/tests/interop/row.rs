@@ -22,7 +22,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/i
 
 /// A directory for one run.
 pub(crate) fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    plugin_registry_conformance::scratch::scratch(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// Runs `write` on a fresh store of `server`, in the words that `dialect` understands.
