@@ -59,6 +59,32 @@ fn in_a_location_that_nobody_answers_at() {
     }
 }
 
+/// A role by a token, and by keys, of a token service that nobody answers at; and in what is refused.
+#[test]
+fn in_a_role() {
+    let files = Files::new();
+    let location = files.location("aws", "backup", NOBODY);
+    let token = files.write("token", TOKEN);
+    let env = env(&files, &format!("REGISTRY_STORAGE_S3_STSENDPOINT={NOBODY}\n"));
+    let by_token =
+        format!("[default]\nrole_arn = r\nexternal_id = {SECRET}\nweb_identity_token_file = {token}\n");
+    let by_keys = format!("{}role_arn = r\nexternal_id = {SECRET}\n", profile(ACCESS, SECRET));
+    for text in [
+        by_token.clone(),
+        by_keys.clone(),
+        format!("{by_token}endpoint_url = http://user:{PASSWORD}@127.0.0.1:1\n"),
+        format!("{by_keys}credential_process = /bin/echo {PASSWORD}\n"),
+        by_token.replace(&token, PASSWORD),
+    ] {
+        let cloud = files.write("cloud", &text);
+        let arguments =
+            ["--location", &location, "--credentials", &cloud, "--env-file", &env, "--token-file", &token];
+        let (said, failed) = all_outputs(&arguments);
+        assert_silent(&said);
+        assert!(failed >= 5, "{said}");
+    }
+}
+
 #[test]
 fn in_an_endpoint() {
     let files = Files::new();

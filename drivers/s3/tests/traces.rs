@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use common::sts::{Listener, TokenFile};
 use futures::{TryStreamExt, stream};
 use plugin_registry::Registry;
 use plugin_registry_conformance::registry::fixture::content;
@@ -107,13 +108,32 @@ async fn no_line_of_any_crate_tells_a_secret() {
         use_everything(&registry, 2).await;
     }
 
+    // A role, which the token service gives or refuses; and one that keys ask for.
+    let token = TokenFile::new("canary-identity-2b7f");
+    let base = "[default]\nrole_arn = r\naws_access_key_id = a\naws_secret_access_key = canary-base-90aa\n";
+    for text in [token.profile(""), base.to_owned()] {
+        for credentials in token.forms(&text) {
+            for sts in [Listener::sts().await, Listener::start(None).await] {
+                let config = common::of_server(&server)
+                    .with_credentials(credentials.clone())
+                    .with_token_files(vec![token.path.clone()])
+                    .with_sts_endpoint(format!("http://{}", sts.address).parse().unwrap());
+                server.rotate_session("role-key", "role-secret", "role-token");
+                let registry = Registry::builder(S3Driver::open(config).await.unwrap()).build();
+                let _ = registry.catalog(None, 10).await;
+                assert!(!sts.heard().is_empty());
+            }
+        }
+    }
+
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     // The server of the test says what it gets.
     let is_ours = |line: &&str| ![" s3s::", " s3s_"].iter().any(|server| line.contains(server));
     let text: String = text.lines().filter(is_ours).map(|line| format!("{line}\n")).collect();
     println!("{} lines", text.lines().count());
     assert!(text.lines().count() > 1000, "the log is on");
-    for canary in [SECRET, TOKEN, PASSWORD, "X-Amz-Signature", "Signature="] {
+    let of_roles = ["canary-identity-2b7f", "canary-base-90aa", "role-secret", "role-token"];
+    for canary in [SECRET, TOKEN, PASSWORD, "X-Amz-Signature", "Signature="].into_iter().chain(of_roles) {
         let found: Vec<&str> = text.lines().filter(|line| line.contains(canary)).collect();
         let shown: Vec<String> = found.iter().take(5).map(|line| line.chars().take(600).collect()).collect();
         assert!(found.is_empty(), "{canary} in {} lines: {shown:#?}", found.len());

@@ -102,6 +102,18 @@ fn credentials(secret: &str) -> Vec<LocationCredentials> {
         file(&format!("[{secret}]\naws_access_key_id=a\n[{secret}\n{secret}=\nsso_{secret}=x\n")),
         file(&format!("{secret}=\nAZURE_{secret}=x\nAZURE_CLOUD_NAME={secret}\n{secret}\n")),
         file(secret),
+        LocationCredentials::ambient(),
+        file(&format!(
+            "[default]\nrole_arn={secret}\nexternal_id={secret}\nweb_identity_token_file={secret}\n"
+        )),
+        file(&format!("[default]\nrole_arn={secret}\nweb_identity_token_file={secret}\n"))
+            .with_token_files([secret]),
+        file(&format!(
+            "[default]\nrole_arn=r\nsource_profile={secret}\ncredential_process={secret}\nregion={secret}\n"
+        )),
+        file(&format!(
+            "AZURE_CLIENT_ID=c\nAZURE_FEDERATED_TOKEN_FILE={secret}\nAZURE_AUTHORITY_HOST={secret}\n{secret}=x\n"
+        )),
         LocationCredentials::none().with_registry_secret([(secret.to_owned(), Secret::new(secret))]),
         LocationCredentials::none().with_ca_bundle(secret),
     ]

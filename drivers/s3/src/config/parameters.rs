@@ -70,7 +70,7 @@ impl S3Config {
             force_path_style: path_style(read),
             token_files: token_files(read),
             credentials: S3Credentials::Chain,
-            sts_endpoint: host_url(read, "stsendpoint"),
+            sts_endpoint: sts_endpoint(read),
             sts_ca_bundle: read.ca_bundle("stscabundle", "stscabundlepath"),
             sts_ca_bundle_path: read.text("stscabundlepath").map(Into::into),
             secure,
@@ -92,7 +92,7 @@ impl S3Config {
             dual_stack: read.flag("usedualstack").unwrap_or(usual.dual_stack),
             accelerate: read.flag("accelerate").unwrap_or(usual.accelerate),
             fips: read.flag("usefipsendpoint").unwrap_or(usual.fips),
-            redirect_endpoint: host_url(read, "redirectendpoint"),
+            redirect_endpoint: redirect_endpoint(read),
             checksums: checksums(read),
             concurrency: concurrency(read, "maxconcurrency", MAX_PARTS).unwrap_or(usual.concurrency),
             max_attempts: read
@@ -162,9 +162,18 @@ fn endpoint(read: &mut ParameterReader<'_>, secure: bool) -> Option<Url> {
     url
 }
 
-fn host_url(read: &mut ParameterReader<'_>, key: &'static str) -> Option<Url> {
-    let text = read.text(key)?;
-    let url = store_url(&text).filter(|url| url.path() == "/");
+fn redirect_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
+    let text = read.text("redirectendpoint")?;
+    host_url(read, "redirectendpoint", &text)
+}
+
+fn sts_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
+    let text = read.text("stsendpoint")?;
+    host_url(read, "stsendpoint", &text)
+}
+
+fn host_url(read: &mut ParameterReader<'_>, key: &str, text: &str) -> Option<Url> {
+    let url = store_url(text).filter(|url| url.path() == "/");
     if url.is_none() {
         read.mistake(key, "has to be http(s)://HOST:PORT, without path and query");
     }
@@ -173,11 +182,10 @@ fn host_url(read: &mut ParameterReader<'_>, key: &'static str) -> Option<Url> {
 
 /// What the host allows credentials to name.
 fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
-    const KEY: &str = "tokenfiles";
-    let Some(text) = read.text(KEY) else { return Vec::new() };
+    let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
     if !paths.iter().all(|path| path.is_absolute()) {
-        read.mistake(KEY, "has to be paths that begin with `/`, with `,` between them");
+        read.mistake("tokenfiles", "has to be paths that begin with `/`, with `,` between them");
     }
     paths
 }

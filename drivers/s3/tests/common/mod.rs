@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub(crate) mod sts;
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,

@@ -7,8 +7,10 @@ use plugin_registry_drivers_s3::S3Credentials;
 use plugin_registry_emulator::s3::Server;
 
 use crate::{
-    common,
-    roles::{Listener, TokenFile},
+    common::{
+        self,
+        sts::{Listener, TokenFile},
+    },
     support::{attempt, check},
 };
 

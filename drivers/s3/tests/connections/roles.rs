@@ -1,123 +1,18 @@
 //! Roles, and who is asked for their keys.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{fs, net::SocketAddr};
 
 use plugin_registry_core::{ErrorKind, Secret};
-use plugin_registry_drivers_s3::{S3Config, S3Credentials};
+use plugin_registry_drivers_s3::S3Config;
 use plugin_registry_emulator::s3::Server;
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
 
 use crate::{
-    common,
+    common::{
+        self,
+        sts::{Listener, ROLE, TokenFile},
+    },
     support::{Authority, Face, Front, Proxy, attempt, check},
 };
-
-const ROLE: &str = "arn:aws:iam::123456789012:role/velero";
-
-/// Notes whatever is sent to it.
-pub(crate) struct Listener {
-    pub(crate) address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
-}
-
-impl Listener {
-    /// Answers with this document, or that the request is a bad one.
-    pub(crate) async fn start(answer: Option<String>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let (address, heard) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
-        let all = heard.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, answer.clone(), all.clone()));
-            }
-        });
-        Self { address, heard }
-    }
-
-    /// A token service, whose keys are renewed before each request.
-    pub(crate) async fn sts() -> Self {
-        let keys = "<Credentials><AccessKeyId>role-key</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>\
-                    <SessionToken>role-token</SessionToken><Expiration>2020-01-01T00:00:00Z</Expiration></Credentials>";
-        let of = |name: &str| {
-            format!(
-                "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{keys}</{name}Result></{name}Response>"
-            )
-        };
-        // The clients look for the element of their own request.
-        Self::start(Some(of("AssumeRoleNAME"))).await
-    }
-
-    pub(crate) fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
-    }
-}
-
-async fn serve(mut client: TcpStream, answer: Option<String>, heard: Arc<Mutex<Vec<String>>>) {
-    loop {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let Ok(byte) = client.read_u8().await else { return };
-            request.push(byte);
-        }
-        let head = String::from_utf8_lossy(&request).to_lowercase();
-        let length =
-            head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        client.read_exact(&mut body).await.unwrap();
-        request.extend(body);
-        let text = String::from_utf8_lossy(&request).into_owned();
-        let name = if text.contains("AssumeRoleWithWebIdentity") { "WithWebIdentity" } else { "" };
-        heard.lock().unwrap().push(text);
-        let (status, body) = match &answer {
-            Some(answer) => ("200 OK", answer.replace("NAME", name)),
-            None => ("400 Bad Request", String::new()),
-        };
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        client.write_all(answer.as_bytes()).await.unwrap();
-    }
-}
-
-/// A token, as it is mounted.
-pub(crate) struct TokenFile {
-    pub(crate) directory: TempDir,
-    pub(crate) path: PathBuf,
-}
-
-impl TokenFile {
-    pub(crate) fn new(token: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("token");
-        fs::write(&path, token).unwrap();
-        Self { directory, path }
-    }
-
-    /// As OADP writes it.
-    pub(crate) fn profile(&self, more: &str) -> String {
-        format!(
-            "[default]\nsts_regional_endpoints = regional\nrole_arn = {ROLE}\nweb_identity_token_file = {}\n{more}",
-            self.path.display()
-        )
-    }
-
-    /// Both forms of credentials.
-    fn forms(&self, text: &str) -> [S3Credentials; 2] {
-        let path = self.directory.path().join("cloud");
-        fs::write(&path, text).unwrap();
-        [
-            S3Credentials::Text { text: Secret::new(text), profile: None },
-            S3Credentials::File { path, profile: Some("default".to_owned()) },
-        ]
-    }
-}
 
 /// A server that knows the role's keys alone.
 fn server() -> Server {

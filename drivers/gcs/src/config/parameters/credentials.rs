@@ -33,11 +33,10 @@ const SECRETS: &[&str] =
 
 /// The files of tokens that a document may name.
 pub(super) fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
-    const KEY: &str = "tokenfiles";
-    let Some(text) = read.text(KEY) else { return Vec::new() };
+    let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
     if !paths.iter().all(|path| path.is_absolute()) {
-        read.mistake(KEY, "has to be paths that begin with `/`, with `,` between them");
+        read.mistake("tokenfiles", "has to be paths that begin with `/`, with `,` between them");
     }
     paths
 }
