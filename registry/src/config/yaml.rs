@@ -1,13 +1,13 @@
 //! YAML as a tree of texts. Nothing here guesses at types: `0123456` stays `0123456`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use plugin_registry_core::{Error, ErrorKind, Result, Secret};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::source::shown;
 
-/// Nobody's configuration is longer, and a file that was named by mistake may be.
+/// Nobody's configuration is longer, and a file that was named by mistake may be. A ConfigMap or a Secret holds no more.
 const MAX_LEN: usize = 1 << 20;
 /// How deep sections may lie in each other; the deepest of distribution's is 6.
 const MAX_DEPTH: usize = 32;
@@ -99,7 +99,12 @@ struct Open {
 }
 
 enum Content {
-    Map { entries: Vec<Entry>, key: Pending },
+    Map {
+        entries: Vec<Entry>,
+        /// The keys so far: a map may have as many as there is room for in the text.
+        keys: HashSet<String>,
+        key: Pending,
+    },
     List,
 }
 
@@ -143,8 +148,8 @@ impl<'a> Tree<'a> {
                 self.add(Node { line, value: Value::Refused });
             }
             Event::MappingStart(..) => {
-                self.open
-                    .push(Open { line, content: Content::Map { entries: Vec::new(), key: Pending::Key } });
+                let content = Content::Map { entries: Vec::new(), keys: HashSet::new(), key: Pending::Key };
+                self.open.push(Open { line, content });
             }
             Event::SequenceStart(..) => self.open.push(Open { line, content: Content::List }),
             Event::MappingEnd | Event::SequenceEnd => {
@@ -166,7 +171,7 @@ impl<'a> Tree<'a> {
             self.root.get_or_insert(node);
             return;
         };
-        let Content::Map { entries, key } = content else { return };
+        let Content::Map { entries, keys, key } = content else { return };
         match std::mem::replace(key, Pending::Key) {
             Pending::Value(key, line) => return entries.push(Entry { key, line, node }),
             Pending::Nothing => return,
@@ -177,7 +182,7 @@ impl<'a> Tree<'a> {
             *key = Pending::Nothing;
             return self.refuse(line, "a key has to be a text");
         };
-        if entries.iter().any(|entry| entry.key == text.expose()) {
+        if !keys.insert(text.expose().to_owned()) {
             *key = Pending::Nothing;
             return self.refuse(line, &format!("`{}` is given twice", shown(text.expose())));
         }
@@ -288,5 +293,46 @@ mod tests {
         assert!(error(&"[".repeat(100_000)).contains("no YAML"));
         let deep: String = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         assert!(error(&deep).contains("deep"));
+    }
+
+    /// What this thread has computed, in nanoseconds: a busy machine does not count. Elsewhere the time.
+    fn computed() -> u128 {
+        let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok());
+        spent.unwrap_or_else(|| {
+            std::time::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_nanos()).unwrap_or_default()
+        })
+    }
+
+    /// Sixteen times the text is at most sixty-four times the work, of which twice sixteen would do.
+    #[test]
+    fn work_grows_with_the_text() {
+        for (name, item, end) in [
+            ("distinct keys", "k{}: 1\n", ""),
+            ("keys without values", "k{}:\n", ""),
+            ("sections", "k{}:\n  a: 1\n", ""),
+            ("a key again and again", "k: {}\n", ""),
+            ("a map in one line", "k{}: 1, ", "}"),
+        ] {
+            let parse_of = |len: usize| {
+                let mut text = if end.is_empty() { String::new() } else { "{".to_owned() };
+                for number in 0.. {
+                    let item = item.replace("{}", &number.to_string());
+                    if text.len() + item.len() + end.len() > len {
+                        break;
+                    }
+                    text.push_str(&item);
+                }
+                text.push_str(end);
+                let runs = (0..2).map(|_| {
+                    let begin = computed();
+                    assert!(parse(&text).is_ok(), "{name}");
+                    computed() - begin
+                });
+                runs.min().unwrap()
+            };
+            let (small, large) = (parse_of(MAX_LEN / 64), parse_of(MAX_LEN / 4));
+            assert!(large < small * 64, "{name}: {small} ns, then {large} ns");
+        }
     }
 }
