@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::{os::unix::fs::symlink, path::Path, process::Command, time::Duration};
+use std::{os::unix::fs::symlink, path::Path, process::Command, sync::Arc, time::Duration};
 
 use plugin_registry::{Registry, VerifyScope};
-use plugin_registry_conformance::registry::{Client, fixture::Image};
+use plugin_registry_conformance::registry::{Client, Wrapped, fixture::Image};
+use plugin_registry_core::{ErrorKind, Operation};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
@@ -52,6 +53,23 @@ async fn a_linked_repository_is_listed_verified_and_purged_as_it_is_served() {
     let damaged = verify().await;
     assert!(!damaged.is_sound(), "{damaged:?}");
     assert!(root.join("elsewhere/app/_manifests/tags/latest").exists());
+}
+
+/// Links that lead up are no children, also where a verification has to look directory by directory.
+#[tokio::test]
+async fn links_that_lead_up_multiply_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let client = Client::new(&registry(directory.path()).await);
+    client.push_image("app", "latest", &Image::new(1)).await;
+    for name in ["x", "y"] {
+        symlink(".", directory.path().join(REPOSITORIES).join(name)).unwrap();
+    }
+    let driver = FsDriver::open(FsConfig::new(directory.path())).await.unwrap();
+    let driver = Wrapped::new(Arc::new(driver)).unread(|operation, _| {
+        matches!(operation, Operation::ListMarked).then_some(ErrorKind::PermissionDenied)
+    });
+    let report = Registry::builder(driver).build().verify(VerifyScope::All, |_| {}).await.unwrap();
+    assert_eq!((report.repositories, report.manifests, report.findings.len()), (1, 1, 0), "{report:?}");
 }
 
 #[tokio::test]

@@ -327,6 +327,9 @@ macro_rules! __api_requirements {
                 verify_goes_on_beside_files_that_cannot_be_read,
                 verify_goes_on_beside_directories_that_cannot_be_listed,
                 verify_ends_where_the_store_fails,
+                verify_of_what_cannot_be_listed_is_not_sound,
+                verify_after_an_error_that_passes_is_not_sound,
+                verify_goes_on_beside_what_is_no_repository,
                 verify_takes_nothing_else_for_damage,
             ]
             old_store: [

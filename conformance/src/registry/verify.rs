@@ -1,5 +1,7 @@
 //! What verification finds, and what it does not take for damage.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use plugin_registry::{Registry, RegistryError, VerifyReport, VerifyScope};
 use plugin_registry_core::{ErrorKind, Operation, StoragePath};
@@ -248,4 +250,65 @@ pub async fn verify_ends_where_the_store_fails(lab: &Lab) {
         let error = Registry::builder(driver).build().verify(VerifyScope::All, |_| ()).await.unwrap_err();
         assert!(matches!(&error, RegistryError::Storage(error) if error.kind() == kind), "{error}");
     }
+}
+
+/// What cannot be listed at all is never an empty store.
+pub async fn verify_of_what_cannot_be_listed_is_not_sound(lab: &Lab) {
+    let _ = fill(lab).await;
+    for refused in [format!("{ROOT}/repositories"), format!("{ROOT}/repositories/Odd")] {
+        lab.write(&format!("{ROOT}/repositories/Odd/x/_layers/y"), "").await;
+        let report = verify_where(lab, move |operation, path| {
+            let is_met = match operation {
+                Operation::List => path.as_str() == refused,
+                Operation::ListMarked => true,
+                _ => false,
+            };
+            is_met.then_some(ErrorKind::PermissionDenied)
+        })
+        .await;
+        assert!(!report.is_sound() && report.unfinished.is_some(), "{report:?}");
+    }
+}
+
+/// An error that passes hides nothing: whatever a walk would have given next may be missing.
+pub async fn verify_after_an_error_that_passes_is_not_sound(lab: &Lab) {
+    let images = fill(lab).await;
+    for directory in ["_layers", "_manifests"] {
+        let (walked, once) = (format!("{ROOT}/repositories/a/{directory}"), AtomicBool::new(true));
+        let report = verify_where(lab, move |operation, path| {
+            let is_met = operation == Operation::Walk && path.as_str() == walked;
+            (is_met && once.swap(false, Ordering::Relaxed)).then_some(ErrorKind::PermissionDenied)
+        })
+        .await;
+        assert_eq!(paths(&report), [format!("{ROOT}/repositories/a/{directory}")], "{:?}", report.findings);
+    }
+    // A link beside a directory that cannot be read counts: what it leads to is looked at.
+    let revision = link("a", "_manifests/revisions", &images[1].manifest);
+    let beside = revision.strip_suffix("/link").unwrap().to_owned();
+    lab.write(&format!("{beside}/signatures/sha256/x"), "").await;
+    lab.write(&data(&images[1].manifest), "other").await;
+    let unread = format!("{beside}/signatures");
+    let report = verify_where(lab, move |operation, path| {
+        let is_met = match operation {
+            Operation::List => path.as_str() == unread,
+            Operation::Walk => unread.starts_with(path.as_str()),
+            _ => false,
+        };
+        is_met.then_some(ErrorKind::PermissionDenied)
+    })
+    .await;
+    let found = paths(&report);
+    assert!(found.contains(&&*data(&images[1].manifest)), "{:?}", report.findings);
+    assert!(found.contains(&&*format!("{beside}/signatures")), "{:?}", report.findings);
+}
+
+/// A directory of another program whose name begins like ours ends no run.
+pub async fn verify_goes_on_beside_what_is_no_repository(lab: &Lab) {
+    let _ = fill(lab).await;
+    lab.write(&format!("{ROOT}/repositories/0/_old/x"), "").await;
+    let last = damage_the_last(lab).await;
+    let report = verify(lab).await;
+    assert_eq!((paths(&report), report.unfinished.as_deref()), (vec![&*last], None), "{report:?}");
+    let noted = report.notes.iter().any(|note| note.path == format!("{ROOT}/repositories/0"));
+    assert!(noted, "{:?}", report.notes);
 }

@@ -79,6 +79,11 @@ fn is_escape(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
+/// Whether the system forbids to look. A path that leads out of the root, or in a circle, is not among these.
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
 fn build(kind: ErrorKind, message: Option<&'static str>, error: io::Error) -> Error {
     let built = match (message, kind) {
         (Some(message), _) => Error::new(kind).with_message(message),

@@ -71,9 +71,13 @@ pub(crate) fn follow(root: &Root, path: &StoragePath) -> Result<Option<FileInfo>
 }
 
 fn target(root: &Root, path: &StoragePath) -> Result<Option<Stat>> {
-    match root.stat_raw(path).map_err(error::read) {
-        Err(error) if is_nowhere(&error) => Ok(None),
-        stat => stat.map(Some),
+    match root.stat_raw(path) {
+        // One that the system refuses may lead to anything.
+        Err(error) if error::is_refused(&error) => Err(error::read(error)),
+        stat => match stat.map_err(error::read) {
+            Err(error) if is_nowhere(&error) => Ok(None),
+            stat => stat.map(Some),
+        },
     }
 }
 

@@ -8,7 +8,12 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{error, links, names, root::Root};
+use crate::{
+    error,
+    links::{self, Links},
+    names,
+    root::Root,
+};
 
 /// A visible child of a directory.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
         children => children.map_err(error::read)?.1,
     };
     children.retain(|child| after.is_none_or(|after| child.name.as_str() > after));
+    Links::default().resolve(root, path, &mut children)?;
     children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut entries = Vec::with_capacity(children.len());
     for child in children {

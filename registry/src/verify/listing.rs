@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use futures::StreamExt;
-use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StoragePath};
+use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath};
 
 use super::{FOREIGN, NoteKind, Verification, unread::words};
 use crate::{
@@ -18,6 +18,25 @@ pub(super) struct Links {
     pub(super) digests: Vec<Digest>,
     /// A part of them could not be listed: what is not among them may be there.
     pub(super) is_partial: bool,
+}
+
+/// So many directories are looked at one by one, where a listing of all of them has failed: links can multiply.
+const MAX_DIRECTORIES: usize = 100_000;
+
+/// The names in a directory, and why there may be more of them.
+#[derive(Default)]
+struct Level {
+    files: Vec<String>,
+    directories: Vec<String>,
+    problem: Option<String>,
+}
+
+/// The digests that have links below a directory, and what is foreign there.
+#[derive(Default)]
+struct Walked {
+    digests: Vec<Digest>,
+    foreign: Vec<StoragePath>,
+    problem: Option<String>,
 }
 
 impl Verification<'_> {
@@ -39,32 +58,51 @@ impl Verification<'_> {
         }
         drop(found);
         // Directory by directory: what cannot be listed is then known by its name.
-        let mut open = vec![root.clone()];
+        let (mut open, mut entered) = (vec![root.clone()], 0_usize);
         while let Some(directory) = open.pop() {
-            let mut entries = registry.inner.driver.list(&directory, None);
-            let mut is_repository = false;
-            while let Some(entry) = entries.next().await {
-                let entry = match entry {
-                    Err(error) if error.is_not_found() => break,
-                    Err(error) => {
-                        let problem = self.pass(error.into())?;
-                        self.unlisted(&root, &directory, problem);
-                        break;
-                    }
-                    Ok(entry) => entry,
-                };
-                if entry.name.starts_with('_') {
-                    is_repository = true;
-                } else if entry.kind == EntryKind::Directory {
-                    open.extend(directory.join(&entry.name));
+            entered += 1;
+            if entered > MAX_DIRECTORIES {
+                self.unfinished(&root, &format!("more than {MAX_DIRECTORIES} directories"));
+                break;
+            }
+            let Level { files, directories, problem } = self.level(&directory).await?;
+            if let Some(problem) = problem {
+                match directory.strip_prefix(&root).and_then(|name| name.parse().ok()) {
+                    Some(name) => self.damage(&name, directory.clone(), problem, false),
+                    None => self.unfinished(&directory, &problem),
                 }
             }
-            drop(entries);
+            let is_mark = |name: &String| name.starts_with('_');
+            let is_repository = files.iter().chain(&directories).any(is_mark);
+            let others = directories.iter().filter(|name| !is_mark(name));
+            open.extend(others.filter_map(|name| directory.join(name).ok()));
             if is_repository {
                 self.found(&root, directory, &mut seen).await?;
             }
         }
         Ok(())
+    }
+
+    fn unfinished(&mut self, path: &StoragePath, problem: &str) {
+        self.report.unfinished.get_or_insert_with(|| format!("{path}: {problem}"));
+    }
+
+    /// What is in a directory, up to where it cannot be listed; nothing where there is none.
+    async fn level(&self, directory: &StoragePath) -> Result<Level> {
+        let mut level = Level::default();
+        let mut entries = self.registry.inner.driver.list(directory, None);
+        while let Some(entry) = entries.next().await {
+            match entry {
+                Ok(entry) if entry.kind == EntryKind::Directory => level.directories.push(entry.name),
+                Ok(entry) => level.files.push(entry.name),
+                Err(error) if error.is_not_found() => break,
+                Err(error) => {
+                    level.problem = Some(self.pass(error.into())?);
+                    break;
+                }
+            }
+        }
+        Ok(level)
     }
 
     async fn found(
@@ -76,7 +114,15 @@ impl Verification<'_> {
         match path.strip_prefix(root).and_then(|name| name.parse::<RepositoryName>().ok()) {
             Some(name) if seen.contains(&name) => Ok(()),
             Some(name) => {
-                self.repository(&name).await?;
+                match self.repository(&name).await {
+                    // Of another program, with a name that begins like ours; or it is gone since it was listed.
+                    Err(RegistryError::RepositoryUnknown(_)) => {
+                        if self.registry.inner.driver.exists(&path).await? {
+                            self.note(&name, path, NoteKind::ForeignName, FOREIGN.to_owned());
+                        }
+                    }
+                    looked => looked?,
+                }
                 seen.insert(name);
                 Ok(())
             }
@@ -86,13 +132,6 @@ impl Verification<'_> {
                 }
                 Ok(())
             }
-        }
-    }
-
-    fn unlisted(&mut self, root: &StoragePath, directory: &StoragePath, problem: String) {
-        match directory.strip_prefix(root).and_then(|name| name.parse().ok()) {
-            Some(name) => self.damage(&name, directory.clone(), problem, false),
-            None => self.report.unknown.push(directory.clone()),
         }
     }
 
@@ -125,27 +164,46 @@ impl Verification<'_> {
     }
 
     /// The digests that have links below a directory of a repository: its layers or its revisions. A walk ends with
-    /// its first error; then the directories below are walked one by one.
+    /// its first error; then its files are taken, and the directories below are walked one by one. Who passed an
+    /// error over has told a finding.
     pub(super) async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<Links> {
         let (registry, repository) = (self.registry, layout::repository(name));
         let Ok(directory) = repository.join(directory) else { return Ok(Links::default()) };
         let (mut links, mut open) = (Links::default(), vec![directory.clone()]);
+        let (mut first, mut entered, told) = (None, 0_usize, self.report.findings.len());
         while let Some(directory) = open.pop() {
-            let (digests, foreign, problem) = self.walked(&repository, &directory).await?;
+            entered += 1;
+            let Walked { mut digests, mut foreign, problem } = self.walked(&repository, &directory).await?;
             if let Some(problem) = problem {
                 links.is_partial = true;
-                let below = self.below(&directory).await?;
-                if below.is_empty() {
-                    self.damage(name, directory, problem, false);
-                } else {
-                    open.extend(below);
-                    continue;
+                let level = self.level(&directory).await?;
+                let is_too_much = entered > MAX_DIRECTORIES;
+                if let Some(problem) = level.problem.filter(|_| !is_too_much) {
+                    self.damage(name, directory.clone(), problem, false);
                 }
+                // What the walk gave is walked again.
+                (digests, foreign) = (Vec::new(), Vec::new());
+                for file in level.files.iter().filter_map(|file| directory.join(file).ok()) {
+                    digests.extend(names::linked(&repository, &file));
+                    foreign.extend(names::foreign(&repository, &file));
+                }
+                if is_too_much {
+                    self.damage(name, directory.clone(), problem.clone(), false);
+                } else {
+                    open.extend(level.directories.iter().filter_map(|below| directory.join(below).ok()));
+                }
+                first.get_or_insert((directory, problem));
             }
             links.digests.extend(digests);
             for path in foreign {
                 self.note(name, path, NoteKind::ForeignName, FOREIGN.to_owned());
             }
+        }
+        // One that passed when it was looked at closer: what the walk would have given next is not known.
+        if let Some((directory, problem)) = first
+            && self.report.findings.len() == told
+        {
+            self.damage(name, directory, problem, false);
         }
         let mut others = registry.inner.driver.list_foreign(&directory);
         while let Some(other) = others.next().await {
@@ -161,48 +219,27 @@ impl Verification<'_> {
         Ok(links)
     }
 
-    /// The digests and the foreign files below a directory, and why the walk ended early, if it did.
-    async fn walked(
-        &self,
-        repository: &StoragePath,
-        directory: &StoragePath,
-    ) -> Result<(Vec<Digest>, Vec<StoragePath>, Option<String>)> {
+    /// What a walk of a directory gives, and why it ended early, if it did.
+    async fn walked(&self, repository: &StoragePath, directory: &StoragePath) -> Result<Walked> {
         let mut files = self.registry.inner.driver.walk(directory, None);
-        let (mut digests, mut strangers) = (Vec::new(), Vec::<StoragePath>::new());
+        let mut walked = Walked::default();
         while let Some(file) = files.next().await {
             let file = match file {
                 Err(error) if error.is_not_found() => break,
                 Err(error) => {
-                    let problem = self.pass(error.into())?;
-                    return Ok((digests, strangers, Some(problem)));
+                    walked.problem = Some(self.pass(error.into())?);
+                    break;
                 }
                 Ok(file) => file.path,
             };
             match names::foreign(repository, &file) {
                 // A directory with many files is told once: they come one after the other.
-                Some(foreign) if strangers.last() == Some(&foreign) => {}
-                Some(foreign) => strangers.push(foreign),
-                None => digests.extend(names::linked(repository, &file)),
+                Some(foreign) if walked.foreign.last() == Some(&foreign) => {}
+                Some(foreign) => walked.foreign.push(foreign),
+                None => walked.digests.extend(names::linked(repository, &file)),
             }
         }
-        Ok((digests, strangers, None))
-    }
-
-    /// The directories in one that cannot be walked; none where they cannot be listed either.
-    async fn below(&self, directory: &StoragePath) -> Result<Vec<StoragePath>> {
-        let mut below = Vec::new();
-        let mut entries = self.registry.inner.driver.list(directory, None);
-        while let Some(entry) = entries.next().await {
-            match entry {
-                Ok(entry) if entry.kind == EntryKind::Directory => below.extend(directory.join(&entry.name)),
-                Ok(_) => {}
-                Err(error) => {
-                    self.pass(error.into())?;
-                    return Ok(Vec::new());
-                }
-            }
-        }
-        Ok(below)
+        Ok(walked)
     }
 
     /// What there is to say of an error about one path; `Err` where it is about the store, and ends the run.

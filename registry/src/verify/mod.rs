@@ -9,9 +9,7 @@ use std::{
     fmt,
 };
 
-use plugin_registry_core::{
-    Descriptor, Digest, RepositoryName, StorageDriver, StorageDriverExt, StoragePath, Tag,
-};
+use plugin_registry_core::{Descriptor, Digest, RepositoryName, StorageDriverExt, StoragePath, Tag};
 
 pub use self::report::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope};
 use crate::{
@@ -121,15 +119,15 @@ impl Verification<'_> {
             Err(error) => (Vec::new(), Some(self.pass(error)?)),
         };
         self.report.repositories += 1;
+        let told = self.report.findings.len();
         (self.observer)(VerifyEvent::Repository(name));
         self.strangers(name).await?;
         let mut linked = Linked::default();
         let revisions = self.linked(name, "_manifests").await?;
         let path = layout::tags(name);
         // The walk may have met the same.
-        if let Some(problem) =
-            unlisted.filter(|_| self.report.findings.last().is_none_or(|last| last.path != path))
-        {
+        let is_told = self.report.findings.iter().skip(told).any(|finding| finding.path == path);
+        if let Some(problem) = unlisted.filter(|_| !is_told) {
             self.damage(name, path, problem, false);
         }
         for digest in revisions.digests {
@@ -159,7 +157,7 @@ impl Verification<'_> {
     }
 
     async fn has_uploads_only(&self, name: &RepositoryName) -> Result<bool> {
-        Ok(self.registry.inner.driver.stat(&layout::uploads(name)).await.is_ok())
+        Ok(self.registry.inner.driver.exists(&layout::uploads(name)).await?)
     }
 
     async fn revision(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
