@@ -15,10 +15,10 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use plugin_registry::{Body, RegistryService};
 use tokio::sync::watch;
-use tower_service::Service;
 
 use super::{
     browser::Door,
+    budget::Budget,
     guarded::Guarded,
     linger::linger,
     listener::Stream,
@@ -35,13 +35,20 @@ const MAX_HEAD: usize = 128 * 1024;
 /// Buffer of a connection in bytes, for request heads and for bodies on their way in.
 const BUFFER: usize = 256 * 1024;
 
+/// What is the same for all connections.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) door: Arc<Door>,
+    pub(super) budget: Budget,
+}
+
 /// Serves a connection until the client closes it, or, once `closing` turns true, until its request is
-/// answered. Holds [`BUFFER`], plus what the request holds.
+/// answered. Holds [`BUFFER`], plus what the request holds, plus its part of the [`Budget`].
 pub(super) async fn serve(
     stream: Stream,
     service: RegistryService,
     patience: Patience,
-    door: Arc<Door>,
+    rules: Rules,
     mut closing: watch::Receiver<bool>,
 ) {
     let unread = Arc::new(AtomicBool::new(false));
@@ -49,7 +56,7 @@ pub(super) async fn serve(
     let stream = Guarded::new(stream, patience.reading_clock());
     let limits = patience.clone();
     let answer = service_fn(move |request| {
-        Box::pin(answer(service.clone(), request, limits.clone(), door.clone(), flag.clone()))
+        Box::pin(answer(service.clone(), request, limits.clone(), rules.clone(), flag.clone()))
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -83,14 +90,14 @@ async fn answer(
     mut service: RegistryService,
     request: Request<Incoming>,
     patience: Patience,
-    door: Arc<Door>,
+    rules: Rules,
     unread: Arc<AtomicBool>,
 ) -> Result<Response<Body>, Infallible> {
     let line = tracing::enabled!(tracing::Level::INFO)
         .then(|| (request.method().clone(), request.uri().path().to_owned()));
     let refused = match refuse::refusal(&request) {
         Some(status) => Some(refuse::answer(status)),
-        None => door.refusal(&request).map(refuse::denied),
+        None => rules.door.refusal(&request).map(refuse::denied),
     };
     let response = match refused {
         Some(answer) => {
@@ -99,7 +106,7 @@ async fn answer(
         }
         None => {
             let (request, leftover) = Leftover::share(request, patience.clock());
-            let mut response = service.call(request).await?;
+            let mut response = rules.budget.ask(&mut service, request).await?;
             let ending = leftover.drain().await;
             if ending == Ending::StoodStill && response.status() == StatusCode::BAD_REQUEST {
                 // The registry knows that the body failed, not why (RFC 9110, section 15.5.9).

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rustix::net::sockopt;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host},
@@ -24,6 +25,9 @@ use crate::failure::Failure;
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;
+/// Bytes that a socket takes beyond what its client has room for. By default it is some megabytes: 1024 clients that do
+/// not read would hold gigabytes of the kernel's memory, and nobody would know that they stand still.
+const UNSENT: u32 = 128 * 1024;
 
 /// Connections that wait to be accepted, as many as for TCP.
 const BACKLOG: u32 = 1024;
@@ -108,6 +112,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 // So is a machine that is switched off: it says nothing.
                 let _ = keep_alive(&stream);
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
                 Ok(Stream::Tcp(stream))
             }
             Self::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),

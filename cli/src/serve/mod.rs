@@ -1,6 +1,7 @@
 //! `serve`: the HTTP service of the registry on loopback or a unix socket.
 
 mod browser;
+mod budget;
 mod connection;
 mod guarded;
 mod linger;
@@ -27,6 +28,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use self::{
     browser::Door,
+    budget::Budget,
+    connection::Rules,
     listener::Listener,
     patience::Patience,
     settings::{address, registry},
@@ -42,6 +45,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Connections at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
+/// From so many on, who stands still is not waited for: others still get in.
+const CROWD: usize = MAX_CONNECTIONS / 4 * 3;
 /// Files that may be open where the system lets us choose: the connections, and what their requests open.
 const FILES: u64 = 8192;
 /// A pause after an accept that failed, so that a lack of descriptors is no busy loop.
@@ -80,7 +85,9 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
         Listener::Tcp { .. } if !listener.is_exposed() => Door::loopback(&listen),
         Listener::Tcp { .. } | Listener::Unix { .. } => Door::any_name(),
     };
-    accept_until(&mut end, listener, registry.service(), Patience::new(limit), door).await;
+    let patience = Patience::new(limit);
+    let rules = Rules { door: Arc::new(door), budget: Budget::new(patience.clone()) };
+    accept_until(&mut end, listener, registry.service(), patience, rules).await;
     Ok(())
 }
 
@@ -90,21 +97,20 @@ async fn accept_until(
     listener: Listener,
     service: RegistryService,
     patience: Patience,
-    door: Door,
+    rules: Rules,
 ) {
-    let door = Arc::new(door);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     loop {
         let has_room = connections.len() < MAX_CONNECTIONS;
-        patience.set_crowded(!has_room);
+        patience.set_crowded(connections.len() >= CROWD);
         tokio::select! {
             () = end.signalled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
                 Ok(stream) => {
                     let (service, closing) = (service.clone(), closing.subscribe());
-                    connections.spawn(connection::serve(stream, service, patience.clone(), door.clone(), closing));
+                    connections.spawn(connection::serve(stream, service, patience.clone(), rules.clone(), closing));
                 }
                 Err(error) => {
                     patience.set_crowded(true);

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -13,18 +13,29 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long a client may send nothing of a body while there is no room for others, and how often the clock looks
+/// How long a client may send nothing of a body while there is little room for others, and how often the clock looks
 /// whether there is.
 const HURRY: Duration = Duration::from_secs(5);
-/// The same for taking nothing of an answer. A socket takes more only when a third of its buffer, of some
-/// megabytes, is free: a client that reads slowly seems to stand still.
-const HURRY_TO_READ: Duration = Duration::from_secs(60);
+/// The same for taking nothing of an answer. A socket takes more only when 64 KiB of what it holds are gone
+/// ([`listener`](super::listener)): a client that reads slower than 7 KiB/s seems to stand still.
+const HURRY_TO_READ: Duration = Duration::from_secs(10);
 
 /// The time that each client gets, counted from its last progress.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
     limit: Option<Duration>,
     crowded: Arc<AtomicBool>,
+    /// How many answers wait until others have been taken.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// An answer that waits.
+pub(super) struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The clock of one direction of a connection. It runs while the server waits for the client, and only then:
@@ -32,6 +43,7 @@ pub(super) struct Patience {
 pub(super) struct Clock {
     patience: Patience,
     hurry: Duration,
+    is_for_readers: bool,
     since: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -39,10 +51,16 @@ pub(super) struct Clock {
 impl Patience {
     /// `None` waits for ever, unless others wait to be let in.
     pub(super) fn new(limit: Option<Duration>) -> Self {
-        Self { limit, crowded: Arc::default() }
+        Self { limit, crowded: Arc::default(), waiting: Arc::default() }
     }
 
-    /// Says whether there is no room for another connection.
+    /// Hurries clients that are to take an answer, until what is returned is dropped.
+    pub(super) fn wait_for_readers(&self) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.waiting.clone())
+    }
+
+    /// Says whether there is little room for other connections.
     pub(super) fn set_crowded(&self, crowded: bool) {
         self.crowded.store(crowded, Ordering::Relaxed);
     }
@@ -53,18 +71,19 @@ impl Patience {
 
     /// For a client that sends.
     pub(super) fn clock(&self) -> Clock {
-        Clock { patience: self.clone(), hurry: HURRY, since: None, alarm: None }
+        Clock { patience: self.clone(), hurry: HURRY, is_for_readers: false, since: None, alarm: None }
     }
 
     /// For a client that is sent something.
     pub(super) fn reading_clock(&self) -> Clock {
-        Clock { hurry: HURRY_TO_READ, ..self.clock() }
+        Clock { hurry: HURRY_TO_READ, is_for_readers: true, ..self.clock() }
     }
 }
 
 impl Clock {
     fn limit(&self) -> Option<Duration> {
-        let hurry = self.patience.is_crowded().then_some(self.hurry);
+        let is_awaited = self.is_for_readers && self.patience.waiting.load(Ordering::Relaxed) > 0;
+        let hurry = (is_awaited || self.patience.is_crowded()).then_some(self.hurry);
         self.patience.limit.into_iter().chain(hurry).min()
     }
 
@@ -148,6 +167,12 @@ mod tests {
             patience.set_crowded(true);
             assert_eq!(sending.limit(), limit.into_iter().chain([HURRY]).min());
             assert_eq!(reading.limit(), limit.into_iter().chain([HURRY_TO_READ]).min());
+            patience.set_crowded(false);
+            let waiting = patience.wait_for_readers();
+            assert_eq!(sending.limit(), limit);
+            assert_eq!(reading.limit(), limit.into_iter().chain([HURRY_TO_READ]).min());
+            drop(waiting);
+            assert_eq!(reading.limit(), limit);
         }
     }
 }

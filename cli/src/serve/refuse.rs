@@ -29,12 +29,26 @@ pub(super) fn answer(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// The answer to a request that may not be made, as the specification writes errors. Its body is left unread, so
-/// the connection ends.
+/// The answer to a request that may not be made. Its body is left unread, so the connection ends.
 pub(super) fn denied(reason: &str) -> Response<Body> {
-    let text = format!("{}\n", json!({"errors": [{"code": ErrorCode::Denied.as_str(), "message": reason}]}));
-    let mut response = answer(StatusCode::FORBIDDEN);
-    *response.body_mut() = Body::from(Bytes::from(text));
+    let mut response = error(StatusCode::FORBIDDEN, ErrorCode::Denied, reason);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer to a request that most clients repeat (ADR 0027).
+pub(super) fn busy() -> Response<Body> {
+    let reason = "too many large answers wait for clients that do not read them";
+    let mut response = error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable, reason);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// An error as the specification writes it.
+fn error(status: StatusCode, code: ErrorCode, reason: &str) -> Response<Body> {
+    let text = format!("{}\n", json!({"errors": [{"code": code.as_str(), "message": reason}]}));
+    let mut response = Response::new(Body::from(Bytes::from(text)));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -22,6 +22,7 @@ mod many;
 mod slow;
 mod target;
 mod unread;
+mod untaken;
 mod wire;
 
 use common::server::Server;
@@ -142,6 +143,10 @@ on_both_stores! {
         a_thousand_vanished_clients_stop_nobody,
         five_hundred_requests_on_one_connection,
         a_client_that_sends_no_more_is_answered,
+    ]
+    untaken: [
+        large_answers_that_nobody_takes_are_bounded,
+        blobs_that_nobody_takes_are_bounded,
     ]
     end: [
         idle_connections_end_with_the_server,

@@ -64,6 +64,12 @@ impl Wire {
         self.answer()
     }
 
+    /// The answer to a request that may wait for others.
+    pub(crate) fn slow_answer_to(&mut self, request: &[u8]) -> Answer {
+        self.stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        self.ask(request)
+    }
+
     /// The connection is in order: the next request gets the answer to that request.
     #[track_caller]
     pub(crate) fn assert_usable(&mut self) {

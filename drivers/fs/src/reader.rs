@@ -1,6 +1,13 @@
 //! Reading: the first piece comes with the file's description, each later one is read ahead.
 
-use std::{fs::File, ops::Range, sync::Arc};
+use std::{
+    fs::File,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use futures::{
@@ -29,7 +36,12 @@ pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange)
         root.run(move |root| {
             let (file, info) = root.open_file(&path)?;
             let range = range.resolve(info.size)?;
-            let rest = Rest { file, range: range.clone(), piece: root.config.read_piece as u64 };
+            let rest = Rest {
+                file,
+                range: range.clone(),
+                open: Open::new(&root.streams),
+                most: root.config.read_piece as u64,
+            };
             Ok((info, range, rest.read()?))
         })
     };
@@ -71,12 +83,40 @@ struct Piece {
 struct Rest {
     file: File,
     range: Range<u64>,
-    piece: u64,
+    open: Open,
+    most: u64,
+}
+
+/// What all streams of a root read at a time, about: those that are not taken hold three pieces each.
+const AT_A_TIME: u64 = 16 << 20;
+/// The least that a stream reads at a time.
+const LEAST: u64 = 64 << 10;
+
+/// One more stream, until it is dropped.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(streams: &Arc<AtomicUsize>) -> Self {
+        streams.fetch_add(1, Ordering::Relaxed);
+        Self(streams.clone())
+    }
+
+    /// How much to read: less, the more streams there are.
+    fn piece(&self, most: u64) -> u64 {
+        let streams = self.0.load(Ordering::Relaxed).max(1) as u64;
+        (AT_A_TIME / streams / LEAST * LEAST).max(LEAST).min(most)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Rest {
     fn read(mut self) -> Result<Piece> {
-        let end = self.range.end.min(self.range.start.saturating_add(self.piece));
+        let end = self.range.end.min(self.range.start.saturating_add(self.open.piece(self.most)));
         let bytes = read_exact(&self.file, self.range.start..end)?;
         self.range.start = end;
         Ok(Piece { bytes, rest: (!self.range.is_empty()).then_some(self) })
@@ -133,6 +173,36 @@ mod tests {
         assert_eq!(Vec::from(piece).capacity(), 4096);
         assert_eq!(Vec::from(read_whole(&root, &path, 4096).unwrap()).capacity(), 4096);
         assert_eq!(read_whole(&root, &path, 4095).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    /// A thousand streams that nobody takes do not hold a thousand times the pieces of one.
+    #[tokio::test]
+    async fn many_streams_read_less_at_a_time() {
+        let (directory, root) = root(1 << 20);
+        std::fs::write(directory.path().join("f"), vec![7; 3 << 20]).unwrap();
+        let path: StoragePath = "/f".parse().unwrap();
+        let first = async || {
+            let mut stream = open(&root, &path, ByteRange::full()).await.unwrap().into_stream();
+            let piece = stream.next().await.unwrap().unwrap();
+            (piece.len(), stream)
+        };
+        let mut streams = Vec::new();
+        for _ in 0..1000 {
+            streams.push(first().await);
+        }
+        let sizes: Vec<usize> = streams.iter().map(|(size, _)| *size).collect();
+        assert!(sizes[..16].iter().all(|size| *size == 1 << 20), "{:?}", &sizes[..17]);
+        assert!(sizes[17..].is_sorted_by(|before, after| before >= after));
+        assert_eq!(sizes[999], 64 << 10);
+        let held: usize = sizes.iter().sum();
+        assert!(held < 128 << 20, "{held}");
+        drop(streams);
+        assert_eq!(root.streams.load(Ordering::Relaxed), 0);
+        let (size, stream) = first().await;
+        assert_eq!(size, 1 << 20);
+        let rest: Vec<Bytes> = stream.try_collect().await.unwrap();
+        assert_eq!(rest.iter().map(Bytes::len).sum::<usize>(), 2 << 20);
+        assert_eq!(root.streams.load(Ordering::Relaxed), 0, "a file is closed with its last piece");
     }
 
     #[tokio::test]

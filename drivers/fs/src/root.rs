@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
@@ -36,6 +36,8 @@ const RETRIES: usize = 64;
 pub(crate) struct Root {
     pub(crate) config: FsConfig,
     pub(crate) ancestors: Ancestors,
+    /// Files that are open for streams.
+    pub(crate) streams: Arc<AtomicUsize>,
     permits: Arc<Semaphore>,
     dir: Dir,
 }
@@ -69,7 +71,8 @@ impl Root {
             })
         })?;
         let threads = config.max_threads.clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Self { permits: Arc::new(Semaphore::new(threads)), ancestors: Ancestors::default(), dir, config })
+        let permits = Arc::new(Semaphore::new(threads));
+        Ok(Self { permits, streams: Arc::default(), ancestors: Ancestors::default(), dir, config })
     }
 
     /// Hands work over to the blocking pool.

@@ -27,6 +27,15 @@ impl Body {
         Self(Kind::Full(None))
     }
 
+    /// All of it, where it is in memory; `None` for content that is read from the store as it is sent.
+    #[must_use]
+    pub fn in_memory(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.as_ref(),
+            Kind::Stream { .. } => None,
+        }
+    }
+
     pub(super) fn full(bytes: Bytes) -> Self {
         Self(Kind::Full(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
