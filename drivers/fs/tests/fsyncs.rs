@@ -1,5 +1,5 @@
 //! How many fsyncs each write costs, counted by strace: one of the file, one of its directory, one for
-//! each new directory above.
+//! each new directory above. And which path each is of, before or after which rename.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,11 +18,11 @@ use common::{open, path};
 use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteOptions};
 use plugin_registry_drivers_fs::FsConfig;
 
-/// Runs the test of that name, which is ignored otherwise, and counts.
-fn fsyncs(test: &str) -> Option<usize> {
+/// Runs the test of that name, which is ignored otherwise, and gives the lines of these calls.
+fn trace(test: &str, calls: &str) -> Option<Vec<String>> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let run = Command::new("strace")
-        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range,syncfs,sync", "-o"])
+        .args(["-f", "-qq", "-y", "-s", "400", "-e", &format!("trace={calls}"), "-o"])
         .arg(log.path())
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
@@ -31,7 +31,7 @@ fn fsyncs(test: &str) -> Option<usize> {
         Ok(output) if output.status.success() => {
             assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
             let log = std::fs::read_to_string(log.path()).unwrap();
-            Some(log.lines().filter(|line| line.contains("sync(") || line.contains("range(")).count())
+            Some(log.lines().map(str::to_owned).collect())
         }
         Ok(output) if String::from_utf8_lossy(&output.stderr).contains("ptrace") => {
             println!("SKIPPED: strace may not trace here");
@@ -42,6 +42,101 @@ fn fsyncs(test: &str) -> Option<usize> {
             println!("SKIPPED: no strace: {error}");
             None
         }
+    }
+}
+
+fn fsyncs(test: &str) -> Option<usize> {
+    let lines = trace(test, "fsync,fdatasync,sync_file_range,syncfs,sync")?;
+    Some(lines.iter().filter(|line| line.contains("sync(") || line.contains("range(")).count())
+}
+
+/// What is made, synced and renamed, in order, by paths below the store; `f.tmp` is the stage of `f`.
+fn steps(test: &str) -> Option<Vec<String>> {
+    let lines = trace(test, "fsync,fdatasync,/^rename,mkdirat")?;
+    Some(lines.iter().filter_map(|line| step(line)).collect())
+}
+
+fn step(line: &str) -> Option<String> {
+    if line.contains(" = -1 ") || line.contains(" resumed>") {
+        return None;
+    }
+    let (call, arguments) = line.split_once('(')?;
+    let call = call.rsplit(' ').next()?;
+    // What is behind a descriptor, and names.
+    let opened: Vec<&str> = arguments
+        .split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next().filter(|path| path.starts_with('/')))
+        .collect();
+    let names: Vec<&str> = arguments.split('"').skip(1).step_by(2).collect();
+    let below =
+        |path: &str| path.split_once("/.tmp").unwrap().1.split_once('/').map_or("", |(_, at)| at).to_owned();
+    let join = |directory: &str, name: &str| plain(below(&format!("{directory}/{name}")));
+    Some(match (call, opened.as_slice(), names.as_slice()) {
+        ("fsync" | "fdatasync", [file], []) => format!("sync {}", plain(below(file))),
+        ("mkdirat", [directory], [name]) => format!("make {}", join(directory, name)),
+        (_, [from, to], [old, new]) => format!("rename {} to {}", join(from, old), join(to, new)),
+        _ => panic!("{line}"),
+    })
+}
+
+/// A path without the random part of a stage's name.
+fn plain(path: String) -> String {
+    match path.strip_suffix(".tmp").and_then(|path| path.rsplit_once('.')) {
+        Some((target, _)) => format!("{target}.tmp"),
+        None => path,
+    }
+}
+
+/// A power cut keeps what was synced: the bytes before the name shows them, the name in its own directory, and each new
+/// directory in the one above it.
+#[test]
+fn what_is_synced_and_when() {
+    for (child, expected) in [
+        ("put_existing", &["sync a/b/f.tmp", "rename a/b/f.tmp to a/b/f", "sync a/b"][..]),
+        (
+            "put_new",
+            &[
+                "make a/c",
+                "make a/c/d",
+                "sync a/c/d/f.tmp",
+                "rename a/c/d/f.tmp to a/c/d/f",
+                "sync a/c/d",
+                "sync a/c",
+                "sync a",
+            ],
+        ),
+        (
+            "push_5_to",
+            &[
+                "make u",
+                "make u/v",
+                "sync u/v/f.tmp",
+                "make a/c",
+                "rename u/v/f.tmp to a/c/f",
+                "sync a/c",
+                "sync a",
+            ],
+        ),
+        (
+            "resume",
+            &[
+                "make a/u",
+                "sync a/u/f.tmp",
+                "rename a/u/f.tmp to a/u/f.0.part",
+                "sync a/u",
+                "sync a",
+                "sync a/u/f.0.part",
+                "make a/c",
+                "rename a/u/f.0.part to a/c/f",
+                "sync a/c",
+                "sync a",
+            ],
+        ),
+        ("renamed", &["rename a/b/old to f", "sync ", "sync a/b"]),
+    ] {
+        let Some(steps) = steps(child) else { return };
+        assert_eq!(steps, expected, "{child}");
     }
 }
 
