@@ -172,11 +172,13 @@ impl StorageDriver for S3Driver {
             if is_all {
                 break keys;
             }
-            if first.is_some() && first.as_ref() == keys.first() {
+            // A directory stays until it is empty.
+            let now = keys.iter().find(|key| !key.ends_with('/')).cloned();
+            if first.is_some() && first == now {
                 let message = "the store lists what it says that it has deleted";
                 return Err(Error::new(ErrorKind::Unavailable).with_message(message));
             }
-            first = keys.first().cloned();
+            first = now;
             store.remove_all(keys).await?;
         };
         if keys.is_empty() && !found {

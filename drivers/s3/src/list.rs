@@ -27,8 +27,6 @@ struct Pages<'a> {
     token: Option<String>,
     is_done: bool,
     progress: Progress,
-    /// What the page before began with.
-    first: Option<String>,
 }
 
 impl<'a> Pages<'a> {
@@ -42,7 +40,6 @@ impl<'a> Pages<'a> {
             token: None,
             is_done: false,
             progress: Progress::default(),
-            first: None,
         }
     }
 
@@ -59,9 +56,8 @@ impl<'a> Pages<'a> {
         let page = self.store.client.list(&listing, self.token.as_deref()).await?;
         let first = page.objects.first().map(|(key, ..)| key).or_else(|| page.prefixes.first());
         if page.next.is_some() {
-            self.progress.turn(first.filter(|first| Some(*first) != self.first.as_ref()).is_some())?;
+            self.progress.page(first)?;
         }
-        self.first = first.cloned();
         self.token.clone_from(&page.next);
         self.is_done = page.next.is_none();
         Ok(Some(page))

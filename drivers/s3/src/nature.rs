@@ -203,6 +203,10 @@ impl<'a> Question<'a> {
     /// Takes the empty directories away, which would be listed for a while. The store refuses to delete those that are
     /// not empty.
     async fn tidy(&self) {
+        // A bucket with versions would get a marker of each that never was.
+        if self.client.seen().has_versions() {
+            return;
+        }
         let above = self.keys.directories_above(&self.file);
         if let Err(error) = self.client.delete_many(&above).await {
             tracing::debug!(%error, "an empty directory of this question may be left");

@@ -99,6 +99,8 @@ pub enum Kind {
         /// With what it would have had to list.
         full: bool,
     },
+    /// F12, U6: a list whose end leads to its begin, by another token each time.
+    Circle,
     /// F12, U6: a truncated list without a token.
     NoToken,
     /// U6: a list that says it is complete at the end of its first page.
@@ -184,6 +186,7 @@ impl Kind {
             Self::ConditionsIgnored
                 | Self::RepeatedToken
                 | Self::FreshToken { .. }
+                | Self::Circle
                 | Self::NoToken
                 | Self::EarlyEnd
                 | Self::Unordered

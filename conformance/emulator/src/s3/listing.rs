@@ -112,6 +112,11 @@ pub(super) fn objects(
                 listed.prefixes.clear();
             }
         }
+        Some(Kind::Circle) => {
+            let turn = token.and_then(|token| token.split_once('.')?.1.parse().ok()).unwrap_or(0_u64);
+            let place = next.unwrap_or_else(|| "00".to_owned());
+            (next, truncated) = (Some(format!("{place}.{}", turn + 1)), true);
+        }
         Some(Kind::NoToken) => (next, truncated) = (None, true),
         Some(Kind::EarlyEnd) => (next, truncated) = (None, false),
         _ => {}

@@ -1,6 +1,11 @@
 //! Requests that list.
 
-use std::{collections::HashMap, ops::RangeInclusive, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    ops::RangeInclusive,
+    time::SystemTime,
+};
 
 use aws_smithy_types::DateTime;
 use plugin_registry_core::{Error, ErrorKind, Result};
@@ -41,12 +46,16 @@ pub(crate) struct UploadsPage {
 
 /// So many pages in a row may bring nothing new. Stores give empty pages while they pass what was deleted.
 const BARREN: u32 = 100;
+/// The begins of so many pages are remembered: 65 million keys.
+const REMEMBERED: usize = 1 << 16;
 
 /// Tells a listing that goes on from one that never ends: pages without an entry, or the same one again, each with
 /// another word for where to go on.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     barren: u32,
+    /// What pages began with, as hashes.
+    begins: HashSet<u64>,
 }
 
 impl Progress {
@@ -54,6 +63,17 @@ impl Progress {
     ///
     /// # Errors
     /// Where 100 in a row brought nothing new.
+    pub(crate) fn page(&mut self, first: Option<&String>) -> Result<()> {
+        if self.begins.len() >= REMEMBERED {
+            self.begins.clear();
+        }
+        let is_new = first.is_some_and(|first| {
+            self.begins.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(first))
+        });
+        self.turn(is_new)
+    }
+
+    /// The same where it is known whether a page had anything new.
     pub(crate) fn turn(&mut self, is_new: bool) -> Result<()> {
         self.barren = if is_new { 0 } else { self.barren + 1 };
         if self.barren < BARREN {

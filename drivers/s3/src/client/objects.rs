@@ -295,7 +295,8 @@ impl S3Client {
             return Some((key, again(error)));
         }
         let error = self.delete(&key).await.err()?;
-        if error.kind().is_transient() || error.kind() == ErrorKind::Unauthenticated {
+        use ErrorKind::{RateLimited, Timeout, Unauthenticated, Unavailable};
+        if matches!(error.kind(), RateLimited | Timeout | Unauthenticated | Unavailable) {
             let _ = end.set(again(&error));
         }
         Some((key, error))

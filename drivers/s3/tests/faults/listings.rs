@@ -74,6 +74,20 @@ async fn a_listing_without_end_is_an_error() {
     }
 }
 
+/// The same where it leads through a few pages, again and again.
+#[tokio::test]
+async fn a_listing_in_a_circle_is_an_error() {
+    let server = filled();
+    let driver = open(&server).await;
+    server.fault(on(LIST, Kind::Circle).forever());
+    for (call, result) in every_listing(&driver).await {
+        let error = failure(result);
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{call}: {error}");
+    }
+    assert_eq!(server.objects().len(), 5, "nothing was deleted");
+    assert!(server.count() < 2_000, "none of them ran for ever: {}", server.count());
+}
+
 /// A store may give empty pages on the way: nothing is missed behind them.
 #[tokio::test]
 async fn empty_pages_are_no_end() {
