@@ -25,7 +25,8 @@
 //!   the lock of a writer that was dropped a moment ago.
 //! - **Cancel safety**: a future that is dropped before its work began undoes it. Work that began goes on to
 //!   its end, but a write that was dropped before its rename gives up there.
-//! - **Memory**: a reader holds at most two pieces of 1 MiB, one of them with the consumer. A writer holds
+//! - **Memory**: a reader holds at most two pieces of 1 MiB, one of them with the consumer; where more than 16
+//!   are open pieces are smaller, down to 64 KiB (ADR 0036). A writer holds
 //!   at most two pieces of up to 1 MiB and one chunk each, one being written and one being collected, of
 //!   chunks as they came. A listing holds the names of one directory, a walk those of each directory on
 //!   the way down to where it is.
