@@ -18,6 +18,7 @@ use plugin_registry_core::{
 };
 use url::Url;
 
+type Stall = Arc<dyn Fn(Operation) -> bool + Send + Sync>;
 type Failure = Arc<dyn Fn(Operation) -> Option<ErrorKind> + Send + Sync>;
 type Unread = Arc<dyn Fn(Operation, &StoragePath) -> Option<ErrorKind> + Send + Sync>;
 
@@ -28,6 +29,7 @@ pub struct Wrapped {
     driver: Arc<dyn StorageDriver>,
     failure: Failure,
     unread: Unread,
+    stall: Stall,
     url: Option<Url>,
 }
 
@@ -35,7 +37,13 @@ impl Wrapped {
     /// Wraps `driver`.
     #[must_use]
     pub fn new(driver: Arc<dyn StorageDriver>) -> Self {
-        Self { driver, failure: Arc::new(|_| None), unread: Arc::new(|_, _| None), url: None }
+        Self {
+            driver,
+            failure: Arc::new(|_| None),
+            unread: Arc::new(|_, _| None),
+            stall: Arc::new(|_| false),
+            url: None,
+        }
     }
 
     /// Fails every call of which `failure` says so, before it does anything.
@@ -58,6 +66,13 @@ impl Wrapped {
         self
     }
 
+    /// Never answers a call of which `stall` says so, as a store that is gone. A listing is not such a call.
+    #[must_use]
+    pub fn stalling(mut self, stall: impl Fn(Operation) -> bool + Send + Sync + 'static) -> Self {
+        self.stall = Arc::new(stall);
+        self
+    }
+
     /// Gives this URL for every file.
     #[must_use]
     pub fn with_url(mut self, url: Url) -> Self {
@@ -67,6 +82,9 @@ impl Wrapped {
 
     async fn call<T>(&self, operation: Operation, call: impl Future<Output = Result<T>>) -> Result<T> {
         pause().await;
+        if (self.stall)(operation) {
+            std::future::pending::<()>().await;
+        }
         if let Some(kind) = (self.failure)(operation) {
             return Err(kind.into());
         }

@@ -1,7 +1,7 @@
 //! Stores by name that outlive the drivers opened over them, and everything counted.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -27,6 +27,9 @@ struct Inner {
     calls: AtomicUsize,
     /// Whether every call fails.
     down: AtomicBool,
+    /// Stores that do not answer, and calls that wait for them.
+    silent: Mutex<HashSet<String>>,
+    waiting: AtomicUsize,
     /// Opens on their way, by bucket and key.
     opening: Mutex<HashMap<String, usize>>,
 }
@@ -61,6 +64,16 @@ impl Lab {
         self.0.down.store(true, SeqCst);
     }
 
+    /// From now on the store does not answer.
+    pub(crate) fn silence(&self, bucket: &str) {
+        self.0.silent.lock().unwrap().insert(bucket.to_owned());
+    }
+
+    /// Calls so far that a silent store did not answer.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.0.waiting.load(SeqCst)
+    }
+
     /// A pool over these stores that is told what leaves it.
     pub(crate) fn pool(&self) -> RegistryPoolBuilder {
         RegistryPool::builder(self.clone())
@@ -85,10 +98,16 @@ impl OpenDriver for Lab {
         if key == "wrong" {
             return Err(Error::new(ErrorKind::Unauthenticated).with_driver("lab"));
         }
-        let store = self.0.stores.lock().unwrap().entry(bucket).or_default().clone();
+        let store = self.0.stores.lock().unwrap().entry(bucket.clone()).or_default().clone();
         self.0.alive.fetch_add(1, SeqCst);
         let guard = Guard(self.clone());
-        let driver = Wrapped::new(Arc::new(store)).failing(move |_| {
+        let silent = self.clone();
+        let stall = move |_| {
+            let is_silent = silent.0.silent.lock().unwrap().contains(&bucket);
+            silent.0.waiting.fetch_add(usize::from(is_silent), SeqCst);
+            is_silent
+        };
+        let driver = Wrapped::new(Arc::new(store)).stalling(stall).failing(move |_| {
             guard.0.0.calls.fetch_add(1, SeqCst);
             guard.0.0.down.load(SeqCst).then_some(ErrorKind::Unavailable)
         });

@@ -3,10 +3,15 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
-use plugin_registry::EvictionCause::{Capacity, Expired, Idle, Invalidated};
+use futures::{StreamExt, stream};
+use http::{Request, header::RANGE};
+use plugin_registry::{
+    Body,
+    EvictionCause::{Capacity, Expired, Idle, Invalidated},
+};
 use plugin_registry_core::{ByteRange, Descriptor, MediaType};
 use tokio::time::advance;
+use tower_service::Service;
 
 use crate::lab::{Evictions, Lab, location};
 
@@ -82,8 +87,29 @@ async fn what_is_in_use_is_not_idle() {
     drop(session);
     let registry = pool.get_or_open(&location("a")).await.unwrap();
     assert_eq!(registry.transport(), transport);
-    let reader = registry.repository(name).blobs().open(&descriptor.digest, ByteRange::full()).await.unwrap();
-    drop((registry, reader));
+    drop(registry);
+    // A stream, whole or of a part, before its first piece and behind it; an answer's body.
+    for range in [ByteRange::full(), ByteRange::new(1, 3)] {
+        let registry = pool.get_or_open(&location("a")).await.unwrap();
+        let reader = registry.repository(name.clone()).blobs().open(&descriptor.digest, range).await.unwrap();
+        drop(registry);
+        is_kept().await;
+        let mut stream = reader.into_stream();
+        is_kept().await;
+        assert!(stream.next().await.unwrap().is_ok());
+        is_kept().await;
+        assert!(stream.next().await.is_none());
+    }
+    for range in ["bytes=0-", "bytes=1-2", "bytes=0-0,2-3"] {
+        let registry = pool.get_or_open(&location("a")).await.unwrap();
+        let request = Request::get(format!("/v2/{name}/blobs/{}", descriptor.digest)).header(RANGE, range);
+        let answer = registry.service().call(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 206);
+        drop(registry);
+        is_kept().await;
+        drop(answer);
+    }
+    assert_eq!(pool.sweep().await.evicted, 0, "the time begins when the last one lets go");
     advance(MINUTE).await;
     assert_eq!((pool.sweep().await.evicted, lab.alive()), (1, 0));
 }

@@ -8,6 +8,8 @@ use tokio::time::advance;
 
 use crate::lab::{Lab, location};
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A location whose uploads are purged each day, whatever their age.
@@ -106,4 +108,54 @@ async fn two_sweeps_at_once_purge_once() {
     advance(HOUR).await;
     let (one, other) = futures::join!(pool.sweep(), pool.sweep());
     assert_eq!(one.purged.len() + other.purged.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_stops_no_other_location() {
+    let lab = Lab::default();
+    let pool = lab.pool().time_to_idle(10 * HOUR).time_to_live(10 * HOUR).purge_timeout(5 * MINUTE).build();
+    // Fewer silent ones than are purged side by side.
+    let buckets = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let silent = ["b", "c", "h"];
+    for bucket in buckets {
+        leave_upload(&pool, &purged(bucket, false)).await;
+    }
+    let idle = pool.get_or_open(&location("idle")).await.unwrap();
+    drop(idle);
+    silent.iter().for_each(|bucket| lab.silence(bucket));
+    advance(HOUR).await;
+    let begin = tokio::time::Instant::now();
+    let report = pool.sweep().await;
+    assert_eq!(begin.elapsed(), 5 * MINUTE, "all silent ones at once");
+    assert_eq!(lab.unanswered(), silent.len());
+    let mut failed = Vec::new();
+    for purge in &report.purged {
+        match &purge.purged {
+            Ok(purged) => assert_eq!(purged.uploads.len(), 1, "{}", purge.location),
+            Err(error) => {
+                assert!(error.to_string().contains("given up after 300 s"), "{error}");
+                failed.push(purge.location.to_string());
+            }
+        }
+    }
+    failed.sort();
+    assert_eq!((report.purged.len(), failed), (12, silent.map(|bucket| format!("velero/{bucket}")).to_vec()));
+    assert!(pool.sweep().await.purged.is_empty(), "once each interval");
+}
+
+/// The purges of others end first, and what is idle leaves before any.
+#[tokio::test(start_paused = true)]
+async fn instances_leave_before_anything_is_purged() {
+    let lab = Lab::default();
+    let pool = lab.pool().time_to_idle(2 * HOUR).time_to_live(100 * HOUR).build();
+    pool.get_or_open(&location("idle")).await.unwrap();
+    advance(90 * MINUTE).await;
+    pool.get_or_open(&purged("silent", false)).await.unwrap();
+    lab.silence("silent");
+    advance(HOUR).await;
+    let mut sweep = Box::pin(pool.sweep());
+    while lab.unanswered() == 0 {
+        assert!(futures::poll!(&mut sweep).is_pending());
+    }
+    assert_eq!((lab.alive(), pool.stats().idle), (1, 1));
 }

@@ -19,8 +19,6 @@ pub(crate) struct Expected {
     pub(crate) digest: Digest,
     /// Its size in the store.
     pub(crate) size: u64,
-    /// Remembers the size once it is known to be right.
-    pub(crate) inner: Arc<Inner>,
 }
 
 struct Verification {
@@ -33,34 +31,50 @@ struct Verification {
 /// The bytes of `reader`, read in the span in which they were asked for; where a
 /// digest is expected, hashed on the way, beside the reading and the sending. The last
 /// piece is held back until the digest agrees, so that a client which counts bytes cannot take damaged
-/// content for the whole.
-pub(crate) fn verified(reader: Reader, expected: Option<Expected>) -> BoxStream<'static, Result<Bytes>> {
-    let Some(expected) = expected else { return within(reader.into_stream().map_err(RegistryError::from)) };
+/// content for the whole. As long as the stream lives, so does the registry: a pool sees that it is in use, and its
+/// driver stays open.
+pub(crate) fn verified(
+    reader: Reader,
+    expected: Option<Expected>,
+    inner: &Arc<Inner>,
+) -> BoxStream<'static, Result<Bytes>> {
+    let Some(expected) = expected else {
+        return within(reader.into_stream().map_err(RegistryError::from), inner.clone());
+    };
+    let known = inner.clone();
     let beside = HashBeside::new(Hashers::new(expected.digest.algorithm()));
     let state = Verification { stream: reader.into_stream(), beside, expected, held: None };
-    within(futures::stream::try_unfold(Some(state), |state| async move {
-        let Some(mut state) = state else { return Ok(None) };
-        while let Some(piece) = state.stream.try_next().await? {
-            state.beside.take(piece.clone()).await?;
-            if let Some(previous) = state.held.replace(piece) {
-                return Ok(Some((previous, Some(state))));
+    let stream = futures::stream::try_unfold(Some(state), move |state| {
+        let known = known.clone();
+        async move {
+            let Some(mut state) = state else { return Ok(None) };
+            while let Some(piece) = state.stream.try_next().await? {
+                state.beside.take(piece.clone()).await?;
+                if let Some(previous) = state.held.replace(piece) {
+                    return Ok(Some((previous, Some(state))));
+                }
             }
+            let hashers = state.beside.finish().await?;
+            let Expected { digest, size } = &state.expected;
+            let canonical = hashers.verify(digest).map_err(|error| damaged(digest, &error))?;
+            known.known.learned_size(&canonical, *size);
+            Ok(state.held.map(|last| (last, None)))
         }
-        let hashers = state.beside.finish().await?;
-        let Expected { digest, size, inner } = &state.expected;
-        let canonical = hashers.verify(digest).map_err(|error| damaged(digest, &error))?;
-        inner.known.learned_size(&canonical, *size);
-        Ok(state.held.map(|last| (last, None)))
-    }))
+    });
+    within(stream, inner.clone())
 }
 
-/// The stream, polled inside the span of this moment: whoever reads it has another, or none.
-fn within<S>(stream: S) -> BoxStream<'static, S::Item>
+/// The stream, polled inside the span of this moment: whoever reads it has another, or none. It keeps the registry.
+fn within<S>(stream: S, inner: Arc<Inner>) -> BoxStream<'static, S::Item>
 where
     S: Stream + Send + 'static,
 {
     let (span, mut stream) = (Span::current(), Box::pin(stream));
-    futures::stream::poll_fn(move |context| span.in_scope(|| stream.poll_next_unpin(context))).boxed()
+    futures::stream::poll_fn(move |context| {
+        let _kept = &inner;
+        span.in_scope(|| stream.poll_next_unpin(context))
+    })
+    .boxed()
 }
 
 fn damaged(digest: &Digest, error: &plugin_registry_core::VerifyError) -> RegistryError {

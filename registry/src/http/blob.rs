@@ -171,7 +171,7 @@ async fn read(
     let reader = BlobStore::new(&registry.inner).open(&canonical, range).await?;
     let reader =
         reader.ok_or_else(|| RegistryError::Damaged(format!("the bytes of {canonical} vanished")))??;
-    Ok(verified(reader, None))
+    Ok(verified(reader, None, &registry.inner))
 }
 
 fn content_range(range: &Range<u64>, size: u64) -> String {

@@ -29,6 +29,7 @@ pub struct RegistryPoolBuilder {
     max_open: u64,
     time_to_idle: Duration,
     time_to_live: Duration,
+    purge_timeout: Duration,
     configure: Configure,
     on_evict: OnEvict,
     logs: InstanceLogs,
@@ -41,6 +42,7 @@ impl RegistryPoolBuilder {
             max_open: 64,
             time_to_idle: Duration::from_secs(10 * 60),
             time_to_live: Duration::from_secs(60 * 60),
+            purge_timeout: Duration::from_secs(10 * 60),
             configure: Box::new(|_, builder| builder),
             on_evict: Box::new(|_| {}),
             logs: InstanceLogs::new(),
@@ -67,6 +69,14 @@ impl RegistryPoolBuilder {
     #[must_use]
     pub fn time_to_live(mut self, time: Duration) -> Self {
         self.time_to_live = time;
+        self
+    }
+
+    /// How long the purge of one location may take in a [`sweep`](RegistryPool::sweep). What it has not come to waits for
+    /// the next interval. Default 10 minutes.
+    #[must_use]
+    pub fn purge_timeout(mut self, time: Duration) -> Self {
+        self.purge_timeout = time;
         self
     }
 
@@ -119,6 +129,7 @@ impl RegistryPoolBuilder {
                 time_to_live: self.time_to_live,
                 looks: Looks::every(self.time_to_idle.min(self.time_to_live) / 4),
                 purges: Purges::default(),
+                purge_timeout: self.purge_timeout,
             }),
         }
     }

@@ -17,12 +17,13 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, stream};
 use moka::{
     future::Cache,
     ops::compute::{CompResult, Op},
 };
-use plugin_registry_core::{Error, OpenDriver, Result};
-use tokio::time::Instant;
+use plugin_registry_core::{Error, ErrorKind, OpenDriver, Result};
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use self::{
@@ -43,6 +44,9 @@ pub use self::{
 };
 use crate::{config::FingerprintKey, logging::InstanceLogs};
 
+/// How many locations are purged side by side.
+const MAX_PURGES: usize = 8;
+
 /// The open registries of a host, by location. Cheap to clone; all clones are one pool.
 ///
 /// While nothing changes, everybody who asks for a location gets the same instance. Another configuration or a
@@ -54,8 +58,8 @@ use crate::{config::FingerprintKey, logging::InstanceLogs};
 /// for, when another one is opened, or at a [`sweep`](Self::sweep), which a host that is idle calls now and
 /// then. Time is that of tokio's clock.
 ///
-/// Memory: for each instance in the pool about what its registry and its driver say; for each location
-/// ever purged about 100 bytes.
+/// Memory: for each instance in the pool about what its registry and its driver say; for each location that was
+/// purged within its last two intervals about 100 bytes, for at most 10,000 of them.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -98,6 +102,7 @@ struct Inner {
     time_to_live: Duration,
     looks: Looks,
     purges: Purges,
+    purge_timeout: Duration,
 }
 
 impl RegistryPool {
@@ -184,28 +189,23 @@ impl RegistryPool {
     ///
     /// A location is first purged within its interval, but at most an hour, after the pool opened it, and then
     /// every interval; both are spread at random, so that the locations of many hosts are not purged at once. An
-    /// instance that is not in the pool is not purged. Dropping the future ends the purge in the middle; what
-    /// is left waits for the next interval.
+    /// instance that is not in the pool is not purged.
+    ///
+    /// Instances leave first. Then up to 8 locations are purged side by side, so that one that does not answer stops no
+    /// other; each has [`purge_timeout`](RegistryPoolBuilder::purge_timeout) and fails then. Dropping the future ends the
+    /// purges in the middle. What is left waits for the next interval.
     pub async fn sweep(&self) -> SweepReport {
         let inner = &self.inner;
         let evicted = inner.evict_where(|instance| inner.leaves(instance)).await;
         inner.cache.run_pending_tasks().await;
-        let mut report = SweepReport { evicted, purged: Vec::new() };
         let purged = |instance: &Arc<Instance>| instance.purge.is_some();
-        let open = inner.cache.iter().filter_map(|(_, slot)| slot.get()).filter(purged);
-        for instance in open.collect::<Vec<_>>() {
-            if let Some(settings) = instance.purge
-                && inner.purges.claim(&instance.key.location, settings.interval)
-            {
-                let purged = instance.registry.purge_uploads(settings.older_than, settings.dry_run).await;
-                if let Err(error) = &purged {
-                    let location = &*instance.key.location;
-                    tracing::warn!(location, %error, "uploads could not be purged");
-                }
-                report.purged.push(LocationPurge { location: instance.key.location.clone(), purged });
-            }
-        }
-        report
+        let open: Vec<_> = inner.cache.iter().filter_map(|(_, slot)| slot.get()).filter(purged).collect();
+        let purged = stream::iter(open)
+            .map(|instance| inner.purge(instance))
+            .buffer_unordered(MAX_PURGES)
+            .filter_map(ready)
+            .collect();
+        SweepReport { evicted, purged: purged.await }
     }
 
     /// What the pool has done.
@@ -217,6 +217,25 @@ impl RegistryPool {
 }
 
 impl Inner {
+    /// Purges an instance's location, if it is due.
+    async fn purge(&self, instance: Arc<Instance>) -> Option<LocationPurge> {
+        let settings = instance.purge?;
+        let location = instance.key.location.clone();
+        if !self.purges.claim(&location, settings.interval) {
+            return None;
+        }
+        let purge = instance.registry.purge_uploads(settings.older_than, settings.dry_run);
+        // Boxed, since many are on their way.
+        let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
+            let message = format!("the purge was given up after {} s", self.purge_timeout.as_secs());
+            Err(Error::new(ErrorKind::Timeout).with_message(message).into())
+        });
+        if let Err(error) = &purged {
+            tracing::warn!(location = &*location, %error, "uploads could not be purged");
+        }
+        Some(LocationPurge { location, purged })
+    }
+
     async fn open(&self, key: &Key, location: &Location) -> Result<Arc<Instance>> {
         if let Some(alive) = self.transports.alive(key)
             && self.due(&alive).is_none()

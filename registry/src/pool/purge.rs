@@ -35,26 +35,54 @@ pub struct LocationPurge {
     pub purged: Result<PurgeReport>,
 }
 
-/// When each location is due. An entry outlives its instances.
+/// The most locations that are remembered.
+const MAX_PLANS: usize = 10_000;
+
+/// When each location is due. A plan outlives its instances, by two intervals: a location that nobody has opened for
+/// so long is planned anew.
 #[derive(Debug, Default)]
 pub(super) struct Purges {
-    due: Mutex<HashMap<Arc<str>, Instant>>,
+    plans: Mutex<HashMap<Arc<str>, Plan>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    due: Instant,
+    interval: Duration,
+}
+
+impl Plan {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.due) > self.interval.saturating_mul(2)
+    }
 }
 
 impl Purges {
     /// Plans the first purge of a location, unless it has a plan.
     pub(super) fn expect(&self, location: &Arc<str>, interval: Duration) {
-        let mut due = lock(&self.due);
-        due.entry(location.clone()).or_insert_with(|| after(share(interval.min(MAX_FIRST))));
+        let mut plans = lock(&self.plans);
+        if let Some(plan) = plans.get_mut(location) {
+            plan.interval = interval;
+            return;
+        }
+        let now = Instant::now();
+        plans.retain(|_, plan| !plan.is_over(now));
+        if plans.len() >= MAX_PLANS
+            && let Some(oldest) = plans.iter().min_by_key(|(_, plan)| plan.due).map(|(name, _)| name.clone())
+        {
+            plans.remove(&oldest);
+        }
+        plans.insert(location.clone(), Plan { due: after(share(interval.min(MAX_FIRST))), interval });
     }
 
     /// Whether a location is due; it is no longer then.
     pub(super) fn claim(&self, location: &Arc<str>, interval: Duration) -> bool {
-        let mut due = lock(&self.due);
-        let Some(time) = due.get_mut(location) else { return false };
-        let is_due = *time <= Instant::now();
+        let mut plans = lock(&self.plans);
+        // One that was forgotten while its instance was open is due as well.
+        let plan = plans.entry(location.clone()).or_insert_with(|| Plan { due: Instant::now(), interval });
+        let is_due = plan.due <= Instant::now();
         if is_due {
-            *time = after(interval.saturating_sub(share(interval / 10)));
+            *plan = Plan { due: after(interval.saturating_sub(share(interval / 10))), interval };
         }
         is_due
     }
@@ -71,4 +99,46 @@ fn after(time: Duration) -> Instant {
     let now = Instant::now();
     // A time that the clock has no number for never comes: in thirty years, say.
     now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn name(number: usize) -> Arc<str> {
+        number.to_string().into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn plans_of_locations_that_are_gone_are_forgotten() {
+        let purges = Purges::default();
+        let count = || lock(&purges.plans).len();
+        for number in 0..100 {
+            purges.expect(&name(number), HOUR);
+        }
+        assert_eq!(count(), 100);
+        // Still known, as after a pause of the host.
+        tokio::time::advance(2 * HOUR).await;
+        purges.expect(&name(100), HOUR);
+        assert_eq!(count(), 101);
+        assert!(purges.claim(&name(7), HOUR) && !purges.claim(&name(7), HOUR));
+        tokio::time::advance(2 * HOUR).await;
+        purges.expect(&name(101), HOUR);
+        let left = count();
+        assert!((2..=3).contains(&left), "{left} are left: 7, 101 and perhaps 100");
+        assert!(purges.claim(&name(7), HOUR));
+        // One that an open instance has is due, and planned again.
+        assert!(purges.claim(&name(8), HOUR) && !purges.claim(&name(8), HOUR));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_never_more_plans_than_a_limit() {
+        let purges = Purges::default();
+        for number in 0..MAX_PLANS + 50 {
+            purges.expect(&name(number), HOUR);
+        }
+        assert_eq!(lock(&purges.plans).len(), MAX_PLANS);
+    }
 }
