@@ -129,7 +129,9 @@ impl<'a> Reader<'_, '_, 'a> {
         if self.tokens.iter().any(|path| path.as_os_str() == value.text) {
             return Some(Path::new(value.text));
         }
-        let path = shown_path(value.text).map_or("a file".to_owned(), |path| format!("`{path}`"));
+        // What does not begin like a path may be the token itself.
+        let path = Some(value.text).filter(|text| text.starts_with('/')).and_then(shown_path);
+        let path = path.map_or("a file".to_owned(), |path| format!("`{path}`"));
         let what = format!(
             "`{TOKEN_FILE}` names {path}, which the host has not allowed: it may, by `tokenfiles`, \
              `LocationCredentials::with_token_files` or `--token-file`"

@@ -187,4 +187,6 @@ fn values_are_not_shown() {
     assert!(!format!("{:?}", find(text, "default", &[])).contains("hunter2"));
     let text = "[default]\nrole_arn=r\nweb_identity_token_file=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
     assert!(!said(text, "default", &[]).contains("wJalr"));
+    let text = "[default]\nrole_arn=r\nweb_identity_token_file=correct-horse\n";
+    assert!(said(text, "default", &[]).contains("names a file, which the host has not allowed"));
 }
