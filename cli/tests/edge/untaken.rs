@@ -78,7 +78,6 @@ pub(crate) fn large_answers_that_nobody_takes_are_bounded(place: &Place) {
             assert!(begin.elapsed() < Duration::from_secs(240), "no answer to one that reads");
         }
     });
-    println!("70 large answers: {} KiB idle, {most} KiB at most, {:?}", idle, begin.elapsed());
     drop(untaken);
     // In memory the store gives the same bytes to all.
     if let Place::Directory(_) = place {
@@ -104,6 +103,5 @@ pub(crate) fn blobs_that_nobody_takes_are_bounded(place: &Place) {
     let taken = Wire::open(&server).ask(&get).expect(200);
     assert!(taken.body == blob, "other bytes");
     let most = server.memory("VmRSS");
-    println!("200 blobs: {idle} KiB idle, {most} KiB at most");
     assert!(most < idle + 200 * 1024, "{idle} KiB idle, then {most} KiB");
 }
