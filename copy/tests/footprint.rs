@@ -1,6 +1,12 @@
 //! How much memory a layout costs, whatever is in it: heap bytes over those before. A process of its own, because the heap
 //! is the process's.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 mod common;
 
