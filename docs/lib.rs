@@ -74,6 +74,8 @@ pages! {
     adr_0031: "adr/0031-a-secret-is-data.md",
     adr_0032: "adr/0032-whose-identity.md",
     adr_0034: "adr/0034-serve-refuses-web-pages.md",
+    adr_0035: "adr/0035-sessions-belong-to-repositories.md",
+    adr_0036: "adr/0036-memory-of-large-answers.md",
     adr_0037: "adr/0037-links-are-followed-in-listings.md",
     adr_0038: "adr/0038-what-a-layout-may-hold.md",
 }
