@@ -182,7 +182,7 @@ impl Blobs {
         let info = BlobInfo { digest: *digest, canonical, size: reader.info().size };
         let bytes = reader.range();
         let whole = bytes == (0..info.size);
-        let expected = whole.then(|| Expected { digest: *digest, size: info.size });
+        let expected = whole.then_some(Expected { digest: *digest, size: info.size });
         let stream = verified(reader, expected, &self.inner);
         Ok(BlobReader { info, range: bytes, stream })
     }
