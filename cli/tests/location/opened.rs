@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
+use plugin_registry_conformance::report;
 use plugin_registry_emulator::s3::Server;
 
 use crate::{Files, common::command, profile};
@@ -76,13 +77,17 @@ fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String
     }
     let output = match strace.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("SKIPPED opened: strace is not installed");
+            report::skip("cli", "opened", "strace is not installed", "location");
             return None;
         }
         output => output.unwrap(),
     };
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if said.contains("strace: ") && said.contains("ptrace") {
+        report::skip("cli", "opened", "strace may not trace here", "location");
+        return None;
+    }
     let mut paths = BTreeSet::new();
     for line in fs::read_to_string(&log).unwrap().lines() {
         let Some(path) = line.split('"').nth(1) else { continue };
