@@ -45,7 +45,9 @@ async fn a_dropped_writer_leaves_no_upload_where_requests_outlive_their_client()
 /// F17: a call that is dropped in the middle.
 #[tokio::test]
 async fn a_commit_that_is_dropped_is_whole_or_nothing() {
-    for wait in [0, 5, 20, 60, 120] {
+    // The last one is never dropped.
+    let (mut whole, mut nothing) = (0, 0);
+    for wait in [0, 5, 20, 60, 120, 60_000] {
         for operation in ["UploadPart", "CompleteMultipartUpload"] {
             let server = server();
             let driver = open(&server).await;
@@ -54,11 +56,16 @@ async fn a_commit_that_is_dropped_is_whole_or_nothing() {
             let commit = write(&driver, "/f", &bytes, PutMode::Overwrite);
             let _ = tokio::time::timeout(Duration::from_millis(wait), commit).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if let Some(found) = stored(&server, "/f") {
-                assert_eq!(found, in_parts(), "{operation} {wait}");
+            match stored(&server, "/f") {
+                Some(found) => {
+                    assert_eq!(found, in_parts(), "{operation} {wait}");
+                    whole += 1;
+                }
+                None => nothing += 1,
             }
         }
     }
+    assert!(whole >= 2 && nothing >= 2, "{whole} whole, {nothing} times nothing");
 }
 
 /// U12: a cancel waits until nothing is left.
