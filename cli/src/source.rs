@@ -145,7 +145,7 @@ impl Source {
             Some(_) => read(&credentials).map_err(in_place)?,
             None => {
                 // Variables may have what the location's Secret would.
-                let config = read(&credentials.clone().with_ambient()).map_err(in_place)?;
+                let config = read(&LocationCredentials::elsewhere()).map_err(in_place)?;
                 if !showing && !has_credentials(&config) {
                     let refused = |error| in_place(error).with_hint(missing(&location));
                     read(&credentials).map_err(refused)?;

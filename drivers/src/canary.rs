@@ -28,6 +28,7 @@ const AZURE: &[&str] = &[
     "credentials.clientid",
     "credentials.tenantid",
     "credentials.secret",
+    "credentials.tokenfile",
     "realm",
     "serviceurl",
     "rootdirectory",

@@ -51,8 +51,15 @@ const SHOWN: &[&str] = &[
 ];
 
 /// Paths of files and directories.
-const PATHS: &[&str] =
-    &["cabundlepath", "credentialsconfigpath", "keyfile", "rootdirectory", "stscabundlepath", "tokenfiles"];
+const PATHS: &[&str] = &[
+    "cabundlepath",
+    "credentials.tokenfile",
+    "credentialsconfigpath",
+    "keyfile",
+    "rootdirectory",
+    "stscabundlepath",
+    "tokenfiles",
+];
 
 /// In the place of what may be a secret.
 const HIDDEN: &str = "…";

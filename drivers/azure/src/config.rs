@@ -68,6 +68,21 @@ pub enum AzureCredentials {
     SharedKey(Secret),
     /// `client_secret`: a service principal.
     ClientSecret(ServicePrincipal),
+    /// `workload_identity`: an application that trusts whoever has the token in a file.
+    WorkloadIdentity(WorkloadIdentity),
+}
+
+/// An application in a tenant of Entra ID, and the file of the token that it trusts. Other than for
+/// [`Chain`](AzureCredentials::Chain), nothing of it comes from the environment of the process.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct WorkloadIdentity {
+    /// `credentials.clientid`.
+    pub client_id: String,
+    /// `credentials.tenantid`.
+    pub tenant_id: String,
+    /// `credentials.tokenfile`.
+    pub token_file: PathBuf,
 }
 
 /// An application with a secret in a tenant of Entra ID.
@@ -120,6 +135,27 @@ impl fmt::Debug for ServicePrincipal {
             .field("tenant_id", &shown_name(&self.tenant_id).unwrap_or("…"))
             .field("secret", &self.secret)
             .finish()
+    }
+}
+
+impl fmt::Debug for WorkloadIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkloadIdentity")
+            .field("client_id", &shown_name(&self.client_id).unwrap_or("…"))
+            .field("tenant_id", &shown_name(&self.tenant_id).unwrap_or("…"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl WorkloadIdentity {
+    /// All that a token is asked for with.
+    #[must_use]
+    pub fn new(
+        client_id: impl Into<String>,
+        tenant_id: impl Into<String>,
+        token_file: impl Into<PathBuf>,
+    ) -> Self {
+        Self { client_id: client_id.into(), tenant_id: tenant_id.into(), token_file: token_file.into() }
     }
 }
 

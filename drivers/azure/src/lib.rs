@@ -23,4 +23,4 @@
 
 mod config;
 
-pub use self::config::{AzureConfig, AzureCredentials, LeadingSlash, ServicePrincipal};
+pub use self::config::{AzureConfig, AzureCredentials, LeadingSlash, ServicePrincipal, WorkloadIdentity};

@@ -28,6 +28,8 @@ pub struct LocationCredentials {
     pub(super) token_files: Vec<PathBuf>,
     /// The identity of the process may be used.
     pub(super) ambient: bool,
+    /// They come by another way.
+    pub(super) elsewhere: bool,
 }
 
 impl fmt::Debug for LocationCredentials {
@@ -41,23 +43,33 @@ impl fmt::Debug for LocationCredentials {
             .field("has_ca_bundle", &self.ca_bundle.is_some())
             .field("token_files", &self.token_files.len())
             .field("ambient", &self.ambient)
+            .field("elsewhere", &self.elsewhere)
             .finish()
     }
 }
 
 impl LocationCredentials {
-    /// None. A location that names no Secret is opened with the identity of the process, as
-    /// [`ambient`](Self::ambient) has it; for one that names its own it is a mistake.
+    /// None. A location that names no Secret and no endpoint of its own is opened with the identity of the process. For
+    /// others it is a mistake, unless [`ambient`](Self::ambient) says otherwise.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// The identity of the process: what the SDK of the cloud finds in its environment, on its disk and from the cloud
-    /// itself. It is used for any location, also for one whose endpoint a tenant chose and whose Secret is another.
+    /// itself. It is used for any location, also for one whose endpoint a tenant chose and whose Secret is another. It is
+    /// never sent over http to another machine, and as a token of Azure only to the hosts of Azure's clouds.
     #[must_use]
     pub fn ambient() -> Self {
         Self::none().with_ambient()
+    }
+
+    /// The credentials come by another way, or none are needed: nothing is checked of whose identity is used. For hosts
+    /// that only show the configuration, or that put keys into its parameters, as
+    /// [`merge_env`](crate::config::Config::merge_env) does. Opened without them, it has the identity of the process.
+    #[must_use]
+    pub fn elsewhere() -> Self {
+        Self { elsewhere: true, ..Self::default() }
     }
 
     /// Allows the identity of the process where the credentials say nothing of an identity, such as a file of Azure
@@ -88,6 +100,10 @@ impl LocationCredentials {
     pub fn with_token_files<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.token_files.extend(paths.into_iter().map(Into::into));
         self
+    }
+
+    pub(super) fn allows_token(&self, file: &str) -> bool {
+        self.token_files.iter().any(|path| path.as_os_str() == file)
     }
 
     /// What is in the user's Secret, under the key that

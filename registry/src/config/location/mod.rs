@@ -5,6 +5,7 @@
 
 mod aws;
 mod azure;
+mod clouds;
 mod credentials;
 mod gcp;
 mod names;
@@ -35,8 +36,8 @@ impl Config {
     ///
     /// Credentials are used in this order: the content of the Secret; the path of its file; OADP's registry
     /// Secret. The identity of the process itself, which the SDK of the cloud finds, is used for locations that name no
-    /// Secret, and otherwise only if [`LocationCredentials::ambient`] says so: a location whose Secret is not passed is
-    /// a mistake. A Secret is data (ADR 0031): it opens no file, runs no program and names no endpoint, but for the
+    /// Secret and no endpoint outside of the cloud, and otherwise only if [`LocationCredentials::ambient`] says so: a
+    /// location whose Secret is not passed is a mistake. A Secret is data (ADR 0031): it opens no file, runs no program and names no endpoint, but for the
     /// token files that [`with_token_files`](LocationCredentials::with_token_files) allows.
     ///
     /// ```

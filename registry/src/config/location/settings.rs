@@ -5,15 +5,15 @@ use std::{collections::BTreeSet, fmt, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plugin_registry_core::{Parameters, Result, did_you_mean};
 
-use super::{credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
+use super::{clouds, credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
 pub(super) use crate::config::source::shown;
-use crate::config::{Config, Source};
+use crate::config::{Config, Source, plain::is_plain};
 
 /// Keys that Velero puts into `spec.config` itself, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
 
 /// Where the files come from that credentials may name.
-const TOKEN_FILES: &str = "allowed token files";
+pub(super) const TOKEN_FILES: &str = "allowed token files";
 
 /// What is wrong.
 #[derive(Default)]
@@ -179,8 +179,11 @@ impl<'a> Settings<'a> {
     /// Without credentials, the identity is that of the process: for a location that names no Secret of its own, or if
     /// the host says so. To the store of a tenant it would be sent on the tenant's word.
     pub(super) fn ambient(&mut self, provider: Provider, credentials: &LocationCredentials) {
-        if credentials.ambient {
+        if credentials.elsewhere {
             return;
+        }
+        if credentials.ambient {
+            return self.ambient_endpoint(provider, true);
         }
         let named = match &self.location.spec.credential {
             Some(_) => Some("`spec.credential`"),
@@ -193,8 +196,30 @@ impl<'a> Settings<'a> {
             let what = "names credentials of the location, but none are passed: pass what is in the Secret, by \
                         `LocationCredentials::from_file`, or allow the identity of the process instead, by \
                         `LocationCredentials::ambient`";
-            self.mistakes.add(named, what);
+            return self.mistakes.add(named, what);
         }
+        self.ambient_endpoint(provider, false);
+    }
+
+    /// Where the identity of the process may be sent: to the hosts of its cloud. To another, such as that of a store which
+    /// speaks like the cloud, only if the host allows it, and never in clear. A token of Azure goes to Azure alone: who
+    /// receives it can use it everywhere.
+    pub(super) fn ambient_endpoint(&mut self, provider: Provider, is_allowed: bool) {
+        let key = clouds::endpoint_key(provider);
+        let Some(url) = self.config(key).filter(|url| !clouds::is_own(provider, url)) else { return };
+        let what = if is_plain(url) {
+            "is http to another machine, where the identity of the process is never sent: pass the location's own \
+             credentials, or use https"
+        } else if provider == Provider::Azure {
+            "is not a host of Azure, and tokens of the process are sent to no other: pass a key of the account or the \
+             secret of a client"
+        } else if !is_allowed {
+            "names an endpoint, and the identity of the process is not sent there: pass what is in the Secret, by \
+             `LocationCredentials::from_file`, or allow it, by `LocationCredentials::ambient`"
+        } else {
+            return;
+        };
+        self.mistake(key, what);
     }
 
     /// Notes a key of `spec.config` that Velero knows and that changes nothing here, if it is given.

@@ -109,6 +109,40 @@ fn a_secret_that_is_not_passed_is_a_mistake() {
     assert_eq!(parameters(&aws().with_credential("mine", ""), &of_registry), ["accesskey=a", "secretkey=b"]);
 }
 
+/// A location without a Secret is a tenant's too: its endpoint gets the identity of the process on the host's word alone,
+/// and in clear on nobody's.
+#[test]
+fn an_endpoint_of_its_own_gets_no_identity_of_the_process() {
+    let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());
+    let refused = "names an endpoint, and the identity of the process is not sent there: pass what is in the Secret, by \
+                   `LocationCredentials::from_file`, or allow it, by `LocationCredentials::ambient`";
+    let in_clear = "is http to another machine, where the identity of the process is never sent: pass the location's own \
+                    credentials, or use https";
+    for (location, key, own) in [
+        (aws(), "s3Url", "https://s3.eu-west-1.amazonaws.com"),
+        (gcp(), "storeEndpoint", "https://storage.googleapis.com"),
+        (azure(), "storageAccountURI", "https://account.blob.core.windows.net"),
+    ] {
+        config(&location.clone().with_config(key, own), &none);
+        let evil = location.clone().with_config(key, "http://evil.example");
+        for credentials in [&none, &ambient] {
+            assert_eq!(wrong(&evil, credentials), format!("`spec.config.{key}`: {in_clear}"));
+        }
+        // Of one that is only shown, or gets its keys from elsewhere, nothing is known.
+        config(&evil, &LocationCredentials::elsewhere());
+        if key == "storageAccountURI" {
+            continue;
+        }
+        for url in ["https://evil.example", "http://127.0.0.1:1"] {
+            let evil = location.clone().with_config(key, url);
+            assert_eq!(wrong(&evil, &none), format!("`spec.config.{key}`: {refused}"));
+            config(&evil, &ambient);
+        }
+    }
+    let keys = file("[default]\naws_access_key_id=a\naws_secret_access_key=b\n");
+    config(&aws().with_config("s3Url", "http://minio:9000"), &keys);
+}
+
 #[test]
 fn buckets() {
     let none = LocationCredentials::none();

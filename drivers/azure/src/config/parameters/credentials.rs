@@ -1,8 +1,8 @@
-//! The three kinds of credentials.
+//! The kinds of credentials.
 
 use plugin_registry_core::{ParameterReader, Parameters, Secret};
 
-use crate::config::{AzureCredentials, ServicePrincipal};
+use crate::config::{AzureCredentials, ServicePrincipal, WorkloadIdentity};
 
 const KEY: &str = "accountkey";
 const TYPE: &str = "credentials.type";
@@ -10,19 +10,27 @@ const CLIENT: &str = "credentials.clientid";
 const TENANT: &str = "credentials.tenantid";
 const SECRET: &str = "credentials.secret";
 
+const TOKEN_FILE: &str = "credentials.tokenfile";
+
 const SHARED_KEY: &str = "shared_key";
 const CLIENT_SECRET: &str = "client_secret";
+const WORKLOAD_IDENTITY: &str = "workload_identity";
 const DEFAULT: &str = "default_credentials";
 
 /// An empty secret is a mistake, unless others are given that are used instead of it.
 pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
-    let kind = read.choice(TYPE, &[SHARED_KEY, CLIENT_SECRET, DEFAULT]);
+    let kind = read.choice(TYPE, &[SHARED_KEY, CLIENT_SECRET, WORKLOAD_IDENTITY, DEFAULT]);
     // Asked for in any case, so that they are known.
     let given: Vec<_> = [CLIENT, TENANT, SECRET].into_iter().filter(|key| read.is_given(key)).collect();
+    let has_token = read.is_given(TOKEN_FILE);
     if read.is_given(KEY) {
         return read.secret(KEY).map(|key| shared_key(read, &key)).unwrap_or_default();
     }
+    if has_token && kind != Some(WORKLOAD_IDENTITY) {
+        read.mistake(TOKEN_FILE, format_args!("goes with `{TYPE}` {WORKLOAD_IDENTITY}"));
+    }
     match kind {
+        Some(WORKLOAD_IDENTITY) => return workload_identity(read, given.contains(&SECRET)),
         Some(CLIENT_SECRET) => return client_secret(read, parameters),
         Some(SHARED_KEY) => {
             secret(read, parameters, KEY, SHARED_KEY);
@@ -60,6 +68,25 @@ fn client_secret(read: &mut ParameterReader<'_>, parameters: &Parameters) -> Azu
     match (client_id, tenant_id, secret(read, parameters, SECRET, CLIENT_SECRET)) {
         (Some(client_id), Some(tenant_id), Some(secret)) => {
             AzureCredentials::ClientSecret(ServicePrincipal { client_id, tenant_id, secret })
+        }
+        _ => AzureCredentials::Chain,
+    }
+}
+
+fn workload_identity(read: &mut ParameterReader<'_>, has_secret: bool) -> AzureCredentials {
+    if has_secret {
+        read.mistake(SECRET, format_args!("goes with `{TYPE}` {CLIENT_SECRET}, not {WORKLOAD_IDENTITY}"));
+    }
+    let [client_id, tenant_id, file] = [CLIENT, TENANT, TOKEN_FILE].map(|key| {
+        let value = read.text(key);
+        if value.is_none() {
+            lacks(read, key, WORKLOAD_IDENTITY);
+        }
+        value
+    });
+    match (client_id, tenant_id, file) {
+        (Some(client_id), Some(tenant_id), Some(file)) => {
+            AzureCredentials::WorkloadIdentity(WorkloadIdentity::new(client_id, tenant_id, file))
         }
         _ => AzureCredentials::Chain,
     }

@@ -134,6 +134,19 @@ fn where_credentials_come_from() {
         let config = config(&[&[KEY], others].concat());
         assert!(matches!(config.credentials, AzureCredentials::SharedKey(_)), "{others:?}");
     }
+    let workload = config(&[
+        ("credentials.type", "workload_identity"),
+        ("credentials.clientid", "c"),
+        ("credentials.tenantid", "t"),
+        ("credentials.tokenfile", "/token"),
+    ]);
+    match workload.credentials {
+        AzureCredentials::WorkloadIdentity(found) => {
+            let ids = (found.client_id.as_str(), found.tenant_id.as_str());
+            assert_eq!((ids, found.token_file.as_path()), (("c", "t"), Path::new("/token")));
+        }
+        other => panic!("{other:?}"),
+    }
     let with_empty_key = config(&[&[("accountkey", "")], SERVICE].concat());
     assert_eq!(principal(&with_empty_key).client_id, "c");
     let chain = config(&[("accountkey", ""), ("credentials.type", "default_credentials")]);
@@ -173,12 +186,23 @@ fn contradictions_of_credentials() {
             "`credentials.type`: required with `credentials.secret`, but not given; client_secret uses it",
         ),
         (
+            &[("credentials.type", "workload_identity"), ("credentials.secret", "canary")],
+            "4 mistakes: `credentials.secret`: goes with `credentials.type` client_secret, not workload_identity; \
+             `credentials.clientid`: required with `credentials.type` workload_identity, but not given; \
+             `credentials.tenantid`: required with `credentials.type` workload_identity, but not given; \
+             `credentials.tokenfile`: required with `credentials.type` workload_identity, but not given",
+        ),
+        (
+            &[("credentials.tokenfile", "/token")],
+            "`credentials.tokenfile`: goes with `credentials.type` workload_identity",
+        ),
+        (
             &[("credentials.type", "msi"), ("credentials.clientid", "c")],
-            "`credentials.type`: has to be one of shared_key, client_secret, default_credentials",
+            "`credentials.type`: has to be one of shared_key, client_secret, workload_identity, default_credentials",
         ),
         (
             &[("accountkey", "YWJj"), ("credentials.type", "msi")],
-            "`credentials.type`: has to be one of shared_key, client_secret, default_credentials",
+            "`credentials.type`: has to be one of shared_key, client_secret, workload_identity, default_credentials",
         ),
     ] {
         assert_eq!(mistake(pairs), expected);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plugin_registry_core::{
     Secret,
-    profiles::{SPACE, lines, pair},
+    profiles::{MAX_FILE, SPACE, lines, pair},
 };
 
 use super::{CLIENT, KEY, SECRET, TENANT};
@@ -62,6 +62,10 @@ impl<'a> Variables<'a> {
 
     fn file(settings: &mut Settings<'_>, text: &'a str, key: Option<&str>) -> Self {
         let mut variables = BTreeMap::new();
+        if text.len() as u64 > MAX_FILE {
+            settings.mistakes.add("credentials file", format_args!("is longer than {MAX_FILE} bytes"));
+            return Self::File(variables);
+        }
         let mut unread = Vec::new();
         for (number, line) in lines(text).filter(|(_, line)| !line.trim_matches(SPACE).starts_with('[')) {
             match pair(line) {
@@ -117,6 +121,11 @@ impl<'a> Variables<'a> {
                 (!text.is_empty()).then(|| Variable { text, place: self.place_of(name) })
             }
         }
+    }
+
+    /// One that is not empty.
+    pub(super) fn given(&self, name: &str) -> Option<Variable<'a>> {
+        self.get(name).filter(|variable| !variable.text.is_empty())
     }
 
     /// Where a variable would be.

@@ -6,7 +6,7 @@ const KEYS: &str = "[default]\naws_access_key_id=id\naws_secret_access_key=key\n
 
 #[test]
 fn settings_become_parameters() {
-    let none = LocationCredentials::none();
+    let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());
     for (key, value, expected) in [
         ("region", "jp-tok", &["region=jp-tok"][..]),
         ("region", "", &[]),
@@ -27,7 +27,7 @@ fn settings_become_parameters() {
         ("profile", "", &[]),
         ("enableSharedConfig", "true", &[]),
     ] {
-        assert_eq!(parameters(&aws().with_config(key, value), &none), expected, "{key} {value}");
+        assert_eq!(parameters(&aws().with_config(key, value), &ambient), expected, "{key} {value}");
     }
     assert_eq!(parameters(&aws(), &none), [""; 0]);
     let both = aws().with_config("serverSideEncryption", "AES256").with_config("kmsKeyId", "k");
@@ -53,7 +53,7 @@ fn wrong_settings() {
     let elsewhere =
         aws().with_config("serverSideEncryption", "aws:kms").with_config("s3Url", "https://minio");
     assert_eq!(
-        wrong(&elsewhere, &none),
+        wrong(&elsewhere, &LocationCredentials::ambient()),
         "`spec.config.serverSideEncryption`: aws:kms needs `spec.config.kmsKeyId` where `spec.config.s3Url` is given"
     );
 }

@@ -8,6 +8,12 @@ const PRINCIPAL: [&str; 4] = [
     "credentials.tenantid=t",
     "credentials.type=client_secret",
 ];
+const WORKLOAD: [&str; 4] = [
+    "credentials.clientid=c",
+    "credentials.tenantid=t",
+    "credentials.tokenfile=/token",
+    "credentials.type=workload_identity",
+];
 const DEFAULT: [&str; 1] = ["credentials.type=default_credentials"];
 
 #[test]
@@ -15,8 +21,11 @@ fn settings_become_parameters() {
     let none = LocationCredentials::none();
     assert_eq!(parameters(&azure(), &none), DEFAULT);
     assert_eq!(config(&azure(), &none).parameters.get("accountname"), Some("account"));
-    let location = azure().with_config("storageAccountURI", "https://account.blob.example");
-    assert_eq!(parameters(&location, &none), [DEFAULT[0], "serviceurl=https://account.blob.example"]);
+    let location = azure().with_config("storageAccountURI", "https://account.blob.core.windows.net");
+    assert_eq!(
+        parameters(&location, &none),
+        [DEFAULT[0], "serviceurl=https://account.blob.core.windows.net"]
+    );
     let location = azure()
         .with_config("resourceGroup", "r")
         .with_config("subscriptionId", "s")
@@ -58,13 +67,6 @@ fn which_credentials_are_used() {
         (named.clone(), &with_key, &["accountkey=bWluZQ=="]),
         (named.clone(), "MINE=bWluZQ==", &["accountkey=bWluZQ=="]),
         (named.clone().with_config("useAAD", "true"), &with_key, &PRINCIPAL),
-        (azure(), "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n", &DEFAULT),
-        // What OADP makes where the cluster has workload identity.
-        (
-            azure(),
-            "\nAZURE_SUBSCRIPTION_ID=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLOUD_NAME=AzurePublicCloud\n",
-            &[DEFAULT[0], "realm=core.windows.net"],
-        ),
         (azure(), &format!("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=\n{principal}"), &PRINCIPAL),
     ] {
         assert_eq!(parameters(&location, &file(contents)), expected, "{contents}");
@@ -91,7 +93,7 @@ fn which_credentials_are_used() {
         ]
     );
     assert_eq!(
-        ignored(&azure(), &file("AZURE_TENANT_ID=t\n\nAZURE_CLIENT_ID=c\n")),
+        ignored(&azure(), &file("AZURE_TENANT_ID=t\n\nAZURE_CLIENT_ID=c\n").with_ambient()),
         [
             "credentials file, line 3: AZURE_CLIENT_ID is ignored: without a secret of the client, the identity is \
              that of the process",
@@ -217,10 +219,13 @@ fn names_that_nobody_knows() {
             format!("{id}MINE=s\n"),
             "credentials file, line 3: `MINE` is unknown, and there is neither a key nor `AZURE_CLIENT_SECRET`".to_owned(),
         ),
-        // Beside a key that is right, too: it may be the one that was meant.
+        // A service principal that is not whole is none.
         (
-            "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\nAZURE_CLOUDNAME=AzureChinaCloud\n".to_owned(),
-            unknown(2, "AZURE_CLOUDNAME", "AZURE_CLOUD_NAME"),
+            "AZURE_CLIENT_SECRET=s\nAZURE_TENANT_ID=t\nAZURE_CLIENTID=c\n".to_owned(),
+            format!(
+                "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`; {}",
+                unknown(3, "AZURE_CLIENTID", "AZURE_CLIENT_ID")
+            ),
         ),
         (
             format!("{id}AZURE_FEDERATED_TOKEN_FILE=/etc/passwd\n"),
@@ -229,18 +234,110 @@ fn names_that_nobody_knows() {
                 .to_owned(),
         ),
     ] {
-        assert_eq!(wrong(&azure(), &file(&contents)), expected, "{contents}");
+        // Where the token of a workload identity is allowed, nothing unknown may be beside it.
+        let allowed = file(&contents).with_token_files(["/token"]);
+        assert_eq!(wrong(&azure(), &allowed), expected, "{contents}");
     }
     let contents =
         format!("{id}AZURE_FEDERATED_TOKEN_FILE=/token\nAZURE_AUTHORITY_HOST=https://login.example\n");
     assert_eq!(
-        ignored(&azure(), &file(&contents).with_token_files(["/token"]))[..2],
+        ignored(&azure(), &file(&contents).with_token_files(["/token"])),
         [
-            "credentials file, line 3: AZURE_FEDERATED_TOKEN_FILE is ignored: the token is that of the process",
             "credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: where tokens come from follows from the cloud of \
              the account",
         ]
     );
+    // A file of another kind makes no message without end.
+    let many: String = (0..5000).map(|n| format!("AZURE_CLIENT_SECRE{n}=x\n")).collect();
+    let found = wrong(&azure(), &file(&many));
+    assert!(
+        found.starts_with("11 mistakes: ") && found.ends_with("has 90 more names that are unknown"),
+        "{found}"
+    );
+    let many: String = (0..5000).map(|n| format!("MINE{n}=x\n")).collect();
+    let found = wrong(&azure(), &file(&(many + id)).with_token_files(["/token"]));
+    assert!(
+        found.starts_with("11 mistakes: ") && found.ends_with("has 4990 more names that are unknown"),
+        "{found}"
+    );
+}
+
+/// Beside a key or a whole service principal other names change nothing: two locations share a Secret so.
+#[test]
+fn names_beside_an_identity() {
+    let key = "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\n";
+    let principal = "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLIENT_SECRET=s#1\n";
+    let others = "AZURE_STORAGE_ACCOUNT_ACCESS_KEY_2=bWluZQ==\nAZURE_STORAGE_ACCOUNT_KEY=x\n\
+                  AZURE_STORAGE_ACCOUNT_NAME=x\nAZURE_STORAGE_CONTAINER=x\nAZURE_SUBSCRIPTION_NAME=x\n\
+                  AZURE_RESOURCE_GROUP_NAME=x\nAZURE_BACKUP_SUBSCRIPTION_ID=x\nAZURE_OBJECT_ID=x\n\
+                  AZURE_FEDERATED_TOKEN_FILE=/token\n";
+    for (contents, expected) in [(key, &["accountkey=a2V5"][..]), (principal, &PRINCIPAL)] {
+        assert_eq!(parameters(&azure(), &file(&(contents.to_owned() + others))), expected, "{contents}");
+    }
+    let second = azure().with_config("storageAccountKeyEnvVar", "AZURE_STORAGE_ACCOUNT_ACCESS_KEY_2");
+    assert_eq!(parameters(&second, &file(&(key.to_owned() + others))), ["accountkey=bWluZQ=="]);
+    let contents = format!("{key}AZURE_CLOUDNAME=AzureChinaCloud\nAZURE_FEDERATED_TOKEN_FILE=/token\n");
+    assert_eq!(
+        ignored(&azure(), &file(&contents)),
+        [
+            "credentials file, line 2: `AZURE_CLOUDNAME`, which may be meant to be `AZURE_CLOUD_NAME`, is ignored: the \
+             credentials have an identity without it",
+            "credentials file, line 3: AZURE_FEDERATED_TOKEN_FILE is ignored: the credentials have an identity without it",
+        ]
+    );
+    // What is harmless is no mistake beside a workload identity either.
+    let allowed =
+        file("AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_OBJECT_ID=x\n").with_token_files(["/token"]);
+    assert_eq!(parameters(&azure(), &allowed), WORKLOAD);
+}
+
+/// A client alone is anyone's word: the identity of the process is not used for it, and never sent outside of Azure.
+#[test]
+fn workload_identities() {
+    let id = "AZURE_SUBSCRIPTION_ID=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n";
+    let of_registry =
+        registry(&[("client_id_key", "c"), ("tenant_id_key", "t"), ("storage_account_key", "")]);
+    let what = "without a secret it asks for a workload identity: allow the file of its token, by \
+                `LocationCredentials::with_token_files` or `--token-file`, or the identity of the process, by \
+                `LocationCredentials::with_ambient`";
+    assert_eq!(wrong(&azure(), &file(id)), format!("credentials file, line 3: `AZURE_CLIENT_ID`: {what}"));
+    assert_eq!(
+        wrong(&azure(), &of_registry),
+        format!("Secret oadp-x-azure-registry-secret, key client_id_key: `client_id_key`: {what}")
+    );
+    let named = file(&format!("{id}AZURE_FEDERATED_TOKEN_FILE=/token\n"));
+    for credentials in [
+        // The first of the host's is the token where the Secret names none, as that of OADP.
+        file(id).with_token_files(["/token", "/other"]),
+        named.clone().with_token_files(["/other", "/token"]),
+        of_registry.clone().with_token_files(["/token"]),
+    ] {
+        assert_eq!(parameters(&azure(), &credentials), WORKLOAD, "{credentials:?}");
+    }
+    assert_eq!(
+        wrong(&azure(), &file("AZURE_CLIENT_ID=c\n").with_token_files(["/token"])),
+        "credentials file: has no `AZURE_TENANT_ID`, which goes with `AZURE_CLIENT_ID`"
+    );
+    for credentials in [file(id).with_ambient(), of_registry.clone().with_ambient()] {
+        assert_eq!(parameters(&azure(), &credentials), DEFAULT);
+    }
+    for url in ["https://evil.example", "https://account.blob.core.windows.net.evil.example"] {
+        let elsewhere = azure().with_config("storageAccountURI", url);
+        let expected = "`spec.config.storageAccountURI`: is not a host of Azure, and tokens of the process are sent to no \
+                        other: pass a key of the account or the secret of a client";
+        for credentials in [
+            file(id).with_ambient(),
+            file(id).with_token_files(["/token"]),
+            named.clone().with_token_files(["/token"]),
+            of_registry.clone().with_ambient(),
+            LocationCredentials::ambient(),
+            LocationCredentials::none(),
+        ] {
+            assert_eq!(wrong(&elsewhere, &credentials), expected, "{credentials:?}");
+        }
+        let key = file("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5\n");
+        assert_eq!(parameters(&elsewhere, &key), ["accountkey=a2V5".to_owned(), format!("serviceurl={url}")]);
+    }
 }
 
 #[test]
@@ -262,7 +359,7 @@ fn the_secret_of_oadp() {
         (named.clone(), whole("0123456", "", "", ""), &key),
         (azure(), whole("", "c", "s#1", "t"), &PRINCIPAL),
         (azure().with_config("useAAD", "T"), whole("0123456", "c", "s#1", "t"), &PRINCIPAL),
-        (azure(), whole("", "c", "", "t"), &DEFAULT),
+        (azure(), whole("", "c", "", "t").with_ambient(), &DEFAULT),
         (azure(), whole("", "", "", "").with_ambient(), &DEFAULT),
     ] {
         assert_eq!(parameters(&location, &credentials), expected);
@@ -291,8 +388,11 @@ fn the_secret_of_oadp() {
          `LocationCredentials::with_ambient`"
     );
     // What the user has comes first.
-    let both = LocationCredentials { contents: file("AZURE_CLIENT_ID=c").contents, ..whole("k", "", "", "") };
-    assert_eq!(parameters(&azure(), &both), DEFAULT);
+    let both = LocationCredentials {
+        contents: file("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5").contents,
+        ..whole("k", "", "", "")
+    };
+    assert_eq!(parameters(&azure(), &both), ["accountkey=a2V5"]);
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn settings() {
         ("http://127.0.0.1:1", "endpoint=http://127.0.0.1:1"),
         ("https://a.example/storage/v1/", "endpoint=https://a.example"),
     ] {
-        assert_eq!(parameters(&gcp().with_config("storeEndpoint", text), &none), [expected]);
+        let ambient = LocationCredentials::ambient();
+        assert_eq!(parameters(&gcp().with_config("storeEndpoint", text), &ambient), [expected]);
     }
     let location = gcp()
         .with_config("kmsKeyName", "projects/p")
