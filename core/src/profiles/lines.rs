@@ -15,9 +15,10 @@ pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Key and value of a line, without the spaces around them.
+/// Key and value of a line, without the spaces around them. As for the SDK of AWS for Go, `:` separates them as well as
+/// `=`, whichever is first.
 pub fn pair(line: &str) -> Option<(&str, &str)> {
-    let (key, rest) = line.split_once('=')?;
+    let (key, rest) = line.split_once(['=', ':'])?;
     let key = key.trim_matches(SPACE);
     (!key.is_empty()).then(|| (key, value(rest)))
 }
@@ -94,6 +95,9 @@ mod tests {
         assert_eq!(lines(text).collect::<Vec<_>>(), [(1, "a=1"), (6, "d = 2"), (7, "e=3")]);
         assert_eq!(pair("d = 2"), Some(("d", "2")));
         assert_eq!(pair("d ="), Some(("d", "")));
+        assert_eq!(pair("d: a=b"), Some(("d", "a=b")));
+        assert_eq!(pair("d=a:b"), Some(("d", "a:b")));
+        assert_eq!(pair(": 2"), None);
         assert_eq!(pair("= 2"), None);
         assert_eq!(pair("d 2"), None);
     }

@@ -22,6 +22,7 @@
 //! ```
 
 mod lines;
+mod mistakes;
 mod rules;
 mod sections;
 
@@ -30,7 +31,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::lines::{SPACE, lines, pair};
+use self::mistakes::Mistakes;
+pub use self::{
+    lines::{SPACE, lines, pair},
+    mistakes::Mistake,
+};
 
 /// Where EKS mounts the token of a service account with a role.
 pub const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
@@ -107,40 +112,6 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// What is wrong with a file. Never holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    place: Option<String>,
-    what: String,
-}
-
-impl Mistake {
-    fn at(line: usize, what: impl Into<String>) -> Self {
-        Self { place: Some(format!("line {line}")), what: what.into() }
-    }
-
-    /// Where it is in the file, such as `line 3`; `None` for the file as a whole.
-    #[must_use]
-    pub fn place(&self) -> Option<&str> {
-        self.place.as_deref()
-    }
-
-    /// What is wrong there.
-    #[must_use]
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => write!(f, "{place}: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
-}
-
 /// Reads one profile, and those that it names by `source_profile`. Lines of others do not matter.
 ///
 /// `[NAME]` and `[profile NAME]` are both the profile; where a file has both, what the first says counts. Sections of
@@ -148,23 +119,53 @@ impl fmt::Display for Mistake {
 /// files with. `tokens` are the files that `web_identity_token_file` may name, letter for letter.
 ///
 /// # Errors
-/// All mistakes of the profile: what it lacks, lines that cannot be read, and properties that ask for more than keys and
-/// roles (`endpoint_url`, `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`,
-/// `login_session`, `mfa_serial`, another token file).
+/// The mistakes of the profile, at most ten and how many more there are: a file that is longer than [`MAX_FILE`], what the
+/// profile lacks, lines that cannot be read, and properties that ask for more than keys and roles (`endpoint_url`,
+/// `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`, `login_session`, `mfa_serial`, another
+/// token file).
 pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile<'a>, Vec<Mistake>> {
+    if text.len() as u64 > MAX_FILE {
+        return Err(vec![Mistake::of_file(format!("is longer than {MAX_FILE} bytes"))]);
+    }
     let sections = sections::Sections::read(text);
-    let mut mistakes = sections.unread();
+    let mut mistakes = Mistakes::default();
+    mistakes.extend(sections.unread());
     let found = match sections.get(name) {
         Some(section) => rules::read(&sections, &section, tokens, &mut mistakes),
         None => {
-            mistakes.push(Mistake { place: None, what: sections.lacks(name) });
+            mistakes.push(Mistake::of_file(sections.lacks(name)));
             None
         }
     };
     match found {
-        Some(profile) if mistakes.is_empty() => Ok(profile),
-        _ => Err(mistakes),
+        Some(profile) if mistakes.len() == 0 => Ok(profile),
+        _ => Err(mistakes.finish()),
     }
+}
+
+/// Whether the profile is there and names no identity: neither keys nor a role, right or wrong, nor anything that may be
+/// meant to be one. What it says then is where something is, such as `region`.
+///
+/// ```
+/// use plugin_registry_core::profiles::names_nobody;
+/// assert!(names_nobody("[default]\nregion = eu-west-1\n", "default"));
+/// assert!(!names_nobody("[default]\naws_acess_key_id = a\n", "default"));
+/// ```
+#[must_use]
+pub fn names_nobody(text: &str, name: &str) -> bool {
+    if text.len() as u64 > MAX_FILE {
+        return false;
+    }
+    let sections = sections::Sections::read(text);
+    let is_read = sections.unread().is_empty();
+    sections.get(name).is_some_and(|section| is_read && rules::names_nobody(&section))
+}
+
+/// Whether this is written like a region, such as `eu-west-1`: letters, digits and `-`. It becomes a part of a host's name.
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Base, Keys, Mistake, Profile, Role, Value,
+    Base, Keys, Mistake, Mistakes, Profile, Role, Value,
     sections::{Named, Sections},
 };
 use crate::{
     parameters::did_you_mean,
+    profiles::is_region,
     shown::{shown_name, shown_path},
 };
 
@@ -44,6 +45,9 @@ const REFUSED: &[(&str, &str)] = &[
 const SSO: &str = "sso_";
 const NO_SSO: &str = "asks for a session of a person: give keys, or a role";
 
+/// The most settings that are looked through for an identity.
+const MAX_SETTINGS: usize = 100;
+
 /// A source whose source has a source … is a mistake before that.
 const MAX_SOURCES: usize = 5;
 
@@ -52,7 +56,7 @@ pub(super) fn read<'a>(
     sections: &Sections<'a>,
     section: &Named<'_, 'a>,
     tokens: &[PathBuf],
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Mistakes,
 ) -> Option<Profile<'a>> {
     Reader { sections, tokens, mistakes, names: Vec::new() }.profile(section)
 }
@@ -60,7 +64,7 @@ pub(super) fn read<'a>(
 struct Reader<'r, 's, 'a> {
     sections: &'s Sections<'a>,
     tokens: &'r [PathBuf],
-    mistakes: &'r mut Vec<Mistake>,
+    mistakes: &'r mut Mistakes,
     /// The profiles on the way to this one.
     names: Vec<&'a str>,
 }
@@ -92,10 +96,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Properties that ask for more than keys and roles.
     fn refused(&mut self, section: &Named<'_, 'a>) {
         for (name, value) in section.properties() {
-            let known = REFUSED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-            let is_sso = name.get(..SSO.len()).is_some_and(|start| start.eq_ignore_ascii_case(SSO));
-            let what = known.map(|(_, what)| *what).or(is_sso.then_some(NO_SSO));
-            if let Some(what) = what {
+            if let Some(what) = refusal(name) {
                 let name = shown_name(name).unwrap_or("…").to_lowercase();
                 self.mistakes.push(Mistake::at(value.line, format!("`{name}` {what}")));
             }
@@ -107,18 +108,26 @@ impl<'a> Reader<'_, '_, 'a> {
         if let Some(region) = region.filter(|region| !is_region(region.text)) {
             return self.wrong(region, "`region` has to be letters, digits and `-`");
         }
-        let base = match (section.given(TOKEN_FILE), section.given(SOURCE)) {
-            (Some(token), _) => Base::Token(self.token(token)?),
-            (None, Some(source)) if source.text != section.name => {
-                Base::Profile(Box::new(self.source(source)?))
-            }
-            (None, _) if section.keys([ACCESS_KEY, SECRET_KEY]).iter().all(Option::is_none) => {
-                let what = format!(
-                    "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it: somebody has to ask for it"
-                );
-                return self.wrong(arn, what);
-            }
-            (None, _) => Base::Profile(Box::new(Profile::Keys(self.keys(section)?))),
+        let (token, source) = (section.given(TOKEN_FILE), section.given(SOURCE));
+        if let (Some(token), Some(_)) = (token, source) {
+            let what = format!("`{TOKEN_FILE}` cannot be given together with `{SOURCE}`");
+            return self.wrong(token, what);
+        }
+        // As the SDK for Go has it: another profile first, then keys beside the role, then a token.
+        let mut keys = section.keys([ACCESS_KEY, SECRET_KEY]).into_iter().flatten();
+        let has_keys = keys.any(|key| token.is_none() || !key.text.is_empty());
+        let base = match source.filter(|source| source.text != section.name) {
+            Some(source) => Base::Profile(Box::new(self.source(source)?)),
+            None if has_keys => Base::Profile(Box::new(Profile::Keys(self.keys(section)?))),
+            None => match token {
+                Some(token) => Base::Token(self.token(token)?),
+                None => {
+                    let what = format!(
+                        "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it: somebody has to ask for it"
+                    );
+                    return self.wrong(arn, what);
+                }
+            },
         };
         let (session_name, external_id) = (section.given("role_session_name"), section.given("external_id"));
         Some(Role { arn, session_name, external_id, region, base })
@@ -164,7 +173,7 @@ impl<'a> Reader<'_, '_, 'a> {
                     None => format!("has no `{key}`"),
                 },
             };
-            self.mistakes.push(Mistake { place: Some(place.clone()), what });
+            self.mistakes.push(Mistake::in_place(place.clone(), what));
         }
         let [access, secret] = [access, secret].map(|value| value.filter(|value| !value.text.is_empty()));
         Some(Keys { access: access?, secret: secret?, token: token.filter(|value| !value.text.is_empty()) })
@@ -176,17 +185,28 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
+/// Why a property is refused.
+fn refusal(name: &str) -> Option<&'static str> {
+    let known = REFUSED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+    let is_sso = name.get(..SSO.len()).is_some_and(|start| start.eq_ignore_ascii_case(SSO));
+    known.map(|(_, what)| *what).or(is_sso.then_some(NO_SSO))
+}
+
+/// Whether nothing in a profile is, or may be meant to be, an identity.
+pub(super) fn names_nobody(section: &Named<'_, '_>) -> bool {
+    let names = [ACCESS_KEY, SECRET_KEY, TOKEN, ROLE, TOKEN_FILE, SOURCE];
+    // A file of so many settings is none that anybody wrote.
+    let all = section.all();
+    section.unread().next().is_none()
+        && all.len() <= MAX_SETTINGS
+        && all.iter().all(|(name, _)| refusal(name).is_none() && did_you_mean(name, names).is_none())
+}
+
 /// The line of a key that is misspelt.
 fn meant(section: &Named<'_, '_>, key: &'static str) -> Option<usize> {
     let is_known =
         |name: &str| [ACCESS_KEY, SECRET_KEY, TOKEN].iter().any(|known| name.eq_ignore_ascii_case(known));
-    let properties = section.properties();
-    let mut unknown = properties.iter().filter(|(name, _)| !is_known(name));
+    let mut unknown = section.properties().filter(|(name, _)| !is_known(name)).take(MAX_SETTINGS);
     let near = unknown.find(|(name, _)| did_you_mean(name, [ACCESS_KEY, SECRET_KEY]) == Some(key));
     near.map(|(_, value)| value.line)
-}
-
-/// It becomes a part of a host's name.
-fn is_region(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -1,5 +1,7 @@
 //! The sections of a credentials file, as they are written.
 
+use std::collections::BTreeMap;
+
 use super::{
     Mistake, Value,
     lines::{SPACE, lines, pair, without_comment},
@@ -14,6 +16,8 @@ const MAX_NAMES: usize = 10;
 /// The sections of a file, in the order of their beginnings.
 pub(super) struct Sections<'a> {
     all: Vec<Section<'a>>,
+    /// Where a section is among them, by its name and whether `profile` is before it.
+    index: BTreeMap<(&'a str, bool), usize>,
     is_empty: bool,
     /// Lines before the first section.
     before: Vec<usize>,
@@ -22,10 +26,9 @@ pub(super) struct Sections<'a> {
 /// What all sections of one header say.
 struct Section<'a> {
     name: &'a str,
-    /// `[profile NAME]`.
-    is_prefixed: bool,
     line: usize,
-    properties: Vec<(&'a str, Value<'a>)>,
+    /// By their names in small letters: of each the last one.
+    properties: BTreeMap<String, (&'a str, Value<'a>)>,
     /// Lines that are no properties.
     unread: Vec<usize>,
 }
@@ -40,7 +43,8 @@ pub(super) struct Named<'s, 'a> {
 
 impl<'a> Sections<'a> {
     pub(super) fn read(text: &'a str) -> Self {
-        let mut sections = Self { all: Vec::new(), is_empty: text.trim().is_empty(), before: Vec::new() };
+        let is_empty = text.trim().is_empty();
+        let mut sections = Self { all: Vec::new(), index: BTreeMap::new(), is_empty, before: Vec::new() };
         // The section that the lines belong to. Those that are no profiles are skipped.
         let mut current = None;
         let mut is_before = true;
@@ -64,7 +68,7 @@ impl<'a> Sections<'a> {
             match pair(written) {
                 Some((key, text)) => {
                     is_nested = text.is_empty();
-                    section.properties.push((key, Value { text, line }));
+                    section.properties.insert(key.to_ascii_lowercase(), (key, Value { text, line }));
                 }
                 None => section.unread.push(line),
             }
@@ -74,17 +78,14 @@ impl<'a> Sections<'a> {
 
     /// The index of a section, which is made if it is new.
     fn begin(&mut self, name: &'a str, is_prefixed: bool, line: usize) -> usize {
-        let is_it = |section: &Section<'_>| section.name == name && section.is_prefixed == is_prefixed;
-        self.all.iter().position(is_it).unwrap_or_else(|| {
-            self.all.push(Section { name, is_prefixed, line, properties: Vec::new(), unread: Vec::new() });
+        *self.index.entry((name, is_prefixed)).or_insert_with(|| {
+            self.all.push(Section { name, line, properties: BTreeMap::new(), unread: Vec::new() });
             self.all.len() - 1
         })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Named<'_, 'a>> {
-        let found = [false, true].map(|is_prefixed| {
-            self.all.iter().find(|section| section.name == name && section.is_prefixed == is_prefixed)
-        });
+        let found = [false, true].map(|is_prefixed| self.all.get(*self.index.get(&(name, is_prefixed))?));
         let line = found.iter().flatten().map(|section| section.line).min()?;
         let name = found.iter().flatten().next()?.name;
         Some(Named { name, line, sections: found })
@@ -126,14 +127,10 @@ impl<'a> Sections<'a> {
 }
 
 impl<'a> Named<'_, 'a> {
-    /// All properties that are given, those that count last.
-    fn all(&self) -> impl DoubleEndedIterator<Item = (&'a str, Value<'a>)> {
-        self.sections.iter().rev().flatten().flat_map(|section| section.properties.iter().copied())
-    }
-
     /// The value that counts.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.all().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        let key = key.to_ascii_lowercase();
+        self.sections.iter().flatten().find_map(|section| Some(section.properties.get(&key)?.1))
     }
 
     /// The same, of a value that is not empty.
@@ -141,19 +138,26 @@ impl<'a> Named<'_, 'a> {
         self.get(key).filter(|value| !value.text.is_empty())
     }
 
-    /// Every property with a value, once.
-    pub(super) fn properties(&self) -> Vec<(&'a str, Value<'a>)> {
-        self.all().filter(|(name, value)| !value.text.is_empty() && self.get(name) == Some(*value)).collect()
+    /// Every property, once, in the order of their lines.
+    pub(super) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
+        let mut found = BTreeMap::new();
+        // What counts replaces what does not.
+        for (key, property) in self.sections.iter().rev().flatten().flat_map(|section| &section.properties) {
+            found.insert(key, *property);
+        }
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_unstable_by_key(|(_, value)| value.line);
+        found
+    }
+
+    /// Those that have a value.
+    pub(super) fn properties(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        self.all().into_iter().filter(|(_, value)| !value.text.is_empty())
     }
 
     /// The keys that count: both of one section, so that no pair is made of two.
     pub(super) fn keys<const N: usize>(&self, keys: [&str; N]) -> [Option<Value<'a>>; N] {
-        let of = |section: &Section<'a>| {
-            keys.map(|key| {
-                let mut found = section.properties.iter().rev();
-                found.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| *value)
-            })
-        };
+        let of = |section: &Section<'a>| keys.map(|key| section.properties.get(key).map(|(_, value)| *value));
         let mut found = self.sections.iter().flatten().map(|section| of(section));
         found.find(|values| values.iter().any(Option::is_some)).unwrap_or([None; N])
     }

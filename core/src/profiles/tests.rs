@@ -66,6 +66,17 @@ fn legitimate_profiles() {
              web_identity_token_file=/var/run/secrets/eks.amazonaws.com/serviceaccount/token\n",
             format!("arn:r by (arn:s by {EKS_TOKEN_FILE})"),
         ),
+        // Keys sign, though a token that nobody has allowed is beside them.
+        (
+            "[default]\nrole_arn=arn:r\naws_access_key_id=a\naws_secret_access_key=b\nweb_identity_token_file=/other\n",
+            "arn:r by (a b)".to_owned(),
+        ),
+        (
+            "[default]\nrole_arn=arn:r\naws_access_key_id=\nweb_identity_token_file=\
+             /var/run/secrets/eks.amazonaws.com/serviceaccount/token\n",
+            format!("arn:r by {EKS_TOKEN_FILE}"),
+        ),
+        ("[default]\naws_access_key_id: a\naws_secret_access_key : b=\n", "a b=".to_owned()),
         // Of other profiles nothing matters.
         (
             "[default]\naws_access_key_id=a\naws_secret_access_key=b\ns3 =\n  endpoint_url = http://x\n[p]\n\
@@ -138,6 +149,16 @@ fn roles_that_nobody_may_ask_for() {
             "line 2: `web_identity_token_file` needs `role_arn`, the role that is asked for",
         ),
         (
+            format!(
+                "{role}source_profile=b\nweb_identity_token_file=/var/token\n[b]\naws_access_key_id=a\naws_secret_access_key=b\n"
+            ),
+            "line 4: `web_identity_token_file` cannot be given together with `source_profile`",
+        ),
+        (
+            format!("{role}aws_access_key_id=a\nweb_identity_token_file=/var/token\n"),
+            "profile `default` (line 1): has no `aws_secret_access_key`",
+        ),
+        (
             format!("{role}source_profile=none\n"),
             "line 3: `source_profile`: has no profile `none`; it has `default`",
         ),
@@ -189,4 +210,83 @@ fn values_are_not_shown() {
     assert!(!said(text, "default", &[]).contains("wJalr"));
     let text = "[default]\nrole_arn=r\nweb_identity_token_file=correct-horse\n";
     assert!(said(text, "default", &[]).contains("names a file, which the host has not allowed"));
+}
+
+/// A file of another kind has a mistake in each line.
+#[test]
+fn few_of_many_mistakes_are_told() {
+    let many: String = (0..1000).map(|n| format!("sso_{n}=x\n")).collect();
+    let found = find(&format!("[default]\n{many}"), "default", &[]).unwrap_err();
+    assert_eq!(found.len(), 11);
+    assert_eq!(
+        (found[9].place(), found[10].to_string().as_str()),
+        (Some("line 11"), "has 990 more mistakes")
+    );
+}
+
+#[test]
+fn a_file_has_a_limit() {
+    let most = usize::try_from(MAX_FILE).unwrap();
+    let text = "[default]\naws_access_key_id=a\naws_secret_access_key=b\n".to_owned();
+    let longest = format!("{text}#{}", "x".repeat(most - text.len() - 1));
+    assert_eq!(said(&longest, "default", &[]), "a b");
+    assert_eq!(said(&(longest + "x"), "default", &[]), "is longer than 1048576 bytes");
+}
+
+/// Sixteen times the file takes about sixteen times as long, and not 256 times.
+#[test]
+fn long_files_take_no_more_for_each_line() {
+    let headers = |count: usize| (0..count).map(|n| format!("[{n}]\n")).collect::<String>();
+    let properties = |count: usize| {
+        let lines: String = (0..count).map(|n| format!("p{n}=x\n")).collect();
+        format!("[default]\n{lines}")
+    };
+    let cost = |text: &str| {
+        let run = || {
+            let begin = std::time::Instant::now();
+            assert!(find(text, "default", &[]).is_err());
+            begin.elapsed()
+        };
+        (0..5).map(|_| run()).min().unwrap()
+    };
+    for (few, many) in [(headers(2000), headers(32_000)), (properties(2000), properties(32_000))] {
+        let (few, many) = (cost(&few), cost(&many));
+        assert!(many < few * 80, "{few:?} {many:?}");
+    }
+}
+
+#[test]
+fn profiles_that_name_nobody() {
+    for text in [
+        "[default]\nregion=eu-west-1\n",
+        "[default]\n",
+        "[profile default]\ns3 =\n  addressing_style = path\n",
+    ] {
+        assert!(names_nobody(text, "default"), "{text}");
+    }
+    for text in [
+        "",
+        "[other]\n",
+        "region=x\n[default]\n",
+        "[default]\naws_access_key_id=\n",
+        "[default]\naws_acess_key_id=a\n",
+        "[default]\naws_session_token=a\n",
+        "[default]\nROLE_ARN=a\n",
+        "[default]\nsso_session=a\n",
+        "[default]\ncredential_process=a\n",
+        "[default]\ngarbage\n",
+        "[default]\nregion=x\n[profile default]\nsource_profile=a\n",
+    ] {
+        assert!(!names_nobody(text, "default"), "{text}");
+    }
+}
+
+#[test]
+fn regions() {
+    for text in ["us-east-1", "jp-tok", "X1", "1"] {
+        assert!(is_region(text), "{text}");
+    }
+    for text in ["", "a.b", "a_b", "a/", "ä", &"a".repeat(64)] {
+        assert!(!is_region(text), "{text}");
+    }
 }

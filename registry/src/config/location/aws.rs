@@ -2,7 +2,7 @@
 
 use plugin_registry_core::{
     Secret,
-    profiles::{DEFAULT, Profile, find},
+    profiles::{DEFAULT, Profile, find, names_nobody},
 };
 
 use super::{
@@ -121,6 +121,11 @@ fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credenti
             settings.set("credentials", contents, "credentials file");
             settings.pass("profile", "profile");
             settings.token_files(credentials);
+        }
+        // As for Velero, a profile without an identity leaves it to the process.
+        Err(_) if credentials.ambient && names_nobody(contents, name) => {
+            settings.note("credentials file", "it names no identity, so that it is that of the process");
+            settings.ambient(Provider::Aws, credentials);
         }
         Err(mistakes) => {
             for mistake in mistakes {

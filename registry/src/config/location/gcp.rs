@@ -1,5 +1,6 @@
 //! Provider gcp: parameters of the driver `gcs`.
 
+use plugin_registry_core::profiles::MAX_FILE;
 use serde::Deserialize;
 
 use super::{
@@ -30,7 +31,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
         settings.mistake("universeDomain", "has to be googleapis.com");
     }
     if let Some(contents) = &credentials.contents
-        && let Err(wrong) = check(contents.expose())
+        && let Err(wrong) = check(without_mark(contents.expose()))
     {
         return settings.mistakes.add("credentials file", wrong);
     }
@@ -39,7 +40,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
             if path.is_some() {
                 settings.note("path of the credentials file", "the content that is passed with it is used");
             }
-            settings.set("credentials", contents.expose(), "credentials file");
+            settings.set("credentials", without_mark(contents.expose()), "credentials file");
             settings.token_files(credentials);
         }
         (Some(path), None) => {
@@ -61,10 +62,17 @@ fn endpoint(settings: &mut Settings<'_>) {
     settings.set("endpoint", format!("{scheme}{host}"), path(KEY));
 }
 
+/// A document without the byte order mark of some editors, which JSON does not have.
+fn without_mark(json: &str) -> &str {
+    json.trim_start_matches('\u{feff}')
+}
+
 /// Whether this is a document for credentials, or what is wrong with it. Messages of the parser may hold what is
 /// in it.
 fn check(json: &str) -> Result<(), String> {
-    let json = json.trim_start_matches('\u{feff}');
+    if json.len() as u64 > MAX_FILE {
+        return Err(format!("is longer than {MAX_FILE} bytes"));
+    }
     if json.trim().is_empty() {
         return Err("is empty".to_owned());
     }

@@ -154,6 +154,29 @@ fn which_credentials_are_used() {
     );
 }
 
+/// With the host's word a profile without an identity leaves it to the process, as for Velero.
+#[test]
+fn a_profile_without_an_identity() {
+    let text = "[default]\nregion=eu-west-1\n";
+    assert!(
+        wrong(&aws(), &file(text))
+            .starts_with("2 mistakes: credentials file, profile `default` (line 1): has no")
+    );
+    for contents in [text, "[default]\n", "[profile default]\ns3 =\n  addressing_style = path\n"] {
+        let location = aws().with_credential("mine", "cloud").with_config("profile", "default");
+        assert_eq!(parameters(&location, &file(contents).with_ambient()), [""; 0], "{contents}");
+        assert_eq!(
+            ignored(&location, &file(contents).with_ambient()),
+            ["credentials file is ignored: it names no identity, so that it is that of the process"]
+        );
+        let evil = location.with_config("s3Url", "http://evil.example");
+        assert!(wrong(&evil, &file(contents).with_ambient()).contains("is never sent"));
+    }
+    for contents in ["", "[other]\n", "[default]\naws_access_key_id=a\n", "[default]\naws_acess_key_id=a\n"] {
+        wrong(&aws(), &file(contents).with_ambient());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_path_that_is_no_text() {

@@ -13,6 +13,8 @@ fn credentials() {
     let none = LocationCredentials::none();
     assert_eq!(parameters(&gcp(), &none), [""; 0]);
     assert_eq!(parameters(&gcp(), &file(ACCOUNT)), [format!("credentials={ACCOUNT}")]);
+    // The driver takes JSON, which begins with no byte order mark.
+    assert_eq!(parameters(&gcp(), &file(&format!("\u{feff}{ACCOUNT}"))), [format!("credentials={ACCOUNT}")]);
     // What was checked is what is used.
     assert_eq!(parameters(&gcp(), &file(ACCOUNT).with_path("/key.json")), [format!("credentials={ACCOUNT}")]);
     let allowed = file(ACCOUNT).with_token_files(["/token"]);
