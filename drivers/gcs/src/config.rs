@@ -1,5 +1,6 @@
 //! What the driver takes.
 
+mod files;
 mod parameters;
 mod setters;
 
@@ -59,7 +60,8 @@ pub enum GcsCredentials {
     /// The application default: environment, the file of `gcloud`, the metadata server.
     #[default]
     Chain,
-    /// `keyfile`: a document of JSON, for a service account or an external account.
+    /// `keyfile`: a document of JSON, for a service account or an external account. It is read by
+    /// [`document`](GcsConfig::document), which checks it: the file may be a tenant's, as the one in `credentials` is.
     KeyFile(PathBuf),
     /// `credentials`: the document itself, or the keys below `credentials` put together as one.
     Json(Secret),

@@ -6,6 +6,8 @@ mod credentials;
 
 use plugin_registry_core::{ParameterReader, Parameters, Result};
 
+pub(super) use self::credentials::check_document;
+
 use super::GcsConfig;
 
 /// What Google takes as a chunk is a multiple of this.

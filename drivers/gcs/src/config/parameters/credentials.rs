@@ -9,6 +9,11 @@ use plugin_registry_core::{ParameterReader, Parameters, Secret};
 use self::document::{AUTHORIZED_USER, Fields, SERVICE_ACCOUNT};
 use crate::config::GcsCredentials;
 
+/// Whether a text is a document that gives no orders, or what is wrong with it.
+pub(in crate::config) fn check_document(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
+    document::check(json, tokens)
+}
+
 /// What a document for a service account or a user has, by the names of its parameters.
 const KEYS: &[&str] = &[
     "credentials.type",

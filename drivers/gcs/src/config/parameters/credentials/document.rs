@@ -1,6 +1,7 @@
 //! The document that Google's tools write for an account. No message repeats what is in it.
 
 mod orders;
+mod unique;
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
@@ -87,8 +88,14 @@ fn parse(json: &str) -> Result<Map<String, Value>, String> {
     if !json.trim_start().starts_with('{') {
         return Err("holds no document of JSON; for a file there is `keyfile`".to_owned());
     }
-    let document = serde_json::from_str(json)
-        .map_err(|error| format!("is no JSON at its line {}, column {}", error.line(), error.column()))?;
+    let document = unique::parse(json).map_err(|error| {
+        let place = format!("its line {}, column {}", error.line(), error.column());
+        if error.is_data() {
+            format!("has a name twice, at {place}")
+        } else {
+            format!("is no JSON at {place}")
+        }
+    })?;
     let Value::Object(document) = document else { return Ok(Map::new()) };
     Ok(document)
 }
@@ -159,6 +166,31 @@ mod tests {
         );
         let expected = "its `private_key` has `\\n` as two characters, where the lines of a key have to end";
         assert_eq!(check(&twice), expected);
+    }
+
+    /// What was checked has to be what the SDK reads, which may take the first of two.
+    #[test]
+    fn names_that_come_twice() {
+        let account = r#""type": "service_account", "client_email": "a@b", "private_key": "KEY""#;
+        let external = r#""type":"external_account","audience":"a","subject_token_type":"t","token_url":"https://sts.googleapis.com/v1/token""#;
+        for json in [
+            format!(
+                r#"{{"token_uri": "https://evil.example", {account}, "token_uri": "https://oauth2.googleapis.com/token"}}"#
+            ),
+            format!(r#"{{{external}, "credential_source": {{"file": "/etc/passwd", "file": "/f"}}}}"#),
+            format!(
+                r#"{{{external}, "credential_source": {{"file": "/etc/passwd"}}, "credential_source": {{"file": "/f"}}}}"#
+            ),
+            format!(r#"{{{external}, "credential_source": {{"f\u0069le": "/etc/passwd", "file": "/f"}}}}"#),
+            format!(r#"{{{account}, "a": [{{"b": 1, "b": 2}}]}}"#),
+        ] {
+            let found = check(&json);
+            assert!(found.starts_with("has a name twice, at its line 1, column "), "{json}: {found}");
+        }
+        assert_eq!(
+            check(&format!(r#"{{{account}, "a": [{{"b": 1}}, {{"b": 2, "c": {{"b": null}}}}]}}"#)),
+            ""
+        );
     }
 
     #[test]
