@@ -180,7 +180,12 @@ fn a_secret_is_not_obeyed() {
         (format!("{role}credential_source = Environment\n"), "credential_source"),
         ("sso_session = leaked\n".to_owned(), "sso_session"),
     ] {
-        let text = format!("{}{property}", profile(&server.access_key(), &server.secret_key()));
+        // Keys beside a role sign, and a token file beside them is not looked at.
+        let keys = match key {
+            "web_identity_token_file" => "[default]\n".to_owned(),
+            _ => profile(&server.access_key(), &server.secret_key()),
+        };
+        let text = keys + &property;
         let cloud = files.write("cloud", text);
         let by_path = files.write(
             "path.env",

@@ -266,7 +266,7 @@ fn missing_credentials_are_told_with_where_they_are() {
     let files = Files::new();
     let location = files.location("aws", "backup", NOBODY);
     let output = command()
-        .args(["location", "check", "--location", &location])
+        .args(["location", "check", "--ambient", "--location", &location])
         .env_clear()
         .envs([("HOME", files.root()), ("AWS_EC2_METADATA_DISABLED", "true".to_owned())])
         .output()

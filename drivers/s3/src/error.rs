@@ -3,9 +3,9 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use plugin_registry_core::{Error, ErrorKind, shown, shown_line};
+use plugin_registry_core::{Error, ErrorKind, profiles::is_region, shown, shown_line};
 
-use crate::client::{Oversized, Stalled, element};
+use crate::client::{Oversized, Stalled, Wrong, element};
 
 /// By the code in the answer's body. First what the contract knows, then what users get wrong.
 const CODES: &[(&str, ErrorKind)] = &[
@@ -243,7 +243,7 @@ where
         SdkError::DispatchFailure(failure) => {
             let kind = match failure.as_connector_error() {
                 // Credentials are asked for while a request is dispatched.
-                _ if caused_by::<CredentialsError>(error) => ErrorKind::Unauthenticated,
+                _ if caused_by::<CredentialsError>(error) => of_credentials(error),
                 Some(error) if error.is_timeout() => ErrorKind::Timeout,
                 _ if caused_by::<Stalled>(error) => ErrorKind::Timeout,
                 Some(error) if error.is_user() => ErrorKind::InvalidConfig,
@@ -271,19 +271,30 @@ pub(crate) fn of_body(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, 
     (kind, causes(error))
 }
 
-/// Whether a text may be named as a region: it comes from the store.
-fn is_region(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=40).contains(&text.len()) && text.bytes().all(is_part)
+/// Who was asked for keys may be down, or slow; everything else is a refusal.
+fn of_credentials(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
+    if let Some(wrong) = cause::<Wrong>(error) {
+        return wrong.kind;
+    }
+    match (cause::<CredentialsError>(error), cause::<Error>(error).map(Error::kind)) {
+        // Of a source of the host.
+        (_, Some(kind @ (ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited))) => kind,
+        (Some(CredentialsError::ProviderTimedOut(_)), _) => ErrorKind::Timeout,
+        _ => ErrorKind::Unauthenticated,
+    }
+}
+
+fn cause<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e E> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
+    cause::<E>(error).is_some()
 }
 
 /// The chain of causes in words. Errors of the transport name hosts and system errors, never headers or
 /// queries; the SDK's `Debug`, which does, is not used.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let words: Vec<String> = chain.map(ToString::to_string).collect();
     shown_line(&words.join(": "))
@@ -377,7 +388,7 @@ mod tests {
         let answer = Answer { status: Some(405), code: Some("MethodNotAllowed"), ..Answer::default() };
         assert!(of_answer(&answer).to_string().contains("`regionendpoint`"), "{}", of_answer(&answer));
         assert!(["eu-west-1", "auto"].into_iter().all(is_region));
-        assert!(!["", "a b", "x`y", &"r".repeat(41)].into_iter().any(is_region));
+        assert!(!["", "a b", "x`y", &"r".repeat(64)].into_iter().any(is_region));
         let head = Answer { status: Some(403), ..Answer::default() };
         assert!(of_answer(&head).to_string().contains("s3:ListBucket"), "{}", of_answer(&head));
         for (code, message) in [

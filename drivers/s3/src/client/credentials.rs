@@ -17,14 +17,16 @@ use aws_credential_types::{
 };
 use aws_sdk_s3::config::Region;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use plugin_registry_core::{Secret, profiles, shown_name, shown_path};
-use tokio::sync::Mutex;
+use plugin_registry_core::{ErrorKind, Secret, profiles, shown_name, shown_path};
+use tokio::{sync::Mutex, time::Instant};
 
 use super::sts::TokenService;
 use crate::config::{CredentialsSource, Keys, S3Config, S3Credentials, files::read_text};
 
 /// Temporary keys are renewed so long before their end.
 const MARGIN: Duration = Duration::from_secs(120);
+/// How long the one who renews them may take while they are valid, and how long nobody is asked after that.
+const RENEWAL: Duration = Duration::from_secs(10);
 /// How long whoever gives credentials may take.
 pub(super) const FIND: Duration = Duration::from_secs(30);
 
@@ -74,6 +76,15 @@ enum Text {
 struct Remembered {
     credentials: Credentials,
     version: Option<(SystemTime, u64)>,
+    /// When others were asked for in vain.
+    failed: Option<Instant>,
+}
+
+impl Remembered {
+    /// Whether the end is further away than this.
+    fn lasts(&self, time: Duration) -> bool {
+        self.credentials.expiry().is_none_or(|end| SystemTime::now() + time < end)
+    }
 }
 
 impl Current {
@@ -143,18 +154,36 @@ impl Current {
         let mut found = self.found.lock().await;
         let version = self.version().await;
         let is_refused = self.is_refused.swap(false, Ordering::AcqRel);
-        if let Some(known) = found.as_ref().filter(|known| !is_refused && known.version == version)
-            && known.credentials.expiry().is_none_or(|end| SystemTime::now() + MARGIN < end)
-        {
-            return Ok(known.credentials.clone());
+        let known = found.as_mut().filter(|known| !is_refused && known.version == version);
+        let mut known = known.filter(|known| known.lasts(Duration::ZERO));
+        if let Some(known) = &known {
+            let is_paused = known.failed.is_some_and(|failed| failed.elapsed() < RENEWAL);
+            if is_paused || known.lasts(MARGIN) {
+                return Ok(known.credentials.clone());
+            }
         }
-        let credentials = match &self.source {
-            Source::Chain(chain) => chain.provide_credentials().await?,
-            Source::Profile(profile) => profile.keys().await?,
-            Source::Fixed(_) | Source::Host(_) => return Err(CredentialsError::unhandled("unreachable")),
-        };
-        *found = Some(Remembered { credentials: credentials.clone(), version });
-        Ok(credentials)
+        let patience = if known.is_some() { RENEWAL } else { FIND };
+        let asked = tokio::time::timeout(patience, self.source.ask()).await;
+        let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(patience)));
+        match (asked, &mut known) {
+            (Ok(credentials), _) => {
+                *found = Some(Remembered { credentials: credentials.clone(), version, failed: None });
+                Ok(credentials)
+            }
+            // They are good until their end, whatever is wrong with the one who would renew them.
+            (Err(error), Some(known)) => {
+                let error = crate::error::causes(&error);
+                tracing::warn!(%error, "temporary keys could not be renewed, and are used until they end");
+                known.failed = Some(Instant::now());
+                Ok(known.credentials.clone())
+            }
+            (Err(error), None) => {
+                if is_refused {
+                    self.is_refused.store(true, Ordering::Release);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// When the file was changed, and its size.
@@ -164,6 +193,16 @@ impl Current {
         let path = path.clone();
         let found = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await.ok()?.ok()?;
         Some((found.modified().ok()?, found.len()))
+    }
+}
+
+impl Source {
+    async fn ask(&self) -> Found {
+        match self {
+            Self::Chain(chain) => chain.provide_credentials().await,
+            Self::Profile(profile) => profile.keys().await,
+            Self::Fixed(_) | Self::Host(_) => Err(CredentialsError::unhandled("unreachable")),
+        }
     }
 }
 
@@ -187,7 +226,9 @@ impl Profile {
             }
         };
         match profiles::find(text.expose(), &self.name, self.service.token_files()) {
-            Ok(profile) => self.service.keys(&profile).await.map_err(|wrong| self.wrong(wrong)),
+            Ok(profile) => {
+                self.service.keys(&profile).await.map_err(|Wrong { kind, what }| self.wrong_of(kind, what))
+            }
             Err(mistakes) => {
                 let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
                 Err(self.wrong(mistakes.join("; ")))
@@ -197,6 +238,10 @@ impl Profile {
 
     /// Names the profile and the file. What is not written like a name or a path may be a secret in the wrong place.
     fn wrong(&self, what: impl fmt::Display) -> CredentialsError {
+        self.wrong_of(ErrorKind::Unauthenticated, what)
+    }
+
+    fn wrong_of(&self, kind: ErrorKind, what: impl fmt::Display) -> CredentialsError {
         let profile = shown_name(&self.name).map(|name| format!("profile `{name}`"));
         let file = match &self.text {
             Text::Given(_) => "`credentials`".to_owned(),
@@ -206,17 +251,34 @@ impl Profile {
             }
         };
         let profile = profile.as_deref().unwrap_or("the profile");
-        CredentialsError::invalid_configuration(Wrong(format!("{profile} in {file}: {what}")))
+        let wrong = Wrong::of(kind, format!("{profile} in {file}: {what}"));
+        match kind {
+            ErrorKind::Unauthenticated => CredentialsError::invalid_configuration(wrong),
+            _ => CredentialsError::provider_error(wrong),
+        }
     }
 }
 
-/// What is wrong with a profile.
+/// What is wrong with a profile, or with the one who gives its keys.
 #[derive(Debug)]
-struct Wrong(String);
+pub(crate) struct Wrong {
+    pub(crate) kind: ErrorKind,
+    what: String,
+}
+
+impl Wrong {
+    pub(super) fn of(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into() }
+    }
+
+    pub(super) fn refusal(what: impl Into<String>) -> Self {
+        Self::of(ErrorKind::Unauthenticated, what)
+    }
+}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 
 use self::checksums::Sums;
 pub(crate) use self::{
+    credentials::Wrong,
     limits::{Oversized, Stalled},
     listing::{Listing, Page, Progress, Uploads},
     multipart::{Part, UploadId},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::{Client, config::Region, error::SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use plugin_registry_core::{Error, ErrorKind, Result, shown};
+use plugin_registry_core::{Error, ErrorKind, Result, profiles::is_region, shown};
 
 use crate::{S3Config, error};
 
@@ -31,7 +31,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
         Err(_) => None,
     };
     match (region, answer) {
-        (Some(region), _) => Ok(region),
+        (Some(region), _) => checked(region, &config.bucket),
         (None, Ok(_)) => Ok(ASKED.to_owned()),
         (None, Err(failure)) => {
             let failure = error::of_sdk(&failure);
@@ -42,6 +42,29 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
             let kind =
                 if failure.kind() == ErrorKind::NotFound { ErrorKind::InvalidConfig } else { failure.kind() };
             Err(Error::new(kind).with_message(message))
+        }
+    }
+}
+
+/// It becomes a part of names of hosts, of the token service too.
+fn checked(region: String, bucket: &str) -> Result<String> {
+    if is_region(&region) {
+        return Ok(region);
+    }
+    let message = format!("the store names no region for the bucket `{}`, give `region`", shown(bucket));
+    Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_of_the_store_is_written_like_one() {
+        assert_eq!(checked("eu-west-1".to_owned(), "b").unwrap(), "eu-west-1");
+        for region in ["", "evil.example/", "a.b", "a_b"] {
+            let error = checked(region.to_owned(), "b").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{region}");
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig, retry::RetryConfig};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Region, StalledStreamProtectionConfig,
+    retry::{RetryConfig, RetryPartition},
+};
 use aws_sdk_sts::{
     Client,
     config::{Builder, IdentityCache},
@@ -20,11 +23,16 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::{FutureExt, future::BoxFuture};
 use plugin_registry_core::{
-    profiles::{Base, Profile, Role},
+    ErrorKind,
+    profiles::{Base, Profile, Role, is_region},
     shown,
 };
 
-use crate::config::{S3Config, files::read_text};
+use super::credentials::Wrong;
+use crate::{
+    config::{S3Config, files::read_text},
+    error,
+};
 
 /// The longest token: AWS takes 20,000 characters.
 const MAX_TOKEN: u64 = 32 << 10;
@@ -37,6 +45,7 @@ pub(super) struct TokenService {
     /// The region of the settings; a profile's counts where they have none.
     given: Option<String>,
     found: String,
+    has_endpoint: bool,
     tokens: Vec<PathBuf>,
 }
 
@@ -47,6 +56,8 @@ impl TokenService {
             .http_client(connections)
             .sleep_impl(TokioSleep::new())
             .retry_config(RetryConfig::standard())
+            // Of its own: the SDK would count the attempts of all locations in a region together.
+            .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .identity_cache(IdentityCache::no_cache())
             .use_fips(config.fips)
@@ -55,7 +66,8 @@ impl TokenService {
             settings = settings.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let (given, found) = (config.region.clone(), region.to_owned());
-        Self { settings, given, found, tokens: config.token_files.clone() }
+        let has_endpoint = config.sts_endpoint.is_some();
+        Self { settings, given, found, has_endpoint, tokens: config.token_files.clone() }
     }
 
     /// The files that a profile may name.
@@ -64,7 +76,7 @@ impl TokenService {
     }
 
     /// The keys that a profile gives. What is wrong is said without a secret.
-    pub(super) fn keys<'a>(&'a self, profile: &'a Profile<'_>) -> BoxFuture<'a, Result<Credentials, String>> {
+    pub(super) fn keys<'a>(&'a self, profile: &'a Profile<'_>) -> BoxFuture<'a, Result<Credentials, Wrong>> {
         async move {
             match profile {
                 Profile::Keys(keys) => {
@@ -72,18 +84,23 @@ impl TokenService {
                     Ok(Credentials::new(keys.access.text, keys.secret.text, token, None, "plugin-registry"))
                 }
                 Profile::Role(role) => self.role(role).await,
-                _ => Err("it is of a kind that is not known".to_owned()),
+                _ => Err(Wrong::refusal("it is of a kind that is not known")),
             }
         }
         .boxed()
     }
 
-    async fn role(&self, role: &Role<'_>) -> Result<Credentials, String> {
+    async fn role(&self, role: &Role<'_>) -> Result<Credentials, Wrong> {
         let region = match (&self.given, role.region) {
             (None, Some(region)) => region.text,
             (Some(region), _) => region,
             (None, None) => &self.found,
         };
+        // It becomes a part of a host's name.
+        if !self.has_endpoint && !is_region(region) {
+            let what = "the region of the token service has to be letters, digits and `-`";
+            return Err(Wrong::of(ErrorKind::InvalidConfig, what));
+        }
         let settings = self.settings.clone().region(Region::new(region.to_owned()));
         let session = role.session_name.map_or(SESSION, |name| name.text);
         let answer = match &role.base {
@@ -104,15 +121,15 @@ impl TokenService {
                     .set_external_id(role.external_id.map(|id| id.text.to_owned()));
                 request.send().await.map(|answer| answer.credentials).map_err(|error| refusal(&error))
             }
-            _ => return Err("its role is asked for in a way that is not known".to_owned()),
+            _ => return Err(Wrong::refusal("its role is asked for in a way that is not known")),
         };
-        of_answer(answer?.ok_or_else(|| "the token service gave no keys".to_owned())?)
+        of_answer(answer?.ok_or_else(|| Wrong::refusal("the token service gave no keys"))?)
     }
 }
 
-fn of_answer(keys: types::Credentials) -> Result<Credentials, String> {
+fn of_answer(keys: types::Credentials) -> Result<Credentials, Wrong> {
     let end = SystemTime::try_from(keys.expiration)
-        .map_err(|_| "the token service gave keys without an end".to_owned())?;
+        .map_err(|_| Wrong::refusal("the token service gave keys without an end"))?;
     Ok(Credentials::new(
         keys.access_key_id,
         keys.secret_access_key,
@@ -123,25 +140,35 @@ fn of_answer(keys: types::Credentials) -> Result<Credentials, String> {
 }
 
 /// The token of the moment: the file is written anew while the process runs.
-async fn token(path: &Path) -> Result<String, String> {
+async fn token(path: &Path) -> Result<String, Wrong> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_text(&path, MAX_TOKEN)).await;
     match read {
         Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(format!("the token of the web identity cannot be read: {error}")),
-        Err(_) => Err("the token of the web identity was not read to its end".to_owned()),
+        Ok(Err(error)) => {
+            Err(Wrong::refusal(format!("the token of the web identity cannot be read: {error}")))
+        }
+        Err(_) => Err(Wrong::refusal("the token of the web identity was not read to its end")),
     }
 }
 
-/// What the service says, in its own words.
-fn refusal<E>(error: &SdkError<E>) -> String
+/// The service could not ask whoever gives tokens.
+const NOT_REACHED: &str = "IDPCommunicationError";
+
+/// What the service says, in its own words. What is no refusal may pass: it is down, slow, or asked too often.
+fn refusal<E>(error: &SdkError<E>) -> Wrong
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    let kind = match error::of_sdk(error).kind() {
+        _ if error.code() == Some(NOT_REACHED) => ErrorKind::Unavailable,
+        kind @ (ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited) => kind,
+        _ => ErrorKind::Unauthenticated,
+    };
     match error.code() {
         Some(code) => {
             let said = error.message().map(|message| format!(": {}", shown(message))).unwrap_or_default();
-            format!("the token service does not give the role: {}{said}", shown(code))
+            Wrong::of(kind, format!("the token service does not give the role: {}{said}", shown(code)))
         }
         None => {
             let mut said = "the token service cannot be asked for the role".to_owned();
@@ -151,7 +178,39 @@ where
                 said.push_str(&shown(&error.to_string()));
                 cause = error.source();
             }
-            said
+            Wrong::of(kind, said)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpConnector};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl HttpClient for Nobody {
+        fn http_connector(
+            &self,
+            _: &aws_smithy_runtime_api::client::http::HttpConnectorSettings,
+            _: &aws_smithy_runtime_api::client::runtime_components::RuntimeComponents,
+        ) -> SharedHttpConnector {
+            unreachable!("nothing is asked")
+        }
+    }
+
+    /// The SDK stops repeating for all who share a budget, and by default that is everybody in a region.
+    #[test]
+    fn locations_share_no_budget_of_attempts() {
+        let of = || {
+            let service =
+                TokenService::new(&S3Config::new("bucket"), "eu-west-1", SharedHttpClient::new(Nobody));
+            let settings = service.settings.region(Region::new("eu-west-1")).build();
+            format!("{:?}", settings.retry_partition().unwrap())
+        };
+        assert_ne!(of(), of());
     }
 }

@@ -23,26 +23,44 @@ pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/velero";
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
+    answer: Answer,
 }
+
+/// The status and the document of the answers to come; none says that the request is a bad one.
+type Answer = Arc<Mutex<Option<(&'static str, String)>>>;
 
 impl Listener {
     /// Answers with this document, or that the request is a bad one.
     pub(crate) async fn start(answer: Option<String>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, heard) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
-        let all = heard.clone();
+        let answer: Answer = Arc::new(Mutex::new(answer.map(|answer| ("200 OK", answer))));
+        let (all, given) = (heard.clone(), answer.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, answer.clone(), all.clone()));
+                tokio::spawn(serve(client, given.clone(), all.clone()));
             }
         });
-        Self { address, heard }
+        Self { address, heard, answer }
+    }
+
+    /// Answers with this status and document from now on.
+    #[allow(dead_code, reason = "not all tests that share this have a service that fails")]
+    pub(crate) fn turn(&self, status: &'static str, document: impl Into<String>) {
+        *self.answer.lock().unwrap() = Some((status, document.into()));
     }
 
     /// A token service, whose keys are renewed before each request.
     pub(crate) async fn sts() -> Self {
-        let keys = "<Credentials><AccessKeyId>role-key</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>\
-                    <SessionToken>role-token</SessionToken><Expiration>2020-01-01T00:00:00Z</Expiration></Credentials>";
+        Self::sts_until("2020-01-01T00:00:00Z").await
+    }
+
+    /// A token service, whose keys end then.
+    pub(crate) async fn sts_until(end: &str) -> Self {
+        let keys = format!(
+            "<Credentials><AccessKeyId>role-key</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>\
+             <SessionToken>role-token</SessionToken><Expiration>{end}</Expiration></Credentials>"
+        );
         let of = |name: &str| {
             format!(
                 "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{keys}</{name}Result></{name}Response>"
@@ -57,7 +75,7 @@ impl Listener {
     }
 }
 
-async fn serve(mut client: TcpStream, answer: Option<String>, heard: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut client: TcpStream, answer: Answer, heard: Arc<Mutex<Vec<String>>>) {
     loop {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
@@ -73,8 +91,8 @@ async fn serve(mut client: TcpStream, answer: Option<String>, heard: Arc<Mutex<V
         let text = String::from_utf8_lossy(&request).into_owned();
         let name = if text.contains("AssumeRoleWithWebIdentity") { "WithWebIdentity" } else { "" };
         heard.lock().unwrap().push(text);
-        let (status, body) = match &answer {
-            Some(answer) => ("200 OK", answer.replace("NAME", name)),
+        let (status, body) = match &*answer.lock().unwrap() {
+            Some((status, answer)) => (*status, answer.replace("NAME", name)),
             None => ("400 Bad Request", String::new()),
         };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
