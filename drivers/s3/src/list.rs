@@ -32,15 +32,7 @@ struct Pages<'a> {
 impl<'a> Pages<'a> {
     fn new(store: &'a Store, prefix: String, delimiter: Option<&str>, after: Option<String>) -> Self {
         let delimiter = delimiter.map(str::to_owned);
-        Self {
-            store,
-            prefix,
-            delimiter,
-            after,
-            token: None,
-            is_done: false,
-            progress: Progress::default(),
-        }
+        Self { store, prefix, delimiter, after, token: None, is_done: false, progress: Progress::default() }
     }
 
     async fn next(&mut self) -> Result<Option<Page>> {
