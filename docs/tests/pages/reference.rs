@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Page, commands::run, repository};
 
 /// Options that the page describes once, for all commands.
-const COMMON: &[&str] = &["--root", "--config", "--format", "--quiet", "--help", "--version"];
+const COMMON: &[&str] =
+    &["--root", "--config", "--token-file", "--ambient", "--format", "--quiet", "--help", "--version"];
 
 fn help(arguments: &[&str]) -> String {
     let output = run(&[arguments, &["--help"]].concat());
