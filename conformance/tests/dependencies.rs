@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &str)] = &[
          hyper-rustls hyper-util md-5 percent-encoding rustls rustls-native-certs serde serde_json socket2 tokio \
          tower-service tracing url uuid",
     ),
-    ("plugin-registry-drivers-gcs", "plugin-registry-core serde_json url"),
+    ("plugin-registry-drivers-gcs", "plugin-registry-core serde serde_json url"),
     ("plugin-registry-drivers-azure", "plugin-registry-core url"),
     (
         "plugin-registry-drivers",
