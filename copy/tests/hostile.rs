@@ -224,6 +224,21 @@ async fn an_index_that_cannot_be_read_is_not_written_over() {
     }
 }
 
+/// What is wrong with an entry is told, and not all of its text.
+#[tokio::test]
+async fn a_mistake_in_an_index_is_told_in_short() {
+    let fixture = Fixture::new().await;
+    let text = format!(r#"{{"manifests":[{{"digest":"sha256:x","size":"{}\u001b"}}]}}"#, "A".repeat(1 << 20));
+    fixture.file("/index.json", text).await;
+    let error = fixture.to_fresh_registry(None).await.unwrap_err();
+    let texts: Vec<String> =
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect();
+    assert!(texts.iter().all(|text| text.len() < 1000 && !text.contains('\u{1b}')), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("`size`")), "{texts:?}");
+}
+
 #[tokio::test]
 async fn several_images_need_a_name() {
     let fixture = Fixture::new().await;

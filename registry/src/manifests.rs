@@ -8,7 +8,9 @@ use futures::{
     future::{join, try_join3},
     stream,
 };
-use plugin_registry_core::{Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag, VerifyError};
+use plugin_registry_core::{
+    Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag, VerifyError, shown_line,
+};
 
 use crate::{
     blob::{BlobStore, Blobs},
@@ -378,7 +380,7 @@ impl Manifests {
                 urls.find(|url| !allowed.iter().any(|prefix| url.starts_with(prefix)))
             }
         };
-        refused.map_or(Ok(()), |url| Err(ManifestError::Url(url.clone()).into()))
+        refused.map_or(Ok(()), |url| Err(ManifestError::Url(shown_line(url)).into()))
     }
 
     /// Looks for what a manifest names.

@@ -1,7 +1,7 @@
 //! An image in `index.json`: what is read of its descriptor, and how it is named.
 
 use plugin_registry::Manifest;
-use plugin_registry_core::{Descriptor, MediaType};
+use plugin_registry_core::{Descriptor, MediaType, shown_line};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Value, json};
 
@@ -37,7 +37,9 @@ pub(super) fn read(text: &str) -> Result<LayoutEntry, IndexError> {
 }
 
 fn field<T: DeserializeOwned>(name: &str, value: &str) -> Result<T, IndexError> {
-    serde_json::from_str(value).map_err(|error| wrong(&format!("`{name}` of an image: {error}")))
+    // Some errors repeat the whole value.
+    let told = |error: serde_json::Error| shown_line(&error.to_string());
+    serde_json::from_str(value).map_err(|error| wrong(&format!("`{name}` of an image: {}", told(error))))
 }
 
 fn wrong(problem: &str) -> IndexError {
