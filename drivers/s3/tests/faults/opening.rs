@@ -48,7 +48,7 @@ async fn an_ordinary_store_is_known() {
 async fn a_known_store_is_asked_less() {
     for (name, before, conditions, directories) in [
         ("SeaweedFS 30GB 4.48", 0, true, true),
-        ("SeaweedFS 30GB 3.80", 4, true, true),
+        ("SeaweedFS 30GB 3.80", 5, true, true),
         ("MinIO", 4, true, false),
         ("Ceph Object Gateway (squid)", 4, true, false),
         ("AmazonS3", 5, true, false),

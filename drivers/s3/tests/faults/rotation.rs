@@ -221,20 +221,26 @@ async fn a_source_without_other_keys_fails() {
 
 /// A source that fails: its words reach the caller, and nothing is sent.
 #[tokio::test]
-async fn a_source_that_fails_is_an_error_of_credentials() {
+async fn a_source_that_fails_keeps_its_kind() {
     #[derive(Debug)]
-    struct Failing;
+    struct Failing(ErrorKind);
     #[async_trait]
     impl CredentialsSource for Failing {
         async fn keys(&self) -> Result<Keys> {
-            Err(plugin_registry_core::Error::new(ErrorKind::Unavailable).with_message("the vault is sealed"))
+            Err(plugin_registry_core::Error::new(self.0).with_message("the vault is sealed"))
         }
     }
-    let server = server();
-    let config = config(&server).with_credentials(S3Credentials::Source(Arc::new(Failing)));
-    let driver = S3Driver::open(config.with_max_attempts(2)).await.unwrap();
-    let error = failure(put(&driver, "/f", "x", PutMode::Overwrite).await);
-    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
-    assert!(error.to_string().contains("the vault is sealed"), "{error}");
-    assert_eq!(server.count(), 0);
+    for (said, expected) in [
+        (ErrorKind::Unavailable, ErrorKind::Unavailable),
+        (ErrorKind::Unauthenticated, ErrorKind::Unauthenticated),
+        (ErrorKind::PermissionDenied, ErrorKind::Unauthenticated),
+    ] {
+        let server = server();
+        let config = config(&server).with_credentials(S3Credentials::Source(Arc::new(Failing(said))));
+        let driver = S3Driver::open(config.with_max_attempts(2)).await.unwrap();
+        let error = failure(put(&driver, "/f", "x", PutMode::Overwrite).await);
+        assert_eq!(error.kind(), expected, "{error}");
+        assert!(error.to_string().contains("the vault is sealed"), "{error}");
+        assert_eq!(server.count(), 0);
+    }
 }
