@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     S3Config, list, parts, reader, staged,
-    store::{Shared, Store},
+    store::{Shared, Source, Store},
     writer::S3Writer,
 };
 
@@ -146,7 +146,8 @@ impl StorageDriver for S3Driver {
         if from == to {
             return Ok(());
         }
-        self.store.copy(&from, &to, object.size).await?;
+        let found = Source { key: &from, size: object.size, etag: object.etag.as_deref() };
+        self.store.copy(&found, &to).await?;
         self.store.remove_all(vec![from]).await
     }
 

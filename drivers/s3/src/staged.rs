@@ -32,6 +32,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
         for key in keys {
             let Some(target) = store.keys.staged_path(&key) else { continue };
             let Some((stage, modified)) = peek(store, &key).await? else { continue };
+            let modified = last_change(store, &target, stage.as_ref(), modified).await?;
             promised.extend(stage.as_ref().and_then(|stage| stage.upload.clone()));
             found.push(FileInfo::file(target, stage.map_or(0, |stage| stage.size), modified));
         }
@@ -81,6 +82,29 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
     Ok(Some((stage, object.modified)))
 }
 
+/// When the object of a stage changed, or a part came for it since.
+async fn last_change(
+    store: &Store,
+    path: &StoragePath,
+    stage: Option<&Stage>,
+    modified: Option<SystemTime>,
+) -> Result<Option<SystemTime>> {
+    let Some(upload) = stage.and_then(|stage| stage.upload.as_ref()) else { return Ok(modified) };
+    match store.client.staged_parts(&store.keys.file(path)?, upload).await {
+        Ok((_, last)) => Ok(modified.max(last)),
+        // Without it there are no parts. Whoever may not list them has the stage's own age.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(modified)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The multipart uploads whose keys begin so. Credentials that may not list them are common, as Velero's
 /// documentation does not ask for that right: then nothing is found.
 async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
@@ -128,7 +152,8 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
     let mut promised = None;
     if let Some((stage, modified)) = peek(store, &staged).await? {
         let upload = stage.as_ref().and_then(|stage| stage.upload.clone());
-        if is_old(modified) {
+        // A writer that has resumed it may be sending: its parts are younger.
+        if is_old(modified) && is_old(last_change(store, path, stage.as_ref(), modified).await?) {
             if let Some(upload) = &upload {
                 store.client.abort(&key, upload).await?;
             }

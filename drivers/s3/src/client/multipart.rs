@@ -10,7 +10,7 @@ use super::{
     objects::{Marks, marked},
     unexpected,
 };
-use crate::{content::Content, error::of_sdk};
+use crate::{content::Content, error::of_sdk, store::Source};
 
 /// What the store calls a multipart upload.
 pub(crate) type UploadId = String;
@@ -117,9 +117,12 @@ impl S3Client {
     }
 
     /// Copies bytes of another object into a part.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where it has another ETag, as of all conditions.
     pub(crate) async fn copy_part(
         &self,
-        from: &str,
+        from: &Source<'_>,
         bytes: std::ops::Range<u64>,
         key: &str,
         upload: &str,
@@ -130,7 +133,8 @@ impl S3Client {
             .client
             .upload_part_copy()
             .bucket(&*self.bucket)
-            .copy_source(self.source(from))
+            .copy_source(self.source(from.key))
+            .set_copy_source_if_match(from.etag.map(str::to_owned))
             .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)))
             .key(key)
             .upload_id(upload)
@@ -144,14 +148,14 @@ impl S3Client {
         Ok(Part { number, size, etag, crc32 })
     }
 
-    /// Makes the object of these parts.
+    /// Makes the object of these parts; gives its ETag.
     pub(crate) async fn complete(
         &self,
         key: &str,
         upload: &str,
         parts: &[Part],
         condition: Condition<'_>,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let parts = parts
             .iter()
             .map(|part| {
@@ -170,10 +174,7 @@ impl S3Client {
             .set_if_none_match(condition.if_none_match());
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         // An error may come with status 200, in the body, and a parser may see nothing in it.
-        match answer.e_tag {
-            Some(_) => Ok(()),
-            None => Err(unexpected("the answer to CompleteMultipartUpload has no ETag")),
-        }
+        answer.e_tag.ok_or_else(|| unexpected("the answer to CompleteMultipartUpload has no ETag"))
     }
 
     /// Gives an upload up. One that is gone is given up already.

@@ -142,3 +142,45 @@ async fn a_source_that_is_gone_leaves_the_target() {
         server.clear_faults();
     }
 }
+
+/// Somebody replaces the source between the look at it, or its making, and the copy.
+#[tokio::test]
+async fn what_was_replaced_meanwhile_is_not_copied() {
+    let server = server();
+    for (operation, driver) in drivers(&server).await {
+        server.forget();
+        let late = on(operation, Kind::Delay(Duration::from_secs(2)));
+        server.put_raw(&key("/from"), in_parts());
+        server.fault(late.clone());
+        let (from, to) = (path("/from"), path("/to"));
+        let replaced = async {
+            while server.count_of("HeadObject") == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // The answer to the look is on its way; the copy waits.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            server.put_raw(&key("/from"), content(in_parts().len()));
+            server.put_raw(&key("/from"), "other");
+        };
+        let (renamed, ()) = futures::join!(driver.rename(&from, &to), replaced);
+        assert_eq!(kind(renamed), ErrorKind::Conflict, "{operation}");
+        assert_eq!(stored(&server, "/from").unwrap(), "other");
+        assert_eq!(stored(&server, "/to"), None, "{operation}");
+        assert!(server.uploads().is_empty());
+        server.clear();
+
+        server.fault(late);
+        let writer = written(&driver, "/up", &in_parts(), WriteOptions::create()).await.unwrap();
+        let replaced = async {
+            while stored(&server, "/up").is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            server.put_raw(&key("/up"), "other");
+        };
+        let (committed, ()) = futures::join!(writer.commit_to(&to), replaced);
+        assert_eq!(kind(committed), ErrorKind::Conflict, "{operation}");
+        assert_eq!((stored(&server, "/up").unwrap(), stored(&server, "/to")), ("other".into(), None));
+        assert!(server.uploads().is_empty(), "{operation}");
+        server.clear();
+    }
+}

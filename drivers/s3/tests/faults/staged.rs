@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures::TryStreamExt;
 use plugin_registry_core::{ErrorKind, StorageDriver, WriteOptions};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Server};
@@ -95,6 +96,33 @@ async fn a_resume_asks_no_listing() {
     let writer = written(&driver, "/f", &in_parts(), WriteOptions::resume()).await.unwrap();
     writer.commit().await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), [in_parts(), in_parts()].concat());
+}
+
+/// A stage that was closed long ago, and a writer that has resumed it and is sending.
+#[tokio::test]
+async fn a_stage_is_as_young_as_its_parts() {
+    let (server, hour) = (server(), Duration::from_secs(3600));
+    let driver = open(&server).await;
+    written(&driver, "/up/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    server.age(hour);
+    let writer = written(&driver, "/up/f", &in_parts(), WriteOptions::resume()).await.unwrap();
+    let sent = || server.uploads()[0].parts.len();
+    while sent() < 4 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let before = SystemTime::now() - hour / 2;
+    let at = path("/up");
+    let found: Vec<_> = driver.list_staged(&at).try_collect().await.unwrap();
+    assert!(found.len() == 1 && found[0].modified.unwrap() > before, "{found:?}");
+    assert_eq!(driver.delete_staged(&path("/up/f"), before).await.unwrap(), 0);
+    writer.commit().await.unwrap();
+    assert_eq!(stored(&server, "/up/f").unwrap(), [in_parts(), in_parts()].concat());
+
+    // Once nobody sends any more, it is old.
+    written(&driver, "/up/g", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    server.age(hour);
+    assert_eq!(driver.delete_staged(&path("/up/g"), before).await.unwrap(), 1);
+    assert!(server.uploads().is_empty());
 }
 
 /// U3: Velero's documentation does not ask for the right to list multipart uploads.
