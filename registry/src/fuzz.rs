@@ -48,7 +48,7 @@ pub fn seal(
     offset: u64,
     algorithm: Algorithm,
 ) -> String {
-    UploadState::new(repository, id, offset, algorithm).encode(&state_key(key))
+    UploadState::new(id, offset, algorithm).encode(&state_key(key), repository)
 }
 
 /// Offset and algorithm in a token.

@@ -245,8 +245,8 @@ fn describe(
     session: &UploadSession,
     offset: u64,
 ) {
-    let state = UploadState::new(repository.name(), session.id(), offset, session.algorithm());
-    let token = state.encode(&registry.inner.state_key);
+    let state = UploadState::new(session.id(), offset, session.algorithm());
+    let token = state.encode(&registry.inner.state_key, repository.name());
     // `=` and the alphabet of URL-safe base64 need no encoding in a query.
     let location = format!("/v2/{}/blobs/uploads/{}?_state={token}", repository.name(), session.id());
     set(response, header::LOCATION, location);

@@ -1,6 +1,6 @@
 //! The upload state token: what a location carries, so that any instance can go on.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use hmac::{Hmac, KeyInit, Mac};
@@ -56,26 +56,34 @@ impl fmt::Debug for StateKey {
 
 /// Where an upload stands, as a location tells it: URL-safe base64 of `HMAC-SHA256(key, J) || J`, where J
 /// is JSON with distribution's names and the algorithm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UploadState {
-    name: String,
-    #[serde(rename = "UUID")]
-    id: String,
+    id: UploadId,
     offset: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    algorithm: Option<String>,
+    algorithm: Algorithm,
+}
+
+/// The JSON of a state.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Payload<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(rename = "UUID", borrow)]
+    id: Cow<'a, str>,
+    offset: u64,
+    /// Where it is not sha256.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    algorithm: Option<Cow<'a, str>>,
 }
 
 impl UploadState {
-    pub(crate) fn new(repository: &RepositoryName, id: UploadId, offset: u64, algorithm: Algorithm) -> Self {
-        let algorithm = (algorithm != Algorithm::Sha256).then(|| algorithm.to_string());
-        Self { name: repository.to_string(), id: id.to_string(), offset, algorithm }
+    pub(crate) fn new(id: UploadId, offset: u64, algorithm: Algorithm) -> Self {
+        Self { id, offset, algorithm }
     }
 
     pub(crate) fn id(&self) -> UploadId {
-        // Checked by `decode` against the identifier in the path.
-        self.id.parse().unwrap_or_else(|_| UploadId::generate())
+        self.id
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -83,11 +91,18 @@ impl UploadState {
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm.as_deref().and_then(|name| name.parse().ok()).unwrap_or(Algorithm::Sha256)
+        self.algorithm
     }
 
-    pub(crate) fn encode(&self, key: &StateKey) -> String {
-        let payload = serde_json::to_vec(self).unwrap_or_default();
+    pub(crate) fn encode(&self, key: &StateKey, repository: &RepositoryName) -> String {
+        let algorithm = (self.algorithm != Algorithm::Sha256).then(|| self.algorithm.to_string().into());
+        let payload = Payload {
+            name: repository.as_str().into(),
+            id: self.id.to_string().into(),
+            offset: self.offset,
+            algorithm,
+        };
+        let payload = serde_json::to_vec(&payload).unwrap_or_default();
         let mut token = key.tag(&payload).map(|tag| tag.finalize().into_bytes().to_vec()).unwrap_or_default();
         token.extend_from_slice(&payload);
         URL_SAFE.encode(token)
@@ -100,16 +115,17 @@ impl UploadState {
         repository: &RepositoryName,
         id: UploadId,
     ) -> Result<Self> {
-        let state = (token.len() <= MAX_TOKEN_LEN)
-            .then(|| URL_SAFE.decode(token).ok())
-            .flatten()
-            .and_then(|bytes| {
-                let (tag, payload) = bytes.split_at_checked(TAG_LEN)?;
-                key.tag(payload)?.verify_slice(tag).ok()?;
-                serde_json::from_slice::<Self>(payload).ok()
-            })
-            .filter(|state| state.name == repository.as_str() && state.id == id.to_string());
-        state.ok_or(RegistryError::UploadStateInvalid)
+        let read = || {
+            let bytes = (token.len() <= MAX_TOKEN_LEN).then(|| URL_SAFE.decode(token).ok()).flatten()?;
+            let (tag, payload) = bytes.split_at_checked(TAG_LEN)?;
+            key.tag(payload)?.verify_slice(tag).ok()?;
+            let payload: Payload<'_> = serde_json::from_slice(payload).ok()?;
+            let algorithm = payload.algorithm.map_or(Ok(Algorithm::Sha256), |name| name.parse()).ok()?;
+            let is_for =
+                payload.name == repository.as_str() && payload.id.parse().is_ok_and(|it: UploadId| it == id);
+            is_for.then(|| Self::new(id, payload.offset, algorithm))
+        };
+        read().ok_or(RegistryError::UploadStateInvalid)
     }
 }
 
@@ -122,8 +138,8 @@ mod tests {
         let (a, b): (RepositoryName, RepositoryName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let (id, other) = (UploadId::generate(), UploadId::generate());
         let key = StateKey::new(Some(&Secret::new("k")), None);
-        let state = UploadState::new(&a, id, 7, Algorithm::Sha512);
-        let token = state.encode(&key);
+        let state = UploadState::new(id, 7, Algorithm::Sha512);
+        let token = state.encode(&key, &a);
         assert_eq!(UploadState::decode(&token, &key, &a, id).unwrap(), state);
         assert_eq!(
             UploadState::decode(&token, &StateKey::new(Some(&Secret::new("k")), None), &a, id).unwrap(),
