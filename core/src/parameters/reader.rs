@@ -13,8 +13,12 @@ use crate::{
     shown::shown_name,
 };
 
+/// More mistakes are counted, and not told: a file of another kind has one in each line. A credentials file has a list of
+/// eleven at most, which is told whole.
+const MAX_TOLD: usize = 20;
+
 /// Reads [`Parameters`] key by key. Each call returns what it can, and remembers what is wrong;
-/// [`finish`](Self::finish) tells all of it, with every key that nobody asked for. A mistake names the key and
+/// [`finish`](Self::finish) tells the first twenty and how many more there are, with every key that nobody asked for. A mistake names the key and
 /// its place and never repeats the value, which may be a secret in the wrong place.
 ///
 /// An empty text is as good as none, as in distribution; only a [`secret`](Self::secret) that is empty is a
@@ -35,12 +39,15 @@ use crate::{
 pub struct ParameterReader<'a> {
     parameters: &'a Parameters,
     asked: BTreeSet<&'static str>,
+    /// The first of them.
     mistakes: Vec<String>,
+    /// How many more there are.
+    more: usize,
 }
 
 impl<'a> ParameterReader<'a> {
     pub(super) fn new(parameters: &'a Parameters) -> Self {
-        Self { parameters, asked: BTreeSet::new(), mistakes: Vec::new() }
+        Self { parameters, asked: BTreeSet::new(), mistakes: Vec::new(), more: 0 }
     }
 
     /// Whether there is a value that is not empty.
@@ -119,34 +126,47 @@ impl<'a> ParameterReader<'a> {
         // Its own keys are no secrets, however long they are.
         let named = if self.asked.contains(key.as_str()) { Some(key.as_str()) } else { shown_name(&key) };
         let named = named.unwrap_or("…");
-        self.mistakes.push(match self.parameters.source_of(&key) {
+        let mistake = match self.parameters.source_of(&key) {
             Some(source) => format!("`{named}` ({source}): {what}"),
             None => format!("`{named}`: {what}"),
-        });
+        };
+        self.note(mistake);
     }
 
     /// Remembers a mistake that is not about a value: it names its place itself.
     pub fn note(&mut self, mistake: impl Into<String>) {
-        self.mistakes.push(mistake.into());
+        if self.mistakes.len() < MAX_TOLD {
+            self.mistakes.push(mistake.into());
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Ends the reading. Whatever was not asked for is unknown.
     ///
     /// # Errors
-    /// One of the kind [`ErrorKind::InvalidConfig`] that lists all mistakes, each with its key and its place,
-    /// and none with a secret.
+    /// One of the kind [`ErrorKind::InvalidConfig`] that lists the mistakes, each with its key and its place, and none
+    /// with a secret: the first twenty, and how many more there are.
     pub fn finish(mut self) -> Result<()> {
         let unknown = self.parameters.keys().filter(|key| !self.asked.contains(*key));
         for key in unknown.collect::<Vec<_>>() {
+            // What is not told needs no words.
+            if self.mistakes.len() == MAX_TOLD {
+                self.more += 1;
+                continue;
+            }
             match did_you_mean(key, self.asked.iter().copied()) {
                 Some(near) => self.mistake(key, format_args!("unknown, did you mean `{near}`?")),
                 None => self.mistake(key, "unknown"),
             }
         }
-        let message = match self.mistakes.as_slice() {
-            [] => return Ok(()),
-            [one] => one.clone(),
-            all => format!("{} mistakes: {}", all.len(), all.join("; ")),
+        let message = match (self.mistakes.as_slice(), self.more) {
+            ([], _) => return Ok(()),
+            ([one], _) => one.clone(),
+            (all, 0) => format!("{} mistakes: {}", all.len(), all.join("; ")),
+            (told, more) => {
+                format!("{} mistakes: {}; and {more} more", told.len() + more, told.join("; "))
+            }
         };
         Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
     }

@@ -2,13 +2,13 @@
 
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plugin_registry_core::{Parameters, Secret};
 
 use super::{
     keys::{DRIVERS, Key, ROOT, Rows, SECRET, STORAGE, VERSION, find, join, near},
-    names::{self, Parameter},
+    names::{self, Parameter, Written},
     raw::{Driver, Found},
     source::{Source, shown},
     walk::walk_variable,
@@ -40,7 +40,8 @@ where
             });
         }
     }
-    let mut overlay = Overlay { found, driver: None, parameters: Vec::new() };
+    let fields = found.raw.fields.keys().map(String::as_str).collect();
+    let mut overlay = Overlay { found, fields, driver: None, parameters: Vec::new() };
     for (name, same) in &variables {
         match same.as_slice() {
             [variable] => overlay.variable(variable),
@@ -60,6 +61,8 @@ struct Variable {
 
 struct Overlay<'a, 'v> {
     found: &'a mut Found,
+    /// The log's.
+    fields: Written,
     /// What `REGISTRY_STORAGE` says.
     driver: Option<Driver>,
     /// Those of drivers: they are set when it is clear which driver it is.
@@ -148,10 +151,10 @@ impl<'v> Overlay<'_, 'v> {
 
     /// A field of the log. One that is there keeps its name as it is written there.
     fn field(&mut self, rest: &str, variable: &Variable) {
-        let fields = &mut self.found.raw.fields;
-        let known = fields.keys().find(|name| name.to_lowercase().replace('.', "_") == rest);
-        let name = known.cloned().unwrap_or_else(|| rest.replace('_', "."));
-        fields.insert(name, variable.text.expose().to_owned());
+        let known = self.fields.find(rest).map(str::to_owned);
+        let name = known.unwrap_or_else(|| rest.replace('_', "."));
+        self.fields.add(&name);
+        self.found.raw.fields.insert(name, variable.text.expose().to_owned());
     }
 
     /// `REGISTRY_STORAGE`, which comes before all that begin with it.
@@ -188,13 +191,13 @@ impl<'v> Overlay<'_, 'v> {
     /// Decides which driver it is, and sets its parameters.
     fn drivers(&mut self) {
         let raw = &self.found.raw;
-        let mut named: Vec<(&str, Source)> = Vec::new();
+        let (mut named, mut known): (Vec<(&str, Source)>, _) = (Vec::new(), BTreeSet::new());
         let first = self.driver.as_ref().or(raw.driver.as_ref());
         let first = first.map(|driver| (driver.name.as_str(), driver.source.clone()));
         let others = self.parameters.iter();
         let others = others.map(|given| (given.driver.as_str(), given.variable.source.clone()));
         for (name, source) in first.into_iter().chain(others) {
-            if !named.iter().any(|(known, _)| names::is_same(known, name)) {
+            if known.insert(names::usual(name)) {
                 named.push((name, source));
             }
         }
@@ -214,13 +217,19 @@ impl<'v> Overlay<'_, 'v> {
         } else if let Some(driver) = self.driver.take() {
             self.found.raw.driver = Some(driver);
         }
+        let mut written = self.found.raw.parameters.keys().collect();
         let mut set = BTreeMap::new();
         for given in std::mem::take(&mut self.parameters) {
-            self.parameter(&given, &mut set);
+            self.parameter(&given, &mut written, &mut set);
         }
     }
 
-    fn parameter(&mut self, given: &Given<'v>, set: &mut BTreeMap<String, &'v Source>) {
+    fn parameter(
+        &mut self,
+        given: &Given<'v>,
+        written: &mut Written,
+        set: &mut BTreeMap<String, &'v Source>,
+    ) {
         let Given { driver, rest, variable } = given;
         let Variable { source, text, .. } = variable;
         let path = join("storage", shown(driver));
@@ -230,7 +239,7 @@ impl<'v> Overlay<'_, 'v> {
             }
             return;
         };
-        let name = match names::parameter(driver, rest, &self.found.raw.parameters) {
+        let name = match names::parameter(driver, rest, written) {
             Parameter::Own(name) => name,
             Parameter::Principal(name) => {
                 self.found.raw.principal.insert(name, (text.clone(), source.clone()));
@@ -246,6 +255,7 @@ impl<'v> Overlay<'_, 'v> {
             let what = format!("is given twice, also by {before}");
             return self.found.mistake(&join(&path, &name), source, what);
         }
+        written.add(&name);
         self.found.raw.set_parameter(&name, text.expose(), source);
     }
 

@@ -1,6 +1,6 @@
 //! Names of drivers, and names of their parameters in variables.
 
-use plugin_registry_core::Parameters;
+use std::collections::BTreeMap;
 
 use super::source::{Source, shown};
 
@@ -20,6 +20,9 @@ const PRINCIPAL: &[(&str, &str)] = &[
     ("spn_client_secret", "credentials.secret"),
     ("spn_tenant_id", "credentials.tenantid"),
 ];
+
+/// More drivers are counted, and not named.
+const MAX_DRIVERS: usize = 10;
 
 /// Parameters that are secrets themselves, of any driver; so is all that begins with `credentials`.
 const SECRETS: &[&str] = &["accesskey", "secretkey", "sessiontoken", "accountkey"];
@@ -45,21 +48,55 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     usual(one) == usual(other)
 }
 
+/// Names that are there already, by the way in which variables write them: any number of variables looks each up once.
+#[derive(Default)]
+pub(super) struct Written {
+    names: BTreeMap<String, String>,
+}
+
+impl Written {
+    /// Notes a name. Of two that are written alike, the first in the order of names counts.
+    pub(super) fn add(&mut self, name: &str) {
+        let written = name.to_lowercase().replace('.', "_");
+        let known = self.names.entry(written).or_insert_with(|| name.to_owned());
+        if name < known.as_str() {
+            name.clone_into(known);
+        }
+    }
+
+    /// The name that the rest of a variable's name, in lower case, means.
+    pub(super) fn find(&self, rest: &str) -> Option<&str> {
+        self.names.get(rest).map(String::as_str)
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Written {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut written = Self::default();
+        names.into_iter().for_each(|name| written.add(name));
+        written
+    }
+}
+
 /// Whether a parameter is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRETS.contains(&name.as_str()) || name.starts_with("credentials")
 }
 
-/// The mistake that there are several drivers.
+/// The mistake that there are several drivers. The first ten are named.
 pub(super) fn only_one<'a>(named: impl IntoIterator<Item = (&'a str, Source)>) -> String {
-    let named = named.into_iter().map(|(name, source)| format!("`{}` ({source})", shown(name)));
-    format!("there may be only one driver, not {}", named.collect::<Vec<_>>().join(" and "))
+    let mut named = named.into_iter().map(|(name, source)| format!("`{}` ({source})", shown(name)));
+    let first = named.by_ref().take(MAX_DRIVERS).collect::<Vec<_>>().join(" and ");
+    match named.count() {
+        0 => format!("there may be only one driver, not {first}"),
+        more => format!("there may be only one driver, not {first} and {more} more"),
+    }
 }
 
 /// The parameter that the rest of a variable's name, in lower case, means to a driver. Where one of those that
 /// are there already is written so, it is that one.
-pub(super) fn parameter(driver: &str, rest: &str, given: &Parameters) -> Parameter {
+pub(super) fn parameter(driver: &str, rest: &str, given: &Written) -> Parameter {
     let driver = usual(driver);
     if driver == "azure" {
         if let Some((_, name)) = PRINCIPAL.iter().find(|(known, _)| *known == rest) {
@@ -73,13 +110,12 @@ pub(super) fn parameter(driver: &str, rest: &str, given: &Parameters) -> Paramet
         let key = rest.strip_prefix(section)?.strip_prefix('_')?;
         Some(format!("{section}.{key}"))
     });
-    let known =
-        in_section.or_else(|| given.keys().find(|key| key.replace('.', "_") == rest).map(str::to_owned));
+    let known = in_section.or_else(|| given.find(rest).map(str::to_owned));
     Parameter::Own(known.unwrap_or_else(|| rest.to_owned()))
 }
 
 /// The usual one of a driver's names.
-fn usual(name: &str) -> String {
+pub(super) fn usual(name: &str) -> String {
     let name = name.to_lowercase();
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, usual)| (*usual).to_owned())
 }
@@ -90,7 +126,7 @@ mod tests {
 
     #[test]
     fn underscores_are_letters_except_behind_a_section() {
-        let given = Parameters::new().with("a.b_c", "1").with("x.y", "1");
+        let given: Written = ["a.b_c", "x.y"].into_iter().collect();
         for (driver, rest, expected) in [
             ("azure", "max_retries", "max_retries"),
             ("azure", "retry_delay", "retry_delay"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plugin_registry_core::{Error, ErrorKind, Result, Secret};
+use plugin_registry_core::{Parameters, Result, Secret};
 
 use super::source::shown;
 
@@ -44,11 +44,12 @@ impl EnvPairs {
     /// no comment.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](ErrorKind::InvalidConfig) that lists all lines that are no variable. It
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all lines that are no variable. It
     /// repeats nothing of them.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_LEN {
-            return refused(&[format!("the variables are longer than {MAX_LEN} bytes")]);
+            let what = format!("the variables are longer than {MAX_LEN} bytes");
+            return refused([what]).map(|()| Self::default());
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
@@ -62,7 +63,7 @@ impl EnvPairs {
     /// Reads a list of texts `NAME=VALUE`, as a process has them. Values are taken as they are.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](ErrorKind::InvalidConfig) that lists the entries that are no variable by
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the entries that are no variable by
     /// their places, from 1. It repeats nothing of them.
     pub fn from_entries<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self> {
         let entries: Vec<T> = entries.into_iter().collect();
@@ -95,7 +96,7 @@ impl EnvPairs {
                 pairs.push((name.to_owned(), Secret::new(value(text))));
             }
         }
-        if mistakes.is_empty() { Ok(Self { pairs }) } else { refused(&mistakes) }
+        refused(mistakes).map(|()| Self { pairs })
     }
 }
 
@@ -114,16 +115,18 @@ fn unquoted(value: &str) -> &str {
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
-fn refused<T>(mistakes: &[String]) -> Result<T> {
-    let message = match mistakes {
-        [one] => one.clone(),
-        all => format!("{} mistakes: {}", all.len(), all.join("; ")),
-    };
-    Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
+/// In the form that all configuration has.
+fn refused(mistakes: impl IntoIterator<Item = String>) -> Result<()> {
+    let parameters = Parameters::new();
+    let mut reader = parameters.reader();
+    mistakes.into_iter().for_each(|mistake| reader.note(mistake));
+    reader.finish()
 }
 
 #[cfg(test)]
 mod tests {
+    use plugin_registry_core::ErrorKind;
+
     use super::*;
 
     fn read(pairs: EnvPairs) -> Vec<(String, String)> {

@@ -139,3 +139,18 @@ fn an_empty_text_is_none() {
     reader.finish().unwrap();
     assert_eq!(message(&one(""), |reader| drop(reader.required("k"))), "`k`: required, but not given");
 }
+
+/// A file of another kind has a mistake in each line.
+#[test]
+fn few_of_many_mistakes_are_told() {
+    let many: Parameters = (0..1000).map(|n| (format!("key{n:03}"), "x")).collect();
+    let text = message(&many, |reader| {
+        reader.note("line 9: a tab");
+    });
+    assert!(text.starts_with("1001 mistakes: line 9: a tab; `key000`: unknown; "), "{text}");
+    assert!(text.ends_with("; `key018`: unknown; and 981 more"), "{text}");
+    let text = message(&Parameters::new(), |reader| (0..22).for_each(|_| reader.note("a")));
+    assert_eq!(text, format!("22 mistakes: {}and 2 more", "a; ".repeat(20)));
+    let text = message(&Parameters::new(), |reader| (0..20).for_each(|_| reader.note("a")));
+    assert_eq!(text, format!("20 mistakes: {}a", "a; ".repeat(19)));
+}

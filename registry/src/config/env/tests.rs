@@ -4,6 +4,7 @@ use tracing::level_filters::LevelFilter;
 use super::super::{Config, LogSettings, PurgeSettings};
 
 mod drivers;
+mod many;
 mod mistakes;
 mod services;
 
