@@ -1,10 +1,18 @@
 //! What the command opens: the files that are passed and those of every program, and no other, whatever is written in
 //! them and in the environment. Seen by strace.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use plugin_registry_conformance::report;
 use plugin_registry_emulator::s3::Server;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Files, common::command, profile};
 
@@ -41,10 +49,9 @@ const ANY: &[&str] = &[
     "/etc/ca-certificates",
 ];
 
-/// Runs a command under strace, in an environment that leads elsewhere. The files that it tried to open or to run.
-fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String)> {
+/// A command under strace, in an environment that leads elsewhere, and the log of its system calls.
+fn traced(files: &Files, arguments: &[&str]) -> (Command, String) {
     let log = files.path("strace");
-    let program = command().get_program().to_owned();
     let home = files.path("home");
     let mut strace = Command::new("strace");
     strace.args([
@@ -58,7 +65,7 @@ fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String
         "-o",
         &log,
     ]);
-    strace.arg(&program).args(arguments).env_clear();
+    strace.arg(command().get_program()).args(arguments).env_clear();
     for (name, value) in [
         ("HOME", home.clone()),
         ("PATH", "/usr/bin:/bin".to_owned()),
@@ -75,6 +82,13 @@ fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String
     ] {
         strace.env(name, value);
     }
+    (strace, log)
+}
+
+/// Runs a command under strace. The files that it tried to open or to run, and what it said; `None`, and a counted
+/// skip, where nothing can be traced.
+fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String)> {
+    let (mut strace, log) = traced(files, arguments);
     let output = match strace.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             report::skip("cli", "opened", "strace is not installed", "location");
@@ -88,15 +102,68 @@ fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String
         report::skip("cli", "opened", "strace may not trace here", "location");
         return None;
     }
+    Some((paths(&log), said))
+}
+
+/// What the log names, but for what any program opens.
+fn paths(log: &str) -> BTreeSet<String> {
+    let program = command().get_program().to_owned();
     let mut paths = BTreeSet::new();
-    for line in fs::read_to_string(&log).unwrap().lines() {
-        let Some(path) = line.split('"').nth(1) else { continue };
-        let is_own = Path::new(path) == Path::new(&program);
-        if !is_own && !ANY.iter().any(|any| path.starts_with(any)) {
-            paths.insert(path.to_owned());
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let mut parts = line.split('"');
+        let (Some(before), Some(path)) = (parts.next(), parts.next()) else { continue };
+        // One that is relative is so to the directory that stands before it: `openat(9</directory>, "file"`.
+        let directory =
+            before.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(path, _)| path);
+        let path = Path::new(directory.unwrap_or_default()).join(path);
+        if path != Path::new(&program) && !ANY.iter().any(|any| path.to_string_lossy().starts_with(any)) {
+            paths.insert(path.display().to_string());
         }
     }
-    Some((paths, said))
+    paths
+}
+
+/// Traces `serve`, from its start to its end by a signal, with one request between them. The files that it tried to open,
+/// and what it answered.
+fn opened_by_serve(files: &Files, from: &[&str]) -> (BTreeSet<String>, String) {
+    let arguments = ["serve", "--log", "trace"].iter().chain(from).copied().collect::<Vec<_>>();
+    let (mut strace, log) = traced(files, &arguments);
+    let mut running = Running(strace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    // It writes at TRACE whether anybody reads or not.
+    let mut stderr = running.0.stderr.take().unwrap();
+    let errors = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        stderr.read_to_end(&mut text).unwrap();
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    let mut url = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let mut answer = String::new();
+    if let Some(address) = url.trim_end().strip_prefix("http://") {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request =
+            "GET /v2/quickstart/app/tags/list HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        let tracer = running.0.id();
+        let children = fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap();
+        let child = children.split_whitespace().next().unwrap().parse().ok().and_then(Pid::from_raw);
+        kill_process(child.unwrap(), Signal::TERM).unwrap();
+    }
+    let status = running.0.wait().unwrap();
+    let errors = errors.join().unwrap();
+    assert!(status.success() && !url.is_empty(), "{status}: {errors}");
+    (paths(&log), answer)
+}
+
+/// Killed when a test ends before it does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A home that would say where keys are.
@@ -137,8 +204,20 @@ fn only_what_is_passed() {
         ),
     );
     let by_content = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
-    let made = command().args(["quickstart"]).args(by_content).output().unwrap();
+    let mut quickstart = command();
+    quickstart.args(["quickstart", "--format", "json"]).args(by_content).env("TMPDIR", files.path("."));
+    let made = quickstart.output().unwrap();
     assert!(made.status.success(), "{made:?}");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let image = made["image"].as_str().unwrap();
+    let (copied, into) = (files.path("copied"), format!("oci:{image}:1.0"));
+    let out_of = format!("oci:{copied}:1.0");
+    let copies = [
+        ["copy", &into, "registry:copied/app:1.0", "--quiet"],
+        ["copy", "registry:quickstart/app:1.0", &out_of, "--quiet"],
+    ];
+    let commands: Vec<&[&str]> =
+        COMMANDS.iter().copied().chain(copies.iter().map(|copy| &copy[..])).collect();
     for from in [&by_content[..], &["--env-file", &by_path]] {
         let passed: BTreeSet<String> = from
             .iter()
@@ -146,18 +225,36 @@ fn only_what_is_passed() {
             .map(|text| (*text).to_owned())
             .chain([cloud.clone()])
             .collect();
-        for command in COMMANDS {
+        for command in &commands {
             let arguments: Vec<&str> = command.iter().chain(from).copied().collect();
             server.forget();
             let Some((paths, said)) = opened(&files, &arguments) else { return };
-            let strangers: Vec<_> = paths.difference(&passed).collect();
+            // A layout's own files are its directory and what is below it.
+            let is_of = |path: &str, layout: &str| Path::new(path).starts_with(layout);
+            // One that is made is made in the directory above it.
+            let above = files.path("");
+            let is_of_layout = |path: &str| {
+                let is_copy = command[0] == "copy" && (is_of(path, image) || is_of(path, &copied));
+                is_copy || (command.contains(&out_of.as_str()) && Path::new(path) == Path::new(&above))
+            };
+            let strangers: Vec<_> = paths.difference(&passed).filter(|path| !is_of_layout(path)).collect();
             assert!(strangers.is_empty(), "{arguments:?} opened {strangers:?}\n{said}");
+            if command[0] == "copy" {
+                assert!(paths.iter().any(|path| is_of_layout(path)), "{arguments:?} {paths:?}\n{said}");
+            }
             assert!(
                 paths.contains(&cloud) || (from.len() == 2 && command.ends_with(&["show"])),
                 "{arguments:?} {paths:?}"
             );
             assert!(server.count() > 0 || command.ends_with(&["show"]), "{arguments:?}: {said}");
         }
+        server.forget();
+        let (paths, answer) = opened_by_serve(&files, from);
+        let strangers: Vec<_> = paths.difference(&passed).collect();
+        assert!(strangers.is_empty() && paths.contains(&cloud), "serve opened {strangers:?}");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#"["1.0"]"#), "{answer}");
+        assert!(server.count() > 0);
+        fs::remove_dir_all(&copied).unwrap();
     }
 }
 
