@@ -24,7 +24,11 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use self::{
     browser::Door,
@@ -49,6 +53,14 @@ const MAX_CONNECTIONS: usize = 1024;
 const CROWD: usize = MAX_CONNECTIONS / 4 * 3;
 /// Files that may be open where the system lets us choose: the connections, and what their requests open.
 const FILES: u64 = 8192;
+/// Where the SDK of AWS names the access key of each request, and what is logged there instead: it may be a secret in the
+/// wrong place.
+const NAMES_KEYS: [(&str, LevelFilter); 4] = [
+    ("aws_smithy_runtime::client::orchestrator", LevelFilter::INFO),
+    ("aws_sigv4", LevelFilter::INFO),
+    ("aws_sdk_s3::endpoint_auth", LevelFilter::INFO),
+    ("aws_sdk_sts::endpoint_auth", LevelFilter::INFO),
+];
 /// A pause after an accept that failed, so that a lack of descriptors is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -186,5 +198,8 @@ fn log_to_stderr(options: &Serve, configured: Option<&Configured>) {
         Some(Level::Trace) => LevelFilter::TRACE,
         None => configured.and_then(|configured| configured.config.log.level).unwrap_or(LevelFilter::WARN),
     };
-    tracing_subscriber::fmt().with_max_level(filter).with_writer(io::stderr).with_ansi(false).init();
+    let quiet = NAMES_KEYS.map(|(target, most)| (target, filter.min(most)));
+    let targets = Targets::new().with_default(filter).with_targets(quiet);
+    let lines = tracing_subscriber::fmt().with_max_level(filter).with_writer(io::stderr).with_ansi(false);
+    lines.finish().with(targets).init();
 }

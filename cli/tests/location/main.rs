@@ -12,6 +12,8 @@ mod common;
 
 mod canary;
 mod directory;
+#[cfg(feature = "s3")]
+mod fields;
 mod files;
 mod identity;
 #[cfg(all(feature = "s3", target_os = "linux"))]

@@ -31,7 +31,6 @@ const RENEWAL: Duration = Duration::from_secs(10);
 pub(super) const FIND: Duration = Duration::from_secs(30);
 
 /// The keys of the moment.
-#[derive(Debug)]
 pub(super) struct Current {
     source: Source,
     /// What was found last, for sources that take time to ask. Held while they are asked: one asks for all.
@@ -42,7 +41,7 @@ pub(super) struct Current {
 }
 
 /// Access keys, by which a refusal without a word is told from a missing right.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Last {
     given: String,
     /// One that was refused, and came again when another was hoped for.
@@ -50,7 +49,6 @@ struct Last {
     is_doubted: bool,
 }
 
-#[derive(Debug)]
 enum Source {
     Fixed(Credentials),
     Chain(DefaultCredentialsChain),
@@ -59,25 +57,35 @@ enum Source {
 }
 
 /// A profile of a credentials file, which is data (ADR 0031).
-#[derive(Debug)]
 struct Profile {
     text: Text,
     name: String,
     service: TokenService,
 }
 
-#[derive(Debug)]
 enum Text {
     Given(Secret),
     File(PathBuf),
 }
 
-#[derive(Debug)]
 struct Remembered {
     credentials: Credentials,
     version: Option<(SystemTime, u64)>,
     /// When others were asked for in vain.
     failed: Option<Instant>,
+}
+
+/// Says the kind alone. The SDK logs it at TRACE with each request; the access key, the name of a profile or a path may be
+/// a secret in the wrong place.
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.source {
+            Source::Fixed(_) => "Keys(…)",
+            Source::Chain(_) => "Chain",
+            Source::Profile(_) => "Profile(…)",
+            Source::Host(_) => "Source(…)",
+        })
+    }
 }
 
 impl Remembered {

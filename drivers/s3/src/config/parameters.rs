@@ -29,6 +29,10 @@ const STORAGE_CLASSES: &[&str] = &[
     "GLACIER_IR",
     "EXPRESS_ONEZONE",
 ];
+/// The longest name that AWS ever gave a bucket, and what a part of a host's name can hold. What is longer is a token in
+/// the wrong place.
+const MAX_BUCKET: usize = 255;
+const MAX_REGION: usize = 63;
 /// The word for no header.
 const NO_CLASS: &str = "NONE";
 
@@ -123,11 +127,13 @@ fn bucket(read: &mut ParameterReader<'_>) -> String {
         Some((tenant, bucket)) => is_of(tenant, b"_") && !bucket.is_empty() && is_of(bucket, b"._-"),
         None => is_of(&name, b"._-"),
     };
-    if !name.starts_with("arn:") && !is_name {
+    if name.len() > MAX_BUCKET || (!name.starts_with("arn:") && !is_name) {
         read.mistake(
             "bucket",
-            "has to be a name of letters, digits, `.`, `-` and `_`, the ARN of an access point, or, with \
-             `regionendpoint`, TENANT:BUCKET",
+            format_args!(
+                "has to be a name of letters, digits, `.`, `-` and `_`, the ARN of an access point, or, with \
+                 `regionendpoint`, TENANT:BUCKET, of at most {MAX_BUCKET} bytes"
+            ),
         );
     }
     name
@@ -136,8 +142,11 @@ fn bucket(read: &mut ParameterReader<'_>) -> String {
 /// It is a part of names of hosts.
 fn region(read: &mut ParameterReader<'_>) -> Option<String> {
     let region = read.text("region")?;
-    if !is_of(&region, b"._-") {
-        read.mistake("region", "has to be letters, digits and `-`, such as us-east-1");
+    if region.len() > MAX_REGION || !is_of(&region, b"._-") {
+        read.mistake(
+            "region",
+            format_args!("has to be at most {MAX_REGION} letters, digits and `-`, such as us-east-1"),
+        );
     }
     Some(region)
 }
