@@ -270,7 +270,6 @@ impl Look {
 
     /// So that nothing above passes because nothing was said.
     fn finish(self, right: usize, wrong: usize, logged: usize) {
-        println!("{} right, {} wrong, {} lines", self.right, self.wrong, self.logged);
         assert!(self.right >= right && self.wrong >= wrong, "{} {}", self.right, self.wrong);
         assert!(self.logged >= logged, "{} lines", self.logged);
     }
@@ -561,8 +560,12 @@ fn of_a_location() {
     look.finish(100, 300, 500);
 }
 
+/// A name, what it needs, its parameters that are secrets, and the others.
+type Driver = (&'static str, &'static [(&'static str, &'static str)], Names, Names);
+type Names = &'static [&'static str];
+
 /// The parameters of each driver that are secrets or may hold some, and those that are none, beside what it needs.
-const PARAMETERS: &[(&str, &[(&str, &str)], &[&str], &[&str])] = &[
+const PARAMETERS: &[Driver] = &[
     (
         "s3",
         &[("bucket", "backup"), ("region", "us-east-1"), ("regionendpoint", NOBODY), ("maxattempts", "1")],
