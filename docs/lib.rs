@@ -30,6 +30,7 @@ pages! {
     how_to_read_with_distribution: "how-to/read-with-distribution.md",
     how_to_fuzz: "how-to/fuzz.md",
     how_to_model_tests: "how-to/model-tests.md",
+    how_to_mutation_tests: "how-to/mutation-tests.md",
     explanation_straight_lines: "explanation/straight-lines.md",
     explanation_nothing_gets_lost: "explanation/nothing-gets-lost.md",
     reference_layout: "reference/layout.md",
