@@ -153,6 +153,22 @@ async fn documents_whose_content_nobody_can_tell_are_refused() {
 }
 
 #[tokio::test]
+async fn indexes_are_nested_sixteen_deep_and_no_deeper() {
+    let fixture = Fixture::new().await;
+    let mut root = fixture.image("leaf", &["layer"]).await;
+    for _ in 0..16 {
+        root = fixture.document(&index(&[root])).await;
+    }
+    fixture.entries(&[("", &root)]).await;
+    for result in [fixture.to_fresh_registry(None).await, fixture.to_fresh_layout(None).await] {
+        assert_eq!(result.unwrap().manifests, 17);
+    }
+    root = fixture.document(&index(&[root])).await;
+    fixture.entries(&[("", &root)]).await;
+    is_refused(&fixture, "the image lies seventeen deep").await;
+}
+
+#[tokio::test]
 async fn nesting_ends_and_repetition_is_copied_once() {
     let fixture = Fixture::new().await;
     let mut root = fixture.image("leaf", &["layer"]).await;

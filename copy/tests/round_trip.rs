@@ -40,6 +40,7 @@ async fn an_index_comes_out_as_it_went_in() {
     let stored = image_of(&registry, "ns/app", "1.0");
     let report = run(&fixture.open(Some("1.0")).await.unwrap(), &stored).await.unwrap();
     assert_eq!((report.manifests, report.blobs_copied, report.blobs_present), (4, 6, 1));
+    assert_eq!(report.manifests_present, 0);
 
     let out = Fixture::default();
     let report = run(&stored, &out.create(Some("1.0")).await.unwrap()).await.unwrap();
