@@ -5,7 +5,6 @@
     reason = "a test harness: a failed check is a panic of the test"
 )]
 
-#[allow(dead_code, reason = "shared with the other tests")]
 mod common;
 
 use std::{mem, sync::Mutex};
