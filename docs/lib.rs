@@ -79,4 +79,5 @@ pages! {
     adr_0036: "adr/0036-memory-of-large-answers.md",
     adr_0037: "adr/0037-links-are-followed-in-listings.md",
     adr_0038: "adr/0038-what-a-layout-may-hold.md",
+    adr_0039: "adr/0039-a-stage-is-a-value.md",
 }
