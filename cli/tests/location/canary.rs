@@ -62,7 +62,19 @@ const VARIABLES: &[&str] = &[
 /// What each command says.
 fn said(arguments: &[&str]) -> String {
     let mut said = String::new();
-    for line in ["location show", "location show --format json", "location check --format json", "ls"] {
+    for line in [
+        "location show",
+        "location show --format json",
+        "location check --format json",
+        "ls",
+        "tags ns/app",
+        "inspect ns/app:1.0",
+        "verify --all",
+        "purge --dry-run",
+        "rm ns/app:1.0",
+        "copy oci:/nowhere registry:ns/app:1.0",
+        "copy registry:ns/app:1.0 oci:/nowhere",
+    ] {
         let mut run = command();
         run.args(line.split(' ')).args(arguments);
         let Output { stdout, stderr, .. } = run.stdin(Stdio::null()).output().unwrap();

@@ -24,6 +24,8 @@ mod reading;
 mod seaweed;
 mod secrets;
 mod show;
+#[cfg(feature = "s3")]
+mod spoken;
 mod usage;
 
 use std::fs;
