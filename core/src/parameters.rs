@@ -16,7 +16,7 @@ use crate::{secret::Secret, shown::shown_name};
 ///
 /// Keys are lower-cased, since variables come in capitals. Any value may be a secret, so `Debug` shows the
 /// keys alone, as far as they are written like names, and the texts leave memory when dropped. Who knows the keys reads them with
-/// [`reader`](Self::reader), which finds all mistakes at once.
+/// [`reader`](Self::reader), which finds all mistakes at once and tells twenty of them.
 ///
 /// ```
 /// use plugin_registry_core::Parameters;

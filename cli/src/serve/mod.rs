@@ -55,7 +55,9 @@ const CROWD: usize = MAX_CONNECTIONS / 4 * 3;
 const FILES: u64 = 8192;
 /// Where the SDK of AWS names the access key of each request, and what is logged there instead: it may be a secret in the
 /// wrong place.
-const NAMES_KEYS: [(&str, LevelFilter); 4] = [
+const NAMES_KEYS: [(&str, LevelFilter); 6] = [
+    ("aws_config", LevelFilter::WARN),
+    ("aws_runtime::env_config", LevelFilter::INFO),
     ("aws_smithy_runtime::client::orchestrator", LevelFilter::INFO),
     ("aws_sigv4", LevelFilter::INFO),
     ("aws_sdk_s3::endpoint_auth", LevelFilter::INFO),

@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
 };
 
@@ -33,6 +33,24 @@ enum Store {
     IsDown,
 }
 
+/// Where the keys come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Secret,
+    Variables,
+    Process,
+}
+
+/// The command in a process that has a credentials file of its own, or none.
+fn within(environment: Option<&str>) -> Command {
+    let mut command = command();
+    if let Some(file) = environment {
+        command.env("AWS_SHARED_CREDENTIALS_FILE", file).env("AWS_CONFIG_FILE", file);
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+    }
+    command
+}
+
 /// A store that answers, as yet.
 fn started() -> Server {
     let server = Server::start();
@@ -58,7 +76,7 @@ fn change(server: &Server, store: Store) {
 }
 
 /// Whatever they say, and how many commands failed.
-fn said(arguments: &[&str], layout: &str, out: &str) -> (String, Vec<String>) {
+fn said(arguments: &[&str], environment: Option<&str>, layout: &str, out: &str) -> (String, Vec<String>) {
     let (into, out_of) = (format!("oci:{layout}:1.0"), format!("oci:{out}:1.0"));
     let lines: &[&[&str]] = &[
         &["copy", &into, "registry:ns/app:1.0"],
@@ -77,7 +95,8 @@ fn said(arguments: &[&str], layout: &str, out: &str) -> (String, Vec<String>) {
     ];
     let (mut said, mut failed) = (String::new(), Vec::new());
     for line in lines {
-        let Output { status, stdout, stderr } = command().args(*line).args(arguments).output().unwrap();
+        let mut run = within(environment);
+        let Output { status, stdout, stderr } = run.args(*line).args(arguments).output().unwrap();
         if !status.success() {
             failed.push(line.join(" "));
         }
@@ -98,8 +117,8 @@ impl Drop for Running {
 }
 
 /// What `serve` logs at TRACE about a push, a list and a pull, and what it answers. The store changes once it listens.
-fn served(arguments: &[&str], server: &Server, store: Store) -> String {
-    let mut serve = command();
+fn served(arguments: &[&str], environment: Option<&str>, server: &Server, store: Store) -> String {
+    let mut serve = within(environment);
     serve.args(["serve", "--log", "trace"]).args(arguments);
     let mut running = Running(serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     // It logs, whether anybody reads or not.
@@ -159,7 +178,7 @@ fn by_no_command_whatever_the_store_answers() {
         Store::SpeaksNoTls,
         Store::IsDown,
     ] {
-        for is_secret in [true, false] {
+        for form in [Form::Secret, Form::Variables, Form::Process] {
             let server = started();
             let files = Files::new();
             let endpoint = match store {
@@ -167,41 +186,47 @@ fn by_no_command_whatever_the_store_answers() {
                 Store::IsDown => NOBODY.to_owned(),
                 _ => server.endpoint(),
             };
-            let from = if is_secret {
+            let text = format!("{}aws_session_token = {TOKEN}\n", profile(ACCESS, SECRET));
+            let cloud = files.write("cloud", text);
+            let from = if form == Form::Secret {
                 let location = files.location("aws", server.bucket(), &endpoint);
-                let text = format!("{}aws_session_token = {TOKEN}\n", profile(ACCESS, SECRET));
                 let quick = files.write("quick.env", "REGISTRY_STORAGE_S3_MAXATTEMPTS=1\n");
-                let cloud = files.write("cloud", text);
                 vec![
                     "--location".to_owned(),
                     location,
                     "--credentials".into(),
-                    cloud,
+                    cloud.clone(),
                     "--env-file".into(),
                     quick,
                 ]
             } else {
-                let variables = format!(
+                let mut variables = format!(
                     "REGISTRY_STORAGE=s3\nREGISTRY_STORAGE_S3_BUCKET={}\n\
-                     REGISTRY_STORAGE_S3_REGIONENDPOINT={endpoint}\nREGISTRY_STORAGE_S3_ACCESSKEY={ACCESS}\n\
-                     REGISTRY_STORAGE_S3_SECRETKEY={SECRET}\nREGISTRY_STORAGE_S3_SESSIONTOKEN={TOKEN}\n\
-                     REGISTRY_STORAGE_S3_MAXATTEMPTS=1\n",
+                     REGISTRY_STORAGE_S3_REGIONENDPOINT={endpoint}\nREGISTRY_STORAGE_S3_MAXATTEMPTS=1\n",
                     server.bucket()
                 );
+                if form == Form::Variables {
+                    variables += &format!(
+                        "REGISTRY_STORAGE_S3_ACCESSKEY={ACCESS}\nREGISTRY_STORAGE_S3_SECRETKEY={SECRET}\n\
+                         REGISTRY_STORAGE_S3_SESSIONTOKEN={TOKEN}\n"
+                    );
+                }
                 vec!["--env-file".to_owned(), files.write("keys.env", variables)]
             };
             let from: Vec<&str> = from.iter().map(String::as_str).collect();
-            let log = served(&from, &server, store);
+            // The chain of the SDK reads the environment of the process.
+            let environment = (form == Form::Process).then_some(cloud.as_str());
+            let log = served(&from, environment, &server, store);
             // What cannot be reached is told before anything is logged.
             let is_reached = !matches!(store, Store::SpeaksNoTls | Store::IsDown);
             assert_eq!(log.contains(" TRACE "), is_reached, "{store:?}: {log}");
             change(&server, store);
-            let (all, failed) = said(&from, &layout, &files.path("out"));
+            let (all, failed) = said(&from, environment, &layout, &files.path("out"));
             for canary in [ACCESS, SECRET, TOKEN, "canary", "CANARY"] {
                 let line = all.lines().chain(log.lines()).find(|line| line.contains(canary));
                 assert_eq!(line, None, "{store:?} {from:?}: {canary}");
             }
-            println!("{store:?}: {} lines, {} commands failed", log.lines().count(), failed.len());
+            println!("{store:?} {form:?}: {} lines, {} commands failed", log.lines().count(), failed.len());
             // What fails has to be what was meant to.
             if store == Store::Answers {
                 assert!(failed.is_empty(), "{failed:?}\n{all}");

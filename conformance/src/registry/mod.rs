@@ -305,6 +305,7 @@ macro_rules! __api_requirements {
                 purge_removes_what_dead_writers_staged,
                 purge_of_a_read_only_registry,
                 purge_during_an_upload,
+                purge_keeps_what_somebody_just_went_on_with,
             ]
             unread: [
                 refused_bodies_are_not_polled,

@@ -1,13 +1,22 @@
 //! Purging uploads.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use futures::poll;
 use plugin_registry::{PurgeReport, Registry, RegistryError};
-use plugin_registry_core::WriteOptions;
+use plugin_registry_core::{Operation, WriteOptions};
 
 use super::{
     Lab,
     fixture::{Image, content, digest},
+    wrapped::Wrapped,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,6 +102,36 @@ pub async fn purge_judges_by_the_last_activity(lab: &Lab) {
     client.get(&idle).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
     let all = [content(1, 10), content(2, 10)].concat();
     let _ = client.finish(&busy, &digest(&all), "").await.expect(201);
+    client.assert_blob("a", &all.into()).await;
+}
+
+/// A session that somebody goes on with after its age was looked at, and before it is deleted.
+pub async fn purge_keeps_what_somebody_just_went_on_with(lab: &Lab) {
+    let client = lab.client();
+    let location = client.begin("a").await;
+    let location = client.append(&location, &content(1, 10)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let walks = Arc::new(AtomicUsize::new(0));
+    let counted = walks.clone();
+    let driver = Wrapped::new(lab.shared()).unread(move |operation, path| {
+        let is_session = path.parent().is_some_and(|parent| parent.file_name() == Some("_uploads"));
+        if operation == Operation::Walk && is_session {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        None
+    });
+    let registry = Registry::builder(driver).build();
+    let mut purging = pin!(registry.purge_uploads(Duration::from_millis(1), false));
+    // Its files first; then, once its age is known, what no path leads to.
+    while walks.load(Ordering::Relaxed) < 2 {
+        assert!(poll!(purging.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let location = client.append(&location, &content(2, 10)).await;
+    let report = purging.await.unwrap();
+    assert_eq!((report.uploads.len(), report.kept), (0, 1), "{report:?}");
+    let all = [content(1, 10), content(2, 10)].concat();
+    let _ = client.finish(&location, &digest(&all), "").await.expect(201);
     client.assert_blob("a", &all.into()).await;
 }
 

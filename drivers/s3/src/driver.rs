@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     S3Config, list, parts, reader, staged,
-    store::{Shared, Source, Store},
+    store::{Shared, Store},
     writer::S3Writer,
 };
 
@@ -146,8 +146,7 @@ impl StorageDriver for S3Driver {
         if from == to {
             return Ok(());
         }
-        let found = Source { key: &from, size: object.size, etag: object.etag.as_deref() };
-        self.store.copy(&found, &to).await?;
+        self.store.copy(&from, &to, object.size).await?;
         self.store.remove_all(vec![from]).await
     }
 

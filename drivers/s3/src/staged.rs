@@ -92,16 +92,12 @@ async fn last_change(
     let Some(upload) = stage.and_then(|stage| stage.upload.as_ref()) else { return Ok(modified) };
     match store.client.staged_parts(&store.keys.file(path)?, upload).await {
         Ok((_, last)) => Ok(modified.max(last)),
-        // Without it there are no parts. Whoever may not list them has the stage's own age.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
-            ) =>
-        {
+        Err(error) if error.is_retryable() || error.kind() == ErrorKind::Unauthenticated => Err(error),
+        // There is no such upload, or it may not be looked at: then the stage has its own age.
+        Err(error) => {
+            tracing::debug!(%path, %error, "the parts of a stage could not be looked at");
             Ok(modified)
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -148,21 +144,9 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
         key => key?,
     };
     let staged = store.keys.staged(path);
-    let mut deleted = 0;
-    let mut promised = None;
-    if let Some((stage, modified)) = peek(store, &staged).await? {
-        let upload = stage.as_ref().and_then(|stage| stage.upload.clone());
-        // A writer that has resumed it may be sending: its parts are younger.
-        if is_old(modified) && is_old(last_change(store, path, stage.as_ref(), modified).await?) {
-            if let Some(upload) = &upload {
-                store.client.abort(&key, upload).await?;
-            }
-            store.remove_stage(path).await?;
-            deleted += 1;
-        } else {
-            promised = upload;
-        }
-    }
+    let stage = peek(store, &staged).await?;
+    let promised = stage.as_ref().and_then(|(stage, _)| stage.as_ref()?.upload.clone());
+    let (mut deleted, mut is_busy) = (0, false);
     for Open { key: found, id, begun } in open_uploads(store, &key).await? {
         if found != key || promised.as_ref() == Some(&id) {
             continue;
@@ -175,7 +159,21 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
         if is_old(last) {
             store.client.abort(&key, &id).await?;
             deleted += 1;
+        } else {
+            is_busy = true;
         }
+    }
+    // Whoever has resumed it sends parts: of its own upload, or, where it had none, of one that it does not name yet.
+    if let Some((stage, modified)) = stage
+        && !is_busy
+        && is_old(modified)
+        && is_old(last_change(store, path, stage.as_ref(), modified).await?)
+    {
+        if let Some(upload) = &promised {
+            store.client.abort(&key, upload).await?;
+        }
+        store.remove_stage(path).await?;
+        deleted += 1;
     }
     Ok(deleted)
 }

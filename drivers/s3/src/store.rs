@@ -49,15 +49,6 @@ pub(crate) struct Store {
     pub(crate) closed: Closed,
 }
 
-/// An object to copy, as it was seen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'a> {
-    pub(crate) key: &'a str,
-    pub(crate) size: u64,
-    /// Bytes of an object with another one are not copied.
-    pub(crate) etag: Option<&'a str>,
-}
-
 /// An earlier stage, as its object was read.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -159,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Makes an object of parts; gives its ETag.
+    /// Makes an object of parts.
     ///
     /// # Errors
     /// `AlreadyExists` where the condition does not hold, `Conflict` when the upload is gone.
@@ -170,11 +161,11 @@ impl Store {
         parts: &[Part],
         mark: &str,
         condition: Condition<'_>,
-    ) -> Result<Option<String>> {
+    ) -> Result<()> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         for attempt in 0.. {
             let error = match self.client.complete(key, upload, parts, condition).await {
-                Ok(etag) => return Ok(Some(etag)),
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             let is_lost = error.is_not_found();
@@ -190,9 +181,7 @@ impl Store {
             // An attempt whose answer was lost may have done it: then the upload is gone, or the condition does
             // not hold any more (opendal issue 5101). The size alone would not tell whose object it is.
             match self.client.head(key).await {
-                Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => {
-                    return Ok(object.etag);
-                }
+                Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => return Ok(()),
                 Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
                 // Nobody answers any more.
                 Err(asked) if asked.kind() == ErrorKind::Timeout => return Err(error),
@@ -218,26 +207,15 @@ impl Store {
         }
     }
 
-    /// Copies an object, as it was when it was looked at or made.
-    ///
-    /// # Errors
-    /// `Conflict` where it is another one by now. A store that does not compare copies what is there.
-    pub(crate) async fn copy(&self, from: &Source<'_>, to: &str) -> Result<()> {
-        let compares = self.before_writing().await?.copies;
-        let from = Source { etag: from.etag.filter(|_| compares), ..*from };
-        let copied = if from.size <= self.copy_threshold {
-            match self.client.copy(&from, to).await {
-                Err(error) if is_copied_again(&error) => self.client.copy(&from, to).await,
+    /// Copies an object of this size.
+    pub(crate) async fn copy(&self, from: &str, to: &str, size: u64) -> Result<()> {
+        self.before_writing().await?;
+        if size <= self.copy_threshold {
+            return match self.client.copy(from, to).await {
+                Err(error) if is_copied_again(&error) => self.client.copy(from, to).await,
                 result => result,
-            }
-        } else {
-            self.copy_in_parts(&from, to).await
-        };
-        copied.map_err(|error| if is_condition(&error) { overtaken() } else { error })
-    }
-
-    async fn copy_in_parts(&self, from: &Source<'_>, to: &str) -> Result<()> {
-        let size = from.size;
+            };
+        }
         let mark = Uuid::new_v4().to_string();
         let upload = self.client.create_copy(to, &mark).await?;
         let least = size.div_ceil(crate::parts::MAX_PARTS);
@@ -260,31 +238,13 @@ impl Store {
             .buffered(self.copy_concurrency)
             .try_collect::<Vec<Part>>();
         let done = match parts.await {
-            Ok(parts) => self.complete(to, &upload, &parts, &mark, Condition::Any).await.map(drop),
+            Ok(parts) => self.complete(to, &upload, &parts, &mark, Condition::Any).await,
             Err(error) => Err(error),
         };
         if done.is_err() {
             self.give_up(to, &upload).await;
         }
         done
-    }
-
-    /// Copies an object in parts that was just made under its own key, with this mark.
-    ///
-    /// # Errors
-    /// `Conflict` where another writer of the key has replaced it.
-    pub(crate) async fn copy_made(&self, made: &Source<'_>, mark: &str, to: &str) -> Result<()> {
-        match self.copy(made, to).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                // What the store said when the object was made need not be what it says of the object.
-                let object = self.client.head(made.key).await?;
-                if object.mark.as_deref() != Some(mark) || object.etag.as_deref() == made.etag {
-                    return Err(error);
-                }
-                self.copy(&Source { etag: object.etag.as_deref(), ..*made }, to).await
-            }
-            result => result,
-        }
     }
 
     /// Aborts an upload; a failure to do so leaves invisible bytes, which a purge finds.
@@ -427,11 +387,6 @@ fn is_copied_again(error: &Error) -> bool {
 pub(crate) fn gone() -> Error {
     let message = "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
     Error::new(ErrorKind::Conflict).with_message(message).with_retryable(false)
-}
-
-/// What was there a moment ago is another writer's by now.
-pub(crate) fn overtaken() -> Error {
-    Error::new(ErrorKind::Conflict).with_message("another writer has closed or replaced this stage meanwhile")
 }
 
 /// The store, by a driver and its writers.

@@ -70,8 +70,7 @@ impl Upload {
         if is_whole { Ok(()) } else { Err(Error::new(ErrorKind::Other).with_message("a part is missing")) }
     }
 
-    /// Makes the object; gives its ETag.
-    pub(crate) async fn complete(&mut self, condition: Condition<'_>) -> Result<Option<String>> {
+    pub(crate) async fn complete(&mut self, condition: Condition<'_>) -> Result<()> {
         let was_promised = std::mem::replace(&mut self.is_promised, true);
         let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark, condition).await;
         if let Err(error) = &done {

@@ -19,7 +19,7 @@ use crate::{
     content::Gathering,
     parts::{MAX_FILE, MIN_PART, PartSizes},
     stage::Stage,
-    store::{Found, Shared, Source, overtaken},
+    store::{Found, Shared},
     upload::Upload,
 };
 
@@ -235,9 +235,8 @@ impl S3Writer {
         }
         // Visible under its own key first, then copied by the store, then gone from its own: a crash between
         // leaves a file in an upload's directory.
-        let etag = upload.complete(Condition::Any).await?;
-        let made = Source { key: &self.key, size: self.size, etag: etag.as_deref() };
-        self.store.copy_made(&made, &upload.mark, &key).await?;
+        upload.complete(Condition::Any).await?;
+        self.store.copy(&self.key, &key, self.size).await?;
         self.store.closed.forget(&self.path);
         let mut rest = vec![self.key.clone()];
         if self.resumed.is_some() {
@@ -401,6 +400,10 @@ fn identity(store: &Shared, stage: &Stage) -> StageId {
     }
     let parts: Vec<&str> = stage.parts.iter().map(|part| part.etag.as_str()).collect();
     StageId::of(format!("{} {} {}", stage.id, stage.size, parts.join(" ")))
+}
+
+fn overtaken() -> Error {
+    Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
 }
 
 impl fmt::Debug for S3Writer {

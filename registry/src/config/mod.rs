@@ -108,7 +108,7 @@ impl Config {
     /// Reads the text of a file. At most 1 MiB; anchors, tags and several documents are not read.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes
     /// with their lines: what is no YAML, unknown keys, wrong values, no driver or more than one. The driver's
     /// parameters are checked by whoever opens it.
     pub fn from_yaml(text: &str) -> Result<Self> {

@@ -1,6 +1,9 @@
 //! Throwing away uploads that nobody will finish.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
@@ -157,11 +160,11 @@ impl Purge<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let mut staged = Vec::new();
+        let mut staged = BTreeSet::new();
         let mut stages = driver.list_staged(path);
         while let Some(info) = stages.try_next().await? {
             activity.add(&info);
-            staged.push(info.path);
+            staged.insert(info.path);
         }
         if activity.last.is_none() {
             // An empty directory, which a filesystem keeps and nobody needs, is not worth a word.
@@ -181,9 +184,14 @@ impl Purge<'_> {
         if !self.dry_run {
             // What writers left that died before they closed belongs to no file, so a delete may not see it.
             if let Some(before) = self.now.checked_sub(self.older_than) {
-                staged.dedup();
+                let mut is_younger = false;
                 for path in staged {
-                    driver.delete_staged(&path, before).await?;
+                    is_younger |= driver.delete_staged(&path, before).await? == 0;
+                }
+                // Somebody went on with it since it was looked at, or took it away.
+                if is_younger {
+                    self.report.kept += 1;
+                    return Ok(());
                 }
             }
             match driver.delete_if_exists(path).await {

@@ -33,7 +33,7 @@ impl AzureConfig {
     /// chain. `connectionstring` is refused: distribution takes it and does nothing with it.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
     /// what is missing, out of its range, contradictory or unknown.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();

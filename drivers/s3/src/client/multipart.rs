@@ -10,7 +10,7 @@ use super::{
     objects::{Marks, marked},
     unexpected,
 };
-use crate::{content::Content, error::of_sdk, store::Source};
+use crate::{content::Content, error::of_sdk};
 
 /// What the store calls a multipart upload.
 pub(crate) type UploadId = String;
@@ -117,12 +117,9 @@ impl S3Client {
     }
 
     /// Copies bytes of another object into a part.
-    ///
-    /// # Errors
-    /// `AlreadyExists` where it has another ETag, as of all conditions.
     pub(crate) async fn copy_part(
         &self,
-        from: &Source<'_>,
+        from: &str,
         bytes: std::ops::Range<u64>,
         key: &str,
         upload: &str,
@@ -133,8 +130,7 @@ impl S3Client {
             .client
             .upload_part_copy()
             .bucket(&*self.bucket)
-            .copy_source(self.source(from.key))
-            .set_copy_source_if_match(from.etag.map(str::to_owned))
+            .copy_source(self.source(from))
             .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)))
             .key(key)
             .upload_id(upload)
@@ -148,14 +144,14 @@ impl S3Client {
         Ok(Part { number, size, etag, crc32 })
     }
 
-    /// Makes the object of these parts; gives its ETag.
+    /// Makes the object of these parts.
     pub(crate) async fn complete(
         &self,
         key: &str,
         upload: &str,
         parts: &[Part],
         condition: Condition<'_>,
-    ) -> Result<String> {
+    ) -> Result<()> {
         let parts = parts
             .iter()
             .map(|part| {
@@ -174,7 +170,10 @@ impl S3Client {
             .set_if_none_match(condition.if_none_match());
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         // An error may come with status 200, in the body, and a parser may see nothing in it.
-        answer.e_tag.ok_or_else(|| unexpected("the answer to CompleteMultipartUpload has no ETag"))
+        match answer.e_tag {
+            Some(_) => Ok(()),
+            None => Err(unexpected("the answer to CompleteMultipartUpload has no ETag")),
+        }
     }
 
     /// Gives an upload up. One that is gone is given up already.

@@ -30,7 +30,7 @@ use super::{
     headers::ContentMd5,
     unexpected,
 };
-use crate::{content::Content, error::of_sdk, store::Source};
+use crate::{content::Content, error::of_sdk};
 
 /// How long a presigned URL is good for, as with distribution.
 const URL_TIME: std::time::Duration = std::time::Duration::from_secs(20 * 60);
@@ -205,12 +205,8 @@ impl S3Client {
     }
 
     /// Copies an object of at most 5 GiB inside of the bucket.
-    ///
-    /// # Errors
-    /// `AlreadyExists` where it has another ETag, as of all conditions.
-    pub(crate) async fn copy(&self, from: &Source<'_>, to: &str) -> Result<()> {
-        let request = self.copying(from.key, to).set_copy_source_if_match(from.etag.map(str::to_owned));
-        self.send_copy(request).await
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        self.send_copy(self.copying(from, to)).await
     }
 
     /// Copies the bytes of an object of at most 5 GiB that has this ETag; the copy is as one that was put.

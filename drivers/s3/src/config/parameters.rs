@@ -60,7 +60,7 @@ impl S3Config {
     /// | `loglevel`, `multipartcombinesmallpart` | nothing: the host does the logging, and nothing is joined |
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
     /// what is missing, out of its range, contradictory or unknown.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();

@@ -118,6 +118,18 @@ async fn a_stage_is_as_young_as_its_parts() {
     writer.commit().await.unwrap();
     assert_eq!(stored(&server, "/up/f").unwrap(), [in_parts(), in_parts()].concat());
 
+    // One that had no upload: the object does not name that of whoever has resumed it.
+    written(&driver, "/up/h", &content(100), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    server.age(hour);
+    let writer = written(&driver, "/up/h", &in_parts(), WriteOptions::resume()).await.unwrap();
+    while server.uploads().is_empty() || sent() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let before = SystemTime::now() - hour / 2;
+    assert_eq!(driver.delete_staged(&path("/up/h"), before).await.unwrap(), 0);
+    writer.commit().await.unwrap();
+    assert_eq!(stored(&server, "/up/h").unwrap(), [content(100), in_parts()].concat());
+
     // Once nobody sends any more, it is old.
     written(&driver, "/up/g", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
     server.age(hour);

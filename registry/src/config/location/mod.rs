@@ -52,7 +52,7 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes:
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
     /// an unsupported provider, what is missing, unknown keys of `spec.config`, wrong values, and credentials
     /// that are no credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials
     /// file, and none holds a secret. Values that only the driver can judge are checked by whoever opens it.

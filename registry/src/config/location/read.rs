@@ -18,7 +18,7 @@ impl BackupStorageLocation {
     /// as they are written, so that `true` and `0123` need no quotes; fields that are not here are skipped.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes
+    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes
     /// with their lines: what is neither YAML nor JSON, another `kind`, such as a list of locations, several
     /// documents, and fields of another type. Whether the settings make sense is found out by
     /// [`Config::from_location`](crate::config::Config::from_location).
