@@ -5,7 +5,7 @@ use super::*;
 /// What this thread has computed, in nanoseconds: a busy machine does not count. Elsewhere the time.
 fn computed() -> u128 {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok()).filter(|spent| *spent > 0);
+    let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok());
     spent.unwrap_or_else(|| {
         std::time::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_nanos()).unwrap_or_default()
     })
