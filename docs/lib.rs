@@ -36,7 +36,6 @@ pages! {
     reference_layout: "reference/layout.md",
     reference_http_api: "reference/http-api.md",
     reference_interop: "reference/interop.md",
-    reference_storage_driver: "reference/storage-driver.md",
     reference_command: "reference/command.md",
     reference_s3_parameters: "reference/s3-parameters.md",
     reference_gcs_parameters: "reference/gcs-parameters.md",

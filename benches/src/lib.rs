@@ -48,7 +48,7 @@ impl Store {
     /// A registry over it.
     #[must_use]
     pub fn registry(&self) -> Registry {
-        Registry::builder_shared(self.driver.clone()).delete(true).build()
+        Registry::builder(self.driver.clone()).delete(true).build()
     }
 }
 

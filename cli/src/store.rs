@@ -73,7 +73,7 @@ impl Opened {
     pub(crate) fn builder(self) -> RegistryBuilder {
         let builder = match &self.configured {
             Some(configured) => configured.config.builder(self.driver),
-            None => Registry::builder_shared(self.driver),
+            None => Registry::builder(self.driver),
         };
         // There are no rules for each repository: one identity has all.
         builder.anonymous_mount(true)

@@ -5,6 +5,7 @@
 //!   own driver suite name by name, and a model test against the driver in memory.
 //!   [`driver_suite!`](crate::driver_suite) turns them into one test each.
 //! - [`fuzz`]: the bodies of the fuzz targets, which replay the committed corpus in every test run.
+//! - [`intercept`]: a driver past which a test can look, wait, fail or lie.
 //! - [`program`]: registries as programs of their own, ours and other people's.
 //! - [`footprint`]: what a big blob costs in memory.
 //! - [`concurrency`]: by what concurrent use is judged.
@@ -27,6 +28,7 @@ pub mod concurrency;
 pub mod driver;
 pub mod footprint;
 pub mod fuzz;
+pub mod intercept;
 pub mod layout;
 pub mod model;
 pub mod program;

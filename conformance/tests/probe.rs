@@ -124,7 +124,8 @@ fn each_verb_refused_fails_its_step() {
         (&[Op::Writer], ProbeVerb::Stage, "stage: not permitted: inmemory driver: writer "),
         (&[Op::WriterWrite], ProbeVerb::Stage, "stage: not permitted: inmemory driver: writer_write "),
         (&[Op::WriterClose], ProbeVerb::Stage, "stage: not permitted: inmemory driver: writer_close "),
-        (&[Op::WriterCommit], ProbeVerb::Stage, "stage: not permitted: inmemory driver: writer_commit "),
+        (&[Op::FindStaged], ProbeVerb::Stage, "stage: not permitted: inmemory driver: find_staged "),
+        (&[Op::CommitStaged], ProbeVerb::Stage, "stage: not permitted: inmemory driver: commit_staged "),
         (
             &[Op::ListStaged],
             ProbeVerb::FindStages,
@@ -132,7 +133,7 @@ fn each_verb_refused_fails_its_step() {
         ),
         (&[Op::Delete], ProbeVerb::Delete, "delete: not permitted: inmemory driver: delete "),
         // What waits, too, goes by itself.
-        (&[Op::WriterCommit, Op::Delete], ProbeVerb::Delete, "delete: not permitted: "),
+        (&[Op::CommitStaged, Op::Delete], ProbeVerb::Delete, "delete: not permitted: "),
     ];
     on_a_runtime(async {
         let lab = filled(memory()).await;
@@ -209,7 +210,7 @@ fn what_is_left_is_named() {
         assert!(report.warnings.contains(&words) && report.to_string().contains(&words), "{report}");
         lab.remove(place.as_str()).await;
 
-        let refused = &[Operation::Delete, Operation::DeleteStaged, Operation::WriterCommit];
+        let refused = &[Operation::Delete, Operation::DeleteStaged, Operation::CommitStaged];
         let report = refusing(&lab, refused, ErrorKind::PermissionDenied).probe().await;
         lab.tree().await.assert_is(&before);
         let place = report.left_over.clone().unwrap();

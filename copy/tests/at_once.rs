@@ -12,18 +12,14 @@ mod common;
 use std::{
     path::Path,
     sync::{Arc, Mutex},
-    time::SystemTime,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Fixture, run};
-use futures::{StreamExt, future::join_all, stream::BoxStream};
+use futures::{StreamExt, future::join_all};
+use plugin_registry_conformance::intercept::{Intercept, Intercepted};
 use plugin_registry_copy::{CopyError, LayoutImage, LayoutReference, OciLayout};
-use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, ErrorKind, FileInfo, FileWriter, PutMode, Reader, Result,
-    StorageDriver, StorageDriverExt, StoragePath, WriteOptions,
-};
+use plugin_registry_core::{ErrorKind, Operation, Result, StorageDriver, StorageDriverExt, StoragePath};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 use serde_json::{Value, json};
@@ -35,18 +31,20 @@ const MARKER: &str = "/oci-layout";
 type Other = Box<dyn FnMut(&str, bool) -> Option<(&'static str, Bytes)> + Send>;
 
 /// A driver behind whose back another program writes.
+#[derive(Clone)]
 struct Shared {
     store: MemoryDriver,
-    other: Mutex<Other>,
+    other: Arc<Mutex<Other>>,
 }
 
 impl Shared {
     /// `other` sees the path of each read (`false`) and each write (`true`), and says what to write then.
-    fn new(
+    fn over(
         store: &MemoryDriver,
         other: impl FnMut(&str, bool) -> Option<(&'static str, Bytes)> + Send + 'static,
-    ) -> Arc<Self> {
-        Arc::new(Self { store: store.clone(), other: Mutex::new(Box::new(other)) })
+    ) -> Arc<Intercepted<Self>> {
+        let shared = Self { store: store.clone(), other: Arc::new(Mutex::new(Box::new(other))) };
+        Arc::new(Intercepted::over(Arc::new(store.clone()), shared))
     }
 
     async fn after(&self, path: &StoragePath, is_write: bool) {
@@ -63,66 +61,20 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-#[async_trait]
-impl StorageDriver for Shared {
-    fn name(&self) -> &'static str {
-        self.store.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
-        let content = self.store.get_content(path, limit).await;
-        self.after(path, false).await;
-        content
-    }
-
-    async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
-        self.store.put_content(path, content, mode).await?;
-        self.after(path, true).await;
-        Ok(())
-    }
-
-    async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        self.store.reader(path, range).await
-    }
-
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        self.store.writer(path, options).await
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
-        self.store.stat_file(path).await
-    }
-
-    fn walk<'a>(
-        &'a self,
-        path: &'a StoragePath,
-        after: Option<&'a StoragePath>,
-    ) -> BoxStream<'a, Result<FileInfo>> {
-        self.store.walk(path, after)
-    }
-
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        self.store.rename(from, to).await
-    }
-
-    async fn delete(&self, path: &StoragePath) -> Result<()> {
-        self.store.delete(path).await
-    }
-
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
-        self.store.delete_many(paths).await
-    }
-
-    fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        self.store.list_staged(path)
-    }
-
-    async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
-        self.store.delete_staged(path, before).await
+impl Intercept for Shared {
+    async fn call<T: Send>(
+        &self,
+        operation: Operation,
+        path: &StoragePath,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let result = call.await;
+        match operation {
+            Operation::GetContent => self.after(path, false).await,
+            Operation::PutContent if result.is_ok() => self.after(path, true).await,
+            _ => {}
+        }
+        result
     }
 }
 
@@ -165,7 +117,7 @@ async fn an_entry_that_another_program_wrote_over_is_written_again() {
         let store = MemoryDriver::new();
         let foreign = theirs(&image(&Fixture::new().await, "theirs").await);
         let mut left = times;
-        let driver = Shared::new(&store, move |path, is_write| {
+        let driver = Shared::over(&store, move |path, is_write| {
             let is_now = path == INDEX && is_write && left > 0;
             left -= i32::from(is_now);
             is_now.then(|| (INDEX, foreign.clone()))
@@ -179,7 +131,7 @@ async fn an_entry_that_another_program_wrote_over_is_written_again() {
 async fn a_program_that_never_stops_is_an_error() {
     let store = MemoryDriver::new();
     let foreign = theirs(&image(&Fixture::new().await, "theirs").await);
-    let driver = Shared::new(&store, move |path, is_write| {
+    let driver = Shared::over(&store, move |path, is_write| {
         (path == INDEX && is_write).then(|| (INDEX, foreign.clone()))
     });
     let error = enter(driver, "ours").await.unwrap_err();
@@ -199,7 +151,7 @@ async fn a_name_that_went_to_a_later_image_is_no_loss() {
     let mut is_done = false;
     // The other program read what we wrote, and gave the name to an image of its own.
     let (before, later) = (store.clone(), Arc::new(later));
-    let driver = Shared::new(&store, move |path, is_write| {
+    let driver = Shared::over(&store, move |path, is_write| {
         if path != INDEX || !is_write || std::mem::replace(&mut is_done, true) {
             return None;
         }
@@ -223,7 +175,7 @@ async fn two_that_make_a_layout_at_once_both_have_it() {
     let store = MemoryDriver::new();
     let mut is_done = false;
     // Right after it was seen that there is none.
-    let driver = Shared::new(&store, move |path, is_write| {
+    let driver = Shared::over(&store, move |path, is_write| {
         let is_now = path == MARKER && !is_write && !std::mem::replace(&mut is_done, true);
         is_now.then(|| (MARKER, Bytes::from_static(br#"{"imageLayoutVersion":"1.0.0"}"#)))
     });

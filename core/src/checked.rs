@@ -13,8 +13,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     file::{ByteRange, DeleteReport, Entry, FileInfo, Reader},
     metrics::{Metrics, Operation},
-    options::{Capabilities, PutMode, StageId, WriteOptions},
+    options::{Capabilities, PutMode, WriteMode},
     path::StoragePath,
+    staged::Staged,
 };
 
 /// Wraps a driver so that
@@ -23,7 +24,7 @@ use crate::{
 /// - every error names the driver, the operation and the path,
 /// - every call has a `tracing` span at debug level and is counted in [`Metrics`],
 /// - a writer that failed once fails for ever: nothing truncated is ever committed,
-/// - a sealed writer takes no bytes.
+/// - a direct writer is never closed.
 ///
 /// The registry wraps the driver it is given; wrapping twice only counts twice.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
     }
 
     fn scope(&self, operation: Operation, path: &StoragePath) -> Scope {
-        Scope { metrics: self.metrics.clone(), driver: self.driver.name(), operation, path: path.clone() }
+        Scope { metrics: self.metrics.clone(), driver: (*self.driver).name(), operation, path: path.clone() }
     }
 
     async fn call<T>(
@@ -62,7 +63,7 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         self.metrics.record_call(operation);
-        let span = tracing::debug_span!("storage", driver = self.driver.name(), %operation, %path);
+        let span = tracing::debug_span!("storage", driver = (*self.driver).name(), %operation, %path);
         call.instrument(span).await.map_err(|error| self.scope(operation, path).fail(error))
     }
 
@@ -79,7 +80,7 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
     fn require_file(&self, operation: Operation, path: &StoragePath) -> Result<()> {
         if path.is_root() {
             let error = Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
-            return Err(error.with_operation(operation).with_driver(self.driver.name()).with_path(path));
+            return Err(error.with_operation(operation).with_driver((*self.driver).name()).with_path(path));
         }
         Ok(())
     }
@@ -126,29 +127,29 @@ impl Scope {
 #[async_trait]
 impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
     fn name(&self) -> &'static str {
-        self.driver.name()
+        (*self.driver).name()
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.driver.capabilities()
+        (*self.driver).capabilities()
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
         let content =
-            self.call_file(Operation::GetContent, path, self.driver.get_content(path, limit)).await?;
+            self.call_file(Operation::GetContent, path, (*self.driver).get_content(path, limit)).await?;
         self.metrics.record_read(content.len());
         Ok(content)
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
         let size = content.len();
-        self.call_file(Operation::PutContent, path, self.driver.put_content(path, content, mode)).await?;
+        self.call_file(Operation::PutContent, path, (*self.driver).put_content(path, content, mode)).await?;
         self.metrics.record_written(size);
         Ok(())
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        let reader = self.call_file(Operation::Reader, path, self.driver.reader(path, range)).await?;
+        let reader = self.call_file(Operation::Reader, path, (*self.driver).reader(path, range)).await?;
         let (info, range) = (reader.info().clone(), reader.range());
         let scope = self.scope(Operation::ReadBody, path);
         let mut missing = reader.content_length();
@@ -173,25 +174,36 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         Ok(Reader::new(info, range, stream.filter(not_empty).boxed()))
     }
 
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        let writer = self.call_file(Operation::Writer, path, self.driver.writer(path, options)).await?;
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        let is_direct = matches!(mode, WriteMode::Direct { .. });
+        let is_elsewhere = matches!(&mode, WriteMode::Resume(staged) if staged.path != *path);
+        if is_elsewhere {
+            let error =
+                Error::new(ErrorKind::InvalidPath).with_message("these bytes are staged for another path");
+            return Err(self.scope(Operation::Writer, path).fail(error));
+        }
+        let writer = self.call_file(Operation::Writer, path, (*self.driver).writer(path, mode)).await?;
         let scope = self.scope(Operation::Writer, path);
-        Ok(Box::new(CheckedWriter { writer, scope, is_sealed: options.sealed, failed: false }))
+        Ok(Box::new(CheckedWriter { writer, scope, is_direct, failed: false }))
+    }
+
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        self.call_file(Operation::FindStaged, path, (*self.driver).find_staged(path)).await
+    }
+
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        self.call_file(Operation::CommitStaged, to, (*self.driver).commit_staged(staged, to)).await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        self.call(Operation::Stat, path, self.driver.stat(path)).await
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
         if path.is_root() {
             return Err(self.scope(Operation::Stat, path).fail(ErrorKind::NotFound.into()));
         }
-        self.call(Operation::Stat, path, self.driver.stat_file(path)).await
+        self.call(Operation::Stat, path, (*self.driver).stat(path)).await
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        self.stream(Operation::List, path, self.driver.list(path, after))
+        self.stream(Operation::List, path, (*self.driver).list(path, after))
     }
 
     fn walk<'a>(
@@ -199,7 +211,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        self.stream(Operation::Walk, path, self.driver.walk(path, after))
+        self.stream(Operation::Walk, path, (*self.driver).walk(path, after))
     }
 
     fn list_marked<'a>(
@@ -208,24 +220,21 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        self.stream(Operation::ListMarked, path, self.driver.list_marked(path, marker, after))
-    }
-
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        self.require_file(Operation::Rename, to)?;
-        self.call_file(Operation::Rename, from, self.driver.rename(from, to)).await
+        self.stream(Operation::ListMarked, path, (*self.driver).list_marked(path, marker, after))
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
-        self.call_file(Operation::Delete, path, self.driver.delete(path)).await
+        self.call_file(Operation::Delete, path, (*self.driver).delete(path)).await
     }
 
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
-        for path in &paths {
+    async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
+        for path in &files {
             self.require_file(Operation::DeleteMany, path)?;
         }
-        let Some(first) = paths.first().cloned() else { return Ok(DeleteReport::default()) };
-        let report = self.call(Operation::DeleteMany, &first, self.driver.delete_many(paths)).await?;
+        let first = files.first().or(stages.first().map(|staged| &staged.path)).cloned();
+        let Some(first) = first else { return Ok(DeleteReport::default()) };
+        let report =
+            self.call(Operation::DeleteMany, &first, (*self.driver).delete_many(files, stages)).await?;
         let failed = report.failed.into_iter().map(|(path, error)| {
             let error = self.scope(Operation::DeleteMany, &path).fail(error);
             (path, error)
@@ -233,27 +242,20 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         Ok(DeleteReport::new(report.deleted, failed.collect()))
     }
 
-    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
-        for path in files {
-            self.require_file(Operation::Delete, path)?;
-        }
-        self.call_file(Operation::Delete, directory, self.driver.delete_known(directory, files)).await
-    }
-
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        self.stream(Operation::ListStaged, path, self.driver.list_staged(path))
+        self.stream(Operation::ListStaged, path, (*self.driver).list_staged(path))
     }
 
     fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
-        self.stream(Operation::Walk, path, self.driver.list_foreign(path))
+        self.stream(Operation::Walk, path, (*self.driver).list_foreign(path))
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
-        self.call_file(Operation::DeleteStaged, path, self.driver.delete_staged(path, before)).await
+        self.call_file(Operation::DeleteStaged, path, (*self.driver).delete_staged(path, before)).await
     }
 
     async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>> {
-        self.call_file(Operation::RedirectUrl, path, self.driver.redirect_url(path, method)).await
+        self.call_file(Operation::RedirectUrl, path, (*self.driver).redirect_url(path, method)).await
     }
 }
 
@@ -261,7 +263,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 struct CheckedWriter {
     writer: Box<dyn FileWriter>,
     scope: Scope,
-    is_sealed: bool,
+    is_direct: bool,
     failed: bool,
 }
 
@@ -281,10 +283,6 @@ impl CheckedWriter {
 impl FileWriter for CheckedWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.start(Operation::WriterWrite)?;
-        if self.is_sealed && !chunk.is_empty() {
-            let error = Error::new(ErrorKind::Other).with_message("a sealed writer takes no bytes");
-            return Err(self.scope.fail_as(Operation::WriterWrite, error.with_retryable(false)));
-        }
         let size = chunk.len();
         // Set before the call, so that a dropped future counts as a failure.
         self.failed = true;
@@ -298,13 +296,13 @@ impl FileWriter for CheckedWriter {
         self.writer.size()
     }
 
-    fn stage_id(&self) -> Option<StageId> {
-        self.writer.stage_id()
-    }
-
-    async fn close(self: Box<Self>) -> Result<Option<StageId>> {
+    async fn close(self: Box<Self>) -> Result<Staged> {
         self.start(Operation::WriterClose)?;
-        let Self { writer, scope, .. } = *self;
+        let Self { writer, scope, is_direct, .. } = *self;
+        if is_direct {
+            let error = Error::new(ErrorKind::Other).with_message("a direct writer keeps nothing");
+            return Err(scope.fail_as(Operation::WriterClose, error.with_retryable(false)));
+        }
         writer.close().await.map_err(|error| scope.fail_as(Operation::WriterClose, error))
     }
 
@@ -314,19 +312,13 @@ impl FileWriter for CheckedWriter {
         writer.cancel().await.map_err(|error| scope.fail_as(Operation::WriterCancel, error))
     }
 
-    async fn commit(self: Box<Self>) -> Result<()> {
+    async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
         self.start(Operation::WriterCommit)?;
         let Self { writer, scope, .. } = *self;
-        writer.commit().await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))
-    }
-
-    async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()> {
-        self.start(Operation::WriterCommit)?;
-        let Self { writer, scope, .. } = *self;
-        if path.is_root() {
+        if to.is_root() {
             let error = Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
             return Err(scope.fail_as(Operation::WriterCommit, error));
         }
-        writer.commit_to(path).await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))
+        writer.commit(to).await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))
     }
 }

@@ -29,10 +29,16 @@ pub trait StorageDriverExt: StorageDriver {
         self.put_content(path, content.into(), PutMode::Overwrite).await
     }
 
-    /// Whether a file or directory is at the path.
+    /// Whether a file is at the path, or one below it. A directory without any file is missing.
     async fn exists(&self, path: &StoragePath) -> Result<bool> {
-        match self.stat(path).await {
-            Ok(_) => Ok(true),
+        if !path.is_root() {
+            match self.stat(path).await {
+                Err(error) if error.is_not_found() => {}
+                found => return found.map(|_| true),
+            }
+        }
+        match self.walk(path, None).try_next().await {
+            Ok(found) => Ok(path.is_root() || found.is_some()),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }

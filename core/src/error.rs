@@ -24,7 +24,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The path breaks the grammar, or the root was given where a file is meant.
     InvalidPath,
-    /// An offset beyond the end, or a resume at an offset that is not staged.
+    /// An offset beyond the end, or not at the end where bytes are appended.
     InvalidOffset,
     /// The content is larger than the caller's or the store's limit.
     TooLarge,

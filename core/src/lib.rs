@@ -1,8 +1,11 @@
 //! The contract between an embedded OCI registry and its stores.
 //!
 //! - [`StorageDriver`] and [`FileWriter`]: what a store has to offer, with every behaviour written
-//!   down and proved by the conformance suite. [`Checked`] wraps each driver with path rules, error
-//!   naming, spans and counters; [`StorageDriverExt`] adds comfort.
+//!   down and proved by the conformance suite, and an example for each group of methods:
+//!   [small files](StorageDriver::put_content), [reading](StorageDriver::reader), [writing](StorageDriver::writer),
+//!   [staging](StorageDriver::commit_staged), [listing](StorageDriver::walk), [deleting](StorageDriver::delete_many).
+//!   [`Staged`] names bytes that a closed writer kept; [`Capabilities`] says what a store offers beyond the least.
+//!   [`Checked`] wraps each driver with path rules, error naming, spans and counters; [`StorageDriverExt`] adds comfort.
 //! - [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`]: parsed
 //!   once at the door, so that no unchecked text ever becomes a path.
 //! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it hashed to its digest.
@@ -27,6 +30,7 @@ pub mod profiles;
 mod retry;
 mod secret;
 mod shown;
+mod staged;
 mod storage;
 
 pub use self::{
@@ -39,11 +43,12 @@ pub use self::{
     file::{ByteRange, DeleteReport, Entry, EntryKind, FileInfo, Reader},
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
-    options::{Capabilities, PutMode, StageId, WriteMode, WriteOptions},
+    options::{Capabilities, PutMode, WriteMode},
     parameters::{ParameterReader, Parameters, did_you_mean, store_url},
     path::{MAX_PATH_LEN, StoragePath},
     retry::RetryPolicy,
     secret::Secret,
     shown::{shown, shown_line, shown_name, shown_path, shown_words},
+    staged::{StageId, Staged},
     storage::{OpenDriver, StorageConfig},
 };

@@ -37,7 +37,11 @@ operations! {
     Reader => "reader",
     /// `StorageDriver::writer`.
     Writer => "writer",
-    /// `StorageDriver::stat` and `StorageDriver::stat_file`.
+    /// `StorageDriver::find_staged`.
+    FindStaged => "find_staged",
+    /// `StorageDriver::commit_staged`.
+    CommitStaged => "commit_staged",
+    /// `StorageDriver::stat`.
     Stat => "stat",
     /// `StorageDriver::list`.
     List => "list",
@@ -45,8 +49,6 @@ operations! {
     Walk => "walk",
     /// `StorageDriver::list_marked`.
     ListMarked => "list_marked",
-    /// `StorageDriver::rename`.
-    Rename => "rename",
     /// `StorageDriver::delete`.
     Delete => "delete",
     /// `StorageDriver::delete_many`.
@@ -67,7 +69,7 @@ operations! {
     WriterClose => "writer_close",
     /// `FileWriter::cancel`.
     WriterCancel => "writer_cancel",
-    /// `FileWriter::commit` and `FileWriter::commit_to`.
+    /// `FileWriter::commit`.
     WriterCommit => "writer_commit",
 }
 

@@ -28,7 +28,7 @@ pub const MAX_PATH_LEN: usize = 900;
 pub struct StoragePath(Arc<str>);
 
 impl StoragePath {
-    /// The root, `/`. Only `stat`, `list`, `walk` and `list_marked` take it.
+    /// The root, `/`. Only the listings of a driver take it; where a file is meant it is refused, or missing.
     #[must_use]
     pub fn root() -> Self {
         Self(Arc::from("/"))

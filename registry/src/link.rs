@@ -65,6 +65,6 @@ impl<'a> LinkStore<'a> {
 
     /// Removes link files; missing ones are fine.
     pub(crate) async fn remove(&self, paths: Vec<StoragePath>) -> Result<()> {
-        self.driver.delete_many(paths).await?.into_result().map_err(RegistryError::from)
+        self.driver.delete_many(paths, &[]).await?.into_result().map_err(RegistryError::from)
     }
 }

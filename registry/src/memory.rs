@@ -13,7 +13,13 @@ use lru::LruCache;
 pub(crate) struct Memory<K, V> {
     entries: Mutex<Entries<K, V>>,
     capacity: u64,
+    rule: Rule<V>,
+}
+
+/// When an entry is forgotten.
+struct Rule<V> {
     lifetime: Lifetime,
+    is_kept: fn(&V) -> bool,
 }
 
 /// How long an entry is remembered.
@@ -38,27 +44,34 @@ struct Entry<V> {
     since: Instant,
 }
 
-impl<K: Hash + Eq, V: Clone> Memory<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
     /// Remembers entries up to a weight of `capacity` in all.
     pub(crate) fn new(capacity: u64, lifetime: Lifetime) -> Self {
-        Self { entries: Mutex::new(Entries { lru: LruCache::unbounded(), weight: 0 }), capacity, lifetime }
+        let entries = Mutex::new(Entries { lru: LruCache::unbounded(), weight: 0 });
+        Self { entries, capacity, rule: Rule { lifetime, is_kept: |_| false } }
+    }
+
+    /// Never forgets an entry by itself of which `is_kept` is true, whatever its age and the room.
+    pub(crate) fn keeping(mut self, is_kept: fn(&V) -> bool) -> Self {
+        self.rule.is_kept = is_kept;
+        self
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        self.entries().get(key, self.lifetime)
+        self.entries().get(key, &self.rule)
     }
 
     pub(crate) fn insert(&self, key: K, value: V, weight: u64) {
-        self.entries().insert(key, value, weight, self.capacity);
+        self.entries().insert(key, value, weight, self.capacity, &self.rule);
     }
 
     /// The value that is there, or else `value`, which is there from now on.
     pub(crate) fn get_or_insert(&self, key: K, value: V, weight: u64) -> V {
         let mut entries = self.entries();
-        if let Some(found) = entries.get(&key, self.lifetime) {
+        if let Some(found) = entries.get(&key, &self.rule) {
             return found;
         }
-        entries.insert(key, value.clone(), weight, self.capacity);
+        entries.insert(key, value.clone(), weight, self.capacity, &self.rule);
         value
     }
 
@@ -71,11 +84,11 @@ impl<K: Hash + Eq, V: Clone> Memory<K, V> {
     }
 }
 
-impl<K: Hash + Eq, V: Clone> Entries<K, V> {
-    fn get(&mut self, key: &K, lifetime: Lifetime) -> Option<V> {
+impl<K: Hash + Eq + Clone, V: Clone> Entries<K, V> {
+    fn get(&mut self, key: &K, rule: &Rule<V>) -> Option<V> {
         let entry = self.lru.get_mut(key)?;
         let age = entry.since.elapsed();
-        let is_over = match lifetime {
+        let is_over = match rule.lifetime {
             Lifetime::Unlimited => false,
             Lifetime::Inserted(time) => age >= time,
             Lifetime::Used(time) => {
@@ -83,22 +96,23 @@ impl<K: Hash + Eq, V: Clone> Entries<K, V> {
                 age >= time
             }
         };
-        if is_over {
+        if is_over && !(rule.is_kept)(&entry.value) {
             self.remove(key);
             return None;
         }
         Some(entry.value.clone())
     }
 
-    fn insert(&mut self, key: K, value: V, weight: u64, capacity: u64) {
+    fn insert(&mut self, key: K, value: V, weight: u64, capacity: u64, rule: &Rule<V>) {
         self.weight += weight;
         if let Some(old) = self.lru.put(key, Entry { value, weight, since: Instant::now() }) {
             self.weight -= old.weight;
         }
-        while self.weight > capacity
-            && let Some((_, forgotten)) = self.lru.pop_lru()
-        {
-            self.weight -= forgotten.weight;
+        while self.weight > capacity {
+            let mut oldest_first = self.lru.iter().rev();
+            let forgotten = oldest_first.find(|(_, entry)| !(rule.is_kept)(&entry.value));
+            let Some(key) = forgotten.map(|(key, _)| key.clone()) else { return };
+            self.remove(&key);
         }
     }
 
@@ -163,6 +177,16 @@ mod tests {
             back(LONG / 2);
         }
         assert_eq!((inserted.get(&"a"), used.get(&"a")), (None, Some(1)));
+    }
+
+    #[test]
+    fn what_is_kept_is_not_forgotten() {
+        let memory = Memory::new(2, Lifetime::Used(Duration::ZERO)).keeping(|value| *value > 10);
+        for (key, value) in [("a", 11), ("b", 1), ("c", 12), ("d", 13)] {
+            memory.insert(key, value, 1);
+        }
+        assert_eq!(["a", "b", "c", "d"].map(|key| memory.get(&key)), [Some(11), None, Some(12), Some(13)]);
+        assert_eq!(memory.entries().weight, 3);
     }
 
     #[test]

@@ -98,17 +98,11 @@ pub struct RegistryBuilder {
 }
 
 impl Registry {
-    /// Begins with a driver and the defaults.
+    /// Begins with a driver, or an `Arc` of one that somebody else holds too, and the defaults.
     #[must_use]
     pub fn builder(driver: impl StorageDriver) -> RegistryBuilder {
-        Self::builder_shared(Arc::new(driver))
-    }
-
-    /// Begins with a driver that somebody else holds too.
-    #[must_use]
-    pub fn builder_shared(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
         RegistryBuilder {
-            driver,
+            driver: Arc::new(driver),
             options: Options {
                 read_only: false,
                 delete: false,

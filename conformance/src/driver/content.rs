@@ -58,11 +58,11 @@ pub async fn get_content_over_limit_is_too_large(cx: &Context) {
     assert!(cx.driver().get_content(&file, 0).await.unwrap().is_empty());
     let before = cx.driver().metrics().snapshot();
     let large = sample::Large::new(1, 16 << 20);
-    let mut writer = super::context::create(cx.driver(), &file).await;
+    let mut writer = super::context::direct(cx.driver(), &file).await;
     for piece in large.pieces() {
         writer.write(piece).await.unwrap();
     }
-    writer.commit().await.unwrap();
+    writer.commit(&file).await.unwrap();
     assert_eq!(kind(cx.driver().get_content(&file, 10).await), ErrorKind::TooLarge);
     assert_eq!(cx.driver().metrics().snapshot().since(&before).bytes_read(), 0);
 }

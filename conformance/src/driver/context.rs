@@ -1,12 +1,12 @@
 //! What a behavior gets: one fresh store, opened, a path of its own, and short words for long calls.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use plugin_registry_core::{
-    Algorithm, ByteRange, Checked, Digest, Entry, ErrorKind, FileInfo, FileWriter, Hasher, PutMode, Reader,
-    Result, StorageDriver, StorageDriverExt, StoragePath, WriteOptions,
+    Algorithm, ByteRange, Checked, Digest, Entry, Error, ErrorKind, FileInfo, FileWriter, Hasher, PutMode,
+    Reader, Result, Staged, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
 
 use super::store::{Sizes, Store};
@@ -17,6 +17,8 @@ pub(crate) const LIMIT: u64 = 64 << 20;
 
 /// A driver in the wrapper that the registry puts it in.
 pub(crate) type Driver = Arc<Checked<dyn StorageDriver>>;
+
+pub(crate) type Writer = Box<dyn FileWriter>;
 
 /// The surroundings of one behavior.
 pub struct Context {
@@ -174,44 +176,143 @@ pub(crate) async fn digest(driver: &dyn StorageDriver, path: &StoragePath) -> Di
     hasher.finish()
 }
 
-/// A new file's writer.
-pub(crate) async fn create(driver: &dyn StorageDriver, path: &StoragePath) -> Box<dyn FileWriter> {
-    let writer = driver.writer(path, WriteOptions::create()).await.unwrap();
+async fn open_new(driver: &dyn StorageDriver, path: &StoragePath, mode: WriteMode) -> Writer {
+    let writer = driver.writer(path, mode).await.unwrap();
     assert_eq!(writer.size(), 0, "a new writer starts at zero");
     writer
 }
 
-/// The writer that goes on. The lock of a writer that was dropped a moment ago may take another to go.
-pub(crate) async fn resume(driver: &dyn StorageDriver, path: &StoragePath) -> Box<dyn FileWriter> {
+/// The writer of a file in one go, which is committed or given up.
+pub(crate) async fn direct(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
+    open_new(driver, path, WriteMode::direct()).await
+}
+
+/// The writer of the first bytes of a stage.
+pub(crate) async fn first(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
+    open_new(driver, path, WriteMode::Stage).await
+}
+
+/// The outcome of a call once it no longer meets the lock of a writer that was dropped a moment ago.
+async fn once_unlocked<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
     for _ in 0..200 {
-        match driver.writer(path, WriteOptions::resume()).await {
+        match call().await {
             Err(error) if error.kind() == ErrorKind::Conflict => pause(50).await,
-            result => return result.unwrap(),
+            result => return result,
         }
     }
-    panic!("{path}: the lock of a writer that is gone stays");
+    call().await
+}
+
+/// The writer that goes on after exactly these bytes.
+pub(crate) async fn resume(driver: &dyn StorageDriver, staged: &Staged) -> Writer {
+    let open = || driver.writer(&staged.path, WriteMode::Resume(staged.clone()));
+    let writer = once_unlocked(open).await.unwrap();
+    assert_eq!(writer.size(), staged.size, "{}: it begins after other bytes", staged.path);
+    writer
+}
+
+/// The writer that goes on with what is found, as that of another process would.
+pub(crate) async fn go_on(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
+    resume(driver, &driver.find_staged(path).await.unwrap()).await
+}
+
+/// Goes on after these bytes and closes; a refusal may come from each of the three calls.
+pub(crate) async fn append(
+    driver: &dyn StorageDriver,
+    staged: &Staged,
+    chunk: impl Into<Bytes>,
+) -> Result<Staged> {
+    let mut writer = driver.writer(&staged.path, WriteMode::Resume(staged.clone())).await?;
+    writer.write(chunk.into()).await?;
+    writer.close().await
 }
 
 /// Appends and checks that the size counts it.
-pub(crate) async fn write(writer: &mut Box<dyn FileWriter>, chunk: impl Into<Bytes>) {
+pub(crate) async fn write(writer: &mut Writer, chunk: impl Into<Bytes>) {
     let chunk = chunk.into();
     let size = writer.size() + chunk.len() as u64;
     writer.write(chunk).await.unwrap();
     assert_eq!(writer.size(), size);
 }
 
-/// Stages content for resumption.
-pub(crate) async fn stage(driver: &dyn StorageDriver, path: &StoragePath, content: impl Into<Bytes>) {
-    let mut writer = create(driver, path).await;
+/// Closes and checks that what it gives is of these bytes.
+pub(crate) async fn close(writer: Writer, path: &StoragePath) -> Staged {
+    let size = writer.size();
+    let staged = writer.close().await.unwrap();
+    assert_eq!((&staged.path, staged.size), (path, size));
+    staged
+}
+
+/// Stages content for resumption, where nothing is staged.
+pub(crate) async fn stage(
+    driver: &dyn StorageDriver,
+    path: &StoragePath,
+    content: impl Into<Bytes>,
+) -> Staged {
+    let mut writer = first(driver, path).await;
     write(&mut writer, content).await;
-    writer.close().await.unwrap();
+    close(writer, path).await
 }
 
 /// Writes a whole file by a writer.
 pub(crate) async fn write_file(driver: &dyn StorageDriver, path: &StoragePath, content: impl Into<Bytes>) {
-    let mut writer = create(driver, path).await;
+    let mut writer = direct(driver, path).await;
     write(&mut writer, content).await;
-    writer.commit().await.unwrap();
+    writer.commit(path).await.unwrap();
+}
+
+/// Makes these bytes visible.
+pub(crate) async fn commit(driver: &dyn StorageDriver, staged: &Staged, to: &StoragePath) {
+    once_unlocked(|| driver.commit_staged(staged, to)).await.unwrap();
+}
+
+/// Throws these bytes away, if they are still there.
+pub(crate) async fn forget(driver: &dyn StorageDriver, staged: &Staged) {
+    let stages = std::slice::from_ref(staged);
+    let delete = || async { driver.delete_many(Vec::new(), stages).await?.into_result() };
+    once_unlocked(delete).await.unwrap();
+}
+
+/// What is staged for the path.
+pub(crate) async fn find(driver: &dyn StorageDriver, path: &StoragePath) -> Option<Staged> {
+    match driver.find_staged(path).await {
+        Err(error) if error.is_not_found() => None,
+        found => Some(found.unwrap()),
+    }
+}
+
+/// Exactly these bytes are staged for their path.
+pub(crate) async fn assert_staged(driver: &dyn StorageDriver, staged: &Staged) {
+    let found = find(driver, &staged.path).await;
+    let found = found.as_ref().map(|found| (&found.path, found.size, &found.id));
+    assert_eq!(found, Some((&staged.path, staged.size, &staged.id)));
+}
+
+/// Nothing is staged for the path.
+pub(crate) async fn assert_not_staged(driver: &dyn StorageDriver, path: &StoragePath) {
+    assert_eq!(find(driver, path).await, None, "{path} is staged");
+}
+
+/// The errors that bytes give which are no longer those that are staged.
+#[track_caller]
+pub(crate) fn assert_refused(error: &Error) {
+    assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound), "{error:?}");
+}
+
+/// Polls a future so many times, then drops it; its output if it was done by then.
+pub(crate) async fn poll_then_drop<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for poll in 0..polls {
+        // Every other time at once, else after the threads and sockets below had time to go on.
+        if poll % 2 == 1 {
+            pause(1).await;
+        }
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+    }
+    None
 }
 
 pub(crate) async fn entries(
@@ -261,7 +362,8 @@ pub(crate) async fn marked(
 
 /// Nothing is at the path, by every way to look at it.
 pub(crate) async fn assert_missing(driver: &dyn StorageDriver, path: &StoragePath) {
-    assert!(!driver.exists(path).await.unwrap(), "{path}: stat finds it");
+    assert!(!driver.exists(path).await.unwrap(), "{path}: it exists");
+    assert_eq!(kind(driver.stat(path).await), ErrorKind::NotFound, "{path}: stat");
     assert_eq!(kind(driver.get_content(path, LIMIT).await), ErrorKind::NotFound, "{path}: get_content");
     assert_eq!(kind(driver.reader(path, ByteRange::full()).await), ErrorKind::NotFound, "{path}: reader");
     assert_eq!(kind(entries(driver, path, None).await), ErrorKind::NotFound, "{path}: list");

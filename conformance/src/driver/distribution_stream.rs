@@ -1,12 +1,15 @@
 //! Distribution's driver suite, name by name: readers and writers.
 
 use bytes::Bytes;
-use plugin_registry_core::{ByteRange, Digest, ErrorKind, StorageDriver};
+use plugin_registry_core::{ByteRange, Digest, ErrorKind, StorageDriver, WriteMode};
 use tokio::task::JoinSet;
 
 use super::{
     Context,
-    context::{assert_file, create, digest, drain, kind, put, read, read_all, resume, write, write_file},
+    context::{
+        assert_file, assert_missing, close, commit, digest, direct, drain, first, go_on, kind, put, read,
+        read_all, resume, write, write_file,
+    },
     sample::{self, Large},
 };
 
@@ -45,13 +48,13 @@ pub async fn write_read_streams_non_utf8(cx: &Context) {
 pub async fn write_read_large_streams(cx: &Context) {
     let file = cx.path("dir/file");
     let large = Large::new(1, cx.sizes().large_stream);
-    let options = plugin_registry_core::WriteOptions::create().with_expected_size(cx.sizes().large_stream);
-    let mut writer = cx.driver().writer(&file, options).await.unwrap();
+    let mode = WriteMode::Direct { size: Some(cx.sizes().large_stream) };
+    let mut writer = cx.driver().writer(&file, mode).await.unwrap();
     for piece in large.pieces() {
         writer.write(piece).await.unwrap();
     }
     assert_eq!(writer.size(), cx.sizes().large_stream);
-    writer.commit().await.unwrap();
+    writer.commit(&file).await.unwrap();
     assert_eq!(cx.driver().stat(&file).await.unwrap().size, cx.sizes().large_stream);
     assert_eq!(digest(cx.driver(), &file).await, large.digest());
 }
@@ -71,17 +74,17 @@ pub async fn reader_with_offset(cx: &Context) {
 async fn continue_stream_append(cx: &Context, chunk: usize) {
     let file = cx.path("dir/file");
     let content = sample::bytes(1, 3 * chunk);
-    let mut writer = create(cx.driver(), &file).await;
+    let mut writer = first(cx.driver(), &file).await;
     write(&mut writer, content.slice(..chunk)).await;
-    writer.close().await.unwrap();
-    let mut writer = resume(&*cx.reopen().await, &file).await;
+    let staged = close(writer, &file).await;
+    let mut writer = resume(&*cx.reopen().await, &staged).await;
     assert_eq!(writer.size(), chunk as u64);
     write(&mut writer, content.slice(chunk..2 * chunk)).await;
-    writer.close().await.unwrap();
-    let mut writer = resume(cx.driver(), &file).await;
+    close(writer, &file).await;
+    let mut writer = go_on(cx.driver(), &file).await;
     assert_eq!(writer.size(), 2 * chunk as u64);
     write(&mut writer, content.slice(2 * chunk..)).await;
-    writer.commit().await.unwrap();
+    writer.commit(&file).await.unwrap();
     assert_file(cx.driver(), &file, &content).await;
 }
 
@@ -103,40 +106,31 @@ pub async fn read_nonexistent_stream(cx: &Context) {
     }
 }
 
-async fn append_to_nothing(cx: &Context) {
+/// `WriteZeroByteStreamThenAppend`: a stage of zero bytes is resumed. Distribution appends to a visible file, too,
+/// and by `WriteZeroByteContentThenAppend` to one that was put; here visible files do not grow.
+pub async fn write_zero_byte_stream_then_append(cx: &Context) {
     let (file, content) = (cx.path("dir/file"), sample::bytes(1, 4096));
-    assert_file(cx.driver(), &file, &Bytes::new()).await;
-    let mut writer = resume(cx.driver(), &file).await;
+    let mut writer = first(cx.driver(), &file).await;
+    write(&mut writer, "").await;
+    let empty = close(writer, &file).await;
+    assert_missing(cx.driver(), &file).await;
+    let mut writer = resume(&*cx.reopen().await, &empty).await;
     assert_eq!(writer.size(), 0);
     write(&mut writer, content.clone()).await;
-    writer.close().await.unwrap();
-    resume(cx.driver(), &file).await.commit().await.unwrap();
+    let staged = close(writer, &file).await;
+    commit(cx.driver(), &staged, &file).await;
     assert_file(cx.driver(), &file, &content).await;
-}
-
-/// `WriteZeroByteStreamThenAppend`.
-pub async fn write_zero_byte_stream_then_append(cx: &Context) {
-    let mut writer = create(cx.driver(), &cx.path("dir/file")).await;
-    write(&mut writer, "").await;
-    writer.commit().await.unwrap();
-    append_to_nothing(cx).await;
-}
-
-/// `WriteZeroByteContentThenAppend`.
-pub async fn write_zero_byte_content_then_append(cx: &Context) {
-    put(cx.driver(), &cx.path("dir/file"), "").await;
-    append_to_nothing(cx).await;
 }
 
 /// `ConcurrentStreamReads`: several readers of one file, from different offsets.
 pub async fn concurrent_stream_reads(cx: &Context) {
     let (file, sizes) = (cx.path("dir/file"), cx.sizes());
     let large = Large::new(1, sizes.read_size);
-    let mut writer = create(cx.driver(), &file).await;
+    let mut writer = direct(cx.driver(), &file).await;
     for piece in large.pieces() {
         writer.write(piece).await.unwrap();
     }
-    writer.commit().await.unwrap();
+    writer.commit(&file).await.unwrap();
     let expected = large.digest();
     let end = read(cx.driver(), &file, ByteRange::from(sizes.read_size / 2 + 1)).await.unwrap();
     let mut tasks = JoinSet::new();
@@ -162,11 +156,11 @@ pub async fn concurrent_file_streams(cx: &Context) {
         let (driver, file) = (cx.shared(), cx.path(&format!("dir/file{index:02}")));
         tasks.spawn(async move {
             let large = Large::new(index as u64, sizes.write_size);
-            let mut writer = create(&*driver, &file).await;
+            let mut writer = direct(&*driver, &file).await;
             for piece in large.pieces() {
                 writer.write(piece).await.unwrap();
             }
-            writer.commit().await.unwrap();
+            writer.commit(&file).await.unwrap();
             assert_eq!(digest(&*driver, &file).await, large.digest());
             large.digest()
         });

@@ -1,60 +1,52 @@
 //! Writers and calls that end early: dropped, failed, in the middle of anything.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use plugin_registry_core::{
-    ByteRange, Checked, ErrorKind, PutMode, StorageDriver, StorageDriverExt, WriteOptions,
-};
+use plugin_registry_core::{ByteRange, Checked, PutMode, StorageDriver, StorageDriverExt, WriteMode};
 
 use super::{
     Context,
     context::{
-        assert_file, assert_missing, create, drain, get, kind, names, pause, put, read_all, resume, stage,
-        walked, write, write_file,
+        assert_file, assert_missing, assert_not_staged, assert_staged, commit, direct, drain, find, first,
+        forget, get, go_on, names, poll_then_drop, put, read_all, resume, stage, walked, write, write_file,
     },
     faulty::{Fault, Faulty},
     sample,
 };
 
-/// Polls a future so many times, then drops it; its output if it was done by then.
-async fn poll_then_drop<F: Future>(future: F, polls: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    for poll in 0..polls {
-        // Every other time at once, else after the threads and sockets below had time to go on.
-        if poll % 2 == 1 {
-            pause(1).await;
-        }
-        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = polled {
-            return Some(output);
-        }
-    }
-    None
-}
-
 /// Nothing is visible of a writer that was dropped, at any size, and nothing is in the way of the next.
 pub async fn dropped_writer_leaves_nothing_visible(cx: &Context) {
     for (index, size) in [0, 1, 100_000, (6 << 20) + 1].into_iter().enumerate() {
-        let file = cx.path(&format!("dir{index}/file"));
-        let mut writer = create(cx.driver(), &file).await;
-        for piece in sample::bytes(1, size).chunks(1 << 20) {
-            write(&mut writer, Bytes::copy_from_slice(piece)).await;
+        for in_one_go in [true, false] {
+            let file = cx.path(&format!("dir{index}-{in_one_go}/file"));
+            let open = async || {
+                if in_one_go { direct(cx.driver(), &file).await } else { first(cx.driver(), &file).await }
+            };
+            let mut writer = open().await;
+            for piece in sample::bytes(1, size).chunks(1 << 20) {
+                write(&mut writer, Bytes::copy_from_slice(piece)).await;
+            }
+            drop(writer);
+            assert_missing(cx.driver(), &file).await;
+            assert_not_staged(cx.driver(), &file).await;
+            write_file(cx.driver(), &file, "next").await;
+            assert_file(cx.driver(), &file, &"next".into()).await;
+            assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
+            let mut writer = open().await;
+            write(&mut writer, sample::bytes(2, size)).await;
+            drop(writer);
+            assert_file(&*cx.reopen().await, &file, &"next".into()).await;
+            let staged = stage(cx.driver(), &file, "staged").await;
+            commit(&*cx.reopen().await, &staged, &file).await;
+            assert_file(cx.driver(), &file, &"staged".into()).await;
+            forget(cx.driver(), &staged).await;
         }
-        drop(writer);
-        assert_missing(cx.driver(), &file).await;
-        write_file(cx.driver(), &file, "next").await;
-        assert_file(cx.driver(), &file, &"next".into()).await;
-        assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
-        let mut writer = create(cx.driver(), &file).await;
-        write(&mut writer, sample::bytes(2, size)).await;
-        drop(writer);
-        assert_file(&*cx.reopen().await, &file, &"next".into()).await;
     }
 }
 
-/// A `put_content`, `rename` or `delete` that is dropped anywhere has happened as a whole or not at all, and holds nothing.
+/// A `put_content`, `commit_staged` or `delete` that is dropped anywhere has happened as a whole or not at all, and holds nothing.
 pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
     let (old, new) = (sample::bytes(1, 100_000), sample::bytes(2, 2 << 20));
     for polls in 0..12 {
@@ -74,27 +66,40 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
             assert!(found == new);
         }
 
-        let (from, to) = (cx.path(&format!("from{polls}")), cx.path(&format!("to{polls}/file")));
-        put(cx.driver(), &from, new.clone()).await;
+        let (from, to) = (cx.path(&format!("from{polls}/file")), cx.path(&format!("to{polls}/file")));
+        let staged = stage(cx.driver(), &from, new.clone()).await;
         put(cx.driver(), &to, old.clone()).await;
-        poll_then_drop(cx.driver().rename(&from, &to), polls).await;
+        poll_then_drop(cx.driver().commit_staged(&staged, &to), polls).await;
         // A dropped call may still be under way in the store; what is read is one of the two.
         let found = get(cx.driver(), &to).await;
         assert!(found == old || found == new);
-        if let Some(source) = cx.driver().get_optional(&from, 64 << 20).await.unwrap() {
-            assert!(source == new);
-        } else {
-            assert!(get(cx.driver(), &to).await == new, "never none");
+        cx.settle().await;
+        match find(cx.driver(), &from).await {
+            Some(found) => {
+                assert_eq!(found.id, staged.id);
+                commit(cx.driver(), &staged, &to).await;
+            }
+            None => assert!(get(cx.driver(), &to).await == new, "never none"),
         }
+        assert_file(cx.driver(), &to, &new).await;
+        assert_eq!(names(cx.driver(), &to.parent().unwrap(), None).await, ["file"], "nothing beside it");
+        forget(cx.driver(), &staged).await;
 
         poll_then_drop(cx.driver().delete(&file), polls).await;
         if let Some(found) = cx.driver().get_optional(&file, 64 << 20).await.unwrap() {
             assert!(found == old || found == new || found == "tiny");
         }
-        poll_then_drop(cx.driver().delete_many(vec![to.clone(), from.clone()]), polls).await;
+        let staged = stage(cx.driver(), &from, "staged").await;
+        let stages = std::slice::from_ref(&staged);
+        poll_then_drop(cx.driver().delete_many(vec![to.clone()], stages), polls).await;
+        if let Some(found) = find(cx.driver(), &from).await {
+            assert_eq!(found.id, staged.id);
+        }
         cx.driver().delete_if_exists(&cx.path(&format!("put{polls}"))).await.unwrap();
         // What a dropped call left under way comes to its end before the next round and before the test's.
         cx.settle().await;
+        forget(cx.driver(), &staged).await;
+        assert_not_staged(cx.driver(), &from).await;
     }
 }
 
@@ -104,46 +109,76 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
     for polls in 0..12 {
         // While opening.
         let file = cx.path(&format!("open{polls}/file"));
-        poll_then_drop(cx.driver().writer(&file, WriteOptions::create()), polls).await;
-        assert_missing(cx.driver(), &file).await;
+        for mode in [WriteMode::direct(), WriteMode::Stage] {
+            poll_then_drop(cx.driver().writer(&file, mode), polls).await;
+            assert_missing(cx.driver(), &file).await;
+            assert_not_staged(cx.driver(), &file).await;
+        }
+
+        // In the first close: all or nothing.
+        let file = cx.path(&format!("first{polls}/file"));
+        let mut writer = first(cx.driver(), &file).await;
+        write(&mut writer, content.clone()).await;
+        let closed = poll_then_drop(writer.close(), polls).await;
+        cx.settle().await;
+        match find(cx.driver(), &file).await {
+            Some(found) => {
+                commit(cx.driver(), &found, &file).await;
+                assert_file(cx.driver(), &file, &content).await;
+                forget(cx.driver(), &found).await;
+            }
+            None => assert!(closed.is_none(), "what was closed is found"),
+        }
 
         // In a write: the writer is spoilt, the stage of the last close is not.
         let file = cx.path(&format!("write{polls}/file"));
-        stage(cx.driver(), &file, "begin").await;
-        let mut writer = resume(cx.driver(), &file).await;
+        let begin = stage(cx.driver(), &file, "begin").await;
+        let mut writer = resume(cx.driver(), &begin).await;
         let written = poll_then_drop(writer.write(content.clone()), polls).await;
         if written.is_none() && polls > 0 {
             writer.write("more".into()).await.expect_err("the first failure is final");
-            assert!(polls % 2 == 0 || writer.commit().await.is_err(), "and nothing is ever committed");
+            if polls % 2 == 1 {
+                writer.commit(&file).await.expect_err("and nothing is ever committed");
+            } else {
+                drop(writer);
+            }
         } else {
             drop(writer);
         }
         assert_missing(cx.driver(), &file).await;
-        let mut writer = resume(&*cx.reopen().await, &file).await;
-        assert_eq!(writer.size(), 5);
+        assert_staged(cx.driver(), &begin).await;
+        let mut writer = resume(&*cx.reopen().await, &begin).await;
         write(&mut writer, " end").await;
 
-        // In a close: the old size or the new.
-        poll_then_drop(writer.close(), polls).await;
+        // In a close: the old bytes or the new.
+        let closed = poll_then_drop(writer.close(), polls).await;
         cx.settle().await;
-        let mut writer = resume(cx.driver(), &file).await;
-        assert!([5, 9].contains(&writer.size()), "{} bytes closed", writer.size());
-        let begin = Bytes::from(if writer.size() == 5 { "begin" } else { "begin end" });
-        let whole = Bytes::from([&*begin, &*content].concat());
+        let found = cx.driver().find_staged(&file).await.unwrap();
+        assert!([5, 9].contains(&found.size), "{} bytes closed", found.size);
+        assert_eq!(found.size == 5, found.id == begin.id, "other bytes have another identity");
+        if let Some(closed) = closed {
+            assert_eq!(found.id, closed.unwrap().id);
+        }
+        let mut writer = go_on(cx.driver(), &file).await;
+        let text = Bytes::from(if writer.size() == 5 { "begin" } else { "begin end" });
+        let whole = Bytes::from([&*text, &*content].concat());
         write(&mut writer, content.clone()).await;
 
         // In a commit: all or nothing; the stage is used up or as it was closed.
-        poll_then_drop(writer.commit(), polls).await;
+        poll_then_drop(writer.commit(&file), polls).await;
         // What was on its way to another process when it was dropped may still be done there.
         cx.settle().await;
+        let left = find(cx.driver(), &file).await;
+        assert!(left.iter().all(|left| left.id == found.id), "what was not closed is not found");
         match cx.driver().get_optional(&file, 64 << 20).await.unwrap() {
             Some(found) => assert!(found == whole, "{} bytes after {polls} polls", found.len()),
             None => {
-                let writer = resume(cx.driver(), &file).await;
-                assert!([begin.len(), whole.len()].contains(&(writer.size() as usize)));
+                let writer = resume(cx.driver(), &found).await;
                 writer.cancel().await.unwrap();
+                assert_not_staged(cx.driver(), &file).await;
             }
         }
+        forget(cx.driver(), &found).await;
         write_file(cx.driver(), &file, "next").await;
         assert_file(cx.driver(), &file, &"next".into()).await;
         assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
@@ -176,10 +211,11 @@ pub async fn dropped_streams_hold_nothing(cx: &Context) {
 pub async fn failed_write_is_never_committed(cx: &Context) {
     let other = cx.path("target");
     for fault in [Fault::Write(0), Fault::Write(1), Fault::StuckWrite(0), Fault::StuckWrite(1)] {
-        for end in 0..4 {
+        for end in 0..6 {
             let faulty = Checked::new(Arc::new(Faulty::new(cx.shared(), fault)));
             let file = cx.path(&format!("{fault:?}-{end}/file").replace(['(', ')'], "_"));
-            let mut writer = create(&faulty, &file).await;
+            let mut writer =
+                if end % 2 == 0 { direct(&faulty, &file).await } else { first(&faulty, &file).await };
             let mut failures = 0;
             for chunk in ["one", "two", "three"] {
                 // A stuck write is given up after a few polls, as a host with a deadline would.
@@ -191,15 +227,33 @@ pub async fn failed_write_is_never_committed(cx: &Context) {
             let after_the_fault = if matches!(fault, Fault::Write(0) | Fault::StuckWrite(0)) { 3 } else { 2 };
             assert_eq!(failures, after_the_fault, "every write after the first failure fails");
             match end {
-                0 => drop(writer.commit().await.expect_err("nothing truncated is committed")),
-                1 => drop(writer.commit_to(&other).await.expect_err("nor elsewhere")),
-                2 => drop(writer.close().await.expect_err("nor kept")),
-                _ => writer.cancel().await.unwrap(),
+                0 | 1 => drop(writer.commit(&file).await.expect_err("nothing truncated is committed")),
+                2 | 3 => drop(writer.commit(&other).await.expect_err("nor elsewhere")),
+                4 => writer.cancel().await.unwrap(),
+                _ => drop(writer.close().await.expect_err("nor kept")),
             }
             assert_missing(cx.driver(), &file).await;
             assert_missing(cx.driver(), &other).await;
-            let resumed = cx.driver().writer(&file, WriteOptions::resume()).await;
-            assert_eq!(kind(resumed), ErrorKind::NotFound, "{fault:?} {end}");
+            assert_not_staged(cx.driver(), &file).await;
+        }
+        // What was closed before stays, and goes with the writer that is cancelled.
+        let staged = stage(cx.driver(), &cx.path("closed"), "before").await;
+        for end in 0..3 {
+            let faulty = Checked::new(Arc::new(Faulty::new(cx.shared(), fault)));
+            let mut writer = resume(&faulty, &staged).await;
+            for chunk in ["one", "two"] {
+                poll_then_drop(writer.write(chunk.into()), 40).await;
+            }
+            match end {
+                0 => drop(writer.close().await.expect_err("what is truncated is not kept")),
+                1 => drop(writer.commit(&other).await.expect_err("nor committed")),
+                _ => writer.cancel().await.unwrap(),
+            }
+            assert_missing(cx.driver(), &other).await;
+            match end {
+                2 => assert_not_staged(cx.driver(), &staged.path).await,
+                _ => assert_staged(cx.driver(), &staged).await,
+            }
         }
     }
     assert!(!cx.driver().exists(cx.base()).await.unwrap(), "nothing of all this is in the store");

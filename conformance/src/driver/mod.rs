@@ -14,6 +14,8 @@
 //! of the contract has the name of its bullet; those of distribution's suite have its names; the rest
 //! is what the contract asks of every method, and traps that stores have set.
 
+mod acknowledged;
+mod commit;
 mod content;
 mod context;
 mod distribution_content;
@@ -29,7 +31,6 @@ mod remove;
 mod resume;
 mod run;
 mod sample;
-mod sealed;
 mod staged;
 mod stat;
 mod store;
@@ -67,28 +68,30 @@ macro_rules! __driver_behaviors {
             ]
             writer: [
                 writer_is_invisible_before_commit,
-                writer_create_forgets_an_earlier_stage,
-                writer_create_does_not_disturb_others,
-                writer_commit_create_only_keeps_the_first,
+                writer_does_not_disturb_others,
+                writer_first_close_creates,
                 writer_close_is_durable_and_invisible,
+                writer_close_gives_an_identity_of_its_own,
                 writer_cancel_leaves_nothing,
                 writer_commit_is_visible_and_whole,
                 writer_commit_to_another_path,
             ]
             resume: [
-                writer_resume_continues_at_the_closed_size,
+                writer_resume_goes_on_after_exactly_these,
                 writer_resume_cuts_a_torn_tail,
-                writer_resume_without_a_stage_is_not_found,
-                writer_resume_continues_a_committed_empty_file,
+                writer_resume_of_what_is_gone_is_refused,
                 writer_resume_is_exclusive,
-                writer_stage_id_tells_stages_apart,
             ]
-            sealed: [
-                writer_sealed_commits_the_very_stage,
-                delete_known_removes_files_and_stages,
-                delete_known_ignores_what_is_missing,
+            acknowledged: [
+                acknowledged_bytes_are_never_touched,
+            ]
+            commit: [
+                commit_staged_makes_exactly_these_visible,
+                commit_staged_of_others_is_refused,
             ]
             staged: [
+                find_staged_finds_what_was_closed,
+                find_staged_of_nothing_is_not_found,
                 list_staged_finds_what_was_closed,
                 list_staged_of_nothing_is_empty,
                 list_foreign_finds_no_path,
@@ -97,11 +100,8 @@ macro_rules! __driver_behaviors {
             ]
             stat: [
                 stat_file,
-                stat_file_alone,
-                stat_file_of_a_directory_is_not_found,
-                stat_directory,
+                stat_directory_is_not_found,
                 stat_missing_is_not_found,
-                stat_root_always_succeeds,
             ]
             list: [
                 list_yields_direct_children_in_order,
@@ -121,14 +121,13 @@ macro_rules! __driver_behaviors {
                 list_marked_missing_is_empty,
             ]
             remove: [
-                rename_moves_and_overwrites,
-                rename_missing_source_is_not_found,
                 delete_removes_recursively,
                 delete_keeps_siblings,
                 delete_missing_is_not_found,
                 delete_removes_staged_bytes,
                 delete_many_reports_each_failure,
                 delete_many_ignores_missing_files,
+                delete_many_deletes_stages,
                 redirect_url_serves_the_file_or_is_none,
             ]
             names: [
@@ -172,16 +171,11 @@ macro_rules! __driver_behaviors {
                 continue_stream_append_small,
                 read_nonexistent_stream,
                 write_zero_byte_stream_then_append,
-                write_zero_byte_content_then_append,
                 concurrent_stream_reads,
                 concurrent_file_streams,
             ]
             distribution_tree: [
                 list,
-                move_file,
-                move_overwrite,
-                move_nonexistent,
-                move_invalid,
                 delete,
                 delete_nonexistent,
                 delete_folder,

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{
-    ByteRange, Checked, Entry, ErrorKind, FileInfo, FileWriter, PutMode, Result, StorageDriver,
-    StorageDriverExt, StoragePath, WriteMode, WriteOptions,
+    ByteRange, Checked, Entry, ErrorKind, FileInfo, FileWriter, PutMode, Result, Staged, StorageDriver,
+    StorageDriverExt, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_memory::MemoryDriver;
 use proptest::{
@@ -35,6 +35,8 @@ const OTHERS: [&str; 11] =
     ["/a", "/a/c", "/a-b", "/a.b", "/b", "/a/_m", "/b/_m", "/a/c/d", "/missing", "/a/c/e", "/a/f/below"];
 /// Open writers at a time.
 const SLOTS: usize = 3;
+/// How many of the last closes calls go back to.
+const REMEMBERED: usize = 4;
 
 type Path = &'static str;
 
@@ -42,18 +44,31 @@ type Path = &'static str;
 #[derive(Clone, Debug)]
 enum Call {
     Put(Path, usize, PutMode),
-    Open(usize, Path, WriteMode, PutMode),
+    Open(usize, Path, Mode),
     Write(usize, usize),
     End(usize, End),
-    Rename(Path, Path),
+    FindStaged(Path),
+    CommitStaged(Close, Path),
     Delete(Path),
-    DeleteMany(Vec<Path>),
+    DeleteMany(Vec<Path>, Option<Close>),
     Stat(Path),
     List(Path, Option<&'static str>),
     Walk(Path, Option<Path>),
     ListMarked(Path, Option<Path>),
     Get(Path, u64),
     Read(Path, u64, Option<u64>),
+}
+
+/// A close, counted back from the last one.
+type Close = usize;
+
+/// What a writer is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Direct,
+    Stage,
+    /// After the bytes of this close, at its path.
+    Resume(Close),
 }
 
 /// How a writer ends.
@@ -75,7 +90,13 @@ fn call() -> impl Strategy<Value = Call> {
     let size = || prop_oneof![3 => 0..20_usize, 1 => 0..70_000_usize];
     let slot = || 0..SLOTS;
     let put_mode = || prop_oneof![3 => Just(PutMode::Overwrite), 1 => Just(PutMode::CreateOnly)];
-    let write_mode = prop_oneof![Just(WriteMode::Create), Just(WriteMode::Resume)];
+    // Most often the last one, which is most often still there.
+    let close = || prop_oneof![2 => Just(0), 1 => 0..REMEMBERED];
+    let mode = prop_oneof![
+        1 => Just(Mode::Direct),
+        2 => Just(Mode::Stage),
+        3 => close().prop_map(Mode::Resume),
+    ];
     let name = select(&["a", "a-", "a-b", "b", "c", "f", "_", "_m", "zz"][..]);
     let end = prop_oneof![
         4 => Just(End::Close),
@@ -86,13 +107,14 @@ fn call() -> impl Strategy<Value = Call> {
     ];
     prop_oneof![
         4 => (file(), size(), put_mode()).prop_map(|(path, size, mode)| Call::Put(path, size, mode)),
-        5 => (slot(), staged(), write_mode, put_mode())
-            .prop_map(|(slot, path, mode, put)| Call::Open(slot, path, mode, put)),
+        6 => (slot(), staged(), mode).prop_map(|(slot, path, mode)| Call::Open(slot, path, mode)),
         4 => (slot(), size()).prop_map(|(slot, size)| Call::Write(slot, size)),
         5 => (slot(), end).prop_map(|(slot, end)| Call::End(slot, end)),
-        2 => (any_path(), file()).prop_map(|(from, to)| Call::Rename(from, to)),
+        1 => any_path().prop_map(Call::FindStaged),
+        3 => (close(), file()).prop_map(|(close, to)| Call::CommitStaged(close, to)),
         2 => any_path().prop_map(Call::Delete),
-        1 => vec(any_path(), 0..4).prop_map(Call::DeleteMany),
+        2 => (vec(any_path(), 0..4), option::of(close()))
+            .prop_map(|(files, close)| Call::DeleteMany(files, close)),
         1 => any_path().prop_map(Call::Stat),
         1 => (directory(), option::of(name)).prop_map(|(path, after)| Call::List(path, after)),
         1 => (directory(), option::of(any_path())).prop_map(|(path, after)| Call::Walk(path, after)),
@@ -116,7 +138,6 @@ pub fn check(cases: u32, open: impl AsyncFn() -> Store) {
             let mut run = Run {
                 actual: Side::new(Checked::new(store.open().await)),
                 model: Side::new(Checked::new(Arc::new(MemoryDriver::new()))),
-                staged: Vec::new(),
             };
             for call in &calls {
                 run.step(call).await.map_err(TestCaseError::fail)?;
@@ -133,99 +154,155 @@ pub fn check(cases: u32, open: impl AsyncFn() -> Store) {
 struct Side {
     driver: Checked<dyn StorageDriver>,
     writers: [Option<OpenWriter>; SLOTS],
+    /// What closes gave, the last one last.
+    closed: Vec<Staged>,
 }
 
-type OpenWriter = (Path, WriteMode, Box<dyn FileWriter>);
+struct OpenWriter {
+    path: StoragePath,
+    resumed: bool,
+    writer: Box<dyn FileWriter>,
+}
 
 /// The driver under test and the model.
 struct Run {
     actual: Side,
     model: Side,
-    /// Where closed writers left something.
-    staged: Vec<Path>,
 }
 
 impl Run {
     async fn step(&mut self, call: &Call) -> Result<(), String> {
-        if self.is_open(call).await {
+        let staged = self.model.staged().await;
+        if self.is_open(call, &staged).await {
             return Ok(());
         }
-        let own = self.model.path_of(call);
+        let path = self.model.stage_of(call);
         let expected = self.model.outcome(call).await;
         let mut actual = self.actual.outcome(call).await;
         // The lock of a writer that was dropped a moment ago may take another to go.
         for _ in 0..100 {
-            if actual == expected || actual != "Conflict" || !matches!(call, Call::Open(..)) {
+            let may_be_locked =
+                matches!(call, Call::Open(..) | Call::CommitStaged(..) | Call::DeleteMany(..));
+            if actual == expected || actual != "Conflict" || is_refusal(&expected) || !may_be_locked {
                 break;
             }
             super::context::pause(10).await;
             actual = self.actual.outcome(call).await;
         }
-        if actual != expected && !self.deletes_staged_only(call, &actual, &expected) {
-            return Err(format!("{call:?} gives {actual}, the model {expected}"));
+        self.refuse_late(call, &mut actual, &expected).await;
+        if actual != expected && !same_refusal(call, &actual, &expected) {
+            let deletes_staged_only = matches!(call, Call::Delete(path) if is_any_at_or_below(&staged, path))
+                && (&*actual, &*expected) == ("()", "NotFound");
+            if !deletes_staged_only {
+                return Err(format!("{call:?} gives {actual}, the model {expected}"));
+            }
         }
-        self.note_stages(call, own, &expected);
-        let everything = Call::Walk("/", None);
-        let (actual, expected) =
-            (self.actual.outcome(&everything).await, self.model.outcome(&everything).await);
+        let files = Call::Walk("/", None);
+        let (actual, expected) = (self.actual.outcome(&files).await, self.model.outcome(&files).await);
         if actual != expected {
             return Err(format!("after {call:?}, the files are {actual}, those of the model {expected}"));
+        }
+        if let Some(path) = path {
+            let (actual, expected) = (self.actual.found(&path).await, self.model.found(&path).await);
+            if actual != expected {
+                return Err(format!("after {call:?}, {actual} is staged at {path}, in the model {expected}"));
+            }
         }
         Ok(())
     }
 
-    /// A directory that has nothing but staged bytes: a driver may or may not see one there to delete.
-    fn deletes_staged_only(&self, call: &Call, actual: &str, expected: &str) -> bool {
-        let Call::Delete(path) = call else { return false };
-        (actual, expected) == ("()", "NotFound")
-            && self.staged.iter().any(|staged| is_at_or_below(staged, path))
-    }
-
-    /// Keeps account of what closed writers left.
-    fn note_stages(&mut self, call: &Call, own: Option<Path>, outcome: &str) {
-        match (call, own) {
-            (Call::End(_, End::Close), Some(own)) if outcome == "()" => self.staged.push(own),
-            (Call::End(_, End::Commit | End::CommitTo(_) | End::Cancel), Some(own)) if outcome == "()" => {
-                self.staged.retain(|staged| *staged != own);
-            }
-            (Call::Delete(path), _) => self.staged.retain(|staged| !is_at_or_below(staged, path)),
-            _ => {}
+    /// A driver may open a writer of what is gone: then its close is refused.
+    async fn refuse_late(&mut self, call: &Call, actual: &mut String, expected: &str) {
+        let Call::Open(slot, _, Mode::Resume(_)) = call else { return };
+        if is_refusal(expected)
+            && !is_refusal(actual)
+            && let Some(opened) = self.actual.writers[*slot].take()
+        {
+            *actual = words(opened.writer.close().await.map(|staged| (staged.size, "closed")));
         }
     }
 
     /// Whether the contract leaves the outcome open.
-    async fn is_open(&self, call: &Call) -> bool {
-        let mut open = self.model.writers.iter().flatten();
+    async fn is_open(&self, call: &Call, staged: &[StoragePath]) -> bool {
+        // A writer whose slot the call takes ends before.
+        let taken = if let Call::Open(slot, ..) = call { Some(*slot) } else { None };
+        let writers = self.model.writers.iter().enumerate().filter(|(slot, _)| Some(*slot) != taken);
+        let open: Vec<&OpenWriter> = writers.filter_map(|(_, writer)| writer.as_ref()).collect();
+        // What of the stage, or of the writer that has resumed it, comes first.
+        let is_held = |close: Close| {
+            let path = self.model.close(close).map(|staged| staged.path);
+            open.iter().any(|writer| writer.resumed && Some(&writer.path) == path.as_ref())
+        };
         match call {
             // What becomes of the open writer.
-            Call::Delete(path) => open.any(|(own, ..)| is_at_or_below(own, path)),
-            // Whether a directory is there that has nothing but staged bytes.
-            // On its way, `delete_many` may make one.
-            Call::DeleteMany(_) => !self.staged.is_empty(),
-            Call::Stat(_) | Call::List(..) | Call::Walk(..) | Call::ListMarked(..) => {
-                for staged in &self.staged {
-                    if !self.model.driver.exists(&parse(staged).parent().unwrap()).await.unwrap() {
+            Call::Delete(path) => open.iter().any(|writer| is_at_or_below(&writer.path, path)),
+            // Whether a directory is there that has nothing but staged bytes; what goes along with a file or a stage.
+            Call::DeleteMany(files, close) => {
+                let takes_along = files.iter().any(|path| is_any_at_or_below(staged, path));
+                takes_along || close.is_some_and(is_held) || self.is_superseded(*close).await
+            }
+            Call::List(..) | Call::Walk(..) | Call::ListMarked(..) => {
+                for staged in staged {
+                    if !self.model.driver.exists(&staged.parent().unwrap()).await.unwrap() {
                         return true;
                     }
                 }
                 false
             }
-            // Which stage a resumed and a new writer of one path leave to each other.
-            Call::Open(_, path, mode, _) => open.any(|(own, other, _)| own == path && mode != other),
+            Call::CommitStaged(close, _) | Call::Open(_, _, Mode::Resume(close)) => is_held(*close),
             _ => false,
         }
+    }
+
+    /// Whether another stage is in the place of this one.
+    async fn is_superseded(&self, close: Option<Close>) -> bool {
+        let Some(staged) = close.and_then(|close| self.model.close(close)) else { return false };
+        let found = self.model.driver.find_staged(&staged.path).await;
+        found.is_ok_and(|found| found.id != staged.id)
     }
 }
 
 impl Side {
     fn new(driver: Checked<dyn StorageDriver>) -> Self {
-        Self { driver, writers: Default::default() }
+        Self { driver, writers: Default::default(), closed: Vec::new() }
     }
 
-    /// The path of the writer that the call is about.
-    fn path_of(&self, call: &Call) -> Option<Path> {
-        let (Call::Write(slot, _) | Call::End(slot, _)) = call else { return None };
-        self.writers[*slot].as_ref().map(|(path, ..)| *path)
+    /// What a close gave.
+    fn close(&self, back: Close) -> Option<Staged> {
+        let index = self.closed.len().checked_sub(back + 1)?;
+        self.closed.get(index).cloned()
+    }
+
+    /// The path whose stage the call may change, or may not.
+    fn stage_of(&self, call: &Call) -> Option<StoragePath> {
+        let of_close = |back: &Close| self.close(*back).map(|staged| staged.path);
+        match call {
+            Call::Write(slot, _) | Call::End(slot, _) => {
+                self.writers[*slot].as_ref().map(|writer| writer.path.clone())
+            }
+            Call::Open(_, _, Mode::Resume(close)) | Call::CommitStaged(close, _) => of_close(close),
+            Call::DeleteMany(files, close) => match close {
+                Some(close) => of_close(close),
+                None => files.first().map(|path| parse(path)),
+            },
+            Call::Put(path, ..) | Call::Open(_, path, _) | Call::Delete(path) => Some(parse(path)),
+            _ => None,
+        }
+    }
+
+    /// The paths of all stages.
+    async fn staged(&self) -> Vec<StoragePath> {
+        let root = StoragePath::root();
+        let found = self.driver.list_staged(&root).map_ok(|info| info.path);
+        found.try_collect().await.unwrap()
+    }
+
+    /// What is staged: how much, and by which of the closes.
+    async fn found(&self, path: &StoragePath) -> String {
+        words(self.driver.find_staged(path).await.map(|found| {
+            let close = self.closed.iter().rposition(|staged| staged.id == found.id);
+            (found.path, found.size, close)
+        }))
     }
 
     /// The outcome in words: values without times, errors by their kind.
@@ -235,39 +312,61 @@ impl Side {
             Call::Put(path, size, mode) => {
                 words(driver.put_content(&parse(path), content(*size), *mode).await)
             }
-            Call::Open(slot, path, mode, put) => {
+            Call::Open(slot, path, mode) => {
                 // Whatever was open there ends like a killed process.
                 self.writers[*slot] = None;
-                let mut options = WriteOptions::create().with_put_mode(*put);
-                options.mode = *mode;
-                let opened = driver.writer(&parse(path), options).await;
+                let (path, mode) = match mode {
+                    Mode::Direct => (parse(path), WriteMode::direct()),
+                    Mode::Stage => (parse(path), WriteMode::Stage),
+                    Mode::Resume(close) => match self.close(*close) {
+                        Some(staged) => (staged.path.clone(), WriteMode::Resume(staged)),
+                        None => return String::new(),
+                    },
+                };
+                let resumed = matches!(mode, WriteMode::Resume(_));
+                let opened = self.driver.writer(&path, mode).await;
                 words(opened.map(|writer| {
                     let size = writer.size();
-                    self.writers[*slot] = Some((path, *mode, writer));
+                    self.writers[*slot] = Some(OpenWriter { path, resumed, writer });
                     size
                 }))
             }
             Call::Write(slot, size) => match &mut self.writers[*slot] {
-                Some((_, _, writer)) => {
+                Some(OpenWriter { writer, .. }) => {
                     let written = writer.write(content(*size)).await;
                     words(written.map(|()| writer.size()))
                 }
                 None => String::new(),
             },
             Call::End(slot, end) => match self.writers[*slot].take() {
-                Some((_, _, writer)) => words(match end {
-                    End::Close => writer.close().await.map(drop),
-                    End::Commit => writer.commit().await,
-                    End::CommitTo(path) => writer.commit_to(&parse(path)).await,
-                    End::Cancel => writer.cancel().await,
-                    End::Drop => Ok(()),
-                }),
+                Some(OpenWriter { path, writer, .. }) => match end {
+                    End::Close => words(writer.close().await.map(|staged| {
+                        let (size, has_path) = (staged.size, staged.path == path);
+                        self.closed.push(staged);
+                        (size, has_path)
+                    })),
+                    End::Commit => words(writer.commit(&path).await),
+                    End::CommitTo(to) => words(writer.commit(&parse(to)).await),
+                    End::Cancel => words(writer.cancel().await),
+                    End::Drop => words(Ok(())),
+                },
                 None => String::new(),
             },
-            Call::Rename(from, to) => words(driver.rename(&parse(from), &parse(to)).await),
+            Call::FindStaged(path) => self.found(&parse(path)).await,
+            Call::CommitStaged(close, to) => {
+                let Some(staged) = self.close(*close) else { return String::new() };
+                let committed = async {
+                    driver.commit_staged(&staged, &parse(to)).await?;
+                    // The stage may be left or not.
+                    driver.delete_many(Vec::new(), &[staged]).await?.into_result()
+                };
+                words(committed.await)
+            }
             Call::Delete(path) => words(driver.delete(&parse(path)).await),
-            Call::DeleteMany(paths) => {
-                let report = driver.delete_many(paths.iter().map(|path| parse(path)).collect()).await;
+            Call::DeleteMany(files, close) => {
+                let stages: Vec<Staged> = close.and_then(|close| self.close(close)).into_iter().collect();
+                let files = files.iter().map(|path| parse(path)).collect();
+                let report = driver.delete_many(files, &stages).await;
                 words(report.map(|report| {
                     let mut failed: Vec<_> = report.failed.into_iter().map(|(path, _)| path).collect();
                     failed.sort();
@@ -315,8 +414,27 @@ impl fmt::Debug for Content {
     }
 }
 
-fn is_at_or_below(path: &str, above: &str) -> bool {
-    path == above || parse(path).strip_prefix(&parse(above)).is_some()
+fn is_at_or_below(path: &StoragePath, above: &str) -> bool {
+    path.as_str() == above || path.strip_prefix(&parse(above)).is_some()
+}
+
+fn is_any_at_or_below(paths: &[StoragePath], above: &str) -> bool {
+    paths.iter().any(|path| is_at_or_below(path, above))
+}
+
+fn is_refusal(outcome: &str) -> bool {
+    ["Conflict", "NotFound"].contains(&outcome)
+}
+
+/// What is no longer staged is refused in either way.
+fn same_refusal(call: &Call, actual: &str, expected: &str) -> bool {
+    let is_of_a_stage = matches!(
+        call,
+        Call::Open(_, _, Mode::Resume(_))
+            | Call::CommitStaged(..)
+            | Call::End(_, End::Close | End::Commit | End::CommitTo(_))
+    );
+    is_of_a_stage && is_refusal(actual) && is_refusal(expected)
 }
 
 fn parse(path: &str) -> StoragePath {

@@ -4,12 +4,15 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Error, ErrorKind, Operation, PutMode, StorageDriver, StoragePath, WriteOptions,
+    ByteRange, Error, ErrorKind, Operation, PutMode, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
 
 use super::{
     Context,
-    context::{LIMIT, assert_file, assert_missing, create, names, path, put, stage, walked},
+    context::{
+        LIMIT, assert_file, assert_missing, assert_staged, commit, direct, first, forget, kind, names, path,
+        put, resume, stage, walked,
+    },
 };
 
 /// `a`, `a-b`, `a.b`, `a0` and `a/b`: each is itself only, to every call.
@@ -23,8 +26,11 @@ pub async fn names_with_a_common_prefix_are_apart(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, files);
     assert_eq!(names(cx.driver(), &cx.path("a"), None).await, ["b"]);
     assert_eq!(walked(cx.driver(), &cx.path("a"), None).await, ["a/b".strip_prefix("a/").unwrap()]);
-    assert!(!cx.driver().stat(&cx.path("a")).await.unwrap().is_file());
-    cx.driver().rename(&cx.path("a-b"), &cx.path("a-")).await.unwrap();
+    assert_eq!(kind(cx.driver().stat(&cx.path("a")).await), ErrorKind::NotFound);
+    cx.driver().delete(&cx.path("a-b")).await.unwrap();
+    let staged = stage(cx.driver(), &cx.path("a-b"), "a-").await;
+    commit(cx.driver(), &staged, &cx.path("a-")).await;
+    forget(cx.driver(), &staged).await;
     assert_eq!(names(cx.driver(), cx.base(), None).await, ["a", "a-", "a.b", "a0"]);
     cx.driver().delete(&cx.path("a")).await.unwrap();
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["a-", "a.b", "a0"]);
@@ -64,8 +70,8 @@ pub async fn names_may_be_long(cx: &Context) {
     }
     put(cx.driver(), &cx.path(&rest), "y").await;
     assert_file(cx.driver(), &cx.path(&rest), &"y".into()).await;
-    stage(cx.driver(), &cx.path(&format!("up/{tag}")), "z").await;
-    super::context::resume(cx.driver(), &cx.path(&format!("up/{tag}"))).await.commit().await.unwrap();
+    let staged = stage(cx.driver(), &cx.path(&format!("up/{tag}")), "z").await;
+    resume(cx.driver(), &staged).await.commit(&staged.path).await.unwrap();
     assert_eq!(names(cx.driver(), &cx.path("up"), None).await, [tag]);
     assert_eq!(walked(cx.driver(), cx.base(), None).await.len(), 3);
 }
@@ -87,15 +93,16 @@ pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Cont
     assert_eq!(names(driver, &cx.path("tags"), None).await, tags);
     for (index, tag) in tags.iter().enumerate() {
         let directory = cx.path(&format!("tags/{tag}"));
-        assert!(!driver.stat(&directory).await.unwrap().is_file(), "{tag}");
         let calls = [
             driver.get_content(&directory, LIMIT).await.err(),
-            driver.stat_file(&directory).await.err(),
+            driver.stat(&directory).await.err(),
+            driver.find_staged(&directory).await.err(),
             driver.reader(&directory, ByteRange::full()).await.err(),
         ];
         for error in calls {
             assert_eq!(error.unwrap().kind(), ErrorKind::NotFound, "{tag}");
         }
+        assert!(driver.exists(&directory).await.unwrap(), "{tag}");
         assert_file(driver, &link(tag), &Bytes::copy_from_slice(tag.as_bytes())).await;
         assert_eq!(names(driver, &directory, None).await, ["current"], "{tag}");
         assert_eq!(walked(driver, &directory, None).await, ["current/link"], "{tag}");
@@ -127,8 +134,8 @@ pub async fn paths_below_a_file_are_missing(cx: &Context) {
         assert_missing(cx.driver(), &below).await;
         let calls = [
             cx.driver().delete(&below).await.err(),
-            cx.driver().rename(&below, &cx.path("new")).await.err(),
-            cx.driver().writer(&below, WriteOptions::resume()).await.err(),
+            cx.driver().find_staged(&below).await.err(),
+            cx.driver().stat(&below).await.err(),
         ];
         for error in calls {
             assert_eq!(error.unwrap().kind(), ErrorKind::NotFound, "{rest}");
@@ -154,11 +161,10 @@ pub async fn errors_name_driver_operation_and_path(cx: &Context) {
     let check = |error: Option<Error>, operation| check_named(cx, &error.unwrap(), operation, &missing);
     check(driver.get_content(&missing, LIMIT).await.err(), Operation::GetContent);
     check(driver.reader(&missing, ByteRange::full()).await.err(), Operation::Reader);
-    check(driver.writer(&missing, WriteOptions::resume()).await.err(), Operation::Writer);
+    check(driver.find_staged(&missing).await.err(), Operation::FindStaged);
     check(driver.stat(&missing).await.err(), Operation::Stat);
     check(driver.list(&missing, None).try_next().await.err(), Operation::List);
     check(driver.walk(&missing, None).try_next().await.err(), Operation::Walk);
-    check(driver.rename(&missing, &cx.path("x")).await.err(), Operation::Rename);
     check(driver.delete(&missing).await.err(), Operation::Delete);
 
     let file = cx.path("dir/file");
@@ -167,30 +173,40 @@ pub async fn errors_name_driver_operation_and_path(cx: &Context) {
     check(driver.get_content(&file, 1).await.err(), Operation::GetContent);
     check(driver.put_content(&file, "x".into(), PutMode::CreateOnly).await.err(), Operation::PutContent);
     check(driver.reader(&file, ByteRange::from(100)).await.err(), Operation::Reader);
-    let options = WriteOptions::create().with_put_mode(PutMode::CreateOnly);
-    let writer = driver.writer(&file, options).await.unwrap();
-    check(writer.commit().await.err(), Operation::WriterCommit);
+    let (late, staged) = (first(driver, &file).await, stage(driver, &file, "staged").await);
+    check(late.close().await.err(), Operation::WriterClose);
+    forget(driver, &staged).await;
+    let gone = stage(driver, &cx.path("gone"), "staged").await;
+    forget(driver, &gone).await;
+    check(driver.commit_staged(&gone, &file).await.err(), Operation::CommitStaged);
+    let elsewhere = driver.writer(&file, WriteMode::Resume(gone)).await.err();
+    assert_eq!(elsewhere.as_ref().map(Error::kind), Some(ErrorKind::InvalidPath), "staged for another path");
+    check(elsewhere, Operation::Writer);
 }
 
 /// The root is no file: refused with `InvalidPath` by every call that needs one.
 pub async fn the_root_is_no_file(cx: &Context) {
     let (root, file, driver) = (StoragePath::root(), cx.path("file"), cx.driver());
     put(driver, &file, "x").await;
+    let staged = stage(driver, &file, "staged").await;
     let errors = [
         driver.get_content(&root, LIMIT).await.err(),
         driver.put_content(&root, "x".into(), PutMode::Overwrite).await.err(),
         driver.reader(&root, ByteRange::full()).await.err(),
-        driver.writer(&root, WriteOptions::create()).await.err(),
-        driver.rename(&root, &file).await.err(),
-        driver.rename(&file, &root).await.err(),
+        driver.writer(&root, WriteMode::direct()).await.err(),
+        driver.writer(&root, WriteMode::Stage).await.err(),
+        driver.writer(&root, WriteMode::Resume(staged.clone())).await.err(),
+        driver.find_staged(&root).await.err(),
+        driver.commit_staged(&staged, &root).await.err(),
         driver.delete(&root).await.err(),
-        driver.delete_many(vec![file.clone(), root.clone()]).await.err(),
+        driver.delete_many(vec![file.clone(), root.clone()], &[]).await.err(),
         driver.redirect_url(&root, &Method::GET).await.err(),
-        create(driver, &cx.path("own")).await.commit_to(&root).await.err(),
+        direct(driver, &cx.path("own")).await.commit(&root).await.err(),
     ];
     for error in errors {
         assert_eq!(error.unwrap().kind(), ErrorKind::InvalidPath);
     }
     assert_file(driver, &file, &"x".into()).await;
+    assert_staged(driver, &staged).await;
     assert_eq!(walked(driver, &root, None).await, [path(file.as_str()).as_relative()]);
 }

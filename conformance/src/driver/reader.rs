@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Context,
-    context::{assert_missing, drain, kind, pause, put, read, read_all, write_file},
+    context::{assert_missing, commit, drain, forget, kind, pause, put, read, read_all, stage, write_file},
     faulty::{Fault, Faulty},
     sample,
 };
@@ -91,8 +91,9 @@ pub async fn reader_survives_replacement(cx: &Context) {
                 1 => write_file(&*cx.reopen().await, &file, new).await,
                 2 => cx.driver().delete(&file).await.unwrap(),
                 _ => {
-                    put(cx.driver(), &cx.path("other"), new).await;
-                    cx.driver().rename(&cx.path("other"), &file).await.unwrap();
+                    let staged = stage(cx.driver(), &cx.path("other"), new).await;
+                    commit(cx.driver(), &staged, &file).await;
+                    forget(cx.driver(), &staged).await;
                 }
             }
             let rest: Result<Vec<Bytes>, _> = stream.try_collect().await;

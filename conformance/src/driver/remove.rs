@@ -1,66 +1,18 @@
-//! `rename`, `delete`, `delete_many` and `redirect_url`.
+//! `delete`, `delete_many` and `redirect_url`.
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use http::Method;
-use plugin_registry_core::{ErrorKind, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, FileInfo, StorageDriver};
 
 use super::{
     Context,
-    context::{assert_file, assert_missing, kind, names, put, resume, stage, walked, write_file},
+    context::{
+        append, assert_file, assert_missing, assert_not_staged, assert_refused, assert_staged, commit, find,
+        forget, kind, names, put, resume, stage, walked,
+    },
     sample,
 };
-
-/// The target has the source's bytes, the source is gone; into other directories, over shorter and longer files.
-pub async fn rename_moves_and_overwrites(cx: &Context) {
-    for (index, (from, to)) in
-        [("a", "b"), ("x/y/a", "z/b"), ("d/a", "d/b"), ("e/a", "e/a-b/c/d"), ("f/a-b", "f/a")]
-            .into_iter()
-            .enumerate()
-    {
-        for old in [None, Some(0), Some(10), Some(400_000)] {
-            let (from, to) = (cx.path(from), cx.path(to));
-            let content = sample::bytes(index as u64, [0, 100_000, 3, 6 << 20, 65_536][index]);
-            if let Some(old) = old {
-                put(cx.driver(), &to, sample::bytes(99, old)).await;
-            }
-            write_file(cx.driver(), &from, content.clone()).await;
-            cx.driver().rename(&from, &to).await.unwrap();
-            assert_file(cx.driver(), &to, &content).await;
-            assert_missing(cx.driver(), &from).await;
-            cx.driver().delete(&to).await.unwrap();
-        }
-    }
-    cx.put_all(&["old/only", "kept/a", "kept/b"]).await;
-    cx.driver().rename(&cx.path("old/only"), &cx.path("new/only")).await.unwrap();
-    assert_missing(cx.driver(), &cx.path("old")).await;
-    cx.driver().rename(&cx.path("kept/a"), &cx.path("new/a")).await.unwrap();
-    assert_eq!(walked(cx.driver(), cx.base(), None).await, ["kept/b", "new/a", "new/only"]);
-}
-
-/// And the target is untouched. A directory is no source, nor is a stage.
-pub async fn rename_missing_source_is_not_found(cx: &Context) {
-    cx.put_all(&["dir/file", "ab", "file"]).await;
-    let target = cx.path("target");
-    stage(cx.driver(), &cx.path("staged"), "x").await;
-    for exists in [false, true] {
-        for from in ["missing", "dir", "a", "dir/fil", "dir/file2", "missing/deep", "file/below", "staged"] {
-            let result = cx.driver().rename(&cx.path(from), &target).await;
-            assert_eq!(kind(result), ErrorKind::NotFound, "{from}");
-            if exists {
-                assert_file(cx.driver(), &target, &"old".into()).await;
-            } else {
-                assert_missing(cx.driver(), &target).await;
-                assert_eq!(
-                    kind(cx.driver().rename(&cx.path(from), &cx.path("new/dir/x")).await),
-                    ErrorKind::NotFound
-                );
-                assert_missing(cx.driver(), &cx.path("new")).await;
-            }
-        }
-        put(cx.driver(), &target, "old").await;
-    }
-    assert_eq!(walked(cx.driver(), cx.base(), None).await, ["ab", "dir/file", "file", "target"]);
-}
 
 /// Afterwards the path is missing, as are directories that became empty above it.
 pub async fn delete_removes_recursively(cx: &Context) {
@@ -118,25 +70,27 @@ pub async fn delete_missing_is_not_found(cx: &Context) {
 /// Staged bytes below a deleted directory, and at a deleted file, are gone too.
 pub async fn delete_removes_staged_bytes(cx: &Context) {
     cx.put_all(&["dir/file", "dir/sub/file", "dir-x/file"]).await;
-    let staged = ["dir/staged", "dir/file", "dir/sub/staged", "dir/new/deep/staged"];
-    for rest in staged.iter().chain(&["dir-x/staged"]) {
-        stage(cx.driver(), &cx.path(rest), sample::bytes(1, 100_000)).await;
+    let rests = ["dir/staged", "dir/file", "dir/sub/staged", "dir/new/deep/staged"];
+    let mut staged = Vec::new();
+    for rest in rests.iter().chain(&["dir-x/staged"]) {
+        staged.push(stage(cx.driver(), &cx.path(rest), sample::bytes(1, 100_000)).await);
     }
+    let kept = staged.pop().unwrap();
     cx.reopen().await.delete(&cx.path("dir")).await.unwrap();
-    for rest in staged {
-        let resumed = cx.driver().writer(&cx.path(rest), WriteOptions::resume()).await;
-        assert_eq!(kind(resumed), ErrorKind::NotFound, "{rest}");
+    for staged in staged {
+        assert_not_staged(cx.driver(), &staged.path).await;
+        assert_refused(&append(cx.driver(), &staged, "x").await.expect_err("it is gone"));
+        assert_refused(&cx.driver().commit_staged(&staged, &staged.path).await.expect_err("it is gone"));
     }
-    let kept = resume(cx.driver(), &cx.path("dir-x/staged")).await;
-    assert_eq!(kept.size(), 100_000, "a sibling's stage stays");
-    kept.cancel().await.unwrap();
+    assert_staged(cx.driver(), &kept).await;
+    resume(cx.driver(), &kept).await.cancel().await.unwrap();
 }
 
 /// A directory is left alone and reported, everything else is gone; the call itself succeeds.
 pub async fn delete_many_reports_each_failure(cx: &Context) {
     cx.put_all(&["a", "dir/file", "other/dir/file", "b", "ab", "x/y/z"]).await;
     let paths = ["a", "dir", "missing", "b", "other/dir", "x/y/z"].map(|rest| cx.path(rest)).to_vec();
-    let report = cx.driver().delete_many(paths).await.unwrap();
+    let report = cx.driver().delete_many(paths, &[]).await.unwrap();
     let mut failed: Vec<_> = report.failed.iter().map(|(path, _)| path.clone()).collect();
     failed.sort();
     // An object store cannot tell a directory from a missing file without asking for it.
@@ -158,34 +112,119 @@ pub async fn delete_many_reports_each_failure(cx: &Context) {
         (0..cx.sizes().many_files).map(|index| format!("many/{}/{index}", index % 7)).collect();
     cx.put_all(&many.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let paths = many.iter().map(|rest| cx.path(rest)).collect();
-    let report = cx.driver().delete_many(paths).await.unwrap();
+    let report = cx.driver().delete_many(paths, &[]).await.unwrap();
     assert_eq!(report.deleted, many.len());
     report.into_result().unwrap();
     assert_missing(cx.driver(), &cx.path("many")).await;
 }
 
-/// A missing file counts as deleted; so nothing but missing ones is a success, as is nothing at all.
+/// A missing file or stage counts as deleted; so nothing but missing ones is a success, as is nothing at all.
+/// Directories that became empty are missing too.
 pub async fn delete_many_ignores_missing_files(cx: &Context) {
     cx.put_all(&["ab", "dir/file"]).await;
-    let report = cx.driver().delete_many(Vec::new()).await.unwrap();
+    let report = cx.driver().delete_many(Vec::new(), &[]).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (0, 0));
     let paths = ["a", "missing/deep", "dir/fil", "abc", "ab/below"].map(|rest| cx.path(rest)).to_vec();
-    let report = cx.driver().delete_many(paths).await.unwrap();
+    let report = cx.driver().delete_many(paths, &[]).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (5, 0));
-    let twice = cx.driver().delete_many(vec![cx.path("ab"), cx.path("ab")]).await.unwrap();
+    let twice = cx.driver().delete_many(vec![cx.path("ab"), cx.path("ab")], &[]).await.unwrap();
     assert_eq!((twice.deleted, twice.failed.len()), (2, 0), "once there, once missing");
     assert_eq!(names(cx.driver(), cx.base(), None).await, ["dir"]);
+
+    let gone = stage(cx.driver(), &cx.path("up/a/data"), "x").await;
+    for files in [vec![], vec![cx.path("up/a/startedat"), gone.path.clone()]] {
+        for _ in 0..2 {
+            let stages = std::slice::from_ref(&gone);
+            let report = cx.driver().delete_many(files.clone(), stages).await.unwrap();
+            assert_eq!(report.failed.len(), 0);
+            assert!(report.deleted >= files.len());
+            assert_missing(cx.driver(), &cx.path("up")).await;
+        }
+    }
+    cx.put_all(&["x/y/z", "x/a"]).await;
+    let files = vec![cx.path("x/y/z"), cx.path("x/y/missing")];
+    cx.driver().delete_many(files, &[gone]).await.unwrap().into_result().unwrap();
+    assert_missing(cx.driver(), &cx.path("x/y")).await;
+    assert_eq!(walked(cx.driver(), cx.base(), None).await, ["dir/file", "x/a"]);
 }
 
-/// A URL is fetched as a client would; a driver that promises URLs gives one.
+/// Files with and without their stages, and stages alone; other files and the stages of other paths stay, and of the
+/// same path a later one. What the commit of a stage left goes as well.
+pub async fn delete_many_deletes_stages(cx: &Context) {
+    let other = cx.reopen().await;
+    let (started, data) = (cx.path("up/a/startedat"), cx.path("up/a/data"));
+    let kept = stage(&*other, &cx.path("up/a-b/data"), "kept").await;
+    for (is_file, size) in [(true, 3), (false, 3), (true, 6 << 20), (false, 0)] {
+        for driver in [cx.driver(), &*other] {
+            for found in [false, true] {
+                cx.put_all(&["up/a/startedat", "up/a-b/startedat", "up/ab"]).await;
+                let mut files = vec![started.clone()];
+                if is_file {
+                    put(driver, &data, "x").await;
+                    files.push(data.clone());
+                }
+                let mut staged = stage(cx.driver(), &data, sample::bytes(1, size)).await;
+                if found {
+                    staged = driver.find_staged(&data).await.unwrap();
+                }
+                driver.delete_many(files, &[staged]).await.unwrap().into_result().unwrap();
+                assert_missing(cx.driver(), &cx.path("up/a")).await;
+                assert_not_staged(cx.driver(), &data).await;
+                let left: Vec<FileInfo> =
+                    cx.driver().list_staged(&cx.path("up/a")).try_collect().await.unwrap();
+                assert!(left.is_empty(), "{left:?}");
+                assert_staged(cx.driver(), &kept).await;
+                assert_eq!(walked(cx.driver(), cx.base(), None).await, ["up/a-b/startedat", "up/ab"]);
+            }
+        }
+    }
+    // Of several at once: those given.
+    let mut stages = Vec::new();
+    for index in 0..5 {
+        stages.push(stage(cx.driver(), &cx.path(&format!("many/{index}/data")), "x").await);
+    }
+    let middle = stages.remove(2);
+    other.delete_many(Vec::new(), &stages).await.unwrap().into_result().unwrap();
+    for staged in &stages {
+        assert_not_staged(cx.driver(), &staged.path).await;
+    }
+    assert_staged(cx.driver(), &middle).await;
+
+    // The file alone, the stage alone.
+    let content = sample::bytes(2, 3);
+    put(cx.driver(), &middle.path, content.clone()).await;
+    forget(&*other, &middle).await;
+    assert_file(cx.driver(), &middle.path, &content).await;
+    let old = stage(cx.driver(), &middle.path, "abc").await;
+    let new = append(&*other, &old, "d").await.unwrap();
+    commit(&*other, &new, &cx.path("target")).await;
+    forget(&*other, &new).await;
+    assert_not_staged(cx.driver(), &new.path).await;
+    // A file may take along what is staged for it: all of it or nothing.
+    let last = stage(&*other, &new.path, "last").await;
+    let file = vec![new.path.clone()];
+    cx.driver().delete_many(file, &[]).await.unwrap().into_result().unwrap();
+    assert_missing(cx.driver(), &new.path).await;
+    if find(&*other, &last.path).await.is_some() {
+        assert_staged(&*other, &last).await;
+        forget(&*other, &last).await;
+    }
+    assert_not_staged(cx.driver(), &new.path).await;
+    assert_missing(cx.driver(), &cx.path("many")).await;
+    assert_file(cx.driver(), &cx.path("target"), &"abcd".into()).await;
+    forget(cx.driver(), &kept).await;
+}
+
+/// A URL is fetched as a client would; a driver that gives one gives one for every file.
 pub async fn redirect_url_serves_the_file_or_is_none(cx: &Context) {
+    let mut given = None;
     for size in [0, 5, 300_000] {
         let file = cx.path(&format!("file{size}"));
         let content: Bytes = sample::bytes(1, size);
         put(cx.driver(), &file, content.clone()).await;
         for method in [Method::GET, Method::HEAD] {
             let url = cx.driver().redirect_url(&file, &method).await.unwrap();
-            assert_eq!(url.is_some(), cx.driver().capabilities().redirect, "as the capabilities say");
+            assert_eq!(url.is_some(), *given.get_or_insert(url.is_some()), "always, or never");
             let Some(url) = url else { continue };
             let (status, body) = cx.store().fetch(method.clone(), url).await;
             assert_eq!(status, 200, "{method}");

@@ -1,41 +1,57 @@
-//! `writer` in [`WriteMode::Resume`](plugin_registry_core::WriteMode::Resume).
+//! `writer` in [`WriteMode::Resume`].
 
 use bytes::Bytes;
-use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{ErrorKind, Result, Staged, StorageDriver, StoragePath, WriteMode};
 
 use super::{
     Context,
-    context::{Driver, assert_file, create, kind, names, pause, put, resume, stage, write, write_file},
+    context::{
+        Driver, Writer, append, assert_file, assert_missing, assert_not_staged, assert_refused,
+        assert_staged, close, commit, direct, find, first, forget, get, go_on, kind, names, pause,
+        poll_then_drop, resume, stage, write,
+    },
     sample,
 };
 
+const PART: usize = 6 << 20;
+
+async fn open(driver: &dyn StorageDriver, staged: &Staged) -> Result<Writer> {
+    driver.writer(&staged.path, WriteMode::Resume(staged.clone())).await
+}
+
 /// Goes on at exactly the size reached at the last close, in other instances, by chunks of any size.
-pub async fn writer_resume_continues_at_the_closed_size(cx: &Context) {
+pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
     let instances = [cx.reopen().await, cx.shared()];
     for (name, sizes) in [
         ("small", &[1, 2, 3, 0, 5][..]),
         ("mixed", &[1, 100_000, 0, (5 << 20) + 3, 17, 65_536][..]),
-        ("parts", &[6 << 20, 1, 6 << 20][..]),
+        ("parts", &[PART, 1, PART][..]),
     ] {
         let file = cx.path(&format!("{name}/file"));
-        create(cx.driver(), &file).await.close().await.unwrap();
+        let mut staged = stage(cx.driver(), &file, "").await;
         let mut content = Vec::new();
         for (index, size) in sizes.iter().enumerate() {
-            let mut writer = resume(&*instances[index % 2], &file).await;
+            let driver = &*instances[index % 2];
+            // By the value that the close gave, and by one that was found.
+            if index % 3 == 1 {
+                staged = driver.find_staged(&file).await.unwrap();
+            }
+            let mut writer = resume(driver, &staged).await;
             assert_eq!(writer.size(), content.len() as u64);
             let chunk = sample::bytes(index as u64, *size);
             content.extend_from_slice(&chunk);
             // Two writes, the first of which is the odd one.
             write(&mut writer, chunk.slice(..size / 3)).await;
             write(&mut writer, chunk.slice(size / 3..)).await;
-            writer.close().await.unwrap();
+            staged = close(writer, &file).await;
+            assert_staged(&*instances[(index + 1) % 2], &staged).await;
         }
-        let writer = resume(&*instances[0], &file).await;
+        let writer = resume(&*instances[0], &staged).await;
         assert_eq!(writer.size(), content.len() as u64);
-        writer.commit().await.unwrap();
+        writer.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &content.into()).await;
-        let again = cx.driver().writer(&file, WriteOptions::resume()).await;
-        assert_eq!(kind(again), ErrorKind::AlreadyExists, "a commit uses the stage up");
+        assert_not_staged(cx.driver(), &file).await;
+        assert_refused(&append(cx.driver(), &staged, "x").await.expect_err("a commit uses the stage up"));
     }
 }
 
@@ -43,203 +59,361 @@ pub async fn writer_resume_continues_at_the_closed_size(cx: &Context) {
 pub async fn writer_resume_cuts_a_torn_tail(cx: &Context) {
     let other = cx.reopen().await;
     for (index, (kept, torn)) in
-        [(0, 10), (1, 1), (100_000, 7), (100_000, 6 << 20), (6 << 20, 6 << 20)].into_iter().enumerate()
+        [(0, 10), (1, 1), (100_000, 7), (100_000, PART), (PART, PART), (PART, 2 * PART)]
+            .into_iter()
+            .enumerate()
     {
         let file = cx.path(&format!("dir{index}/file"));
         let mut content = sample::bytes(1, kept).to_vec();
-        stage(cx.driver(), &file, content.clone()).await;
+        let staged = stage(cx.driver(), &file, content.clone()).await;
         for (seed, driver) in [(2, &*other), (3, cx.driver()), (4, &*other)] {
-            let mut writer = resume(driver, &file).await;
-            assert_eq!(writer.size(), kept as u64, "torn bytes do not count");
+            let mut writer = resume(driver, &staged).await;
             for piece in sample::bytes(seed, torn).chunks(1 << 20) {
                 write(&mut writer, Bytes::copy_from_slice(piece)).await;
             }
             drop(writer);
+            assert_staged(cx.driver(), &staged).await;
         }
-        let mut writer = resume(&*other, &file).await;
-        assert_eq!(writer.size(), kept as u64);
+        let mut writer = go_on(&*other, &file).await;
+        assert_eq!(writer.size(), kept as u64, "torn bytes do not count");
         let end = sample::bytes(5, torn / 2 + 1);
         content.extend_from_slice(&end);
         write(&mut writer, end).await;
-        writer.close().await.unwrap();
-        let mut writer = resume(cx.driver(), &file).await;
-        assert_eq!(writer.size(), content.len() as u64);
+        let staged = close(writer, &file).await;
+        let mut writer = resume(cx.driver(), &staged).await;
         write(&mut writer, "!").await;
         content.push(b'!');
-        writer.commit().await.unwrap();
+        writer.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &content.into()).await;
+        assert_not_staged(cx.driver(), &file).await;
         assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
     }
 }
 
-/// Nothing staged and nothing visible; a stage that was dropped before any close is none.
-pub async fn writer_resume_without_a_stage_is_not_found(cx: &Context) {
-    let resumed = async |rest: &str| kind(cx.driver().writer(&cx.path(rest), WriteOptions::resume()).await);
-    assert_eq!(resumed("missing").await, ErrorKind::NotFound);
-    cx.put_all(&["dir/file", "dir/sub/file"]).await;
-    stage(cx.driver(), &cx.path("staged2"), "x").await;
-    stage(cx.driver(), &cx.path("up/staged"), "x").await;
-    for rest in ["dir/missing", "dir", "dir/sub", "missing/deep/file", "staged", "staged2-", "up", "up/stage"]
-    {
-        assert_eq!(resumed(rest).await, ErrorKind::NotFound, "{rest}");
-    }
-    for size in [0, 10, 6 << 20] {
-        let file = cx.path("dropped/file");
-        let mut writer = create(cx.driver(), &file).await;
-        write(&mut writer, sample::bytes(1, size)).await;
-        drop(writer);
-        assert_eq!(resumed("dropped/file").await, ErrorKind::NotFound, "dropped after {size} bytes");
-    }
-    write_file(cx.driver(), &cx.path("committed"), "").await;
-    cx.driver().delete(&cx.path("committed")).await.unwrap();
-    assert_eq!(resumed("committed").await, ErrorKind::NotFound);
-    // Both are staged only, so nothing that a listing shows would delete them.
-    for staged in ["staged2", "up/staged"] {
-        resume(cx.driver(), &cx.path(staged)).await.cancel().await.unwrap();
-    }
-}
+/// What becomes of a stage while somebody still has its value.
+pub(super) const CHANGES: [&str; 8] = [
+    "continued",
+    "replaced",
+    "cancelled",
+    "committed",
+    "committed as it was",
+    "deleted with its path",
+    "deleted by its value",
+    "deleted by its age",
+];
 
-/// A visible file of zero bytes may be resumed; one with bytes and no stage is in the way.
-pub async fn writer_resume_continues_a_committed_empty_file(cx: &Context) {
-    for (name, by_put) in [("put", true), ("commit", false)] {
-        let file = cx.path(&format!("{name}/file"));
-        if by_put {
-            put(cx.driver(), &file, "").await;
-        } else {
-            create(cx.driver(), &file).await.commit().await.unwrap();
+/// Changes a stage; gives what is staged now, and the error where an open writer is in the way.
+pub(super) async fn change(
+    driver: &dyn StorageDriver,
+    staged: &Staged,
+    content: &Bytes,
+    how: &str,
+    elsewhere: &StoragePath,
+) -> Result<Option<(Staged, Bytes)>> {
+    let path = &staged.path;
+    match how {
+        "continued" => {
+            let continued = append(driver, staged, "d").await?;
+            return Ok(Some((continued, [&**content, b"d"].concat().into())));
         }
-        let mut writer = resume(cx.driver(), &file).await;
-        assert_eq!(writer.size(), 0);
-        write(&mut writer, "abc").await;
-        assert_file(cx.driver(), &file, &Bytes::new()).await;
-        writer.close().await.unwrap();
-        assert_file(cx.driver(), &file, &Bytes::new()).await;
-        let mut writer = resume(&*cx.reopen().await, &file).await;
-        assert_eq!(writer.size(), 3, "the stage counts, not the visible file");
-        write(&mut writer, "def").await;
-        writer.commit().await.unwrap();
-        assert_file(cx.driver(), &file, &"abcdef".into()).await;
-        let resumed = cx.driver().writer(&file, WriteOptions::resume()).await;
-        assert_eq!(kind(resumed), ErrorKind::AlreadyExists);
+        "replaced" => {
+            driver.delete_many(Vec::new(), std::slice::from_ref(staged)).await?.into_result()?;
+            if find(driver, path).await.is_some() {
+                return Err(ErrorKind::Conflict.into());
+            }
+            let content = sample::bytes(77, content.len());
+            return Ok(Some((stage(driver, path, content.clone()).await, content)));
+        }
+        "cancelled" => open(driver, staged).await?.cancel().await?,
+        "committed" => open(driver, staged).await?.commit(elsewhere).await?,
+        "committed as it was" => {
+            driver.commit_staged(staged, elsewhere).await?;
+            driver.delete_many(Vec::new(), std::slice::from_ref(staged)).await?.into_result()?;
+        }
+        // Where it is all there is, the path may be missing.
+        "deleted with its path" => match driver.delete(path).await {
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        },
+        "deleted by its value" => {
+            driver.delete_many(Vec::new(), std::slice::from_ref(staged)).await?.into_result()?;
+        }
+        "deleted by its age" => {
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+            driver.delete_staged(path, later).await?;
+        }
+        _ => unreachable!("{how}"),
     }
-    let file = cx.path("whole");
-    put(cx.driver(), &file, "x").await;
-    assert_eq!(kind(cx.driver().writer(&file, WriteOptions::resume()).await), ErrorKind::AlreadyExists);
-    stage(cx.driver(), &file, "staged").await;
-    let writer = resume(cx.driver(), &file).await;
-    assert_eq!(writer.size(), 6, "with a stage, a visible file is not in the way");
-    writer.commit().await.unwrap();
-    assert_file(cx.driver(), &file, &"staged".into()).await;
+    Ok(None)
 }
 
-/// What a close gave is what the writer says that resumes it, in any instance and after torn bytes; a stage
-/// that was created anew has another identity, even with the same bytes at the same path.
-pub async fn writer_stage_id_tells_stages_apart(cx: &Context) {
-    let (file, other) = (cx.path("dir/file"), cx.reopen().await);
-    let mut seen = Vec::new();
-    for round in 0..24 {
-        // Ways for the stage of the round before to go; a filesystem gives its inode to the next.
-        match round % 4 {
-            0 => {}
-            1 => resume(cx.driver(), &file).await.cancel().await.unwrap(),
-            2 => {
-                resume(&*other, &file).await.commit().await.unwrap();
-                cx.driver().delete(&file).await.unwrap();
-            }
-            _ => {
-                put(cx.driver(), &cx.path("dir/z"), "x").await;
-                cx.driver().delete(&cx.path("dir")).await.unwrap();
+/// Nothing of it is taken back: what is staged after a change is there, whole; or nothing is. Leaves nothing.
+pub(super) async fn check_after(
+    cx: &Context,
+    driver: &dyn StorageDriver,
+    path: &StoragePath,
+    now: Option<(Staged, Bytes)>,
+) {
+    let whole = cx.path("whole");
+    match now {
+        Some((staged, content)) => {
+            assert_staged(driver, &staged).await;
+            commit(driver, &staged, &whole).await;
+            assert_file(driver, &whole, &content).await;
+            forget(driver, &staged).await;
+        }
+        None => assert_not_staged(driver, path).await,
+    }
+    let rests = ["whole", "dir/else", "dir/target"].map(|rest| cx.path(rest));
+    driver.delete_many(rests.to_vec(), &[]).await.unwrap().into_result().unwrap();
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Close,
+    Commit,
+    CommitElsewhere,
+}
+
+/// A refusal may come from any of the calls.
+async fn end(
+    mut writer: Writer,
+    chunk: Bytes,
+    end: End,
+    own: &StoragePath,
+    target: &StoragePath,
+) -> Result<()> {
+    if !chunk.is_empty() {
+        writer.write(chunk).await?;
+    }
+    match end {
+        End::Close => writer.close().await.map(drop),
+        End::Commit => writer.commit(own).await,
+        End::CommitElsewhere => writer.commit(target).await,
+    }
+}
+
+/// Refused at once, or when it ends, by a writer opened before the change or after it; nothing is visible, and
+/// what the change left is not touched.
+pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
+    let other = cx.reopen().await;
+    let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
+    for how in CHANGES {
+        for ending in [End::Close, End::Commit, End::CommitElsewhere] {
+            for (kept, more) in [(3, 0), (0, 10), (3, 10), (PART, PART)] {
+                for (before, written) in [(false, false), (true, false), (true, true)] {
+                    if kept == PART && (before != written || matches!(ending, End::Commit)) {
+                        continue;
+                    }
+                    let (content, chunk) = (sample::bytes(1, kept), sample::bytes(2, more));
+                    let staged = stage(cx.driver(), &file, content.clone()).await;
+                    let mut early = None;
+                    if before {
+                        let mut writer = resume(cx.driver(), &staged).await;
+                        if written {
+                            write(&mut writer, chunk.clone()).await;
+                        }
+                        early = Some(writer);
+                    }
+                    let changed = change(&*other, &staged, &content, how, &cx.path("dir/else")).await;
+                    // A driver may refuse to change what an open writer goes on with.
+                    let in_the_way = match &changed {
+                        Ok(Some(_)) => false,
+                        _ => find(&*other, &file).await.is_some(),
+                    };
+                    if in_the_way {
+                        assert!(before, "{how}: {changed:?}");
+                        drop(early);
+                        forget(&*other, &staged).await;
+                        check_after(cx, &*other, &file, None).await;
+                        continue;
+                    }
+                    let outcome = match early {
+                        Some(writer) => end(writer, chunk, ending, &file, &target).await,
+                        None => match open(cx.driver(), &staged).await {
+                            Ok(writer) => end(writer, chunk, ending, &file, &target).await,
+                            Err(error) => Err(error),
+                        },
+                    };
+                    let case = format!("{how}, {ending:?}, {kept} + {more}, before: {before}, {written}");
+                    assert_refused(&outcome.expect_err(&case));
+                    assert_missing(cx.driver(), &file).await;
+                    assert_missing(cx.driver(), &target).await;
+                    check_after(cx, &*other, &file, changed.unwrap()).await;
+                }
             }
         }
-        let mut writer = create(cx.driver(), &file).await;
-        assert_eq!(writer.stage_id(), None, "a new writer has resumed nothing");
-        write(&mut writer, "same bytes").await;
-        let created = writer.close().await.unwrap();
-        let mut writer = resume(&*other, &file).await;
-        assert_eq!(writer.stage_id(), created);
-        write(&mut writer, "torn").await;
-        assert_eq!(writer.stage_id(), created, "writing makes no other stage of it");
-        drop(writer);
-        let mut writer = resume(cx.driver(), &file).await;
-        assert_eq!(writer.stage_id(), created);
-        write(&mut writer, if round % 2 == 0 { "" } else { "more" }).await;
-        assert_eq!(writer.close().await.unwrap(), created, "a stage keeps its identity when it grows");
-        assert_eq!(resume(&*cx.reopen().await, &file).await.stage_id(), created);
-        let Some(created) = created else { return cx.skip("the store cannot tell stages apart") };
-        assert!(!seen.contains(&created), "the stage of round {round} has the identity of an earlier one");
-        seen.push(created);
     }
-    let elsewhere = cx.path("dir/file2");
-    let mut writer = create(cx.driver(), &elsewhere).await;
-    write(&mut writer, "same bytes").await;
-    let id = writer.close().await.unwrap().unwrap();
-    assert!(!seen.contains(&id), "nor has one at another path");
-    put(cx.driver(), &cx.path("dir/z"), "x").await;
 }
 
-/// While one resumed writer is open, another is refused; however it ends, the next may go on.
+/// Of two writers that resume the same bytes one is closed, whole; the other one is refused when it is opened, or at
+/// its close. However a writer ends, another one may go on.
 pub async fn writer_resume_is_exclusive(cx: &Context) {
     let other = cx.reopen().await;
-    if !cx.driver().capabilities().exclusive_resume {
-        // A store without locks cannot refuse the second writer at its begin, but its close.
-        one_close_counts(cx, &other).await;
-        return race(cx, other).await;
+    for (index, (kept, one, two)) in [
+        (3, 1, 2),
+        (3, 1, 1),
+        (0, 5, 5),
+        (10, PART, PART),
+        (10, PART, 10),
+        (10, 10, PART),
+        (PART, PART, PART),
+        (PART, 2 * PART + 5, PART),
+        (PART, 10, 3 * PART),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = cx.path(&format!("two{index}/file"));
+        two_close(cx, &other, &file, kept, [one, two]).await;
     }
-    let refused = async |file: &StoragePath| {
-        for driver in [cx.driver(), &*other] {
-            let second = driver.writer(file, WriteOptions::resume()).await;
-            assert_eq!(kind(second), ErrorKind::Conflict);
-        }
-    };
-    for (empty, name) in [(false, "staged"), (true, "empty")] {
-        let file = cx.path(&format!("{name}/file"));
-        if empty {
-            put(cx.driver(), &file, "").await;
-        } else {
-            stage(cx.driver(), &file, "abc").await;
-        }
-        let size = if empty { 0 } else { 3 };
-        let mut writer = resume(cx.driver(), &file).await;
-        refused(&file).await;
-        write(&mut writer, "torn").await;
-        refused(&file).await;
-        drop(writer);
-        let mut writer = resume(&*other, &file).await;
-        assert_eq!(writer.size(), size);
-        refused(&file).await;
-        write(&mut writer, "d").await;
-        writer.close().await.unwrap();
-        let writer = resume(cx.driver(), &file).await;
-        assert_eq!(writer.size(), size + 1);
-        refused(&file).await;
-        // Writers of other paths, and new ones of this path, are not concerned.
-        create(cx.driver(), &file).await;
-        stage(cx.driver(), &cx.path("file2"), "x").await;
-        resume(cx.driver(), &cx.path("file2")).await.cancel().await.unwrap();
-        writer.commit().await.unwrap();
-        assert_file(cx.driver(), &file, &if empty { "d".into() } else { "abcd".into() }).await;
-        let after = cx.driver().writer(&file, WriteOptions::resume()).await;
-        assert_eq!(kind(after), ErrorKind::AlreadyExists, "not `Conflict`: the lock went with the commit");
-    }
+    nothing_more(cx, &other).await;
+    others_go_on(cx, &other).await;
+    dropped_amid(cx, &other).await;
     race(cx, other).await;
 }
 
-/// Of two writers that resumed one stage, the first to close wins; what it closed is not touched by the other.
-async fn one_close_counts(cx: &Context, other: &Driver) {
-    let file = cx.path("two/file");
-    for (first, second) in [("1", "22"), ("1", "2"), ("1", "")] {
-        stage(cx.driver(), &file, "abc").await;
-        let mut winner = resume(cx.driver(), &file).await;
-        let mut loser = resume(&**other, &file).await;
-        write(&mut winner, first).await;
-        write(&mut loser, second).await;
-        let id = winner.close().await.unwrap();
-        assert_eq!(kind(loser.close().await), ErrorKind::Conflict);
-        let writer = resume(&**other, &file).await;
-        assert_eq!((writer.size(), writer.stage_id()), (3 + first.len() as u64, id));
-        writer.commit().await.unwrap();
-        assert_file(cx.driver(), &file, &format!("abc{first}").into()).await;
-        cx.driver().delete(&file).await.unwrap();
+/// Both write and close, in both orders; exactly one succeeds.
+async fn two_close(cx: &Context, other: &Driver, file: &StoragePath, kept: usize, sizes: [usize; 2]) {
+    for reversed in [false, true] {
+        let content = sample::bytes(1, kept);
+        let chunks = [sample::bytes(2, sizes[0]), sample::bytes(3, sizes[1])];
+        let staged = stage(cx.driver(), file, content.clone()).await;
+        let mut writers = [open(cx.driver(), &staged).await, open(&**other, &staged).await];
+        assert!(writers[0].is_ok(), "nobody is in the way of the first: {writers:?}");
+        for offset in (0..sizes[0].max(sizes[1])).step_by(1 << 20) {
+            for (writer, chunk) in writers.iter_mut().zip(&chunks) {
+                let piece = chunk.slice(offset.min(chunk.len())..chunk.len().min(offset + (1 << 20)));
+                if let Ok(open) = writer
+                    && !piece.is_empty()
+                    && let Err(error) = open.write(piece).await
+                {
+                    *writer = Err(error);
+                }
+            }
+        }
+        let mut ends: Vec<_> = writers.into_iter().zip(&chunks).collect();
+        if reversed {
+            ends.reverse();
+        }
+        let mut closed = Vec::new();
+        for (writer, chunk) in ends {
+            let outcome = match writer {
+                Ok(writer) => writer.close().await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(staged) => closed.push((staged, chunk)),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
+            }
+        }
+        assert_eq!(closed.len(), 1, "one of two is closed: {kept} bytes and {sizes:?} more");
+        let (staged, chunk) = closed.pop().unwrap();
+        assert_staged(cx.driver(), &staged).await;
+        assert_staged(&**other, &staged).await;
+        let whole: Bytes = [&*content, chunk].concat().into();
+        commit(&**other, &staged, file).await;
+        assert_file(cx.driver(), file, &whole).await;
+        cx.driver().delete(file).await.unwrap();
+        forget(cx.driver(), &staged).await;
+    }
+}
+
+/// A writer that has nothing to add is refused as well once the other one has closed.
+async fn nothing_more(cx: &Context, other: &Driver) {
+    let file = cx.path("nothing/file");
+    let staged = stage(cx.driver(), &file, "abc").await;
+    let mut winner = resume(cx.driver(), &staged).await;
+    let loser = open(&**other, &staged).await;
+    write(&mut winner, "d").await;
+    let closed = close(winner, &file).await;
+    let refused = match loser {
+        Ok(loser) => loser.close().await.map(drop),
+        Err(error) => Err(error),
+    };
+    assert_eq!(kind(refused), ErrorKind::Conflict);
+    assert_staged(&**other, &closed).await;
+    resume(&**other, &closed).await.commit(&file).await.unwrap();
+    assert_file(cx.driver(), &file, &"abcd".into()).await;
+}
+
+/// After each end of a writer; and beside an open one, writers of other paths and new ones of its own.
+async fn others_go_on(cx: &Context, other: &Driver) {
+    let file = cx.path("next/file");
+    let staged = stage(cx.driver(), &file, "abc").await;
+    let mut writer = resume(cx.driver(), &staged).await;
+    write(&mut writer, "torn").await;
+    drop(writer);
+    let mut writer = resume(&**other, &staged).await;
+    write(&mut writer, "d").await;
+    let staged = close(writer, &file).await;
+    let writer = resume(cx.driver(), &staged).await;
+    direct(cx.driver(), &file).await.cancel().await.unwrap();
+    drop(first(&**other, &file).await);
+    let beside = stage(cx.driver(), &cx.path("next/file2"), "x").await;
+    resume(&**other, &beside).await.cancel().await.unwrap();
+    writer.commit(&file).await.unwrap();
+    assert_file(cx.driver(), &file, &"abcd".into()).await;
+    assert_not_staged(&**other, &file).await;
+    let staged = stage(&**other, &file, "anew").await;
+    resume(cx.driver(), &staged).await.cancel().await.unwrap();
+}
+
+/// One of two is dropped in the middle of sending a part, before the other closes or after it.
+async fn dropped_amid(cx: &Context, other: &Driver) {
+    for polls in 1..9 {
+        for after_the_close in [false, true] {
+            let file = cx.path(&format!("amid{polls}-{after_the_close}/file"));
+            let mut content = sample::bytes(1, if polls % 2 == 0 { PART } else { 10 }).to_vec();
+            let mut staged = stage(cx.driver(), &file, content.clone()).await;
+            let (more, torn) = (sample::bytes(2, PART), sample::bytes(3, PART));
+            // Where there are locks, the one that is opened first is the only one.
+            let (stays, goes) = if polls % 4 < 2 {
+                let stays = open(cx.driver(), &staged).await;
+                (stays, open(&**other, &staged).await)
+            } else {
+                let goes = open(&**other, &staged).await;
+                (open(cx.driver(), &staged).await, goes)
+            };
+            assert!(stays.is_ok() || goes.is_ok(), "{stays:?} {goes:?}");
+            let finish = async |stays: Result<Writer>| {
+                let mut writer = stays?;
+                writer.write(more.clone()).await?;
+                writer.close().await
+            };
+            let tear = async |goes: Result<Writer>| {
+                if let Ok(mut writer) = goes {
+                    poll_then_drop(writer.write(torn.clone()), polls).await;
+                }
+            };
+            let outcome = if after_the_close {
+                let outcome = finish(stays).await;
+                tear(goes).await;
+                outcome
+            } else {
+                tear(goes).await;
+                finish(stays).await
+            };
+            let note = |outcome: Result<Staged>, staged: &mut Staged, content: &mut Vec<u8>| match outcome {
+                Ok(closed) => {
+                    *staged = closed;
+                    content.extend_from_slice(&more);
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
+            };
+            note(outcome, &mut staged, &mut content);
+            assert_staged(cx.driver(), &staged).await;
+            // What is on its way arrives.
+            cx.settle().await;
+            assert_staged(&**other, &staged).await;
+            let mut writer = resume(cx.driver(), &staged).await;
+            write(&mut writer, more.clone()).await;
+            note(Ok(close(writer, &file).await), &mut staged, &mut content);
+            commit(&**other, &staged, &file).await;
+            assert_file(cx.driver(), &file, &content.into()).await;
+            cx.driver().delete(&file).await.unwrap();
+            forget(cx.driver(), &staged).await;
+        }
     }
 }
 
@@ -253,23 +427,21 @@ async fn race(cx: &Context, other: Driver) {
         tasks.spawn(async move {
             let mut closed = 0;
             while closed < 5 {
-                match driver.writer(&file, WriteOptions::resume()).await {
-                    Ok(mut writer) => {
-                        write(&mut writer, vec![index; 10]).await;
-                        match writer.close().await {
-                            Ok(_) => closed += 1,
-                            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict),
-                        }
+                let staged = driver.find_staged(&file).await.unwrap();
+                match append(&*driver, &staged, vec![index; 10]).await {
+                    Ok(more) => {
+                        assert_eq!(more.size, staged.size + 10);
+                        closed += 1;
                     }
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict),
+                    Err(error) => assert_refused(&error),
                 }
                 pause(1).await;
             }
         });
     }
     tasks.join_all().await;
-    resume(cx.driver(), &file).await.commit().await.unwrap();
-    let content = super::context::get(cx.driver(), &file).await;
+    go_on(cx.driver(), &file).await.commit(&file).await.unwrap();
+    let content = get(cx.driver(), &file).await;
     assert_eq!(content.len(), 6 * 5 * 10);
     for index in 0..6 {
         assert_eq!(content.iter().filter(|byte| **byte == index).count(), 50);

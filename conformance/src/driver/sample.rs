@@ -9,13 +9,14 @@ const PIECE: u64 = 1 << 20;
 /// `size` bytes without a pattern; another seed gives other bytes.
 pub(crate) fn bytes(seed: u64, size: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let words = std::iter::repeat_with(|| {
+    // A word at a time: tests make gigabytes of it, without optimization.
+    let mut content = Vec::with_capacity(size.next_multiple_of(8));
+    while content.len() < size {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state.to_le_bytes()
-    });
-    let mut content: Vec<u8> = words.take(size.div_ceil(8)).flatten().collect();
+        content.extend_from_slice(&state.to_le_bytes());
+    }
     content.truncate(size);
     content.into()
 }

@@ -1,13 +1,16 @@
-//! `list_staged` and `delete_staged`: what unfinished writers left.
+//! `find_staged`, `list_staged` and `delete_staged`: what unfinished writers left.
 
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use plugin_registry_core::{ErrorKind, FileInfo, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{FileInfo, StorageDriver, StoragePath};
 
 use super::{
     Context,
-    context::{assert_file, create, kind, pause, put, resume, stage, walked, write, write_file},
+    context::{
+        append, assert_file, assert_not_staged, assert_staged, close, commit, direct, first, forget, go_on,
+        pause, put, resume, stage, walked, write, write_file,
+    },
     sample,
 };
 
@@ -31,13 +34,129 @@ fn later(found: &[FileInfo]) -> SystemTime {
     found.iter().filter_map(|info| info.modified).max().unwrap() + Duration::from_secs(1)
 }
 
-async fn is_staged(driver: &dyn StorageDriver, path: &StoragePath) -> bool {
-    match driver.writer(path, WriteOptions::resume()).await {
-        Ok(_) => true,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::NotFound);
-            false
+/// In every instance, whatever the size, and whatever writers are open, or were dropped, or committed something else.
+pub async fn find_staged_finds_what_was_closed(cx: &Context) {
+    let other = cx.reopen().await;
+    for (index, size) in [0, 1, 10, 100_000, 6 << 20, 17 << 20].into_iter().enumerate() {
+        let file = cx.path(&format!("dir{index}/file"));
+        if index % 2 == 1 {
+            put(cx.driver(), &file, "visible").await;
         }
+        let mut staged = stage(cx.driver(), &file, sample::bytes(1, size)).await;
+        for more in [0, 1, 100_000, 6 << 20] {
+            let late = cx.reopen().await;
+            for driver in [cx.driver(), &*other, &*late] {
+                assert_staged(driver, &staged).await;
+            }
+            // It tells nothing of open writers.
+            let mut open = [direct(cx.driver(), &file).await, first(&*other, &file).await];
+            for writer in &mut open {
+                write(writer, sample::bytes(2, more)).await;
+            }
+            let mut writer = resume(&*late, &staged).await;
+            write(&mut writer, sample::bytes(3, more)).await;
+            for driver in [cx.driver(), &*other, &*late] {
+                assert_staged(driver, &staged).await;
+            }
+            drop(open);
+            drop(writer);
+            assert_staged(cx.driver(), &staged).await;
+            let mut writer = resume(&*other, &staged).await;
+            write(&mut writer, sample::bytes(4, more)).await;
+            staged = close(writer, &file).await;
+        }
+        assert_eq!(staged.size, (size + 1 + 100_000 + (6 << 20)) as u64);
+        write_file(&*other, &file, "another one's").await;
+        assert_staged(cx.driver(), &staged).await;
+        commit(&*other, &staged, &file).await;
+        assert_eq!(cx.driver().stat(&file).await.unwrap().size, staged.size);
+        forget(cx.driver(), &staged).await;
+    }
+    // Names that begin with each other: each has its own.
+    let mut all = Vec::new();
+    for (index, rest) in ["a/file", "a/file-", "a/file.x", "a/fil", "a/file0", "a/b/file", "a-/file", "file"]
+        .into_iter()
+        .enumerate()
+    {
+        all.push(stage(cx.driver(), &cx.path(rest), sample::bytes(1, index)).await);
+    }
+    while let Some(staged) = all.pop() {
+        forget(&*other, &staged).await;
+        assert_not_staged(cx.driver(), &staged.path).await;
+        for staged in &all {
+            assert_staged(cx.driver(), staged).await;
+        }
+    }
+}
+
+/// Also where a visible file is at the path, where writers are open or were dropped before any close, and after each
+/// way for a stage to go.
+pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
+    let other = cx.reopen().await;
+    cx.put_all(&["dir/file", "dir/sub/file", "whole"]).await;
+    put(cx.driver(), &cx.path("empty"), "").await;
+    let near = [
+        stage(cx.driver(), &cx.path("staged2"), "x").await,
+        stage(&*other, &cx.path("up/staged"), "x").await,
+    ];
+    for rest in [
+        "missing",
+        "dir/file",
+        "whole",
+        "empty",
+        "dir",
+        "dir/sub",
+        "dir/missing",
+        "missing/deep/file",
+        "staged",
+        "staged2-",
+        "staged2/below",
+        "up",
+        "up/stage",
+        "whole/below",
+    ] {
+        assert_not_staged(cx.driver(), &cx.path(rest)).await;
+        assert_not_staged(&*other, &cx.path(rest)).await;
+    }
+    for size in [0, 10, 6 << 20] {
+        for in_one_go in [true, false] {
+            let file = cx.path("dropped/file");
+            let mut writer =
+                if in_one_go { direct(cx.driver(), &file).await } else { first(cx.driver(), &file).await };
+            write(&mut writer, sample::bytes(1, size)).await;
+            assert_not_staged(&*other, &file).await;
+            drop(writer);
+            assert_not_staged(cx.driver(), &file).await;
+            write_file(cx.driver(), &file, "").await;
+            assert_not_staged(&*other, &file).await;
+            cx.driver().delete(&file).await.unwrap();
+            assert_not_staged(cx.driver(), &file).await;
+        }
+    }
+    let file = cx.path("gone/file");
+    for way in 0..5 {
+        let staged = stage(cx.driver(), &file, "abc").await;
+        match way {
+            0 => go_on(&*other, &file).await.commit(&file).await.unwrap(),
+            1 => go_on(&*other, &file).await.cancel().await.unwrap(),
+            2 => forget(&*other, &staged).await,
+            3 => {
+                let later = SystemTime::now() + Duration::from_secs(3600);
+                assert_eq!(other.delete_staged(&file, later).await.unwrap(), 1);
+            }
+            _ => {
+                put(cx.driver(), &file, "visible").await;
+                other.delete(&file).await.unwrap();
+            }
+        }
+        assert_not_staged(cx.driver(), &file).await;
+        assert_not_staged(&*other, &file).await;
+        cx.driver().delete_many(vec![file.clone()], &[]).await.unwrap();
+    }
+    // Both are staged only, so nothing that a listing shows would delete them.
+    for staged in &near {
+        assert_staged(cx.driver(), staged).await;
+        forget(cx.driver(), staged).await;
     }
 }
 
@@ -62,29 +181,26 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
             ("dir/deep/er/file", 10),
             ("dir/file", 11),
             ("dir/visible", 12),
+            ("empty", 0),
         ];
-        // An empty stage may be no more than a visible empty file could be; it is found where it is kept.
-        assert_eq!(found.iter().filter(|(path, _)| *path != "empty").copied().collect::<Vec<_>>(), expected);
+        assert_eq!(found, expected);
         assert_eq!(paths(driver, &cx.path("a")).await, [cx.path("a/file").to_string()]);
         assert_eq!(paths(driver, &cx.path("dir/file")).await, [cx.path("dir/file").to_string()]);
         assert_eq!(paths(driver, &cx.path("dir/deep")).await, [cx.path("dir/deep/er/file").to_string()]);
     }
     let before = later(&staged(cx.driver(), &cx.path("a/file")).await);
-    let mut writer = resume(&*other, &cx.path("a/file")).await;
-    write(&mut writer, "more").await;
-    writer.close().await.unwrap();
+    let found = other.find_staged(&cx.path("a/file")).await.unwrap();
+    append(&*other, &found, "more").await.unwrap();
     let again = staged(cx.driver(), &cx.path("a/file")).await;
     assert_eq!(again.iter().map(|info| info.size).max(), Some(17));
     assert!(again.iter().all(|info| info.modified.unwrap() < before + Duration::from_secs(60)));
-    resume(cx.driver(), &cx.path("a/file")).await.commit().await.unwrap();
-    resume(cx.driver(), &cx.path("a-b/file")).await.cancel().await.unwrap();
+    go_on(cx.driver(), &cx.path("a/file")).await.commit(&cx.path("a/file")).await.unwrap();
+    go_on(cx.driver(), &cx.path("a-b/file")).await.cancel().await.unwrap();
     cx.driver().delete(&cx.path("dir")).await.unwrap();
-    let left = paths(cx.driver(), cx.base()).await;
-    assert!(left.iter().all(|path| path.ends_with("/empty")), "{left:?}");
-    cx.driver()
-        .delete_staged(&cx.path("empty"), SystemTime::now() + Duration::from_secs(3600))
-        .await
-        .unwrap();
+    assert_eq!(paths(cx.driver(), cx.base()).await, [cx.path("empty").to_string()]);
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    assert_eq!(cx.driver().delete_staged(&cx.path("empty"), later).await.unwrap(), 1);
+    assert_eq!(paths(cx.driver(), cx.base()).await, Vec::<String>::new());
 }
 
 /// An empty store, a missing directory, one with visible files only.
@@ -114,27 +230,27 @@ pub async fn list_foreign_finds_no_path(cx: &Context) {
 /// What changed at the moment or after it stays and can be resumed; what is older goes for good.
 pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
     let file = cx.path("dir/file");
-    stage(cx.driver(), &file, sample::bytes(1, 1000)).await;
+    let closed = stage(cx.driver(), &file, sample::bytes(1, 1000)).await;
     let first = staged(cx.driver(), &file).await.pop().unwrap().modified.unwrap();
     let other = cx.reopen().await;
     for before in [first - Duration::from_secs(3600), first] {
         assert_eq!(other.delete_staged(&file, before).await.unwrap(), 0);
         assert_eq!(staged(&*other, &file).await.len(), 1);
+        assert_staged(&*other, &closed).await;
     }
     // More bytes make it younger.
     pause(1100).await;
-    let mut writer = resume(cx.driver(), &file).await;
-    write(&mut writer, "more").await;
-    writer.close().await.unwrap();
+    let closed = append(cx.driver(), &closed, "more").await.unwrap();
     let second = staged(cx.driver(), &file).await.pop().unwrap().modified.unwrap();
     assert!(second > first, "the age is that of the last change");
     assert_eq!(other.delete_staged(&file, first + Duration::from_millis(1)).await.unwrap(), 0);
-    assert_eq!(resume(cx.driver(), &file).await.size(), 1004);
+    assert_staged(cx.driver(), &closed).await;
+    drop(resume(cx.driver(), &closed).await);
     // The lock of that writer may take a moment to go.
     pause(50).await;
     assert_eq!(other.delete_staged(&file, second + Duration::from_millis(1)).await.unwrap(), 1);
     assert!(staged(cx.driver(), cx.base()).await.is_empty());
-    assert!(!is_staged(cx.driver(), &file).await);
+    assert_not_staged(cx.driver(), &file).await;
     assert_eq!(
         other.delete_staged(&file, later(&[FileInfo::file(file.clone(), 0, Some(second))])).await.unwrap(),
         0
@@ -146,26 +262,27 @@ pub async fn delete_staged_keeps_the_visible_file(cx: &Context) {
     let content = sample::bytes(1, 5000);
     let file = cx.path("dir/file");
     put(cx.driver(), &file, content.clone()).await;
+    let mut closed = Vec::new();
     for rest in ["dir/file", "dir/file-", "dir/file.x", "dir/fil", "dir2/file", "dir/sub/file"] {
-        stage(cx.driver(), &cx.path(rest), "staged").await;
+        closed.push(stage(cx.driver(), &cx.path(rest), "staged").await);
     }
     let before = later(&staged(cx.driver(), cx.base()).await);
     assert_eq!(cx.driver().delete_staged(&cx.path("dir"), before).await.unwrap(), 0, "not what is below");
     assert_eq!(cx.driver().delete_staged(&file, before).await.unwrap(), 1);
     assert_file(cx.driver(), &file, &content).await;
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["dir/file"]);
-    for rest in ["dir/file-", "dir/file.x", "dir/fil", "dir2/file", "dir/sub/file"] {
-        assert_eq!(resume(cx.driver(), &cx.path(rest)).await.size(), 6, "{rest}");
-        pause(10).await;
-        assert_eq!(cx.driver().delete_staged(&cx.path(rest), before).await.unwrap(), 1, "{rest}");
+    for closed in &closed[1..] {
+        assert_staged(cx.driver(), closed).await;
+        assert_eq!(cx.driver().delete_staged(&closed.path, before).await.unwrap(), 1, "{closed:?}");
+        assert_not_staged(cx.driver(), &closed.path).await;
     }
-    assert_eq!(kind(cx.driver().writer(&file, WriteOptions::resume()).await), ErrorKind::AlreadyExists);
+    assert_not_staged(cx.driver(), &file).await;
     // A writer that is under way is not ended, or says so: never half of it.
-    let mut writer = create(cx.driver(), &cx.path("open")).await;
+    let mut writer = direct(cx.driver(), &cx.path("open")).await;
     write(&mut writer, sample::bytes(2, 3 << 20)).await;
     cx.driver().delete_staged(&cx.path("open"), before).await.unwrap();
     write(&mut writer, "end").await;
-    if writer.commit().await.is_ok() {
+    if writer.commit(&cx.path("open")).await.is_ok() {
         assert_eq!(cx.driver().stat(&cx.path("open")).await.unwrap().size, (3 << 20) + 3);
     }
 }

@@ -1,6 +1,6 @@
 //! `stat`.
 
-use plugin_registry_core::{EntryKind, ErrorKind, StorageDriver, StoragePath};
+use plugin_registry_core::{EntryKind, ErrorKind, StorageDriver, StorageDriverExt, StoragePath};
 
 use super::{
     Context,
@@ -29,15 +29,26 @@ pub async fn stat_file(cx: &Context) {
     }
 }
 
-/// A path with files below it, however deep, is a directory of size 0.
-pub async fn stat_directory(cx: &Context) {
-    cx.put_all(&["a/b/c/file", "a/b-x/file"]).await;
+/// A directory is no file, however deep its files are, nor is the root, of an empty store or of another; what is
+/// staged is none either.
+pub async fn stat_directory_is_not_found(cx: &Context) {
+    let root = StoragePath::root();
+    assert_eq!(kind(cx.driver().stat(&root).await), ErrorKind::NotFound);
+    cx.put_all(&["a/b/c/file", "a/b-x/file", "a-b", "ab"]).await;
+    stage(cx.driver(), &cx.path("a/staged"), "x").await;
     for rest in ["a", "a/b", "a/b/c", "a/b-x"] {
-        let path = cx.path(rest);
-        let info = cx.driver().stat(&path).await.unwrap();
-        assert_eq!((info.path, info.kind, info.size), (path, EntryKind::Directory, 0));
-        assert!(!cx.driver().stat(&cx.path(rest)).await.unwrap().is_file());
+        assert_eq!(kind(cx.driver().stat(&cx.path(rest)).await), ErrorKind::NotFound, "{rest}");
+        assert!(cx.driver().exists(&cx.path(rest)).await.unwrap(), "{rest}");
     }
+    for rest in ["a/b/c/fil", "a/b/c/file/below", "missing", "a/staged"] {
+        assert_eq!(kind(cx.driver().stat(&cx.path(rest)).await), ErrorKind::NotFound, "{rest}");
+        assert!(!cx.driver().exists(&cx.path(rest)).await.unwrap(), "{rest}");
+    }
+    assert_eq!(kind(cx.driver().stat(&root).await), ErrorKind::NotFound);
+    assert!(cx.driver().exists(&root).await.unwrap());
+    cx.driver().delete(&cx.path("a/b/c/file")).await.unwrap();
+    assert!(!cx.driver().exists(&cx.path("a/b")).await.unwrap(), "a directory without a file is missing");
+    assert!(cx.driver().exists(&cx.path("a")).await.unwrap());
 }
 
 /// Missing, also where another name begins with it, or a file is above it.
@@ -50,34 +61,4 @@ pub async fn stat_missing_is_not_found(cx: &Context) {
     }
     cx.driver().delete(&cx.path("cd/file")).await.unwrap();
     assert_missing(cx.driver(), &cx.path("cd")).await;
-}
-
-/// The root is a directory, also of an empty store.
-pub async fn stat_root_always_succeeds(cx: &Context) {
-    for _ in 0..2 {
-        let info = cx.driver().stat(&StoragePath::root()).await.unwrap();
-        assert_eq!((info.path, info.kind, info.size), (StoragePath::root(), EntryKind::Directory, 0));
-        put(cx.driver(), &cx.path("file"), "x").await;
-    }
-}
-
-/// As `stat`, in one request where that is possible.
-pub async fn stat_file_alone(cx: &Context) {
-    let file = cx.path("dir/file");
-    for content in ["1234", ""] {
-        put(cx.driver(), &file, content).await;
-        let info = cx.driver().stat_file(&file).await.unwrap();
-        assert_eq!((info.kind, info.size), (EntryKind::File, content.len() as u64));
-        assert_eq!(info, cx.driver().stat(&file).await.unwrap());
-    }
-}
-
-/// A directory is no file, nor is what is missing, nor the root.
-pub async fn stat_file_of_a_directory_is_not_found(cx: &Context) {
-    cx.put_all(&["a/b/file", "a-b", "ab"]).await;
-    stage(cx.driver(), &cx.path("a/staged"), "x").await;
-    for rest in ["a", "a/b", "a/b/fil", "a/b/file/below", "missing", "a/staged"] {
-        assert_eq!(kind(cx.driver().stat_file(&cx.path(rest)).await), ErrorKind::NotFound, "{rest}");
-    }
-    assert_eq!(kind(cx.driver().stat_file(&StoragePath::root()).await), ErrorKind::NotFound);
 }

@@ -1,16 +1,16 @@
-//! `writer` in [`WriteMode::Create`](plugin_registry_core::WriteMode::Create), `close`, `cancel`, `commit` and `commit_to`.
+//! `writer` in [`WriteMode::Direct`](plugin_registry_core::WriteMode::Direct) and
+//! [`WriteMode::Stage`](plugin_registry_core::WriteMode::Stage), `close`, `cancel` and `commit`.
 
 use bytes::Bytes;
-use plugin_registry_core::{
-    ErrorKind, FileWriter, PutMode, Result, StorageDriver, StoragePath, WriteOptions,
-};
+use plugin_registry_core::{ErrorKind, Staged, StorageDriver, StoragePath, WriteMode};
 use tokio::task::JoinSet;
 
 use super::{
     Context,
     context::{
-        Driver, assert_file, assert_missing, create, get, kind, names, put, resume, stage, walked, write,
-        write_file,
+        Driver, Writer, append, assert_file, assert_missing, assert_not_staged, assert_refused,
+        assert_staged, close, commit, direct, find, first, forget, get, go_on, kind, names, put, resume,
+        stage, walked, write, write_file,
     },
     sample,
 };
@@ -22,22 +22,25 @@ pub async fn writer_is_invisible_before_commit(cx: &Context) {
     put(cx.driver(), &cx.path("dir/z"), "x").await;
     for size in [0, 10, 100_000, (6 << 20) + 1] {
         let content = sample::bytes(size, size as usize);
-        let mut writer = create(cx.driver(), &file).await;
+        let mut in_one_go = direct(cx.driver(), &file).await;
+        write(&mut in_one_go, content.clone()).await;
+        let mut writer = first(cx.driver(), &file).await;
         write(&mut writer, content.clone()).await;
         for driver in [cx.driver(), &*other] {
             assert_missing(driver, &file).await;
             assert_eq!(names(driver, &dir, None).await, ["a", "z"]);
             assert_eq!(walked(driver, cx.base(), None).await, ["dir/a", "dir/z"]);
         }
-        writer.close().await.unwrap();
-        let writer = resume(&*other, &file).await;
+        in_one_go.cancel().await.unwrap();
+        let staged = close(writer, &file).await;
+        let writer = resume(&*other, &staged).await;
         assert_missing(cx.driver(), &file).await;
         assert_eq!(names(cx.driver(), &dir, None).await, ["a", "z"]);
-        writer.commit().await.unwrap();
+        writer.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &content).await;
         assert_eq!(walked(cx.driver(), &dir, None).await, ["a", "file", "z"], "the file and nothing else");
 
-        let mut writer = create(cx.driver(), &file).await;
+        let mut writer = direct(cx.driver(), &file).await;
         write(&mut writer, "not yet").await;
         for closed in [false, true] {
             assert_file(&*other, &file, &content).await;
@@ -48,48 +51,29 @@ pub async fn writer_is_invisible_before_commit(cx: &Context) {
             }
         }
         writer.cancel().await.unwrap();
+        go_on(cx.driver(), &file).await.cancel().await.unwrap();
+        assert_file(&*other, &file, &content).await;
         cx.driver().delete(&file).await.unwrap();
     }
 }
 
-/// A new writer starts at zero bytes, and its commit or close replaces an earlier stage.
-pub async fn writer_create_forgets_an_earlier_stage(cx: &Context) {
-    let (file, old) = (cx.path("dir/file"), sample::bytes(1, 300_000));
-    for closed in [true, false] {
-        let mut writer = create(cx.driver(), &file).await;
-        write(&mut writer, old.clone()).await;
-        if closed {
-            writer.close().await.unwrap();
-        } else {
-            drop(writer);
-        }
-        stage(cx.driver(), &file, "new").await;
-        let writer = resume(&*cx.reopen().await, &file).await;
-        assert_eq!(writer.size(), 3, "the second close replaces the first");
-        writer.close().await.unwrap();
-
-        write_file(cx.driver(), &file, "committed").await;
-        assert_file(cx.driver(), &file, &"committed".into()).await;
-        let resumed = cx.driver().writer(&file, WriteOptions::resume()).await;
-        assert_eq!(kind(resumed), ErrorKind::AlreadyExists, "no stage is left behind a commit");
-        cx.driver().delete(&file).await.unwrap();
-    }
-}
-
-/// Several writers may be open on one path; the last commit wins as a whole.
-pub async fn writer_create_does_not_disturb_others(cx: &Context) {
+/// Several writers may be open on one path; the last commit wins as a whole, and stages stay.
+pub async fn writer_does_not_disturb_others(cx: &Context) {
     let (file, other) = (cx.path("dir/file"), cx.reopen().await);
     for (first_ends_first, round) in [(true, 0), (false, 1)] {
         let (a, b) = (sample::bytes(round * 2 + 1, 700_000), sample::bytes(round * 2 + 2, 300_000));
-        let mut first = create(cx.driver(), &file).await;
-        let mut second = create(&*other, &file).await;
+        let mut left_writer = direct(cx.driver(), &file).await;
+        let mut right_writer = first(&*other, &file).await;
         for (left, right) in a.chunks(70_000).zip(b.chunks(30_000)) {
-            write(&mut first, a.slice_ref(left)).await;
-            write(&mut second, b.slice_ref(right)).await;
+            write(&mut left_writer, a.slice_ref(left)).await;
+            write(&mut right_writer, b.slice_ref(right)).await;
         }
-        let ends = if first_ends_first { [(first, &a), (second, &b)] } else { [(second, &b), (first, &a)] };
+        let mut ends = [(left_writer, &a), (right_writer, &b)];
+        if !first_ends_first {
+            ends.reverse();
+        }
         for (writer, content) in ends {
-            writer.commit().await.unwrap();
+            writer.commit(&file).await.unwrap();
             assert_file(cx.driver(), &file, content).await;
         }
         assert_eq!(names(cx.driver(), &cx.path("dir"), None).await, ["file"]);
@@ -100,11 +84,11 @@ pub async fn writer_create_does_not_disturb_others(cx: &Context) {
         let (driver, file) = (if seed % 2 == 0 { cx.shared() } else { other.clone() }, file.clone());
         tasks.spawn(async move {
             let content = sample::bytes(100 + seed, 100_000 + seed as usize * 10_000);
-            let mut writer = create(&*driver, &file).await;
+            let mut writer = direct(&*driver, &file).await;
             for piece in content.chunks(33_333) {
                 write(&mut writer, content.slice_ref(piece)).await;
             }
-            writer.commit().await.unwrap();
+            writer.commit(&file).await.unwrap();
             content
         });
     }
@@ -113,94 +97,239 @@ pub async fn writer_create_does_not_disturb_others(cx: &Context) {
 
     // One that is thrown away leaves the other alone.
     for end in 0..3 {
-        let mut kept = create(cx.driver(), &file).await;
+        let mut kept = direct(cx.driver(), &file).await;
         write(&mut kept, "kept ").await;
-        let mut gone = create(cx.driver(), &file).await;
+        let mut gone = first(cx.driver(), &file).await;
         write(&mut gone, "gone").await;
         match end {
             0 => gone.cancel().await.unwrap(),
             1 => drop(gone),
-            _ => drop(gone.close().await.unwrap()),
+            _ => drop(close(gone, &file).await),
         }
         write(&mut kept, "whole").await;
-        kept.commit().await.unwrap();
+        kept.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &"kept whole".into()).await;
     }
+    go_on(cx.driver(), &file).await.cancel().await.unwrap();
+    stages_stay(cx, &other).await;
 }
 
-/// Commits a new file so that what is at the path first stays there.
-async fn commit_new(driver: &Driver, path: &StoragePath, content: Bytes, elsewhere: bool) -> Result<()> {
-    let options = WriteOptions::create().with_put_mode(PutMode::CreateOnly);
-    let own = if elsewhere { path.parent().unwrap().join("own").unwrap() } else { path.clone() };
-    let mut writer = driver.writer(&own, options).await.unwrap();
-    write(&mut writer, content).await;
-    if elsewhere { writer.commit_to(path).await } else { writer.commit().await }
-}
-
-/// With [`PutMode::CreateOnly`] a commit leaves the file alone that is at its path already.
-pub async fn writer_commit_create_only_keeps_the_first(cx: &Context) {
-    let driver = cx.shared();
-    for (first, elsewhere) in [("first", false), ("first", true), ("", false), ("", true)] {
-        let first = Bytes::from(first);
-        let file = cx.path(&format!("{}{elsewhere}/file", first.len()));
-        commit_new(&driver, &file, first.clone(), elsewhere).await.unwrap();
-        for size in [0, 3, 6 << 20] {
-            let result = commit_new(&driver, &file, sample::bytes(1, size), elsewhere).await;
-            assert_eq!(kind(result), ErrorKind::AlreadyExists, "{size} bytes, elsewhere: {elsewhere}");
-            assert_file(&*driver, &file, &first).await;
-        }
-        assert_eq!(names(&*driver, &file.parent().unwrap(), None).await, ["file"]);
-    }
-    let file = cx.path("resumed/file");
-    stage(&*driver, &file, "staged").await;
-    put(&*driver, &file, "visible").await;
-    let options = WriteOptions::resume().with_put_mode(PutMode::CreateOnly);
-    let writer = driver.writer(&file, options).await.unwrap();
-    assert_eq!(kind(writer.commit().await), ErrorKind::AlreadyExists);
-    assert_file(&*driver, &file, &"visible".into()).await;
-
-    if !driver.capabilities().create_only {
-        return cx.skip("concurrent creators: the driver does not promise create-only writes");
-    }
-    for round in 0..10 {
-        let file = cx.path(&format!("race{round}/file"));
-        let mut tasks = JoinSet::new();
-        for (seed, driver) in (0..).zip([cx.shared(), cx.shared(), cx.reopen().await, cx.reopen().await]) {
-            let (file, content) = (file.clone(), sample::bytes(seed, 200_000 + seed as usize));
-            tasks.spawn(async move {
-                let result = commit_new(&driver, &file, content.clone(), false).await;
-                match result {
-                    Ok(()) => Some(content),
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
-                    Err(error) => panic!("{error:?}"),
+/// However a writer ends that has not resumed a stage, the stage is what it was.
+async fn stages_stay(cx: &Context, other: &Driver) {
+    let (file, elsewhere) = (cx.path("stays/file"), cx.path("elsewhere"));
+    for (index, (kept, size)) in
+        [(0, 10), (3, 0), (3, 3), (6 << 20, 10), (10, 6 << 20)].into_iter().enumerate()
+    {
+        let mut content = sample::bytes(1, kept).to_vec();
+        for end in ["commit", "commit elsewhere", "cancel", "drop", "close"] {
+            // Opened before the stage was closed, or after it.
+            let early = index % 2 == 0;
+            let before = if early { Some(first(&**other, &file).await) } else { None };
+            let staged = stage(cx.driver(), &file, content.clone()).await;
+            let mut writers = vec![match before {
+                Some(writer) => writer,
+                None => first(&**other, &file).await,
+            }];
+            if end != "close" {
+                writers.push(direct(&**other, &file).await);
+            }
+            for (seed, mut writer) in (2..).zip(writers) {
+                let chunk = sample::bytes(seed, size);
+                write(&mut writer, chunk.clone()).await;
+                match end {
+                    "commit" => writer.commit(&file).await.unwrap(),
+                    "commit elsewhere" => writer.commit(&elsewhere).await.unwrap(),
+                    "cancel" => writer.cancel().await.unwrap(),
+                    "drop" => drop(writer),
+                    _ => assert_eq!(kind(writer.close().await), ErrorKind::Conflict),
                 }
-            });
+                assert_staged(cx.driver(), &staged).await;
+                assert_staged(&**other, &staged).await;
+                match end {
+                    "commit" => assert_file(cx.driver(), &file, &chunk).await,
+                    "commit elsewhere" => assert_file(cx.driver(), &elsewhere, &chunk).await,
+                    _ => assert_missing(cx.driver(), &file).await,
+                }
+            }
+            let staged = append(cx.driver(), &staged, "more").await.unwrap();
+            content.extend_from_slice(b"more");
+            commit(cx.driver(), &staged, &file).await;
+            assert_file(&**other, &file, &content.clone().into()).await;
+            content.truncate(kept);
+            forget(cx.driver(), &staged).await;
+            let files = vec![file.clone(), elsewhere.clone()];
+            cx.driver().delete_many(files, &[]).await.unwrap().into_result().unwrap();
         }
-        let winners: Vec<Bytes> = tasks.join_all().await.into_iter().flatten().collect();
-        assert_eq!(winners.len(), 1, "exactly one of several creators wins");
-        assert_file(&*driver, &file, &winners[0]).await;
     }
 }
 
-/// Everything written before a close is there for another instance, and nobody sees it.
+/// Of writers that begin a stage one is closed; to the others the close is a conflict, and what is kept stays.
+pub async fn writer_first_close_creates(cx: &Context) {
+    let other = cx.reopen().await;
+    for (index, (winner, loser)) in
+        [(3, 3), (3, 4), (0, 0), (0, 5), (5, 0), (10, 6 << 20), (6 << 20, 10), (6 << 20, 6 << 20)]
+            .into_iter()
+            .enumerate()
+    {
+        let file = cx.path(&format!("dir{index}/file"));
+        let (kept, refused) = (sample::bytes(1, winner), sample::bytes(2, loser));
+        let mut a = first(cx.driver(), &file).await;
+        let mut b = first(&*other, &file).await;
+        let mut early = first(cx.driver(), &file).await;
+        write(&mut early, refused.clone()).await;
+        write(&mut b, refused.clone()).await;
+        write(&mut a, kept.clone()).await;
+        let staged = close(a, &file).await;
+        let mut late = first(cx.driver(), &file).await;
+        write(&mut late, refused.clone()).await;
+        for writer in [b, early, late] {
+            assert_eq!(kind(writer.close().await), ErrorKind::Conflict, "{winner} {loser}");
+            assert_staged(cx.driver(), &staged).await;
+            assert_staged(&*other, &staged).await;
+        }
+        check_whole(&*other, staged, &kept).await;
+        // Once the stage is gone, a new one begins.
+        let mut again = first(&*other, &file).await;
+        write(&mut again, refused.clone()).await;
+        let staged = close(again, &file).await;
+        commit(cx.driver(), &staged, &file).await;
+        assert_file(&*other, &file, &refused).await;
+        forget(cx.driver(), &staged).await;
+    }
+    for (writers, rounds, size) in [(2, 10, 50_000), (8, 10, 10), (2, 3, 6 << 20), (8, 2, 6 << 20)] {
+        for round in 0..rounds {
+            let file = cx.path(&format!("race{writers}-{size}/{round}"));
+            one_of(cx, &other, &file, writers, size).await;
+        }
+    }
+    if !cx.driver().capabilities().create_only {
+        cx.skip("concurrent first writers: the driver does not promise create-only writes");
+    }
+}
+
+/// So many writers begin and close at the same time: one succeeds, and what is found is its bytes.
+async fn one_of(cx: &Context, other: &Driver, file: &StoragePath, writers: u64, size: usize) {
+    let begin = std::sync::Arc::new(tokio::sync::Barrier::new(writers as usize));
+    let mut tasks = JoinSet::new();
+    for seed in 0..writers {
+        let (driver, file) = (if seed % 2 == 0 { cx.shared() } else { other.clone() }, file.clone());
+        let begin = begin.clone();
+        tasks.spawn(async move {
+            // Two of each size: neither the size nor the first to close tells them apart.
+            let content = sample::bytes(seed, size + seed as usize / 2);
+            let mut writer = first(&*driver, &file).await;
+            write(&mut writer, content.clone()).await;
+            begin.wait().await;
+            match writer.close().await {
+                Ok(staged) => Some((staged, content)),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+                    None
+                }
+            }
+        });
+    }
+    let closed: Vec<(Staged, Bytes)> = tasks.join_all().await.into_iter().flatten().collect();
+    assert!(!closed.is_empty(), "one of several first writers is closed");
+    if cx.driver().capabilities().create_only {
+        assert_eq!(closed.len(), 1, "exactly one of several first writers is closed");
+    }
+    let found = find(cx.driver(), file).await.expect("what was closed is found");
+    let (staged, content) = closed.into_iter().find(|(staged, _)| staged.id == found.id).unwrap();
+    assert_staged(&**other, &staged).await;
+    check_whole(cx.driver(), staged, &content).await;
+}
+
+/// These bytes are staged: whoever goes on with them commits them whole. Leaves nothing.
+async fn check_whole(driver: &dyn StorageDriver, staged: Staged, content: &Bytes) {
+    let file = staged.path.clone();
+    let mut writer = resume(driver, &staged).await;
+    write(&mut writer, "end").await;
+    writer.commit(&file).await.unwrap();
+    assert_file(driver, &file, &[content, &b"end"[..]].concat().into()).await;
+    assert_not_staged(driver, &file).await;
+    driver.delete(&file).await.unwrap();
+}
+
+/// Everything written before a close is there for another instance, and nobody sees it. A direct writer keeps nothing.
 pub async fn writer_close_is_durable_and_invisible(cx: &Context) {
     for (index, size) in [0, 1, 100_000, 6 << 20].into_iter().enumerate() {
         let file = cx.path(&format!("dir{index}/file"));
         let content = sample::bytes(1, size);
-        let first = cx.reopen().await;
-        let mut writer = create(&*first, &file).await;
+        let first_instance = cx.reopen().await;
+        let mut writer = first(&*first_instance, &file).await;
         for piece in content.chunks(1 << 20) {
             write(&mut writer, content.slice_ref(piece)).await;
         }
-        writer.close().await.unwrap();
-        drop(first);
+        let closed = close(writer, &file).await;
+        drop(first_instance);
         let second = cx.reopen().await;
         assert_missing(&*second, &file).await;
-        let writer = resume(&*second, &file).await;
+        assert_staged(&*second, &closed).await;
+        let writer = go_on(&*second, &file).await;
         assert_eq!(writer.size(), size as u64);
-        writer.commit().await.unwrap();
+        writer.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &content).await;
     }
+    let file = cx.path("direct/file");
+    let mut writer = direct(cx.driver(), &file).await;
+    write(&mut writer, "kept by nobody").await;
+    assert_eq!(kind(writer.close().await), ErrorKind::Other);
+    assert_not_staged(cx.driver(), &file).await;
+    assert_missing(cx.driver(), &file).await;
+}
+
+/// Each close of other bytes, and each new stage even of the same ones, has an identity that none had before.
+pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
+    let (file, other) = (cx.path("dir/file"), cx.reopen().await);
+    let mut seen: Vec<Staged> = Vec::new();
+    let note = |seen: &mut Vec<Staged>, staged: &Staged, what: &str| {
+        assert!(seen.iter().all(|earlier| earlier.id != staged.id), "{what} has an identity of before");
+        seen.push(staged.clone());
+    };
+    for round in 0..24 {
+        let driver = if round % 3 == 0 { cx.driver() } else { &*other };
+        let mut staged = stage(driver, &file, "same bytes").await;
+        note(&mut seen, &staged, "a new stage");
+        // What was not closed gives no identity.
+        let mut torn = resume(&*other, &staged).await;
+        write(&mut torn, "torn").await;
+        drop(torn);
+        assert_staged(cx.driver(), &staged).await;
+        for chunk in ["more", "more", "m"] {
+            let mut writer = resume(cx.driver(), &staged).await;
+            write(&mut writer, chunk).await;
+            staged = close(writer, &file).await;
+            note(&mut seen, &staged, "a stage that was continued");
+            assert_staged(&*cx.reopen().await, &staged).await;
+        }
+        // With no more bytes it may be the same one; found is what the close gave.
+        let staged = close(resume(&*other, &staged).await, &file).await;
+        assert!(seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id));
+        assert_staged(cx.driver(), &staged).await;
+        // Ways for the stage to go; a filesystem gives its inode to the next.
+        match round % 4 {
+            0 => resume(&*other, &staged).await.cancel().await.unwrap(),
+            1 => {
+                resume(cx.driver(), &staged).await.commit(&file).await.unwrap();
+                cx.driver().delete(&file).await.unwrap();
+            }
+            2 => {
+                commit(&*other, &staged, &file).await;
+                forget(&*other, &staged).await;
+                cx.driver().delete(&file).await.unwrap();
+            }
+            _ => {
+                put(cx.driver(), &cx.path("dir/z"), "x").await;
+                cx.driver().delete(&cx.path("dir")).await.unwrap();
+            }
+        }
+    }
+    let here = stage(cx.driver(), &file, "same bytes").await;
+    note(&mut seen, &here, "the last one");
+    let there = stage(cx.driver(), &cx.path("dir/file2"), "same bytes").await;
+    note(&mut seen, &there, "one at another path");
+    put(cx.driver(), &cx.path("dir/z"), "x").await;
 }
 
 /// Nothing is left to resume; the visible file stays.
@@ -211,24 +340,28 @@ pub async fn writer_cancel_leaves_nothing(cx: &Context) {
         if visible {
             put(cx.driver(), &file, content.clone()).await;
         }
-        for step in 0..3 {
-            let mut writer = create(cx.driver(), &file).await;
+        for step in 0..4 {
+            let mut writer =
+                if step == 0 { direct(cx.driver(), &file).await } else { first(cx.driver(), &file).await };
             write(&mut writer, sample::bytes(1, 300_000)).await;
-            if step > 0 {
-                writer.close().await.unwrap();
-                writer = resume(&*cx.reopen().await, &file).await;
-            }
+            let mut closed = None;
             if step > 1 {
+                let staged = close(writer, &file).await;
+                writer = resume(&*cx.reopen().await, &staged).await;
+                closed = Some(staged);
+            }
+            if step > 2 {
                 write(&mut writer, sample::bytes(2, 6 << 20)).await;
             }
             writer.cancel().await.unwrap();
-            let resumed = cx.driver().writer(&file, WriteOptions::resume()).await;
+            assert_not_staged(cx.driver(), &file).await;
+            if let Some(staged) = closed {
+                assert_refused(&append(cx.driver(), &staged, "x").await.unwrap_err());
+            }
             if visible {
-                assert_eq!(kind(resumed), ErrorKind::AlreadyExists);
                 assert_file(cx.driver(), &file, &content).await;
                 assert_eq!(names(cx.driver(), &cx.path("dir"), None).await, ["file"]);
             } else {
-                assert_eq!(kind(resumed), ErrorKind::NotFound);
                 assert_missing(cx.driver(), &file).await;
                 assert_missing(cx.driver(), &cx.path("dir")).await;
             }
@@ -244,28 +377,32 @@ pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
             .into_iter()
             .enumerate()
     {
-        let file = cx.path(&format!("dir{index}/sub/file"));
-        let mut content = Vec::new();
-        let mut writer = create(cx.driver(), &file).await;
-        for (seed, size) in (0..).zip(sizes) {
-            let chunk = sample::bytes(seed, size);
-            content.extend_from_slice(&chunk);
-            write(&mut writer, chunk).await;
+        for in_one_go in [true, false] {
+            let file = cx.path(&format!("dir{index}-{in_one_go}/sub/file"));
+            let mut content = Vec::new();
+            let mut writer =
+                if in_one_go { direct(cx.driver(), &file).await } else { first(cx.driver(), &file).await };
+            for (seed, size) in (0..).zip(&sizes) {
+                let chunk = sample::bytes(seed, *size);
+                content.extend_from_slice(&chunk);
+                write(&mut writer, chunk).await;
+            }
+            assert_eq!(writer.size(), content.len() as u64);
+            writer.commit(&file).await.unwrap();
+            let content = content.into();
+            assert_file(&*other, &file, &content).await;
+            assert_file(cx.driver(), &file, &content).await;
+            assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
+            assert_not_staged(cx.driver(), &file).await;
         }
-        assert_eq!(writer.size(), content.len() as u64);
-        writer.commit().await.unwrap();
-        let content = content.into();
-        assert_file(&*other, &file, &content).await;
-        assert_file(cx.driver(), &file, &content).await;
-        assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"]);
     }
     // The hint is no promise.
     for expected in [0, 3, 10, 100 << 20] {
         let file = cx.path("hint");
-        let options = WriteOptions::create().with_expected_size(expected);
-        let mut writer = cx.driver().writer(&file, options).await.unwrap();
+        let mode = WriteMode::Direct { size: Some(expected) };
+        let mut writer = cx.driver().writer(&file, mode).await.unwrap();
         write(&mut writer, "12345").await;
-        writer.commit().await.unwrap();
+        writer.commit(&file).await.unwrap();
         assert_file(cx.driver(), &file, &"12345".into()).await;
     }
 }
@@ -275,21 +412,22 @@ pub async fn writer_commit_to_another_path(cx: &Context) {
     for (index, size) in [0, 1, 300_000, (6 << 20) + 1].into_iter().enumerate() {
         let own = cx.path(&format!("uploads{index}/1/data"));
         let content = sample::bytes(index as u64, size);
-        for (step, target) in ["blobs/a/data", "blobs/a/data", "blobs/b"].into_iter().enumerate() {
+        for (step, target) in ["blobs/a/data", "blobs/a/data", "blobs/b", "blobs/b"].into_iter().enumerate() {
             let target = cx.path(&format!("{index}/{target}"));
             let content = content.slice(..size.saturating_sub(step));
-            let mut writer: Box<dyn FileWriter> = create(cx.driver(), &own).await;
+            let mut writer: Writer =
+                if step == 0 { direct(cx.driver(), &own).await } else { first(cx.driver(), &own).await };
             write(&mut writer, content.clone()).await;
-            if step == 2 {
-                writer.close().await.unwrap();
-                writer = resume(&*cx.reopen().await, &own).await;
+            if step > 1 {
+                let staged = close(writer, &own).await;
+                writer = resume(&*cx.reopen().await, &staged).await;
             }
-            writer.commit_to(&target).await.unwrap();
+            writer.commit(&target).await.unwrap();
             assert_file(cx.driver(), &target, &content).await;
             assert_missing(cx.driver(), &own).await;
             assert_missing(cx.driver(), &cx.path(&format!("uploads{index}"))).await;
-            let resumed = cx.driver().writer(&own, WriteOptions::resume()).await;
-            assert_eq!(kind(resumed), ErrorKind::NotFound, "the stage is used up");
+            assert_not_staged(cx.driver(), &own).await;
+            assert_not_staged(cx.driver(), &target).await;
         }
         assert_eq!(
             walked(cx.driver(), &cx.path(&index.to_string()), None).await,
@@ -297,8 +435,6 @@ pub async fn writer_commit_to_another_path(cx: &Context) {
         );
     }
     let own = cx.path("own");
-    let mut writer = create(cx.driver(), &own).await;
-    write(&mut writer, "same").await;
-    writer.commit_to(&own).await.unwrap();
+    write_file(cx.driver(), &own, "same").await;
     assert_file(cx.driver(), &own, &"same".into()).await;
 }

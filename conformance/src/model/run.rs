@@ -25,7 +25,7 @@ use super::{
     step::Sent,
     world::{ALGORITHMS, BILL, REPOSITORIES, SIGNATURE, TAGS, WORLD},
 };
-use crate::{driver::Store, layout::Tree};
+use crate::{driver::Store, intercept::Intercepted, layout::Tree};
 
 /// Registries that make the calls; one more is opened at the end of each sequence.
 const REGISTRIES: usize = 2;
@@ -247,8 +247,8 @@ impl Run {
 
 /// A registry over an instance of its own of the store.
 async fn open(store: &Store, mode: Mode) -> (Gate, Registry) {
-    let gate = Gate::new(store.open().await);
-    let builder = Registry::builder(gate.clone())
+    let gate = Gate::default();
+    let builder = Registry::builder(Intercepted::over(store.open().await, gate.clone()))
         .delete(mode != Mode::Keeping)
         .read_only(mode == Mode::ReadOnly)
         .anonymous_mount(true);

@@ -236,7 +236,9 @@ impl Step {
             Poured::Whole => {}
         }
         let bytes: Bytes = [&before[..], &sent.bytes].concat().into();
-        let hashes = digest.is_canonical() || self.slot(session).algorithm == digest.algorithm();
+        // Without earlier bytes, they go straight to their place.
+        let hashes =
+            before.is_empty() || digest.is_canonical() || self.slot(session).algorithm == digest.algorithm();
         if !(is_hashed && hashes) {
             // Made visible inside of the upload, to be read again: then nobody can tell the new bytes from the
             // earlier ones, and wrong ones end the session (`UploadSession::finish`).
@@ -246,13 +248,13 @@ impl Step {
         }
         if Digest::of(digest.algorithm(), &bytes) == *digest {
             self.model.data.insert(WORLD.canonical(digest));
+            // A store may leave the stage that was committed (`StorageDriver::commit_staged`).
+            self.between();
             self.session(session).stage = Stage::Empty;
             return Ok(());
         }
         // With bytes of its own the call may have been the faulty part, and can be repeated.
         if !has_body {
-            self.session(session).stage = Stage::Empty;
-            self.between();
             self.remove(session);
             self.between();
             self.slot(session).ended = true;
@@ -260,11 +262,10 @@ impl Step {
         Err(Refusal::OtherDigest)
     }
 
-    /// Verifies visible bytes and moves them to their place.
+    /// Verifies visible bytes and writes them to their place.
     fn adopt(&mut self, session: usize, digest: &Digest, bytes: &Bytes) -> Result<(), Refusal> {
         if Digest::of(digest.algorithm(), bytes) == *digest {
             self.model.data.insert(WORLD.canonical(digest));
-            self.session(session).stage = Stage::Empty;
             return Ok(());
         }
         self.remove(session);

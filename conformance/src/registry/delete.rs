@@ -31,7 +31,8 @@ pub async fn end_9_delete_tag_of_any_name(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let long = "t".repeat(128);
     let tmp = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp";
-    let tags = ["A", "_uploads", "_x", "current", &long, "x", "x.5.part", tmp, "x.staged"];
+    let part = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.5.part";
+    let tags = ["A", "_uploads", "_x", "current", &long, "x", "x.5.part", part, tmp, "x.staged"];
     let uri = |reference: &str| format!("/v2/a/manifests/{reference}");
     for tag in tags {
         client.push_image("a", tag, &image).await;

@@ -137,5 +137,5 @@ pub(super) fn storage(path: &str) -> StoragePath {
 
 /// What most behaviors are shown with.
 fn open(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
-    Registry::builder_shared(driver).delete(true).anonymous_mount(true)
+    Registry::builder(driver).delete(true).anonymous_mount(true)
 }

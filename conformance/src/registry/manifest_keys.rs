@@ -12,7 +12,7 @@ use super::{
 };
 
 async fn verify(lab: &Lab) -> VerifyReport {
-    let registry = Registry::builder_shared(lab.shared()).read_only(true).build();
+    let registry = Registry::builder(lab.shared()).read_only(true).build();
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
 

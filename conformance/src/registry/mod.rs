@@ -53,7 +53,7 @@ mod wrapped;
 pub use self::{
     client::{Answer, Call, Client},
     lab::{Lab, on_a_runtime, run},
-    wrapped::Wrapped,
+    wrapped::{Wrapped, Wrapping},
 };
 
 /// The one list of requirements, by the module that has them, given to the macro named first.

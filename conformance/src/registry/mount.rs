@@ -109,7 +109,7 @@ pub async fn end_11_anonymous_mount_by_sha512(lab: &Lab) {
 /// Anonymous mounts are off unless the host switches them on: 202, and no link.
 pub async fn end_11_anonymous_mount_is_off_by_default(lab: &Lab) {
     let digest = lab.client().push("a", &content(1, 1000)).await;
-    let client = Client::new(&Registry::builder_shared(lab.shared()).build());
+    let client = Client::new(&Registry::builder(lab.shared()).build());
     let before = lab.tree().await;
     let _ = client.post(format!("/v2/b/blobs/uploads/?mount={digest}")).body("").send().await.expect(202);
     lab.tree().await.assert_is(&before);

@@ -11,7 +11,7 @@ use std::{
 
 use futures::poll;
 use plugin_registry::{PurgeReport, Registry, RegistryError};
-use plugin_registry_core::{Operation, WriteOptions};
+use plugin_registry_core::{Operation, WriteMode};
 
 use super::{
     Lab,
@@ -144,7 +144,7 @@ pub async fn purge_removes_what_dead_writers_staged(lab: &Lab) {
         let digest = digest(bytes);
         let hex = digest.strip_prefix("sha256:").unwrap();
         let path = format!("{ROOT}/blobs/sha256/{}/{hex}/data", &hex[..2]).parse().unwrap();
-        let mut writer = lab.driver().writer(&path, WriteOptions::create()).await.unwrap();
+        let mut writer = lab.driver().writer(&path, WriteMode::Stage).await.unwrap();
         writer.write(bytes.slice(..1000)).await.unwrap();
         let _ = writer.close().await.unwrap();
     }
@@ -168,7 +168,7 @@ pub async fn purge_of_a_read_only_registry(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
     let location = client.append(&location, &content(1, 10)).await;
-    let registry = Registry::builder_shared(lab.shared()).read_only(true).build();
+    let registry = Registry::builder(lab.shared()).read_only(true).build();
     assert_eq!(purge(&registry, true).await.uploads.len(), 1);
     let refused = registry.purge_uploads(Duration::ZERO, false).await;
     assert!(matches!(refused, Err(RegistryError::NotAllowed(_))), "{refused:?}");

@@ -161,6 +161,7 @@ pub async fn end_8a_unusual_tags(lab: &Lab) {
         "sha256",
         "v1.tmp",
         "data.10.part",
+        "data.0c5e9a4e-0000-4000-8000-000000000000.10.part",
         "link.0c5e9a4e-0000-4000-8000-000000000000.tmp",
         "A",
         "0",

@@ -15,7 +15,7 @@ const ROOT: &str = "/docker/registry/v2";
 
 async fn verify(lab: &Lab) -> VerifyReport {
     // One that remembers nothing.
-    let registry = Registry::builder_shared(lab.shared()).read_only(true).build();
+    let registry = Registry::builder(lab.shared()).read_only(true).build();
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
 

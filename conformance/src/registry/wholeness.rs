@@ -16,7 +16,7 @@ const FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
 
 async fn verify(lab: &Lab) -> VerifyReport {
     // One that remembers nothing.
-    let registry = Registry::builder_shared(lab.shared()).read_only(true).build();
+    let registry = Registry::builder(lab.shared()).read_only(true).build();
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
 

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryFutureExt, TryStreamExt, lock::Mutex};
 use plugin_registry::{MAX_MANIFEST_SIZE, Manifest};
 use plugin_registry_core::{
     ByteRange, Checked, Descriptor, Digest, Error, ErrorKind, Metrics, StorageDriver, StorageDriverExt,
-    StoragePath, VerifyError, WriteOptions, shown,
+    StoragePath, VerifyError, WriteMode, shown,
 };
 
 use self::index::Index;
@@ -198,7 +198,7 @@ impl OciLayout {
     /// Whether a file of this size is there; its content is not looked at. 1 driver call.
     async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
         match self.driver.stat(&blob_path(&descriptor.digest)).await {
-            Ok(info) => Ok(info.is_file() && info.size == descriptor.size),
+            Ok(info) => Ok(info.size == descriptor.size),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(self.storage(error)),
         }
@@ -206,15 +206,12 @@ impl OciLayout {
 
     /// Stores a blob: verified, whole, durable. Holds what the driver's writer holds, and one piece.
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<()> {
-        let options = match content.size() {
-            Some(size) => WriteOptions::create().with_expected_size(size),
-            None => WriteOptions::create(),
-        };
+        let mode = WriteMode::Direct { size: content.size() };
         let path = blob_path(&descriptor.digest);
         let mut content = content.into_verified();
         // The content first: when there is none, nothing is staged.
         let mut piece = content.try_next().await?;
-        let mut writer = self.driver.writer(&path, options).await.map_err(|error| self.storage(error))?;
+        let mut writer = self.driver.writer(&path, mode).await.map_err(|error| self.storage(error))?;
         let poured = async {
             while let Some(bytes) = piece.take() {
                 if !bytes.is_empty() {
@@ -230,7 +227,7 @@ impl OciLayout {
             }
             return Err(error);
         }
-        writer.commit().await.map_err(|error| self.storage(error))
+        writer.commit(&path).await.map_err(|error| self.storage(error))
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {

@@ -1,26 +1,60 @@
 //! What the contract makes of a driver's other methods where the driver has nothing better.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use super::StorageDriver;
 use crate::{
     error::{Error, ErrorKind, Result},
-    file::{Entry, EntryKind, FileInfo},
+    file::{DeleteReport, Entry, EntryKind},
     path::StoragePath,
+    staged::Staged,
 };
 
-/// A file, else a directory if there is something below.
-pub(super) async fn stat<D: StorageDriver + ?Sized>(driver: &D, path: &StoragePath) -> Result<FileInfo> {
-    if !path.is_root() {
-        match driver.stat_file(path).await {
-            Err(error) if error.is_not_found() => {}
-            found => return found,
+/// One by one.
+pub(super) async fn delete_many<D: StorageDriver + ?Sized>(
+    driver: &D,
+    files: Vec<StoragePath>,
+    stages: &[Staged],
+) -> Result<DeleteReport> {
+    let mut report = DeleteReport::default();
+    for staged in stages {
+        if let Err(error) = delete_stage(driver, staged).await {
+            report.failed.push((staged.path.clone(), error));
         }
-        driver.walk(path, None).try_next().await?.ok_or(ErrorKind::NotFound)?;
     }
-    Ok(FileInfo::directory(path.clone()))
+    for path in files {
+        let deleted = match driver.stat(&path).await {
+            // A directory is no file.
+            Ok(_) => driver.delete(&path).await,
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Err(error) if !error.is_not_found() => report.failed.push((path, error)),
+            _ => report.deleted += 1,
+        }
+    }
+    Ok(report)
+}
+
+/// Later than any time of a store's clock, where it does not tell when a stage was closed.
+const LATE: Duration = Duration::from_secs(200 * 365 * 24 * 60 * 60);
+
+async fn delete_stage<D: StorageDriver + ?Sized>(driver: &D, staged: &Staged) -> Result<()> {
+    match driver.find_staged(&staged.path).await {
+        Ok(found) if found.id == staged.id => {
+            let after = found.modified.and_then(|closed| closed.checked_add(Duration::from_nanos(1)));
+            let late = after.or_else(|| SystemTime::UNIX_EPOCH.checked_add(LATE)).ok_or(ErrorKind::Other)?;
+            driver.delete_staged(&staged.path, late).await.map(drop)
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The first component of everything below, in order of the names: a walk meets `a-b/x` before `a/x`.

@@ -14,9 +14,9 @@ fn the_example_is_as_the_how_to_shows_it() {
     // Blocks have no indentation.
     let lines = source.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     assert!(visible.len() > 4 && lines.contains(&visible.join("\n")), "not in the example: {visible:#?}");
-    let says = "in one file of less than 200 lines of code";
+    let says = "in one file of less than 220 lines of code";
     assert!(page.prose().iter().any(|(_, line)| line.contains(says)), "the page does not say: {says}");
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
     let code = source.lines().filter(is_code).count();
-    assert!((150..200).contains(&code), "{code} lines of code");
+    assert!((150..220).contains(&code), "{code} lines of code");
 }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader, Result,
-    StageId, StorageConfig, StorageDriver, StoragePath, WriteMode, WriteOptions,
+    StageId, Staged, StorageConfig, StorageDriver, StoragePath, WriteMode,
 };
 use uuid::Uuid;
 
@@ -41,7 +41,6 @@ struct File {
 struct Writer {
     driver: Example,
     path: StoragePath,
-    put: PutMode,
     content: BytesMut,
     /// What it goes on with. Nobody else resumes that while somebody holds it.
     resumed: Option<Arc<File>>,
@@ -89,8 +88,25 @@ impl Store {
         if mode == PutMode::CreateOnly && self.files.contains_key(path) {
             return Err(ErrorKind::AlreadyExists.into());
         }
-        self.files.insert(path.clone(), file(path, content, None));
+        self.files.insert(path.clone(), file(path, content));
         Ok(())
+    }
+
+    /// A stage, if it is still this one and nobody is at it.
+    fn stage(&self, staged: &Staged) -> Result<&Arc<File>> {
+        let stage = self.stages.get(&staged.path).ok_or(ErrorKind::NotFound)?;
+        if stage.id != staged.id || Arc::strong_count(stage) > 1 {
+            return Err(
+                Error::new(ErrorKind::Conflict).with_message("another writer was or is at this stage")
+            );
+        }
+        Ok(stage)
+    }
+
+    /// Whether the stage of a path is what a writer resumed, or nothing for a first one.
+    fn require(&self, path: &StoragePath, resumed: Option<&Arc<File>>) -> Result<()> {
+        let is_same = self.stages.get(path).map(|stage| &stage.id) == resumed.map(|stage| &stage.id);
+        if is_same { Ok(()) } else { Err(ErrorKind::Conflict.into()) }
     }
 }
 
@@ -101,8 +117,7 @@ impl StorageDriver for Example {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let limited = Capabilities::default().with_max_file_size(self.max_file_size);
-        limited.with_create_only(true).with_exclusive_resume(true)
+        Capabilities::default().with_create_only(true)
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -123,26 +138,25 @@ impl StorageDriver for Example {
         Ok(Reader::new(file.info.clone(), range, stream::iter([Ok(part)]).boxed()))
     }
 
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        let (mut content, mut resumed) = (BytesMut::new(), None);
-        if options.mode == WriteMode::Resume {
-            let store = self.lock();
-            let stage = store.stages.get(path);
-            let file = stage.map_or_else(|| store.file(path), Ok)?;
-            if stage.is_none() && !file.content.is_empty() {
-                return Err(ErrorKind::AlreadyExists.into());
-            }
-            if Arc::strong_count(file) > 1 {
-                return Err(Error::new(ErrorKind::Conflict).with_message("another writer resumed it"));
-            }
-            content.extend_from_slice(&file.content);
-            resumed = Some(file.clone());
-        }
-        let (driver, path, put) = (self.clone(), path.clone(), options.put);
-        Ok(Box::new(Writer { driver, path, put, content, resumed }))
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        let staged = if let WriteMode::Resume(staged) = mode { Some(staged) } else { None };
+        let resumed = staged.map(|staged| self.lock().stage(&staged).cloned()).transpose()?;
+        let content = resumed.as_ref().map_or_else(BytesMut::new, |stage| BytesMut::from(&*stage.content));
+        Ok(Box::new(Writer { driver: self.clone(), path: path.clone(), content, resumed }))
     }
 
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        Ok(self.lock().stages.get(path).ok_or(ErrorKind::NotFound)?.staged())
+    }
+
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        let mut store = self.lock();
+        let content = store.stage(staged)?.content.clone();
+        store.stages.remove(&staged.path);
+        store.put(to, content, PutMode::Overwrite)
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         Ok(self.lock().file(path)?.info.clone())
     }
 
@@ -158,12 +172,6 @@ impl StorageDriver for Example {
         stream::iter(later.map(Ok).chain(missing)).boxed()
     }
 
-    async fn rename(&self, source: &StoragePath, target: &StoragePath) -> Result<()> {
-        let mut store = self.lock();
-        let file = store.files.remove(source).ok_or(ErrorKind::NotFound)?;
-        store.put(target, file.content.clone(), PutMode::Overwrite)
-    }
-
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let mut store = self.lock();
         let count = store.files.len();
@@ -173,10 +181,11 @@ impl StorageDriver for Example {
         if store.files.len() < count { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
+    async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
         let mut store = self.lock();
-        paths.iter().for_each(|path| drop(store.files.remove(path)));
-        Ok(DeleteReport::new(paths.len(), Vec::new()))
+        store.stages.retain(|_, stage| stages.iter().all(|staged| staged.id != stage.id));
+        files.iter().for_each(|path| drop(store.files.remove(path)));
+        Ok(DeleteReport::new(files.len(), Vec::new()))
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
@@ -204,37 +213,39 @@ impl FileWriter for Writer {
         self.content.len() as u64
     }
 
-    fn stage_id(&self) -> Option<StageId> {
-        self.resumed.as_ref().map(|stage| stage.id.clone())
-    }
-
-    async fn close(self: Box<Self>) -> Result<Option<StageId>> {
-        let id = self.stage_id();
-        let stage = file(&self.path, self.content.freeze(), id);
-        self.driver.lock().stages.insert(self.path, stage.clone());
-        Ok(Some(stage.id.clone()))
+    async fn close(self: Box<Self>) -> Result<Staged> {
+        let mut store = self.driver.lock();
+        store.require(&self.path, self.resumed.as_ref())?;
+        let stage = file(&self.path, self.content.freeze());
+        store.stages.insert(self.path, stage.clone());
+        Ok(stage.staged())
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
-        self.driver.lock().stages.remove(&self.path);
+        let is_resumed = |stage: &File| self.resumed.as_ref().is_some_and(|resumed| resumed.id == stage.id);
+        self.driver.lock().stages.retain(|_, stage| !is_resumed(stage));
         Ok(())
     }
 
-    async fn commit(self: Box<Self>) -> Result<()> {
-        let path = self.path.clone();
-        self.commit_to(&path).await
-    }
-
-    async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()> {
+    async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
         let mut store = self.driver.lock();
-        store.put(path, self.content.freeze(), self.put)?;
-        store.stages.remove(&self.path);
-        Ok(())
+        if self.resumed.is_some() {
+            store.require(&self.path, self.resumed.as_ref())?;
+            store.stages.remove(&self.path);
+        }
+        store.put(to, self.content.freeze(), PutMode::Overwrite)
     }
 }
 
-fn file(path: &StoragePath, content: Bytes, id: Option<StageId>) -> Arc<File> {
-    let id = id.unwrap_or_else(|| StageId::of(Uuid::new_v4()));
+impl File {
+    fn staged(&self) -> Staged {
+        let info = self.info.clone();
+        Staged::new(info.path, info.size, self.id.clone()).with_modified(info.modified)
+    }
+}
+
+fn file(path: &StoragePath, content: Bytes) -> Arc<File> {
+    let id = StageId::of(Uuid::new_v4());
     let info = FileInfo::file(path.clone(), content.len() as u64, Some(SystemTime::now()));
     Arc::new(File { info, content, id })
 }

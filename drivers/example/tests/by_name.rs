@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
 use plugin_registry::Registry;
-use plugin_registry_core::{ByteRange, Descriptor, MediaType, StorageConfig};
+use plugin_registry_core::{ByteRange, Descriptor, MediaType, StorageConfig, WriteMode};
 use plugin_registry_drivers::Drivers;
 
 fn drivers() -> Drivers {
@@ -18,7 +18,7 @@ fn drivers() -> Drivers {
 async fn an_image_goes_in_and_comes_out() {
     let driver = drivers().open(&StorageConfig::new("example").with("maxfilesize", "1048576")).await.unwrap();
     assert_eq!(driver.name(), "example");
-    let registry = Registry::builder_shared(driver.clone()).build();
+    let registry = Registry::builder(driver.clone()).build();
     let repository = registry.repository("team/app".parse().unwrap());
     let layer = Bytes::from(vec![7; 300_000]);
     let (config, bytes) = (Descriptor::of(MediaType::EmptyJSON, b"{}"), Bytes::from_static(b"{}"));
@@ -36,7 +36,7 @@ async fn an_image_goes_in_and_comes_out() {
     repository.manifests().put(&tag, Some(media_type), manifest.clone().into()).await.unwrap();
 
     // Through another registry on the same store: nothing is remembered from the push.
-    let repository = Registry::builder_shared(driver).build().repository("team/app".parse().unwrap());
+    let repository = Registry::builder(driver).build().repository("team/app".parse().unwrap());
     assert_eq!(repository.manifests().get(&"v1".parse().unwrap()).await.unwrap().bytes(), &manifest);
     assert_eq!(repository.blobs().get(&content.0.digest, 1 << 20).await.unwrap(), layer);
     let part = repository.blobs().open(&content.0.digest, ByteRange::from(299_990)).await.unwrap();
@@ -66,7 +66,7 @@ async fn mistakes_name_the_driver_and_what_was_meant() {
 async fn a_file_that_is_too_large_is_refused_before_it_is_kept() {
     let driver = drivers().open(&StorageConfig::new("example").with("maxfilesize", "10")).await.unwrap();
     let path = "/file".parse().unwrap();
-    let mut writer = driver.writer(&path, Default::default()).await.unwrap();
+    let mut writer = driver.writer(&path, WriteMode::direct()).await.unwrap();
     writer.write("0123456789".into()).await.unwrap();
     let refusal = writer.write("!".into()).await.unwrap_err();
     assert_eq!(refusal.to_string(), "too large: 11 bytes, the most are 10");

@@ -11,7 +11,7 @@ use futures::{
 use http::Method;
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
-    Result, StorageDriver, StoragePath, WriteOptions,
+    Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
@@ -21,7 +21,7 @@ use crate::{
     job::{Abandoned, Job},
     list, names, reader,
     root::Root,
-    stage::{Parts, Stage},
+    stage::{self, Stage},
     staged, walk,
     writer::FsWriter,
 };
@@ -73,11 +73,7 @@ impl StorageDriver for FsDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
-            .with_empty_directories(true)
-            .with_create_only(true)
-            .with_exclusive_resume(true)
-            .with_durable(self.root.config.durable)
+        Capabilities::default().with_empty_directories(true).with_create_only(true)
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -96,21 +92,30 @@ impl StorageDriver for FsDriver {
         reader::open(&self.root, path, range).await
     }
 
-    /// [`WriteOptions::expected_size`] is not used: what does not fit fails while it is written.
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        Ok(Box::new(FsWriter::open(&self.root, path, options).await?))
+    /// The size of a direct writer is not used: what does not fit fails while it is written.
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(FsWriter::open(&self.root, path, mode).await?))
+    }
+
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        let path = path.clone();
+        self.root.run(move |root| stage::find(root, &path)).await
+    }
+
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        names::check_target(to)?;
+        let (staged, to) = (staged.clone(), to.clone());
+        let committed = self.root.run_unless_abandoned(move |root, abandoned| {
+            let stage = Stage::resume(root, &staged)?;
+            stage.seal(true)?;
+            stage.place(&to, PutMode::Overwrite, abandoned)
+        });
+        committed.await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        if path.is_root() {
-            return Ok(FileInfo::directory(StoragePath::root()));
-        }
         let path = path.clone();
-        self.root.run(move |root| root.stat(&path)).await
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
-        let info = self.stat(path).await?;
+        let info = self.root.run(move |root| root.stat(&path)).await?;
         if info.is_file() { Ok(info) } else { Err(ErrorKind::NotFound.into()) }
     }
 
@@ -140,23 +145,20 @@ impl StorageDriver for FsDriver {
         walk::stream(self.root.clone(), walk::Marked::new(path.clone(), marker, after.cloned()))
     }
 
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        let (from, to) = (from.clone(), to.clone());
-        self.root.run(move |root| delete::rename(root, &from, &to)).await
-    }
-
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let path = path.clone();
         self.root.run(move |root| delete::delete(root, &path)).await
     }
 
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
+    async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
         let mut report = DeleteReport::default();
         let mut tried = false;
-        for batch in paths.chunks(DELETE_BATCH) {
+        let mut stages = stages.to_vec();
+        for batch in batches(&files) {
             let work = {
-                let batch = batch.to_vec();
+                let (batch, stages) = (batch.to_vec(), std::mem::take(&mut stages));
                 move |root: &Arc<Root>| {
+                    stages.iter().try_for_each(|staged| stage::delete(root, staged))?;
                     let delete = |path: StoragePath| (delete::delete_file(root, &path), path);
                     Ok(batch.into_iter().map(delete).collect::<Vec<_>>())
                 }
@@ -201,6 +203,12 @@ impl StorageDriver for FsDriver {
     }
 }
 
+/// At least one.
+fn batches(files: &[StoragePath]) -> impl Iterator<Item = &[StoragePath]> {
+    let none = files.is_empty().then_some(files);
+    none.into_iter().chain(files.chunks(DELETE_BATCH))
+}
+
 /// Writes a whole file in one go. A crash leaves the old file or the new one, and perhaps a stage.
 fn put(
     root: &Arc<Root>,
@@ -236,5 +244,5 @@ fn put_once(
     let mut stage = Stage::create(root, path)?;
     stage.append(std::slice::from_ref(content))?;
     stage.seal(false)?;
-    stage.place(path, mode, &Parts::default(), abandoned)
+    stage.place(path, mode, abandoned)
 }

@@ -9,9 +9,9 @@
 //!   listings too, unless it leads to a directory that it lies in itself. A listing goes through at most 10,000
 //!   links to directories. A `delete` removes the link, and never what is behind it.
 //! - **Whole**: a file appears by one rename, with all its bytes. Until then it is staged beside its
-//!   target as `<name>.<uuid>.tmp`, or as `<name>.<size>.part` when it was closed to be resumed at
+//!   target as `<name>.<uuid>.tmp`, or as `<name>.<uuid>.<size>.part` when it was closed to be resumed at
 //!   `size`. Regular files with such names are invisible to every call but the `delete` of a directory,
-//!   and may not be written; directories may have them. A written name has at most 214 bytes.
+//!   and may not be written; directories may have them. A written name has at most 192 bytes.
 //! - **Durable** (unless [`FsConfig::durable`] is off): a write costs one fsync of the file, one of its
 //!   directory and one for each directory above that was newly made. A `delete` is not synced: after a
 //!   power cut a file that was just deleted may be there again, never a part of it.

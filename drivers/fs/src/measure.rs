@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use plugin_registry_core::{ByteRange, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{ByteRange, StorageDriver, StoragePath, WriteMode};
 
 use crate::{FsConfig, FsDriver};
 
@@ -23,7 +23,7 @@ async fn one_gib(piece: usize, chunk: usize, hash: bool) {
 
     let started = Instant::now();
     let mut hasher = plugin_registry_core::Hasher::new(algorithm);
-    let mut writer = driver.writer(&path, WriteOptions::create()).await.unwrap();
+    let mut writer = driver.writer(&path, WriteMode::direct()).await.unwrap();
     for _ in 0..GIB / chunk.len() {
         if hash {
             hasher.update(&chunk);
@@ -31,7 +31,7 @@ async fn one_gib(piece: usize, chunk: usize, hash: bool) {
         writer.write(chunk.clone()).await.unwrap();
     }
     let written = started.elapsed();
-    writer.commit().await.unwrap();
+    writer.commit(&path).await.unwrap();
     let committed = started.elapsed();
 
     let started = Instant::now();

@@ -3,8 +3,9 @@
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 use uuid::Uuid;
 
-/// The longest name that is written: with `.<uuid>.tmp` it has the 255 bytes that filesystems allow.
-const MAX_NAME: usize = 255 - 41;
+/// The longest name that is written: with `.<uuid>.<size>.part`, and a size of at most 20 digits, it has the 255 bytes
+/// that filesystems allow.
+const MAX_NAME: usize = 255 - 63;
 
 /// Whether a regular file of this name is staged: ours, or one that distribution left.
 pub(crate) fn is_staged(name: &str) -> bool {
@@ -13,25 +14,30 @@ pub(crate) fn is_staged(name: &str) -> bool {
 
 /// The name of the file that a regular file of this name is staged for, if it is.
 pub(crate) fn target(name: &str) -> Option<&str> {
-    let split = |suffix| name.strip_suffix(suffix).and_then(|rest: &str| rest.rsplit_once('.'));
-    let temporary = split(".tmp").filter(|(_, inner)| is_uuid(inner));
-    let part = || split(".part").filter(|(_, size)| parse_size(size).is_some());
-    temporary.or_else(part).map(|(target, _)| target)
+    let identified = match (name.strip_suffix(".tmp"), name.strip_suffix(".part")) {
+        (Some(rest), _) => rest,
+        (None, Some(rest)) => rest.rsplit_once('.').filter(|(_, size)| parse_size(size).is_some())?.0,
+        (None, None) => return None,
+    };
+    identified.rsplit_once('.').filter(|(_, id)| is_uuid(id)).map(|(target, _)| target)
 }
 
-/// A name that nobody else has, to write `name` under.
-pub(crate) fn tmp(name: &str) -> String {
-    format!("{name}.{}.tmp", Uuid::new_v4())
+/// The name that a new stage of `name` is written under.
+pub(crate) fn tmp(name: &str, stage: &Uuid) -> String {
+    format!("{name}.{stage}.tmp")
 }
 
-/// The name under which `size` bytes of `name` wait to be resumed.
-pub(crate) fn part(name: &str, size: u64) -> String {
-    format!("{name}.{size}.part")
+/// The name under which the first `size` bytes of a stage of `name` wait to be resumed. No other stage ever has it,
+/// so whatever has it is this one.
+pub(crate) fn part(name: &str, stage: &Uuid, size: u64) -> String {
+    format!("{name}.{stage}.{size}.part")
 }
 
-/// The size that waits under the name `candidate`, if it is a [`part`] of `name`.
-pub(crate) fn part_size(name: &str, candidate: &str) -> Option<u64> {
-    parse_size(candidate.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part")?)
+/// What waits under the name `candidate`, if it is a [`part`] of `name`.
+pub(crate) fn parse_part(name: &str, candidate: &str) -> Option<(Uuid, u64)> {
+    let rest = candidate.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part")?;
+    let (stage, size) = rest.split_once('.')?;
+    Some((Uuid::try_parse(stage).ok().filter(|_| is_uuid(stage))?, parse_size(size)?))
 }
 
 /// Whether a path may hold this name. What else is in a directory is none of ours.
@@ -53,9 +59,9 @@ pub(crate) fn split(path: &StoragePath) -> Result<(StoragePath, &str)> {
 pub(crate) fn check_target(path: &StoragePath) -> Result<()> {
     let (_, name) = split(path)?;
     let message = if name.len() > MAX_NAME {
-        "a file's name is longer than 214 bytes"
+        "a file's name is longer than 192 bytes"
     } else if is_staged(name) {
-        "names that end in `.<uuid>.tmp` or `.<size>.part` are those of staged files"
+        "names that end in `.<uuid>.tmp` or `.<uuid>.<size>.part` are those of staged files"
     } else {
         return Ok(());
     };
@@ -82,14 +88,20 @@ mod tests {
 
     #[test]
     fn staged_names_are_told_from_others() {
-        for name in
-            [&tmp("link"), "data.0.part", "a.b.5.part", "link.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp"]
-        {
-            assert!(is_staged(name), "{name}");
+        const UUID: &str = "6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b";
+        let stage = Uuid::new_v4();
+        for name in [tmp("link", &stage), part("a.b", &stage, 0), format!("link.{UUID}.tmp")] {
+            assert!(is_staged(&name), "{name}");
         }
-        for name in
-            ["v1.tmp", "v1.part", "5.part", "v1.05.part", "v1.+5.part", "v1..part", "data", "x.5.parts"]
-        {
+        let wrong = ["05", "+5", "", "5.5"].map(|size| format!("v1.{UUID}.{size}.part"));
+        let wrong = wrong.iter().map(String::as_str);
+        for name in wrong.chain([
+            "v1.tmp",
+            "v1.part",
+            "v1.5.part",
+            "data",
+            "6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp",
+        ]) {
             assert!(!is_staged(name), "{name}");
         }
     }
@@ -103,22 +115,24 @@ mod tests {
 
     #[test]
     fn parts_belong_to_one_name() {
-        assert_eq!(part_size("a", &part("a", 7)), Some(7));
-        assert_eq!(part_size("a", "a.b.7.part"), None);
-        assert_eq!(part_size("a", "a.5.7.part"), None);
-        assert_eq!(part_size("a.5", "a.5.7.part"), Some(7));
-        assert_eq!(part_size("a", "a.99999999999999999999.part"), None);
-        assert_eq!(part_size("a", "a.part"), None);
+        let stage = Uuid::new_v4();
+        assert_eq!(parse_part("a", &part("a", &stage, 7)), Some((stage, 7)));
+        assert_eq!(parse_part("a", &part("a.b", &stage, 7)), None);
+        assert_eq!(parse_part("a", &part(&format!("a.{stage}"), &stage, 7)), None);
+        assert_eq!(parse_part("a.5", &part("a.5", &stage, 7)), Some((stage, 7)));
+        for wrong in [format!("a.{stage}.99999999999999999999.part"), "a.7.part".into(), "a.part".into()] {
+            assert_eq!(parse_part("a", &wrong), None, "{wrong}");
+        }
     }
 
     #[test]
     fn names_fit_the_filesystem() {
         let fits: StoragePath = format!("/{}", "n".repeat(MAX_NAME)).parse().unwrap();
         check_target(&fits).unwrap();
-        assert_eq!(tmp(fits.file_name().unwrap()).len(), 255);
+        assert_eq!(part(fits.file_name().unwrap(), &Uuid::new_v4(), u64::MAX).len(), 255);
         let long: StoragePath = format!("/{}", "n".repeat(MAX_NAME + 1)).parse().unwrap();
         assert_eq!(check_target(&long).unwrap_err().kind(), ErrorKind::InvalidPath);
-        let hidden: StoragePath = "/a.5.part".parse().unwrap();
+        let hidden = part("/a", &Uuid::new_v4(), 5).parse().unwrap();
         assert_eq!(check_target(&hidden).unwrap_err().kind(), ErrorKind::InvalidPath);
     }
 }

@@ -1,17 +1,20 @@
 //! A staged file: invisible bytes beside their target. Everything here blocks.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, IoSlice},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use plugin_registry_core::{Error, ErrorKind, PutMode, Result, StageId, StoragePath};
+use plugin_registry_core::{Error, ErrorKind, PutMode, Result, StageId, Staged, StoragePath};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, RenameFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT},
+    fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT},
     io::Errno,
 };
+use uuid::Uuid;
 
 use crate::{
     error,
@@ -20,6 +23,13 @@ use crate::{
     root::{self, Root},
 };
 
+/// How often nothing has to be found: a scan that meets the renaming of a close may miss both names.
+const SCANS: usize = 5;
+
+/// How long a lock is waited for: a writer that was dropped in the middle of a piece keeps its lock until
+/// that piece is written.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A staged file that is being written. Dropped, a new one is removed; one that was closed before stays
 /// for the next to resume.
 #[derive(Debug)]
@@ -27,41 +37,66 @@ pub(crate) struct Stage {
     root: Arc<Root>,
     parent: StoragePath,
     dir: File,
+    /// Its own: no other stage ever has it.
     name: String,
     file: File,
     size: u64,
-    /// Whether dropping it removes it.
-    temporary: bool,
+    /// Whether it was never closed: dropping it removes it.
+    is_new: bool,
 }
 
 impl Stage {
     /// A new stage beside `target`.
     pub(crate) fn create(root: &Arc<Root>, target: &StoragePath) -> Result<Self> {
         let (parent, name) = names::split(target)?;
-        let name = names::tmp(name);
+        let name = names::tmp(name, &Uuid::new_v4());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(root.config.file_mode);
         let (dir, file) = root
             .in_dir(&parent, |dir| Ok(rustix::fs::openat(dir, &name, flags, mode)?))
             .map_err(error::write)?;
-        Ok(Self { root: root.clone(), parent, dir, name, file: file.into(), size: 0, temporary: true })
+        Ok(Self { root: root.clone(), parent, dir, name, file: file.into(), size: 0, is_new: true })
     }
 
-    /// A stage of `size` bytes that waits in the directory `parent` under `name`, already open.
-    pub(crate) fn resumed(
-        root: &Arc<Root>,
-        parent: StoragePath,
-        dir: File,
-        name: String,
-        file: File,
-        size: u64,
-    ) -> Self {
-        Self { root: root.clone(), parent, dir, name, file, size, temporary: false }
+    /// One that was closed, locked against every other writer, without what was written to it since.
+    ///
+    /// # Errors
+    /// `NotFound` or `Conflict` where it was committed, continued or deleted; `Conflict` where somebody is at it;
+    /// `Corrupted` where bytes are missing.
+    pub(crate) fn resume(root: &Arc<Root>, staged: &Staged) -> Result<Self> {
+        let (parent, target) = names::split(&staged.path)?;
+        let id = Uuid::try_parse(staged.state()).map_err(|_| ErrorKind::NotFound)?;
+        let name = names::part(target, &id, staged.size);
+        let gone = || match Parts::find(root, &staged.path)?.largest() {
+            Some(_) => Err(gone()),
+            None => Err(ErrorKind::NotFound.into()),
+        };
+        let dir = root.open_dir(&parent).map_err(error::read)?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file: File = match rustix::fs::openat(&dir, &name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return gone(),
+            file => file.map_err(|error| error::write(error.into()))?.into(),
+        };
+        lock(&file)?;
+        // Whoever held the lock may have closed, committed or cancelled it.
+        if !is_at(&file, &dir, &name) {
+            return gone();
+        }
+        let (stored, size) = (file.metadata().map_err(error::read)?.len(), staged.size);
+        if stored < size {
+            let message = format!("{stored} bytes are staged where {size} were acknowledged");
+            return Err(Error::new(ErrorKind::Corrupted).with_message(message));
+        }
+        if stored > size {
+            // A writer that was dropped or killed wrote it after the last close.
+            file.set_len(size).map_err(error::write)?;
+        }
+        Ok(Self { root: root.clone(), parent, dir, name, file, size, is_new: false })
     }
 
-    /// Whether dropping it removes it.
-    pub(crate) fn is_temporary(&self) -> bool {
-        self.temporary
+    /// Whether it was never closed.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Writes the chunks at the end, in as few calls as the system allows.
@@ -101,18 +136,12 @@ impl Stage {
         if self.root.config.durable { self.file.sync_all() } else { Ok(()) }
     }
 
-    /// Makes the sealed bytes visible at `target`, for good, and removes the `earlier` stages of the name.
+    /// Makes the sealed bytes visible at `target`, for good. What has its name is this stage: where that is gone, the
+    /// bytes are, and it is `Conflict`.
     ///
-    /// A crash before the rename leaves the stages as they are; one after it the whole file at the target,
-    /// or, as the directory may not be synced yet, still the stages.
-    pub(crate) fn place(
-        mut self,
-        target: &StoragePath,
-        mode: PutMode,
-        earlier: &Parts,
-        abandoned: &Abandoned,
-    ) -> Result<()> {
-        self.require_own_name()?;
+    /// A crash before the rename leaves the stage as it is; one after it the whole file at the target,
+    /// or, as the directory may not be synced yet, still the stage.
+    pub(crate) fn place(mut self, target: &StoragePath, mode: PutMode, abandoned: &Abandoned) -> Result<()> {
         abandoned.check()?;
         let (parent, name) = names::split(target)?;
         let moved = if parent == self.parent {
@@ -130,57 +159,46 @@ impl Stage {
             renamed.map(|(dir, ())| Some(dir))
         };
         let dir = moved.map_err(rename_error)?;
-        self.temporary = false;
-        earlier.remove_except(&[&self.name])?;
+        self.is_new = false;
+        if dir.is_some() {
+            self.root.prune(&self.parent);
+        }
         self.root.sync_entry(dir.as_ref().unwrap_or(&self.dir), &parent).map_err(error::write)
     }
 
-    /// The identity of the staged file: its number and the moment it was made, for numbers are used again.
-    /// `None` where the filesystem does not know that moment.
-    pub(crate) fn id(&self) -> Option<StageId> {
-        let wanted = StatxFlags::INO | StatxFlags::BTIME;
-        let stat = rustix::fs::statx(&self.file, "", AtFlags::EMPTY_PATH, wanted).ok()?;
-        let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(wanted);
-        let born = (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec);
-        let device = (stat.stx_dev_major, stat.stx_dev_minor);
-        known.then(|| StageId::of(format!("{device:?} {} {born:?}", stat.stx_ino)))
-    }
-
-    /// Keeps the sealed bytes of `name` for the next to resume, and removes the `earlier` stages of it.
-    ///
-    /// A crash before the end may leave several: then this call was not acknowledged, and any of them
-    /// will do.
-    pub(crate) fn keep(mut self, name: &str, earlier: &Parts, abandoned: &Abandoned) -> Result<()> {
-        self.require_own_name()?;
+    /// Keeps the sealed bytes of `path` for the next to resume, under a name that was never used before. Of several new
+    /// stages of a path one is kept, and the others are `Conflict`.
+    pub(crate) fn keep(mut self, path: &StoragePath, abandoned: &Abandoned) -> Result<Staged> {
         abandoned.check()?;
-        let part = names::part(name, self.size);
-        if part != self.name {
-            rename(&self.dir, &self.name, &self.dir, &part, PutMode::Overwrite).map_err(rename_error)?;
+        let id = Uuid::new_v4();
+        let (_, name) = names::split(path)?;
+        let part = names::part(name, &id, self.size);
+        // Nobody else's name appears between the look and the rename; a filesystem without locks does without.
+        lock(&self.dir)?;
+        if self.is_new && Parts::find_in(&self.dir, name).map_err(error::read)?.next().is_some() {
+            return Err(Error::new(ErrorKind::Conflict).with_message("another writer has closed a stage"));
         }
-        self.temporary = false;
-        earlier.remove_except(&[&self.name, &part])?;
-        self.root.sync_entry(&self.dir, &self.parent).map_err(error::write)
+        rename(&self.dir, &self.name, &self.dir, &part, PutMode::Overwrite).map_err(rename_error)?;
+        self.is_new = false;
+        // The next one need not wait for the disk.
+        let _ = self.dir.unlock();
+        self.root.sync_entry(&self.dir, &self.parent).map_err(error::write)?;
+        Ok(staged(path, &id, self.size))
     }
 
     /// Removes it, also one that was closed before.
     pub(crate) fn remove(mut self) -> Result<()> {
-        if self.require_own_name().is_ok() {
-            self.temporary = false;
-            let removed = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
-            error::ignore_missing(removed.map_err(Into::into)).map_err(error::write)?;
-        }
+        self.is_new = false;
+        let removed = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
+        error::ignore_missing(removed.map_err(Into::into)).map_err(error::write)?;
+        self.root.prune(&self.parent);
         Ok(())
-    }
-
-    /// Somebody else may have committed, cancelled or deleted what was closed before.
-    fn require_own_name(&self) -> Result<()> {
-        if self.temporary || is_at(&self.file, &self.dir, &self.name) { Ok(()) } else { Err(gone()) }
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if self.temporary {
+        if self.is_new {
             // What cannot be removed stays invisible, and goes with its directory.
             let _ = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
             self.root.prune(&self.parent);
@@ -193,7 +211,14 @@ impl Drop for Stage {
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     dir: Option<File>,
-    found: Vec<(u64, String)>,
+    found: Vec<Part>,
+}
+
+/// A stage that waits. Ordered by size.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    size: u64,
+    id: Uuid,
 }
 
 impl Parts {
@@ -203,52 +228,95 @@ impl Parts {
             Err(error) if error::is_missing(&error) => return Ok(Self::default()),
             dir => dir.map_err(error::read)?,
         };
-        let find = || -> io::Result<Vec<(u64, String)>> {
-            let mut found = Vec::new();
-            for entry in rustix::fs::Dir::read_from(&dir)? {
-                let entry = entry?;
-                let Ok(candidate) = entry.file_name().to_str() else { continue };
-                let Some(size) = names::part_size(name, candidate) else { continue };
-                // A directory may have such a name, and is none of ours.
-                if root::stat_at(&dir, candidate).is_ok_and(|stat| root::is_file(&stat)) {
-                    found.push((size, candidate.to_owned()));
-                }
-            }
-            Ok(found)
-        };
-        let found = find().map_err(error::read)?;
+        let found = Self::find_in(&dir, name).map_err(error::read)?.collect();
         Ok(Self { dir: Some(dir), found })
     }
 
-    /// The one to resume. There are several only if a close was interrupted or two writers closed at
-    /// once; the largest is taken, so that no acknowledged size is ever undercut.
-    pub(crate) fn largest(self) -> Option<(File, String, u64)> {
-        let (size, name) = self.found.into_iter().max()?;
-        Some((self.dir?, name, size))
-    }
-
-    pub(crate) fn remove(&self) -> Result<()> {
-        self.remove_except(&[])
-    }
-
-    fn remove_except(&self, kept: &[&str]) -> Result<()> {
-        let Some(dir) = &self.dir else { return Ok(()) };
-        for (_, name) in self.found.iter().filter(|(_, name)| !kept.contains(&name.as_str())) {
-            let removed = rustix::fs::unlinkat(dir, name, AtFlags::empty()).map_err(Into::into);
-            error::ignore_missing(removed).map_err(error::write)?;
+    fn find_in(dir: &File, name: &str) -> io::Result<impl Iterator<Item = Part>> {
+        let mut found = Vec::new();
+        for entry in rustix::fs::Dir::read_from(dir)? {
+            let entry = entry?;
+            let Ok(candidate) = entry.file_name().to_str() else { continue };
+            let Some((id, size)) = names::parse_part(name, candidate) else { continue };
+            // A directory may have such a name, and is none of ours.
+            if root::stat_at(dir, candidate).is_ok_and(|stat| root::is_file(&stat)) {
+                found.push(Part { size, id });
+            }
         }
-        Ok(())
+        Ok(found.into_iter())
+    }
+
+    /// The one to go on with. There are several only where a filesystem without locks let two first writers close at
+    /// once; the largest is taken, so that no acknowledged size is ever undercut.
+    fn largest(self) -> Option<Part> {
+        self.found.into_iter().max()
+    }
+
+    pub(crate) fn remove(&self, path: &StoragePath) -> Result<()> {
+        let (Some(dir), (_, name)) = (&self.dir, names::split(path)?) else { return Ok(()) };
+        self.found.iter().try_for_each(|Part { size, id }| unlink(dir, &names::part(name, id, *size)))
     }
 }
 
-/// Whether both are the same file.
-pub(crate) fn is_same(a: &File, b: &File) -> bool {
-    let (Ok(a), Ok(b)) = (rustix::fs::fstat(a), rustix::fs::fstat(b)) else { return false };
-    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+/// The stage of a path.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) fn find(root: &Root, path: &StoragePath) -> Result<Staged> {
+    for _ in 0..SCANS {
+        let parts = Parts::find(root, path)?;
+        let is_over = parts.dir.is_none();
+        if let Some(Part { size, id }) = parts.largest() {
+            return Ok(staged(path, &id, size));
+        }
+        if is_over {
+            break;
+        }
+        thread::yield_now();
+    }
+    Err(ErrorKind::NotFound.into())
+}
+
+/// Removes a stage; a missing one is removed already.
+pub(crate) fn delete(root: &Root, staged: &Staged) -> Result<()> {
+    let (parent, name) = names::split(&staged.path)?;
+    let Ok(id) = Uuid::try_parse(staged.state()) else { return Ok(()) };
+    let dir = match root.open_dir(&parent) {
+        Err(error) if error::is_missing(&error) => return Ok(()),
+        dir => dir.map_err(error::write)?,
+    };
+    unlink(&dir, &names::part(name, &id, staged.size))?;
+    root.prune(&parent);
+    Ok(())
+}
+
+fn staged(path: &StoragePath, id: &Uuid, size: u64) -> Staged {
+    Staged::new(path.clone(), size, StageId::of(id.as_bytes())).with_state(id.to_string())
+}
+
+fn unlink(dir: &File, name: &str) -> Result<()> {
+    let removed = rustix::fs::unlinkat(dir, name, AtFlags::empty()).map_err(Into::into);
+    error::ignore_missing(removed).map_err(error::write)
+}
+
+/// Locks a file or a directory against other processes and other writers of this one, until it is closed. A
+/// filesystem without locks does without.
+fn lock(file: &File) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(PATIENCE / 40),
+            Err(TryLockError::WouldBlock) => {
+                let message = "another writer that resumed this stage is open";
+                return Err(Error::new(ErrorKind::Conflict).with_message(message));
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        }
+    }
 }
 
 /// Whether `file` is the one at a name.
-pub(crate) fn is_at(file: &File, dir: &File, name: &str) -> bool {
+fn is_at(file: &File, dir: &File, name: &str) -> bool {
     let (Ok(found), Ok(ours)) = (root::stat_at(dir, name), rustix::fs::fstat(file)) else { return false };
     (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 }
@@ -266,7 +334,7 @@ fn rename_error(error: io::Error) -> Error {
 }
 
 /// Renames a file. Never follows a link at either name.
-pub(crate) fn rename(from: &File, old: &str, to: &File, new: &str, mode: PutMode) -> io::Result<()> {
+fn rename(from: &File, old: &str, to: &File, new: &str, mode: PutMode) -> io::Result<()> {
     if mode == PutMode::Overwrite {
         return Ok(rustix::fs::renameat(from, old, to, new)?);
     }

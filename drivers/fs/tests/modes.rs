@@ -16,7 +16,7 @@ use std::{
 };
 
 use common::{open, path};
-use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteOptions};
+use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteMode};
 use plugin_registry_drivers_fs::FsConfig;
 
 /// Both in one test: the umask is the process's.
@@ -40,13 +40,11 @@ async fn modes_are_exact_or_less_the_umask() {
 
 /// Writes in every way; gives the modes of what was written.
 async fn written(driver: impl StorageDriver, root: &Path) -> impl Fn(&str) -> u32 {
-    driver.put(&path("/a/put"), "x").await.unwrap();
-    let mut writer = driver.writer(&path("/b/c/writer"), WriteOptions::create()).await.unwrap();
+    driver.put(&path("/d/put"), "x").await.unwrap();
+    let mut writer = driver.writer(&path("/b/c/writer"), WriteMode::Stage).await.unwrap();
     writer.write(vec![0; 3 << 20].into()).await.unwrap();
-    writer.close().await.unwrap();
-    let writer = driver.writer(&path("/b/c/writer"), WriteOptions::resume()).await.unwrap();
-    writer.commit().await.unwrap();
-    driver.rename(&path("/a/put"), &path("/d/put")).await.unwrap();
+    let staged = writer.close().await.unwrap();
+    driver.commit_staged(&staged, &path("/b/c/writer")).await.unwrap();
     let root = root.to_owned();
     move |name| std::fs::metadata(root.join(name)).unwrap().mode() & 0o7777
 }

@@ -13,7 +13,7 @@ mod common;
 use std::{path::Path, time::Duration};
 
 use common::{Store, kind, open, path};
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StorageDriverExt, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StorageDriverExt, WriteMode};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
@@ -44,20 +44,18 @@ async fn a_root_that_is_deleted_fails_in_time() {
     let put = async { store.driver.put(&path("/a/b"), "x").await };
     let put = tokio::time::timeout(Duration::from_secs(20), put).await.unwrap();
     assert_eq!(kind(put), ErrorKind::Unavailable);
-    assert!(store.driver.stat(&path("/")).await.is_ok());
+    assert!(store.driver.exists(&path("/")).await.unwrap());
 }
 
 #[tokio::test]
-async fn an_undurable_store_works_and_says_so() {
+async fn an_undurable_store_works() {
     let directory = tempfile::tempdir().unwrap();
     let driver = open(FsConfig::new(directory.path()).with_durable(false).with_max_threads(0)).await;
-    assert!(!driver.capabilities().durable);
     driver.put(&path("/a/b/f"), "x").await.unwrap();
-    let mut writer = driver.writer(&path("/a/b/g"), WriteOptions::create()).await.unwrap();
+    let mut writer = driver.writer(&path("/a/b/g"), WriteMode::Stage).await.unwrap();
     writer.write("y".into()).await.unwrap();
-    writer.close().await.unwrap();
-    let writer = driver.writer(&path("/a/b/g"), WriteOptions::resume()).await.unwrap();
-    writer.commit_to(&path("/c/g")).await.unwrap();
+    let staged = writer.close().await.unwrap();
+    driver.commit_staged(&staged, &path("/c/g")).await.unwrap();
     assert_eq!(driver.get_content(&path("/c/g"), 1).await.unwrap(), "y");
 }
 
@@ -92,7 +90,7 @@ async fn a_full_disk_is_no_space_and_leaves_nothing() {
         let put = driver.put_content(&path("/a/b/f"), vec![1; 4 << 20].into(), mode).await;
         assert_eq!(kind(put), ErrorKind::NoSpace);
     }
-    let mut writer = driver.writer(&path("/a/b/f"), WriteOptions::create()).await.unwrap();
+    let mut writer = driver.writer(&path("/a/b/f"), WriteMode::direct()).await.unwrap();
     let mut error = None;
     for _ in 0..10 {
         match writer.write(vec![1; 1 << 20].into()).await {
@@ -103,7 +101,7 @@ async fn a_full_disk_is_no_space_and_leaves_nothing() {
     let error = error.unwrap();
     assert_eq!(error.kind(), ErrorKind::NoSpace);
     assert!(error.to_string().contains("/a/b/f"), "{error}");
-    assert_eq!(kind(writer.commit().await), ErrorKind::Other);
+    assert_eq!(kind(writer.commit(&path("/a/b/f")).await), ErrorKind::Other);
     let names: Vec<_> =
         std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["kept"]);
@@ -122,9 +120,8 @@ async fn a_read_only_root_can_be_read() {
     assert_eq!(kind(driver.put(&path("/b/f"), "y").await), ErrorKind::ReadOnly);
     assert_eq!(kind(driver.delete(&path("/a/f")).await), ErrorKind::ReadOnly);
     assert_eq!(kind(driver.delete(&path("/a")).await), ErrorKind::ReadOnly);
-    assert_eq!(kind(driver.rename(&path("/a/f"), &path("/f")).await), ErrorKind::ReadOnly);
-    let writer = driver.writer(&path("/c"), WriteOptions::create()).await.unwrap();
-    assert_eq!(kind(writer.commit().await), ErrorKind::ReadOnly);
+    let writer = driver.writer(&path("/c"), WriteMode::direct()).await.unwrap();
+    assert_eq!(kind(writer.commit(&path("/c")).await), ErrorKind::ReadOnly);
     let missing = directory.path().join("missing");
     let error = FsDriver::open(FsConfig::new(&missing)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly);

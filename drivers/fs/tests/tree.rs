@@ -12,7 +12,7 @@ mod common;
 
 use common::{Store, kind, path};
 use futures::{StreamExt, TryStreamExt, future::join_all};
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StorageDriverExt};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StorageDriverExt, WriteMode};
 
 const FILES: [&str; 7] = ["/a/x", "/a-b/y", "/a.b", "/a0", "/a-/z", "/a-b-c", "/B"];
 
@@ -148,24 +148,10 @@ async fn long_listings_come_whole_and_in_order() {
 async fn delete_many_reports_directories() {
     let store = filled(&FILES).await;
     let paths = ["/a", "/a/x", "/a0", "/none", "/a0/none", "/B"].map(path).to_vec();
-    let report = store.driver.delete_many(paths).await.unwrap();
+    let report = store.driver.delete_many(paths, &[]).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (5, 1));
     assert_eq!(report.failed[0].0.as_str(), "/a");
     assert_eq!(store.on_disk(""), ["a-", "a-b", "a-b-c", "a.b"]);
-}
-
-#[tokio::test]
-async fn rename_tidies_up() {
-    let store = filled(&["/a/b/x", "/c"]).await;
-    let driver = &store.driver;
-    assert_eq!(kind(driver.rename(&path("/a/b"), &path("/n/m")).await), ErrorKind::NotFound);
-    assert_eq!(kind(driver.rename(&path("/a/none"), &path("/n/m")).await), ErrorKind::NotFound);
-    assert_eq!(kind(driver.rename(&path("/c"), &path("/a/b")).await), ErrorKind::InvalidPath);
-    driver.rename(&path("/a/b/x"), &path("/a/b/x")).await.unwrap();
-    driver.rename(&path("/a/b/x"), &path("/n/m/x")).await.unwrap();
-    assert_eq!(store.on_disk(""), ["c", "n"]);
-    driver.rename(&path("/n/m/x"), &path("/c")).await.unwrap();
-    assert_eq!(store.on_disk(""), ["c"]);
 }
 
 /// Each deletion empties directories that the others are about to write into.
@@ -181,26 +167,20 @@ async fn creating_and_pruning_at_once() {
                     match round % 3 {
                         0 => driver.put_content(&file, "x".into(), PutMode::CreateOnly).await.unwrap(),
                         1 => {
-                            let mut writer = driver.writer(&file, Default::default()).await.unwrap();
+                            let mut writer = driver.writer(&file, WriteMode::direct()).await.unwrap();
                             writer.write("x".into()).await.unwrap();
-                            writer.commit().await.unwrap();
+                            writer.commit(&file).await.unwrap();
                         }
                         _ => {
                             let up = path(&format!("/u/{task}/data"));
-                            let mut writer = driver.writer(&up, Default::default()).await.unwrap();
+                            let mut writer = driver.writer(&up, WriteMode::Stage).await.unwrap();
                             writer.write("x".into()).await.unwrap();
-                            writer.close().await.unwrap();
-                            let writer = driver
-                                .writer(&up, plugin_registry_core::WriteOptions::resume())
-                                .await
-                                .unwrap();
-                            writer.commit_to(&file).await.unwrap();
+                            let staged = writer.close().await.unwrap();
+                            driver.commit_staged(&staged, &file).await.unwrap();
                         }
                     }
                     assert_eq!(driver.get_content(&file, 9).await.unwrap(), "x");
-                    let moved = path(&format!("/m/{}/f{task}", round % 2));
-                    driver.rename(&file, &moved).await.unwrap();
-                    driver.delete(&moved).await.unwrap();
+                    driver.delete(&file).await.unwrap();
                 }
             });
         })

@@ -8,7 +8,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
-    Result, StorageDriver, StoragePath, WriteOptions,
+    Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
@@ -20,9 +20,8 @@ impl StorageDriver for MemoryDriver {
         "inmemory"
     }
 
-    /// Not durable: this is memory, and gone with the last clone.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_create_only(true).with_exclusive_resume(true).with_durable(false)
+        Capabilities::default().with_create_only(true)
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -58,20 +57,19 @@ impl StorageDriver for MemoryDriver {
         Ok(Reader::new(info, range, stream::iter(pieces).boxed()))
     }
 
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        Ok(Box::new(MemoryWriter::open(&self.store, path, options)?))
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(MemoryWriter::open(&self.store, path, mode)?))
+    }
+
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        self.store.lock().find_stage(path)
+    }
+
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        self.store.lock().commit_stage(staged, to)
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        let store = self.store.lock();
-        match store.file(path) {
-            Some(file) => Ok(file.info(path)),
-            None if path.is_root() || store.is_directory(path) => Ok(FileInfo::directory(path.clone())),
-            None => Err(ErrorKind::NotFound.into()),
-        }
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
         Ok(self.store.lock().file(path).ok_or(ErrorKind::NotFound)?.info(path))
     }
 
@@ -96,10 +94,6 @@ impl StorageDriver for MemoryDriver {
         stream::iter(list::list_marked(self.store.clone(), path, marker, after)).boxed()
     }
 
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        self.store.lock().rename(from, to)
-    }
-
     /// Where only staged bytes are below the path, they are removed, and the answer is `NotFound`.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         match self.store.lock().remove_tree(path) {
@@ -108,11 +102,12 @@ impl StorageDriver for MemoryDriver {
         }
     }
 
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
+    async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
         let mut store = self.store.lock();
+        stages.iter().for_each(|staged| store.delete_stage(staged));
         let mut deleted = 0;
         let mut failed = Vec::new();
-        for path in paths {
+        for path in files {
             if !store.remove_file(&path) && store.is_directory(&path) {
                 let error = Error::new(ErrorKind::InvalidPath).with_message("this is a directory");
                 failed.push((path, error));
@@ -195,13 +190,13 @@ mod tests {
     fn a_range_is_slices_of_the_written_chunks() {
         let driver = MemoryDriver::new();
         block_on(async {
-            let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await.unwrap();
+            let mut writer = driver.writer(&path("/f"), WriteMode::direct()).await.unwrap();
             for chunk in ["abc", "", "de", "f"] {
                 writer.write(Bytes::from_static(chunk.as_bytes())).await.unwrap();
             }
             assert_eq!(writer.size(), 6);
             assert!(driver.stat(&path("/f")).await.unwrap_err().is_not_found());
-            writer.commit().await.unwrap();
+            writer.commit(&path("/f")).await.unwrap();
             for (range, pieces) in [
                 (ByteRange::full(), vec!["abc", "de", "f"]),
                 (ByteRange::new(2, 2), vec!["c", "d"]),
@@ -264,23 +259,28 @@ mod tests {
         let (a, b) = (path("/a"), path("/b"));
         block_on(async {
             driver.put(&a, "123456").await.unwrap();
-            let mut writer = driver.writer(&b, WriteOptions::create()).await.unwrap();
+            let mut writer = driver.writer(&b, WriteMode::Stage).await.unwrap();
             writer.write("abc".into()).await.unwrap();
             assert!(full(driver.put(&path("/c"), "12").await));
             driver.put(&a, "1234567").await.unwrap();
-            writer.close().await.unwrap();
+            let staged = writer.close().await.unwrap();
             assert!(full(driver.put(&path("/c"), "1").await));
-            driver.writer(&b, WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+            driver.commit_staged(&staged, &b).await.unwrap();
             assert_eq!(driver.store.lock().used(), 10);
             driver.delete(&a).await.unwrap();
-            let mut writer = driver.writer(&a, WriteOptions::create()).await.unwrap();
+            let mut writer = driver.writer(&a, WriteMode::direct()).await.unwrap();
             writer.write("1234567".into()).await.unwrap();
             assert!(full(writer.write("8".into()).await));
             drop(writer);
             assert_eq!(driver.store.lock().used(), 3);
+            let mut writer = driver.writer(&b, WriteMode::Stage).await.unwrap();
+            writer.write("abc".into()).await.unwrap();
+            let staged = writer.close().await.unwrap();
+            driver.delete_many(Vec::new(), &[staged]).await.unwrap();
+            assert_eq!(driver.store.lock().used(), 3);
             driver.delete(&b).await.unwrap();
             assert_eq!(driver.store.lock().used(), 0);
-            let too_much = WriteOptions::create().with_expected_size(11);
+            let too_much = WriteMode::Direct { size: Some(11) };
             assert_eq!(driver.writer(&a, too_much).await.unwrap_err().kind(), ErrorKind::NoSpace);
         });
     }

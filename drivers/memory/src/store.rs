@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use plugin_registry_core::{Error, ErrorKind, FileInfo, PutMode, Result, StoragePath};
+use plugin_registry_core::{Error, ErrorKind, FileInfo, PutMode, Result, StageId, Staged, StoragePath};
 
 /// A path as a key that is found by text, so that a bound such as `/a/` needs no valid path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,18 +28,14 @@ pub(crate) type Files = BTreeMap<Key, File>;
 pub(crate) struct Content {
     pub(crate) pieces: Arc<[Bytes]>,
     pub(crate) size: u64,
-    /// The stage it was or is, counted from 1.
-    pub(crate) stage: u64,
+    /// The close that staged it, counted from 1.
+    stage: u64,
 }
 
 impl Content {
     pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
         let size = pieces.iter().map(|piece| piece.len() as u64).sum();
         Self { pieces: pieces.into(), size, stage: 0 }
-    }
-
-    pub(crate) fn of_stage(self, stage: u64) -> Self {
-        Self { stage, ..self }
     }
 }
 
@@ -53,6 +49,11 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn info(&self, path: &StoragePath) -> FileInfo {
         FileInfo::file(path.clone(), self.content.size, Some(self.modified))
+    }
+
+    fn staged(&self, path: &StoragePath) -> Staged {
+        let id = StageId::of(self.content.stage.to_be_bytes());
+        Staged::new(path.clone(), self.content.size, id).with_modified(Some(self.modified))
     }
 }
 
@@ -79,8 +80,8 @@ pub(crate) struct Store {
     /// Bytes of all files, stages and open writers.
     used: u64,
     last_change: Option<SystemTime>,
-    /// Stages created so far.
-    created: u64,
+    /// Stages closed so far.
+    closed: u64,
 }
 
 impl Store {
@@ -90,12 +91,6 @@ impl Store {
 
     pub(crate) fn used(&self) -> u64 {
         self.used
-    }
-
-    /// The number of a new stage.
-    pub(crate) fn next_stage(&mut self) -> u64 {
-        self.created += 1;
-        self.created
     }
 
     pub(crate) fn set_capacity(&mut self, bytes: u64) {
@@ -162,14 +157,6 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn rename(&mut self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        let file = self.files.remove(from.as_str()).ok_or(ErrorKind::NotFound)?;
-        if let Some(old) = self.files.insert(Key(to.clone()), file) {
-            self.release(old.content.size);
-        }
-        Ok(())
-    }
-
     pub(crate) fn remove_file(&mut self, path: &StoragePath) -> bool {
         let file = self.files.remove(path.as_str());
         self.release(file.as_ref().map_or(0, |file| file.content.size));
@@ -194,10 +181,50 @@ impl Store {
     }
 
     /// Keeps content for resumption that counts as used already.
-    pub(crate) fn set_stage(&mut self, path: &StoragePath, content: Content) {
+    pub(crate) fn set_stage(&mut self, path: &StoragePath, content: Content) -> Staged {
         let modified = self.now();
-        if let Some(old) = self.stages.insert(Key(path.clone()), File { content, modified }) {
+        self.closed += 1;
+        let file = File { content: Content { stage: self.closed, ..content }, modified };
+        let staged = file.staged(path);
+        if let Some(old) = self.stages.insert(Key(path.clone()), file) {
             self.release(old.content.size);
+        }
+        staged
+    }
+
+    pub(crate) fn find_stage(&self, path: &StoragePath) -> Result<Staged> {
+        Ok(self.stages.get(path.as_str()).ok_or(ErrorKind::NotFound)?.staged(path))
+    }
+
+    /// The bytes of a stage, if it is still this one.
+    fn stage(&self, staged: &Staged) -> Result<&Content> {
+        let found = self.stages.get(staged.path.as_str()).ok_or(ErrorKind::NotFound)?;
+        if found.staged(&staged.path).id != staged.id {
+            let message = "another writer has closed this stage meanwhile";
+            return Err(Error::new(ErrorKind::Conflict).with_message(message));
+        }
+        Ok(&found.content)
+    }
+
+    /// Refuses what is no longer staged.
+    pub(crate) fn require(&self, staged: &Staged) -> Result<()> {
+        self.stage(staged).map(drop)
+    }
+
+    /// Makes a stage visible that nobody goes on with.
+    pub(crate) fn commit_stage(&mut self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        let content = self.stage(staged)?.clone();
+        if self.resumed.contains(&staged.path) {
+            return Err(busy());
+        }
+        // Not released: the bytes are those of the file from now on.
+        self.stages.remove(staged.path.as_str());
+        self.set_file(to, content, PutMode::Overwrite)
+    }
+
+    pub(crate) fn delete_stage(&mut self, staged: &Staged) {
+        if self.stage(staged).is_ok() {
+            self.remove_stage(&staged.path);
         }
     }
 
@@ -226,18 +253,9 @@ impl Store {
     }
 
     /// What a resumed writer begins with; nobody else resumes the path before `unlock`.
-    pub(crate) fn resume(&mut self, path: &StoragePath) -> Result<Content> {
-        let content = match (self.stages.get(path.as_str()), self.file(path)) {
-            (Some(stage), _) => stage.content.clone(),
-            (None, Some(file)) if file.content.size == 0 => Content::default(),
-            (None, Some(_)) => return Err(ErrorKind::AlreadyExists.into()),
-            (None, None) => return Err(ErrorKind::NotFound.into()),
-        };
-        if !self.resumed.insert(path.clone()) {
-            let message = "another writer that resumed this file is open";
-            return Err(Error::new(ErrorKind::Conflict).with_message(message));
-        }
-        Ok(content)
+    pub(crate) fn resume(&mut self, staged: &Staged) -> Result<Content> {
+        let content = self.stage(staged)?.clone();
+        if self.resumed.insert(staged.path.clone()) { Ok(content) } else { Err(busy()) }
     }
 
     pub(crate) fn unlock(&mut self, path: &StoragePath) {
@@ -251,6 +269,10 @@ impl Store {
         self.last_change = Some(now);
         now
     }
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Conflict).with_message("another writer that resumed this stage is open")
 }
 
 /// What every path below this one begins with.

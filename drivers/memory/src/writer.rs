@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use plugin_registry_core::{FileWriter, PutMode, Result, StageId, StoragePath, WriteMode, WriteOptions};
+use plugin_registry_core::{Error, ErrorKind, FileWriter, PutMode, Result, Staged, StoragePath, WriteMode};
 
 use crate::store::{Content, Shared, Store};
 
@@ -12,39 +12,28 @@ use crate::store::{Content, Shared, Store};
 #[derive(Debug)]
 pub(crate) struct MemoryWriter {
     lease: Lease,
-    put: PutMode,
+    /// What it goes on with.
+    resumed: Option<Staged>,
     pieces: Vec<Bytes>,
     size: u64,
-    stage: u64,
 }
 
 impl MemoryWriter {
-    pub(crate) fn open(store: &Shared, path: &StoragePath, options: WriteOptions) -> Result<Self> {
+    pub(crate) fn open(store: &Shared, path: &StoragePath, mode: WriteMode) -> Result<Self> {
         let mut guard = store.lock();
-        let resumed = options.mode == WriteMode::Resume;
-        let content = if resumed { guard.resume(path)? } else { Content::default() };
-        // A committed empty file that is resumed was no stage before.
-        let stage = if content.stage == 0 { guard.next_stage() } else { content.stage };
-        let lease = Lease { store: store.clone(), path: path.clone(), resumed, reserved: 0 };
-        let more = options.expected_size.unwrap_or(0).saturating_sub(content.size);
+        let (content, more) = match &mode {
+            WriteMode::Resume(staged) => (guard.resume(staged)?, 0),
+            WriteMode::Direct { size } => (Content::default(), size.unwrap_or(0)),
+            WriteMode::Stage => (Content::default(), 0),
+        };
+        let resumed = if let WriteMode::Resume(staged) = mode { Some(staged) } else { None };
+        let lease =
+            Lease { store: store.clone(), path: path.clone(), resumed: resumed.is_some(), reserved: 0 };
         let room = guard.check_room(more, 0);
         // The lease locks the store when it is dropped.
         drop(guard);
         room?;
-        Ok(Self { lease, put: options.put, pieces: content.pieces.to_vec(), size: content.size, stage })
-    }
-
-    fn finish(self, path: Option<&StoragePath>) -> Result<()> {
-        let Self { mut lease, put, pieces, .. } = self;
-        let content = Content::new(pieces);
-        let size = content.size;
-        let shared = lease.store.clone();
-        // Declared behind the lease, so unlocked before an early return drops the lease, which locks.
-        let mut store = shared.lock();
-        store.set_file(path.unwrap_or(&lease.path), content, put)?;
-        lease.settle(&mut store, size);
-        store.remove_stage(&lease.path);
-        Ok(())
+        Ok(Self { lease, resumed, pieces: content.pieces.to_vec(), size: content.size })
     }
 }
 
@@ -66,35 +55,40 @@ impl FileWriter for MemoryWriter {
         self.size
     }
 
-    fn stage_id(&self) -> Option<StageId> {
-        self.lease.resumed.then(|| stage_id(self.stage))
-    }
-
-    async fn close(self: Box<Self>) -> Result<Option<StageId>> {
-        let Self { mut lease, pieces, size, stage, .. } = *self;
+    async fn close(self: Box<Self>) -> Result<Staged> {
+        let Self { mut lease, resumed, pieces, size } = *self;
         let shared = lease.store.clone();
         let mut store = shared.lock();
-        store.set_stage(&lease.path, Content::new(pieces).of_stage(stage));
+        match &resumed {
+            Some(staged) => store.require(staged)?,
+            None if store.find_stage(&lease.path).is_ok() => {
+                return Err(Error::new(ErrorKind::Conflict).with_message("another writer has closed a stage"));
+            }
+            None => {}
+        }
+        let staged = store.set_stage(&lease.path, Content::new(pieces));
         lease.settle(&mut store, size);
-        Ok(Some(stage_id(stage)))
+        Ok(staged)
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
-        self.lease.store.lock().remove_stage(&self.lease.path);
+        if let Some(staged) = &self.resumed {
+            self.lease.store.lock().delete_stage(staged);
+        }
         Ok(())
     }
 
-    async fn commit(self: Box<Self>) -> Result<()> {
-        self.finish(None)
+    async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
+        let Self { mut lease, resumed, pieces, size } = *self;
+        let shared = lease.store.clone();
+        // Declared behind the lease, so unlocked before an early return drops the lease, which locks.
+        let mut store = shared.lock();
+        resumed.iter().try_for_each(|staged| store.require(staged))?;
+        store.set_file(to, Content::new(pieces), PutMode::Overwrite)?;
+        lease.settle(&mut store, size);
+        resumed.iter().for_each(|staged| store.delete_stage(staged));
+        Ok(())
     }
-
-    async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()> {
-        self.finish(Some(path))
-    }
-}
-
-fn stage_id(stage: u64) -> StageId {
-    StageId::of(stage.to_be_bytes())
 }
 
 /// What an open writer holds in the store: its bytes in the count and, resumed, the path to itself.

@@ -8,12 +8,12 @@ use futures::{future::try_join, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
-    Result, StorageDriver, StoragePath, WriteOptions,
+    Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
 use crate::{
-    S3Config, list, parts, reader, staged,
+    S3Config, list, reader, staged,
     store::{Shared, Store},
     writer::S3Writer,
 };
@@ -55,13 +55,10 @@ impl StorageDriver for S3Driver {
         let (nature, seen) = (self.store.nature(), self.store.client.seen());
         Capabilities::default()
             .with_create_only(nature.conditions)
-            .with_durable(true)
-            .with_redirect(true)
             .with_empty_directories(nature.directories)
             .with_versions(seen.has_versions())
             .with_retention(seen.has_retention())
             .with_hides_missing(seen.hides_missing())
-            .with_max_file_size(parts::MAX_FILE)
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -94,27 +91,20 @@ impl StorageDriver for S3Driver {
         reader::open(&self.store.client, self.store.keys.visible(path)?, path, range).await
     }
 
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        Ok(Box::new(S3Writer::open(self.store.clone(), path, options).await?))
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(S3Writer::open(self.store.clone(), path, mode).await?))
+    }
+
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        staged::find(&self.store, path).await
+    }
+
+    /// One request for a stage without parts; its object stays, and with parts what describes it.
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        staged::commit(&self.store, staged, to).await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        if path.is_root() {
-            return Ok(FileInfo::directory(path.clone()));
-        }
-        match self.stat_file(path).await {
-            Err(error) if error.is_not_found() => {
-                if list::has_any(&self.store, &self.store.keys.below(path)).await? {
-                    Ok(FileInfo::directory(path.clone()))
-                } else {
-                    Err(error)
-                }
-            }
-            result => result,
-        }
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
         let object = self.store.client.head(&self.store.keys.visible(path)?).await?;
         Ok(reader::info(path, &object))
     }
@@ -140,16 +130,6 @@ impl StorageDriver for S3Driver {
         list::list_marked(&self.store, path, marker, after)
     }
 
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        let (from, to) = (self.store.keys.visible(from)?, self.store.keys.file(to)?);
-        let object = self.store.client.head(&from).await?;
-        if from == to {
-            return Ok(());
-        }
-        self.store.copy(&from, &to, object.size).await?;
-        self.store.remove_all(vec![from]).await
-    }
-
     /// A directory: one listing for 1000 files and a request to delete them; holds at most about 100,000 keys. A file:
     /// two look-ups first.
     /// Multipart uploads that broke off before their first close are found by a purge alone.
@@ -160,7 +140,6 @@ impl StorageDriver for S3Driver {
             Err(error) if !error.is_not_found() => return Err(error),
             file => file.ok(),
         };
-        store.closed.forget_below(path);
         let mut found = false;
         let mut first = None;
         let mut keys = loop {
@@ -205,12 +184,14 @@ impl StorageDriver for S3Driver {
         if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
-        let mut by_key = HashMap::new();
-        let mut keys = Vec::with_capacity(paths.len());
+    /// A multipart upload of a stage stays open until a purge, unless a commit has completed it.
+    async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
+        let total = files.len();
+        let staged = stages.iter().map(|staged| (self.store.keys.staged(&staged.path), staged.path.clone()));
+        let mut by_key: HashMap<String, StoragePath> = staged.collect();
+        let mut keys: Vec<String> = by_key.keys().cloned().collect();
         let mut failed = Vec::new();
-        let total = paths.len();
-        for path in paths {
+        for path in files {
             match self.store.keys.visible(&path) {
                 // There is no such file.
                 Err(error) if error.is_not_found() => {}
@@ -225,21 +206,9 @@ impl StorageDriver for S3Driver {
         let keys = self.store.only_present(keys).await?;
         let refused = self.store.remove(keys).await?;
         failed.extend(refused.into_iter().filter_map(|(key, error)| Some((by_key.remove(&key)?, error))));
-        Ok(DeleteReport::new(total - failed.len(), failed))
-    }
-
-    /// One request. A multipart upload of a stage stays open until a purge: a commit has completed it.
-    async fn delete_known(&self, directory: &StoragePath, files: &[StoragePath]) -> Result<()> {
-        let store = &self.store;
-        store.closed.forget_below(directory);
-        let mut keys = Vec::with_capacity(2 * files.len());
-        for path in files {
-            match store.keys.visible(path) {
-                Err(error) if error.is_not_found() => {}
-                file => keys.extend([file?, store.keys.staged(path)]),
-            }
-        }
-        store.remove_all(store.only_present(keys).await?).await
+        let is_stage = |path: &StoragePath| stages.iter().any(|staged| staged.path == *path);
+        let not_deleted = failed.iter().filter(|(path, _)| !is_stage(path)).count();
+        Ok(DeleteReport::new(total.saturating_sub(not_deleted), failed))
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
@@ -263,7 +232,7 @@ async fn abort_promised(store: &Store, path: &StoragePath) -> Result<bool> {
     match store.stage(path).await {
         Ok(Some(found)) => {
             if let Some(upload) = &found.stage.upload {
-                store.client.abort(&store.keys.file(path)?, upload).await?;
+                store.client.abort(&store.keys.file(path)?, &upload.id).await?;
             }
             Ok(true)
         }

@@ -63,13 +63,15 @@ impl Known {
             let traits = Traits { conditions: is_measured, directories: Some(true), copies: is_measured };
             return Some(Self { name: "SeaweedFS", traits });
         }
-        let name = match header {
+        match header {
             // Which conditions it honours depends on its release (minio PR 19448, issue 21526).
-            _ if header.starts_with("MinIO") => "MinIO",
-            _ if header.starts_with("Ceph Object Gateway") => "Ceph",
-            _ => return None,
-        };
-        Some(Self { name, traits: PLAIN })
+            _ if header.starts_with("MinIO") => Some(Self { name: "MinIO", traits: PLAIN }),
+            // It reads the condition of a copy under another name, and so ignores it (ADR 0039).
+            _ if header.starts_with("Ceph Object Gateway") => {
+                Some(Self { name: "Ceph", traits: Traits { copies: Some(false), ..PLAIN } })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 //!   multipart upload on its final key, parts in parallel, visible by the one request that completes it.
 //! - **Bounded memory.** A writer holds one part that gathers and `maxconcurrency` on their way, 40 MiB by
 //!   default. Pieces of 64 KiB and more are held as they came, so with the buffers that they are slices of. A reader
-//!   holds what the connection brought last; a driver remembers its last 1024 closes, half a MB.
+//!   holds what the connection brought last.
 //! - **Resumable.** What a close acknowledged is one object beside the file, its bytes or their description, so that
-//!   any instance goes on there, and no listing of multipart uploads is trusted. At the instance that closed it,
-//!   a commit is one copy by the store.
+//!   any instance goes on there, and no listing of multipart uploads is trusted. A commit of bytes without parts is
+//!   one copy by the store.
 //! - **Answers are not believed blindly.** Status 200 with an error inside, a lost answer, a body that ends
 //!   early, a page that repeats: each has its test (`tests/`).
 //!
@@ -25,7 +25,6 @@
 //! ```
 
 mod client;
-mod closed;
 mod config;
 mod content;
 mod driver;

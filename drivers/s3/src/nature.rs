@@ -46,7 +46,8 @@ impl Natures {
 
     /// What is known, and what is safe for the rest. Asks nothing.
     pub(crate) fn now(&self, client: &S3Client) -> Nature {
-        self.found.get().copied().unwrap_or_else(|| known(self.traits(client)))
+        let nature = self.found.get().copied().unwrap_or_else(|| known(self.traits(client)));
+        nature.as_seen(client)
     }
 
     /// What a write has to know. The first one asks, unless the settings, the endpoint or an answer have said it.
@@ -60,7 +61,8 @@ impl Natures {
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(Ok(self.unknown(client, &error))),
             Err(error) => Err(Err(error)),
         };
-        self.found.get_or_try_init(find).await.copied().or_else(|unset| unset)
+        let nature = self.found.get_or_try_init(find).await.copied().or_else(|unset| unset)?;
+        Ok(nature.as_seen(client))
     }
 
     async fn find(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
@@ -93,6 +95,14 @@ impl Natures {
             Some(known) => self.said.or(known.traits),
             None => self.said,
         }
+    }
+}
+
+impl Nature {
+    /// No setting says that a store honours conditions on copies which is known not to.
+    fn as_seen(self, client: &S3Client) -> Self {
+        let is_wrong = client.seen().store().is_some_and(|known| known.traits.copies == Some(false));
+        Self { copies: self.copies && !is_wrong, ..self }
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! All of it is one object beside the file, written as a whole. Without parts it is the bytes themselves, and its
 //! metadata says of which stage; with parts, or in a store that keeps no metadata, it begins with a description.
-//! So a resume never depends on a listing of
-//! multipart uploads or parts, which stores get wrong (distribution issue 3420, PR 2389), and bytes of a
-//! writer that was killed after its last close do not count.
+//! So a resume never depends on a listing of multipart uploads or parts, which stores get wrong (distribution
+//! issue 3420, PR 2389), and bytes of a writer that was killed after its last close do not count.
+//!
+//! Each close has an identity of its own. Writers that resume the same bytes go on in the same upload, so each writes
+//! parts of numbers that it has reserved by rewriting the object on the condition of its ETag: nobody ever sends a part
+//! of a number that another one's close names (ADR 0039).
+
+use std::ops::RangeInclusive;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use plugin_registry_core::{Error, ErrorKind, Result};
@@ -13,36 +18,50 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::{Part, UploadId},
     content::Content,
+    parts::MAX_PARTS,
 };
 
 /// What such an object begins with.
-const MAGIC: &[u8] = b"plugin-registry stage 1\n";
+const MAGIC: &[u8] = b"plugin-registry stage 2\n";
+
+/// The last number that a writer may use: one more is for the bytes after its parts.
+pub(crate) const LAST: i32 = MAX_PARTS as i32 - 1;
+
+/// So many numbers of parts a writer reserves at once.
+const RESERVED: i32 = 100;
 
 /// Everything but the last bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stage {
-    /// Unique to the stage, from its first close to its end.
+    /// Unique to these bytes.
     pub(crate) id: String,
     /// The multipart upload of its parts, once it has some.
-    pub(crate) upload: Option<UploadId>,
-    /// Its parts, from the first on.
-    pub(crate) parts: Vec<Part>,
-    /// Whether the upload began with a CRC32 for each part. Descriptions of older releases do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) has_crc32: Option<bool>,
+    pub(crate) upload: Option<Promised>,
     /// All bytes, those after the parts included.
     pub(crate) size: u64,
+}
+
+/// A multipart upload that a stage goes on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Promised {
+    pub(crate) id: UploadId,
+    /// What is on the object that it becomes.
+    pub(crate) mark: String,
+    /// Whether it began with a CRC32 for each part.
+    pub(crate) has_crc32: bool,
+    /// Its parts, in order. Numbers may be missing.
+    pub(crate) parts: Vec<Part>,
+    /// The number of a part for the last bytes, if they are all that comes; whatever else comes has later ones.
+    pub(crate) next: i32,
+    /// A commit has begun: the upload may be used up, and nobody goes on with it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_ending: bool,
 }
 
 impl Stage {
     /// One without parts.
     pub(crate) fn of_bytes(id: String, size: u64) -> Self {
-        Self { id, upload: None, parts: Vec::new(), has_crc32: None, size }
-    }
-
-    /// Whether the parts to come have a CRC32.
-    pub(crate) fn has_crc32(&self) -> bool {
-        self.has_crc32.unwrap_or_else(|| self.parts.iter().all(|part| part.crc32.is_some()))
+        Self { id, upload: None, size }
     }
 
     /// The object for this and the bytes after its parts.
@@ -76,15 +95,47 @@ impl Stage {
         let (length, rest) = object.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let stage: Self = serde_json::from_slice(rest.get(..length)?).ok()?;
-        let in_order = stage.parts.iter().zip(1..).all(|(part, number)| part.number == number);
-        let is_sound = in_order && (stage.upload.is_some() || stage.parts.is_empty());
-        is_sound.then_some((stage, MAGIC.len() + 4 + length))
+        stage.upload.as_ref().is_none_or(Promised::is_sound).then_some((stage, MAGIC.len() + 4 + length))
     }
 
     /// The bytes in parts.
     pub(crate) fn staged_in_parts(&self) -> u64 {
-        self.parts.iter().map(|part| part.size).sum()
+        self.upload.iter().flat_map(|upload| &upload.parts).map(|part| part.size).sum()
     }
+}
+
+impl Promised {
+    fn is_sound(&self) -> bool {
+        let numbers = || self.parts.iter().map(|part| part.number).chain([self.next]);
+        numbers().zip(numbers().skip(1)).all(|(one, other)| one < other) && numbers().all(|number| number > 0)
+    }
+
+    /// Takes numbers out of what others may use; those from the first to the last are the caller's once the stage is
+    /// written with them taken out.
+    ///
+    /// # Errors
+    /// `TooLarge` where there are none left.
+    pub(crate) fn reserve(&mut self) -> Result<RangeInclusive<i32>> {
+        let first = self.next + 1;
+        let last = self.next.saturating_add(RESERVED).min(LAST);
+        if first > last {
+            return Err(too_many_parts());
+        }
+        self.next = last + 1;
+        Ok(first..=last)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde passes")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What does not fit the parts that S3 takes.
+pub(crate) fn too_many_parts() -> Error {
+    let message =
+        "more than 10,000 parts, with those that broke off: announce the size, or raise `chunksize`";
+    Error::new(ErrorKind::TooLarge).with_message(message)
 }
 
 fn damaged() -> Error {
@@ -99,36 +150,42 @@ mod tests {
         Bytes::from(text).into()
     }
 
+    fn part(number: i32) -> Part {
+        Part { number, size: 5, etag: format!("\"{number}\""), crc32: None }
+    }
+
     fn stage() -> Stage {
-        let part = |number| Part { number, size: 5, etag: format!("\"{number}\""), crc32: None };
-        let parts = vec![part(1), part(2)];
-        Stage { id: "id".into(), upload: Some("u".into()), parts, has_crc32: Some(true), size: 13 }
+        let parts = vec![part(1), part(102)];
+        let upload = Promised {
+            id: "u".into(),
+            mark: "m".into(),
+            has_crc32: true,
+            parts,
+            next: 103,
+            is_ending: false,
+        };
+        Stage { id: "id".into(), upload: Some(upload), size: 13 }
     }
 
     #[test]
     fn what_is_written_is_read() {
-        for (stage, tail) in
-            [(stage(), "abc"), (Stage { upload: None, parts: vec![], size: 0, ..stage() }, "")]
-        {
+        for (stage, tail) in [(stage(), "abc"), (Stage::of_bytes("id".into(), 0), "")] {
             let object = stage.encode(&content(tail)).unwrap();
             assert_eq!(Stage::decode(&object).unwrap(), (stage, Bytes::from(tail)));
         }
     }
 
-    /// Descriptions of releases that did not note it.
     #[test]
-    fn how_an_older_upload_began_is_told_by_its_parts() {
-        for (sum, expected) in [("", false), (r#","crc32":"y/Q5Jg==""#, true)] {
-            let text = format!(
-                r#"{{"id":"i","upload":"u","parts":[{{"number":1,"size":5,"etag":"e"{sum}}}],"size":5}}"#
-            );
-            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
-            let object = Bytes::from([MAGIC, &length, text.as_bytes()].concat());
-            let (stage, _) = Stage::decode(&object).unwrap();
-            assert_eq!((stage.has_crc32, stage.has_crc32()), (None, expected));
-            let stage = Stage { has_crc32: Some(!expected), ..stage };
-            assert_eq!(stage.has_crc32(), !expected);
+    fn numbers_are_reserved_once() {
+        let mut upload = stage().upload.unwrap();
+        let mut taken = Vec::new();
+        while let Ok(range) = upload.reserve() {
+            assert!(range.start() > &103 && !taken.contains(range.start()) && range.end() < &upload.next);
+            taken.extend(range);
+            assert!(!taken.contains(&upload.next), "the number of the last bytes is nobody's");
         }
+        assert_eq!(taken.last(), Some(&9_999));
+        assert_eq!(upload.reserve().unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]
@@ -138,11 +195,18 @@ mod tests {
             assert!(Stage::decode(&good.slice(..cut)).is_err(), "cut at {cut}");
         }
         let longer = Bytes::from([&good[..], b"d"].concat());
-        for object in [longer, Stage { upload: None, ..stage() }.encode(&content("abc")).unwrap(), {
+        let changed = |change: fn(&mut Promised)| {
             let mut stage = stage();
-            stage.parts.swap(0, 1);
+            change(stage.upload.as_mut().unwrap());
             stage.encode(&content("abc")).unwrap()
-        }] {
+        };
+        for object in [
+            longer,
+            Stage { upload: None, ..stage() }.encode(&content("abc")).unwrap(),
+            changed(|upload| upload.parts.swap(0, 1)),
+            changed(|upload| upload.next = 102),
+            changed(|upload| upload.parts[0].number = 0),
+        ] {
             assert_eq!(Stage::decode(&object).unwrap_err().kind(), ErrorKind::Corrupted);
         }
     }

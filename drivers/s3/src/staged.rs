@@ -1,15 +1,17 @@
-//! Finding what unfinished writers have left, and throwing it away.
+//! Finding what writers have left, making it visible, and throwing it away.
 
 use std::{collections::HashSet, time::SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
-use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
+use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StageId, Staged, StoragePath};
 
 use crate::{
-    client::{Progress, Uploads},
+    client::{Condition, Marks, Progress, Uploads, is_condition},
+    content::Content,
     list,
     stage::Stage,
-    store::Store,
+    store::{Found, Shared, Source, Store},
+    upload::Upload,
 };
 
 /// An open multipart upload.
@@ -17,6 +19,140 @@ struct Open {
     key: String,
     id: String,
     begun: Option<SystemTime>,
+}
+
+/// The stage of a path. One request; two where the store keeps no metadata.
+pub(crate) async fn find(store: &Store, path: &StoragePath) -> Result<Staged> {
+    // Nothing is staged for what no file can be.
+    store.keys.visible(path)?;
+    let object = store.client.head(&store.keys.staged(path)).await?;
+    let staged = match (&object.stage, object.staged) {
+        (Some(id), Some(size)) => value(path, id, size),
+        (Some(id), None) => value(path, id, object.size).with_state(object.etag.unwrap_or_default()),
+        (None, _) => {
+            let found = store.stage(path).await?.ok_or(ErrorKind::NotFound)?;
+            value(path, &found.stage.id, found.stage.size)
+        }
+    };
+    Ok(staged.with_modified(object.modified))
+}
+
+/// The value of a stage. Its state is the ETag of an object that is the very bytes.
+pub(crate) fn value(path: &StoragePath, id: &str, size: u64) -> Staged {
+    Staged::new(path.clone(), size, StageId::of(id))
+}
+
+/// A stage, if it is still this one.
+pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
+    let found = store.stage(&staged.path).await?.ok_or(ErrorKind::NotFound)?;
+    if StageId::of(&found.stage.id) != staged.id {
+        return Err(overtaken());
+    }
+    if found.stage.size != staged.size {
+        return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way"));
+    }
+    Ok(found)
+}
+
+/// The same to go on with: not where a commit has begun, which may have used its upload up.
+pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
+    let found = open(store, staged).await?;
+    if found.stage.upload.as_ref().is_some_and(|upload| upload.is_ending) {
+        return Err(Error::new(ErrorKind::Conflict).with_message("a commit of this stage has begun"));
+    }
+    Ok(found)
+}
+
+/// Lets the store copy the bytes of a stage, or sends them again where it cannot.
+pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) -> Result<()> {
+    let key = store.keys.file(to)?;
+    let nature = store.before_writing().await?;
+    let etag = Some(staged.state()).filter(|etag| !etag.is_empty() && nature.copies);
+    if let Some(etag) = etag.filter(|_| staged.size <= store.copy_threshold) {
+        match store.copy_bytes(&store.keys.staged(&staged.path), etag, &key).await {
+            Err(error) if !error.is_retryable() => {
+                tracing::debug!(%error, "a stage is read, as the store does not copy it");
+            }
+            copied => return copied,
+        }
+    }
+    let mut found = open(store, staged).await?;
+    let Some(promised) = &mut found.stage.upload else {
+        return store.overwrite(&key, found.tail.into()).await;
+    };
+    // From here on no writer that has resumed it can close: it would promise bytes of an upload that is used up.
+    if !std::mem::replace(&mut promised.is_ending, true) {
+        let object = found.stage.encode(&found.tail.clone().into())?.into();
+        replace(store, &staged.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
+    }
+    commit_parts(store, &staged.path, found, &key).await
+}
+
+/// Makes an object of a stage in parts that nobody goes on with.
+///
+/// Of an upload with this mark and this size there is one content: sizes grow with each close, and one writer closes at
+/// a time. So an object with both is what an earlier attempt has made, which was interrupted.
+pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Found, to: &str) -> Result<()> {
+    let Found { stage, tail, .. } = found;
+    let promised = stage.upload.as_ref().ok_or(ErrorKind::Other)?;
+    let own = store.keys.file(path)?;
+    let mut upload = Upload::promised(store.clone(), own.clone(), promised);
+    let sent = async {
+        if !tail.is_empty() {
+            upload.take_last();
+            upload.send(tail.into(), store.concurrency).await?;
+        }
+        upload.settle().await
+    };
+    let etag = match sent.await {
+        Err(error) if error.is_not_found() => match store.client.head(&own).await {
+            Ok(object) if object.mark.as_ref() == Some(&promised.mark) && object.size == stage.size => {
+                object.etag
+            }
+            Err(asked) if !asked.is_not_found() => return Err(asked),
+            _ => return Err(error),
+        },
+        sent => {
+            sent?;
+            upload.complete().await?
+        }
+    };
+    let mut rest = vec![store.keys.staged(path)];
+    if own != to {
+        // Visible under its own key first, then copied by the store, then gone from its own: a crash between
+        // leaves a file in an upload's directory, and the stage, to be committed again.
+        let source = Source { key: &own, etag: etag.as_deref(), mark: &promised.mark };
+        store.copy(&source, to, stage.size).await?;
+        rest.push(own);
+    }
+    store.remove_all(rest).await
+}
+
+/// Writes the object of a stage anew, where it is still the one with this ETag.
+pub(crate) async fn replace(
+    store: &Shared,
+    path: &StoragePath,
+    object: Content,
+    etag: Option<&str>,
+    marks: Marks<'_>,
+) -> Result<Option<String>> {
+    let key = store.keys.staged(path);
+    match etag {
+        Some(etag) if store.nature().conditions => store
+            .put_if(&key, object, Condition::Same(etag), marks)
+            .await
+            .map_err(|error| if is_condition(&error) || error.is_not_found() { overtaken() } else { error }),
+        _ => store.client.put(&key, object, Condition::Any, marks).await,
+    }
+}
+
+/// What is said of the object of a stage beside its bytes.
+pub(crate) fn marks_of(stage: &Stage) -> Marks<'_> {
+    Marks { mark: None, stage: Some(&stage.id), staged: Some(stage.size) }
+}
+
+pub(crate) fn overtaken() -> Error {
+    Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
 }
 
 /// All stages below a path and at it: those that wait to be resumed, and multipart uploads that nobody
@@ -33,7 +169,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
             let Some(target) = store.keys.staged_path(&key) else { continue };
             let Some((stage, modified)) = peek(store, &key).await? else { continue };
             let modified = last_change(store, &target, stage.as_ref(), modified).await?;
-            promised.extend(stage.as_ref().and_then(|stage| stage.upload.clone()));
+            promised.extend(stage.as_ref().and_then(|stage| Some(stage.upload.as_ref()?.id.clone())));
             found.push(FileInfo::file(target, stage.map_or(0, |stage| stage.size), modified));
         }
         let root = store.keys.below(path);
@@ -75,7 +211,7 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
         }
         Err(error) => return Err(error),
     };
-    let stage = match object.stage {
+    let stage = match object.stage.filter(|_| object.staged.is_none()) {
         Some(id) => Some(Stage::of_bytes(id, object.size)),
         None => Stage::head(&bytes).map(|(stage, _)| stage),
     };
@@ -90,7 +226,7 @@ async fn last_change(
     modified: Option<SystemTime>,
 ) -> Result<Option<SystemTime>> {
     let Some(upload) = stage.and_then(|stage| stage.upload.as_ref()) else { return Ok(modified) };
-    match store.client.staged_parts(&store.keys.file(path)?, upload).await {
+    match store.client.staged_parts(&store.keys.file(path)?, &upload.id).await {
         Ok((_, last)) => Ok(modified.max(last)),
         Err(error) if error.is_retryable() || error.kind() == ErrorKind::Unauthenticated => Err(error),
         // There is no such upload, or it may not be looked at: then the stage has its own age.
@@ -145,7 +281,7 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
     };
     let staged = store.keys.staged(path);
     let stage = peek(store, &staged).await?;
-    let promised = stage.as_ref().and_then(|(stage, _)| stage.as_ref()?.upload.clone());
+    let promised = stage.as_ref().and_then(|(stage, _)| Some(stage.as_ref()?.upload.as_ref()?.id.clone()));
     let (mut deleted, mut is_busy) = (0, false);
     for Open { key: found, id, begun } in open_uploads(store, &key).await? {
         if found != key || promised.as_ref() == Some(&id) {

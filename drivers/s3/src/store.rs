@@ -1,6 +1,13 @@
 //! What a driver and its writers share: requests that know each other's pitfalls.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream};
@@ -10,7 +17,6 @@ use uuid::Uuid;
 use crate::{
     S3Config,
     client::{Condition, Download, Marks, Object, Part, S3Client, is_condition},
-    closed::Closed,
     content::Content,
     key::Keys,
     nature::{Nature, Natures},
@@ -46,7 +52,8 @@ pub(crate) struct Store {
     copy_concurrency: usize,
     pub(crate) copy_threshold: u64,
     natures: Natures,
-    pub(crate) closed: Closed,
+    /// The store compares the ETag of what it copies in a way of its own, and refuses what is right.
+    copies_by_name: AtomicBool,
 }
 
 /// An earlier stage, as its object was read.
@@ -55,6 +62,14 @@ pub(crate) struct Found {
     pub(crate) stage: Stage,
     pub(crate) tail: Bytes,
     pub(crate) etag: Option<String>,
+}
+
+/// An object that an upload has become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) etag: Option<&'a str>,
+    pub(crate) mark: &'a str,
 }
 
 impl Store {
@@ -69,7 +84,7 @@ impl Store {
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),
             natures: Natures::new(config),
-            closed: Closed::default(),
+            copies_by_name: AtomicBool::new(false),
         })
     }
 
@@ -104,10 +119,10 @@ impl Store {
                 Err(error) => Err(error),
             };
         }
-        self.put_if(key, content, Condition::Absent, None).await.map(drop)
+        self.put_if(key, content, Condition::Absent, Marks::default()).await.map(drop)
     }
 
-    /// Writes an object, of a stage perhaps, if a condition holds; gives its ETag.
+    /// Writes an object if a condition holds; gives its ETag. Its mark is made here.
     ///
     /// # Errors
     /// `AlreadyExists` where it does not hold.
@@ -116,10 +131,10 @@ impl Store {
         key: &str,
         content: Content,
         condition: Condition<'_>,
-        stage: Option<&str>,
+        marks: Marks<'_>,
     ) -> Result<Option<String>> {
         let mark = Uuid::new_v4().to_string();
-        let marks = Marks { mark: Some(&mark), stage };
+        let marks = Marks { mark: Some(&mark), ..marks };
         for attempt in 0.. {
             match self.client.put(key, content.clone(), condition, marks).await {
                 Err(error) if is_condition(&error) => return self.is_ours(key, &mark, error).await,
@@ -150,22 +165,21 @@ impl Store {
         }
     }
 
-    /// Makes an object of parts.
+    /// Makes an object of parts; gives its ETag, where the answer was not lost.
     ///
     /// # Errors
-    /// `AlreadyExists` where the condition does not hold, `Conflict` when the upload is gone.
+    /// `NotFound` when the upload is gone, and no object is there that it has become.
     pub(crate) async fn complete(
         &self,
         key: &str,
         upload: &str,
         parts: &[Part],
         mark: &str,
-        condition: Condition<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         for attempt in 0.. {
-            let error = match self.client.complete(key, upload, parts, condition).await {
-                Ok(()) => return Ok(()),
+            let error = match self.client.complete(key, upload, parts).await {
+                Ok(etag) => return Ok(Some(etag)),
                 Err(error) => error,
             };
             let is_lost = error.is_not_found();
@@ -175,17 +189,18 @@ impl Store {
             let most = if error.kind() == ErrorKind::Timeout { 1 } else { CONFLICTS };
             let is_open = is_slow
                 || matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Conflict);
-            if !(is_lost || is_open || is_condition(&error)) {
+            if !(is_lost || is_open) {
                 return Err(error);
             }
-            // An attempt whose answer was lost may have done it: then the upload is gone, or the condition does
-            // not hold any more (opendal issue 5101). The size alone would not tell whose object it is.
+            // An attempt whose answer was lost may have done it: then the upload is gone (opendal issue 5101). The
+            // size alone would not tell whose object it is.
             match self.client.head(key).await {
-                Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => return Ok(()),
+                Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => {
+                    return Ok(object.etag);
+                }
                 Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
                 // Nobody answers any more.
                 Err(asked) if asked.kind() == ErrorKind::Timeout => return Err(error),
-                _ if is_lost => return Err(gone()),
                 // Status 200 with an error in the body, or none at all: Complete may be sent again.
                 _ if is_open && !is_slow && attempt < most => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
@@ -207,12 +222,31 @@ impl Store {
         }
     }
 
-    /// Copies an object of this size.
-    pub(crate) async fn copy(&self, from: &str, to: &str, size: u64) -> Result<()> {
+    /// Copies an object of this size that an upload with this mark has become, where it has the ETag, if one is known.
+    ///
+    /// # Errors
+    /// `Conflict` where another object is in its place.
+    pub(crate) async fn copy(&self, from: &Source<'_>, to: &str, size: u64) -> Result<()> {
         self.before_writing().await?;
+        let etag = from.etag.filter(|_| !self.copies_by_name.load(Ordering::Relaxed));
+        match self.copy_where(from.key, etag, to, size).await {
+            Err(error) if is_condition(&error) && etag.is_some() => {
+                if self.client.head(from.key).await?.mark.as_deref() != Some(from.mark) {
+                    let message = "another object is in the place of what was written";
+                    return Err(Error::new(ErrorKind::Conflict).with_message(message).with_source(error));
+                }
+                tracing::debug!(%error, "the store refuses to copy by ETag what has it: it copies by name");
+                self.copies_by_name.store(true, Ordering::Relaxed);
+                self.copy_where(from.key, None, to, size).await
+            }
+            copied => copied,
+        }
+    }
+
+    async fn copy_where(&self, from: &str, etag: Option<&str>, to: &str, size: u64) -> Result<()> {
         if size <= self.copy_threshold {
-            return match self.client.copy(from, to).await {
-                Err(error) if is_copied_again(&error) => self.client.copy(from, to).await,
+            return match self.client.copy(from, etag, to).await {
+                Err(error) if is_copied_again(&error) => self.client.copy(from, etag, to).await,
                 result => result,
             };
         }
@@ -224,7 +258,7 @@ impl Store {
         let parts = stream::iter(0..count)
             .map(|index| {
                 let range = index * chunk..((index + 1) * chunk).min(size);
-                let upload = upload.as_str();
+                let (upload, from) = (upload.as_str(), (from, etag));
                 async move {
                     let number = i32::try_from(index + 1).map_err(|_| ErrorKind::TooLarge)?;
                     match self.client.copy_part(from, range.clone(), to, upload, number).await {
@@ -238,7 +272,10 @@ impl Store {
             .buffered(self.copy_concurrency)
             .try_collect::<Vec<Part>>();
         let done = match parts.await {
-            Ok(parts) => self.complete(to, &upload, &parts, &mark, Condition::Any).await,
+            Ok(parts) => match self.complete(to, &upload, &parts, &mark).await {
+                Err(error) if error.is_not_found() => Err(gone(ErrorKind::Conflict)),
+                done => done.map(drop),
+            },
             Err(error) => Err(error),
         };
         if done.is_err() {
@@ -289,7 +326,7 @@ impl Store {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (stage, tail) = match object.stage {
+        let (stage, tail) = match object.stage.filter(|_| object.staged.is_none()) {
             Some(id) => (Stage::of_bytes(id, bytes.len() as u64), bytes),
             None => Stage::decode(&bytes)?,
         };
@@ -362,17 +399,8 @@ impl Store {
         }
     }
 
-    /// Throws a stage away: its upload first, so that a failure leaves it to be found.
-    pub(crate) async fn forget(&self, path: &StoragePath, found: &Stage) -> Result<()> {
-        if let Some(upload) = &found.upload {
-            self.client.abort(&self.keys.file(path)?, upload).await?;
-        }
-        self.remove_stage(path).await
-    }
-
     /// Deletes what describes a stage, or is all of it.
     pub(crate) async fn remove_stage(&self, path: &StoragePath) -> Result<()> {
-        self.closed.forget(path);
         self.remove_all(vec![self.keys.staged(path)]).await
     }
 }
@@ -384,9 +412,9 @@ fn is_copied_again(error: &Error) -> bool {
 }
 
 /// Nobody can go on with a multipart upload that the store does not know.
-pub(crate) fn gone() -> Error {
+pub(crate) fn gone(kind: ErrorKind) -> Error {
     let message = "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
-    Error::new(ErrorKind::Conflict).with_message(message).with_retryable(false)
+    Error::new(kind).with_message(message).with_retryable(false)
 }
 
 /// The store, by a driver and its writers.

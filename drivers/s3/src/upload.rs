@@ -4,9 +4,9 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    client::{Condition, Part, UploadId},
+    client::{Part, UploadId},
     content::Content,
-    parts::MAX_PARTS,
+    stage::{LAST, Promised, too_many_parts},
     store::{Shared, gone},
 };
 
@@ -20,32 +20,87 @@ pub(crate) struct Upload {
     pub(crate) parts: Vec<Part>,
     /// It began so that its parts have a CRC32.
     pub(crate) has_crc32: bool,
-    pub(crate) begun: i32,
-    pub(crate) on_their_way: JoinSet<Result<Part>>,
+    /// The number of the last part that was sent.
+    pub(crate) last: i32,
+    /// The greatest number that this writer may use.
+    pub(crate) limit: i32,
+    on_their_way: JoinSet<Result<Part>>,
+    /// How many parts there are in all, those on their way included.
+    count: usize,
     pub(crate) is_promised: bool,
 }
 
 impl Upload {
+    /// One that has just begun: nobody else knows it.
+    pub(crate) fn new(store: Shared, key: String, id: UploadId, mark: String, has_crc32: bool) -> Self {
+        Self {
+            store,
+            key,
+            id,
+            mark,
+            parts: Vec::new(),
+            has_crc32,
+            last: 0,
+            limit: LAST,
+            on_their_way: JoinSet::new(),
+            count: 0,
+            is_promised: false,
+        }
+    }
+
+    /// That of a stage. Its writer may use no number yet.
+    pub(crate) fn promised(store: Shared, key: String, promised: &Promised) -> Self {
+        let Promised { id, mark, has_crc32, parts, next, .. } = promised.clone();
+        let (count, last) = (parts.len(), next - 1);
+        let mut upload = Self::new(store, key, id, mark, has_crc32);
+        (upload.parts, upload.count) = (parts, count);
+        (upload.last, upload.limit) = (last, last);
+        upload.is_promised = true;
+        upload
+    }
+
+    /// What a stage keeps of it.
+    pub(crate) fn promise(&self) -> Promised {
+        Promised {
+            id: self.id.clone(),
+            mark: self.mark.clone(),
+            has_crc32: self.has_crc32,
+            parts: self.parts.clone(),
+            next: self.last + 1,
+            is_ending: false,
+        }
+    }
+
+    /// Lets the next part have the number that is kept for the last bytes: whoever sends a part of it sends these.
+    pub(crate) fn take_last(&mut self) {
+        self.limit = self.last + 1;
+    }
+
     /// Sends a part beside those on their way.
     pub(crate) async fn send(&mut self, content: Content, concurrency: usize) -> Result<()> {
         while self.on_their_way.len() >= concurrency {
             self.arrived().await?;
         }
-        if u64::from(self.begun.unsigned_abs()) >= MAX_PARTS {
-            let message = "more than 10,000 parts: announce the size, or raise `chunksize`";
-            return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+        if self.last >= self.limit {
+            return Err(too_many_parts());
         }
-        self.begun += 1;
+        self.last += 1;
+        self.count += 1;
         let (client, key, id, number) =
-            (self.store.client.clone(), self.key.clone(), self.id.clone(), self.begun);
-        let has_crc32 = self.has_crc32;
+            (self.store.client.clone(), self.key.clone(), self.id.clone(), self.last);
+        let (has_crc32, kind) = (self.has_crc32, self.kind_when_gone());
         // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
         // the writer.
         self.on_their_way.spawn(async move {
             let sent = client.upload_part(&key, &id, number, content, has_crc32).await;
-            sent.map_err(|error| if error.is_not_found() { gone() } else { error })
+            sent.map_err(|error| if error.is_not_found() { gone(kind) } else { error })
         });
         Ok(())
+    }
+
+    /// What it means that the store does not know it: a stage is gone, or a write has failed.
+    fn kind_when_gone(&self) -> ErrorKind {
+        if self.is_promised { ErrorKind::NotFound } else { ErrorKind::Conflict }
     }
 
     async fn arrived(&mut self) -> Result<()> {
@@ -65,19 +120,26 @@ impl Upload {
             self.arrived().await?;
         }
         self.parts.sort_unstable_by_key(|part| part.number);
-        let is_whole = self.parts.iter().map(|part| part.number).eq(1..=self.begun);
         // A part that failed would be missing in the middle, or, worse, at the end (tidb issue 71162).
+        let is_whole = self.parts.len() == self.count;
         if is_whole { Ok(()) } else { Err(Error::new(ErrorKind::Other).with_message("a part is missing")) }
     }
 
-    pub(crate) async fn complete(&mut self, condition: Condition<'_>) -> Result<()> {
+    /// Ends what is on its way: it would be stored after an abort.
+    pub(crate) async fn stop(&mut self) {
+        self.on_their_way.shutdown().await;
+    }
+
+    /// Makes the object; gives its ETag, where it is known.
+    pub(crate) async fn complete(&mut self) -> Result<Option<String>> {
+        let kind = self.kind_when_gone();
         let was_promised = std::mem::replace(&mut self.is_promised, true);
-        let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark, condition).await;
-        if let Err(error) = &done {
+        let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark).await;
+        done.map_err(|error| {
             // Only a clear no ends it; without an answer the object may be there, or come.
             self.is_promised = was_promised || error.is_retryable();
-        }
-        done
+            if error.is_not_found() { gone(kind) } else { error }
+        })
     }
 }
 

@@ -7,19 +7,16 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use plugin_registry_core::{
-    Error, ErrorKind, FileWriter, PutMode, Result, StageId, StoragePath, WriteMode, WriteOptions,
-};
-use tokio::task::JoinSet;
+use plugin_registry_core::{Error, ErrorKind, FileWriter, Result, Staged, StoragePath, WriteMode};
 use uuid::Uuid;
 
 use crate::{
     client::{Condition, Marks, is_condition},
-    closed::Sealed,
-    content::Gathering,
+    content::{Content, Gathering},
     parts::{MAX_FILE, MIN_PART, PartSizes},
-    stage::Stage,
-    store::{Found, Shared},
+    stage::{Promised, Stage, too_many_parts},
+    staged::{self, marks_of, overtaken, replace},
+    store::{Found, Shared, Source},
     upload::Upload,
 };
 
@@ -31,142 +28,50 @@ pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,
     key: String,
-    options: WriteOptions,
     sizes: PartSizes,
     /// Bytes after the parts.
     buffer: Gathering,
     size: u64,
-    /// The stage that was resumed.
-    resumed: Option<Resumed>,
-    /// Instead of it, one that is committed as it was closed, without a look.
-    sealed: Option<Sealed>,
+    /// The stage that was resumed, as its object is now.
+    resumed: Option<Found>,
     upload: Option<Upload>,
 }
 
-#[derive(Debug)]
-struct Resumed {
-    stage: Stage,
-    etag: Option<String>,
-}
-
 impl S3Writer {
-    pub(crate) async fn open(store: Shared, path: &StoragePath, options: WriteOptions) -> Result<Self> {
+    pub(crate) async fn open(store: Shared, path: &StoragePath, mode: WriteMode) -> Result<Self> {
         let key = store.keys.file(path)?;
         store.before_writing().await?;
-        let sizes = PartSizes::new(store.chunk_size, options.expected_size)?;
-        let mut writer = Self {
-            store,
-            path: path.clone(),
-            key,
-            options,
-            sizes,
-            buffer: Gathering::default(),
-            size: 0,
-            resumed: None,
-            sealed: None,
-            upload: None,
+        let expected = if let WriteMode::Direct { size } = mode { size } else { None };
+        let sizes = PartSizes::new(store.chunk_size, expected)?;
+        let resumed = match mode {
+            WriteMode::Resume(staged) => Some(staged::resume(&store, &staged).await?),
+            WriteMode::Direct { .. } | WriteMode::Stage => None,
         };
-        if options.mode == WriteMode::Resume {
-            writer.sealed = writer.remembered();
-            match &writer.sealed {
-                Some(sealed) => writer.size = sealed.size,
-                None => writer.resume().await?,
-            }
+        let (mut buffer, mut size, mut upload) = (Gathering::default(), 0, None);
+        if let Some(Found { stage, tail, .. }) = &resumed {
+            (buffer, size) = (Gathering::from(tail.clone()), stage.size);
+            let promised = stage.upload.as_ref();
+            upload = promised.map(|promised| Upload::promised(store.clone(), key.clone(), promised));
         }
-        Ok(writer)
-    }
-
-    /// The stage as this instance closed it, if the store can copy it to its end.
-    fn remembered(&self) -> Option<Sealed> {
-        let is_sealed = self.options.sealed && self.options.put == PutMode::Overwrite;
-        let sealed = self.store.closed.get(&self.path).filter(|_| is_sealed && self.store.nature().copies)?;
-        (sealed.size <= self.store.copy_threshold).then_some(sealed)
-    }
-
-    /// Looks at a stage that was believed to be there.
-    async fn unseal(&mut self, sealed: &Sealed) -> Result<()> {
-        self.store.closed.forget(&self.path);
-        self.resume().await?;
-        let resumed = self.resumed.as_ref().map(|resumed| (&*resumed.stage.id, resumed.stage.size));
-        match resumed {
-            Some(found) if found == (&*sealed.id, sealed.size) => Ok(()),
-            // A visible file without bytes.
-            None => Err(ErrorKind::NotFound.into()),
-            Some(_) => Err(overtaken()),
-        }
-    }
-
-    /// Lets the store copy a stage; whether it did. Afterwards the stage is as if it had been looked at.
-    async fn copied(&mut self, key: &str) -> Result<bool> {
-        let Some(sealed) = self.sealed.take() else { return Ok(false) };
-        let staged = self.store.keys.staged(&self.path);
-        match self.store.copy_bytes(&staged, &sealed.etag, key).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_retryable() => Err(error),
-            // It is gone, or another one, or may not be copied.
-            Err(_) => self.unseal(&sealed).await.map(|()| false),
-        }
-    }
-
-    async fn resume(&mut self) -> Result<()> {
-        let Some(Found { stage, tail, etag }) = self.store.stage(&self.path).await? else {
-            // A visible file is in the way, unless it is empty.
-            return match self.store.client.head(&self.key).await?.size {
-                0 => Ok(()),
-                _ => Err(ErrorKind::AlreadyExists.into()),
-            };
-        };
-        if let Some(id) = &stage.upload {
-            // A commit that was interrupted after it made the file visible.
-            let visible = match self.store.client.head(&self.key).await {
-                Ok(object) => object.mark.as_deref() == Some(&stage.id),
-                Err(error) if error.is_not_found() => false,
-                Err(error) => return Err(error),
-            };
-            if visible {
-                self.store.remove_stage(&self.path).await?;
-                return Err(ErrorKind::AlreadyExists.into());
-            }
-            self.upload = Some(Upload {
-                store: self.store.clone(),
-                key: self.key.clone(),
-                id: id.clone(),
-                mark: stage.id.clone(),
-                begun: i32::try_from(stage.parts.len()).map_err(|_| ErrorKind::TooLarge)?,
-                parts: stage.parts.clone(),
-                has_crc32: stage.has_crc32(),
-                on_their_way: JoinSet::new(),
-                is_promised: true,
-            });
-        }
-        self.buffer = Gathering::from(tail);
-        self.size = stage.size;
-        self.resumed = Some(Resumed { stage, etag });
-        Ok(())
+        Ok(Self { store, path: path.clone(), key, sizes, buffer, size, resumed, upload })
     }
 
     /// The bytes that the part takes which gathers now.
     fn room(&self) -> usize {
-        let number = self.upload.as_ref().map_or(0, |upload| upload.begun).saturating_add(1);
+        let number = self.upload.as_ref().map_or(0, |upload| upload.last).saturating_add(1);
         usize::try_from(self.sizes.of(number)).unwrap_or(usize::MAX)
     }
 
     /// Sends what has gathered.
     async fn flush(&mut self) -> Result<()> {
         if self.upload.is_none() {
-            let mark = self.resumed.as_ref().map_or_else(new_id, |resumed| resumed.stage.id.clone());
+            let mark = new_id();
             let (id, has_crc32) = self.store.client.create_upload(&self.key, &mark).await?;
-            self.upload = Some(Upload {
-                store: self.store.clone(),
-                key: self.key.clone(),
-                id,
-                mark,
-                parts: Vec::new(),
-                has_crc32,
-                begun: 0,
-                on_their_way: JoinSet::new(),
-                is_promised: false,
-            });
+            let (store, key) = (self.store.clone(), self.key.clone());
+            self.upload = Some(Upload::new(store, key, id, mark, has_crc32));
+        }
+        if self.upload.as_ref().is_some_and(|upload| upload.last >= upload.limit) {
+            self.reserve().await?;
         }
         let content = self.buffer.take();
         let concurrency = self.store.concurrency;
@@ -176,84 +81,87 @@ impl S3Writer {
         }
     }
 
-    /// Takes the stage away that a writer of this path has closed before.
-    async fn forget_earlier(&self) -> Result<()> {
-        match &self.resumed {
-            // Its upload is used up by now, or it had none.
-            Some(_) => self.store.remove_stage(&self.path).await,
-            None if self.options.one_shot => Ok(()),
-            None => match self.store.stage(&self.path).await {
-                Ok(Some(found)) => self.store.forget(&self.path, &found.stage).await,
-                Ok(None) => Ok(()),
-                // Whatever it is, nobody can go on with it.
-                Err(error) if error.kind() == ErrorKind::Corrupted => {
-                    self.store.remove_stage(&self.path).await
-                }
-                Err(error) => Err(error),
-            },
-        }
-    }
-
-    async fn finish(mut self, target: Option<&StoragePath>) -> Result<()> {
-        let key = match target {
-            Some(target) => self.store.keys.file(target)?,
-            None => self.key.clone(),
+    /// Sends what has gathered, if a part may be so small, or a stage not hold as much.
+    async fn flush_part(&mut self) -> Result<()> {
+        let is_part = if self.upload.is_some() {
+            self.buffer.len() as u64 >= MIN_PART
+        } else {
+            self.buffer.len() > MAX_INLINE
         };
-        if self.copied(&key).await? {
-            // Elsewhere, the stage is whose who asked for a sealed writer: a crash leaves something to go on with.
-            return if key == self.key { self.store.remove_stage(&self.path).await } else { Ok(()) };
-        }
-        let is_new = self.options.put == PutMode::CreateOnly;
-        if self.upload.is_none() {
-            let content = self.buffer.take();
-            if is_new {
-                self.store.create(&key, content).await?;
-            } else {
-                self.store.overwrite(&key, content).await?;
-            }
-            return self.forget_earlier().await;
-        }
-        if !self.buffer.is_empty() {
-            self.flush().await?;
-        }
-        let Some(mut upload) = self.upload.take() else { return Err(ErrorKind::Other.into()) };
-        upload.settle().await?;
-        if key == self.key {
-            let condition = match is_new {
-                true if self.store.nature().conditions => Condition::Absent,
-                true => {
-                    self.require_absent(&key).await?;
-                    Condition::Any
-                }
-                false => Condition::Any,
-            };
-            upload.complete(condition).await?;
-            return self.forget_earlier().await;
-        }
-        if is_new {
-            self.require_absent(&key).await?;
-        }
-        // Visible under its own key first, then copied by the store, then gone from its own: a crash between
-        // leaves a file in an upload's directory.
-        upload.complete(Condition::Any).await?;
-        self.store.copy(&self.key, &key, self.size).await?;
-        self.store.closed.forget(&self.path);
-        let mut rest = vec![self.key.clone()];
-        if self.resumed.is_some() {
-            rest.push(self.store.keys.staged(&self.path));
-            return self.store.remove_all(rest).await;
-        }
-        self.store.remove_all(rest).await?;
-        self.forget_earlier().await
+        if is_part { self.flush().await } else { Ok(()) }
     }
 
-    async fn require_absent(&self, key: &str) -> Result<()> {
-        match self.store.client.head(key).await {
+    /// Writes the stage, to be gone on with or, where it `is_ending`, to be committed; and whether its object is no more
+    /// than its bytes.
+    async fn keep(&mut self, is_ending: bool) -> Result<(Found, bool)> {
+        let mut was_promised = false;
+        if let Some(upload) = &mut self.upload {
+            upload.settle().await?;
+            // From here on a lost answer may mean that the stage is promised.
+            was_promised = std::mem::replace(&mut upload.is_promised, true);
+        }
+        let promise = |upload: &Upload| Promised { is_ending, ..upload.promise() };
+        let stage = Stage { id: new_id(), upload: self.upload.as_ref().map(promise), size: self.size };
+        // Nothing has an ETag that tells it from nothing.
+        let is_bytes = stage.upload.is_none() && stage.size > 0 && self.store.nature().copies;
+        let tail = self.buffer.take();
+        let (object, marks, tail) = if is_bytes {
+            (tail, Marks { staged: None, ..marks_of(&stage) }, Bytes::new())
+        } else {
+            let bytes = if is_ending { tail.to_bytes() } else { Bytes::new() };
+            (stage.encode(&tail)?.into(), marks_of(&stage), bytes)
+        };
+        let put = match &self.resumed {
+            Some(found) => replace(&self.store, &self.path, object, found.etag.as_deref(), marks).await,
+            None => create(&self.store, &self.path, object, marks).await,
+        };
+        match put {
+            Ok(etag) => Ok((Found { stage, tail, etag }, is_bytes)),
+            Err(error) => {
+                // A clear no has promised nothing.
+                if let Some(upload) = &mut self.upload {
+                    let is_open = error.is_retryable() && error.kind() != ErrorKind::Conflict;
+                    upload.is_promised = was_promised || is_open;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes numbers of parts that nobody else uses who resumed the same stage. Whoever is second is refused before
+    /// it has sent a part.
+    async fn reserve(&mut self) -> Result<()> {
+        let (Some(found), Some(upload)) = (&mut self.resumed, &mut self.upload) else {
+            return Err(too_many_parts());
+        };
+        let Some(promised) = &mut found.stage.upload else { return Err(too_many_parts()) };
+        let numbers = promised.reserve()?;
+        let object = found.stage.encode(&found.tail.clone().into())?.into();
+        let marks = marks_of(&found.stage);
+        found.etag = replace(&self.store, &self.path, object, found.etag.as_deref(), marks).await?;
+        (upload.last, upload.limit) = (numbers.start() - 1, *numbers.end());
+        Ok(())
+    }
+}
+
+/// Writes the object of a stage where there is none.
+async fn create(
+    store: &Shared,
+    path: &StoragePath,
+    object: Content,
+    marks: Marks<'_>,
+) -> Result<Option<String>> {
+    let key = store.keys.staged(path);
+    let created = if store.nature().conditions {
+        store.put_if(&key, object, Condition::Absent, marks).await
+    } else {
+        match store.client.head(&key).await {
             Ok(_) => Err(ErrorKind::AlreadyExists.into()),
-            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) if error.is_not_found() => store.client.put(&key, object, Condition::Any, marks).await,
             Err(error) => Err(error),
         }
-    }
+    };
+    created.map_err(|error| if is_condition(&error) { overtaken() } else { error })
 }
 
 fn new_id() -> String {
@@ -263,9 +171,6 @@ fn new_id() -> String {
 #[async_trait]
 impl FileWriter for S3Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        if self.sealed.is_some() && !chunk.is_empty() {
-            return Err(Error::new(ErrorKind::Other).with_message("a sealed writer takes no bytes"));
-        }
         let mut chunk = chunk;
         self.size += chunk.len() as u64;
         if self.size > MAX_FILE {
@@ -287,93 +192,27 @@ impl FileWriter for S3Writer {
         self.size
     }
 
-    fn stage_id(&self) -> Option<StageId> {
-        if let Some(sealed) = &self.sealed {
-            return Some(identity(&self.store, &Stage::of_bytes(sealed.id.clone(), sealed.size)));
-        }
-        self.resumed.as_ref().map(|resumed| identity(&self.store, &resumed.stage))
-    }
-
-    async fn close(mut self: Box<Self>) -> Result<Option<StageId>> {
-        if self.sealed.is_some() {
-            return Ok(self.stage_id());
-        }
-        let is_part = if self.upload.is_some() {
-            self.buffer.len() as u64 >= MIN_PART
-        } else {
-            self.buffer.len() > MAX_INLINE
-        };
-        if is_part {
-            self.flush().await?;
-        }
-        let mut was_promised = false;
-        if let Some(upload) = &mut self.upload {
-            upload.settle().await?;
-            // From here on a lost answer may mean that the stage is promised.
-            was_promised = std::mem::replace(&mut upload.is_promised, true);
-        }
-        let upload = self.upload.as_ref();
-        let resumed = self.resumed.as_ref();
-        let id = match (resumed, upload) {
-            (Some(resumed), _) => resumed.stage.id.clone(),
-            (None, Some(upload)) => upload.mark.clone(),
-            (None, None) => new_id(),
-        };
-        let stage = Stage {
-            id,
-            upload: upload.map(|upload| upload.id.clone()),
-            parts: upload.map(|upload| upload.parts.clone()).unwrap_or_default(),
-            has_crc32: upload.map(|upload| upload.has_crc32),
-            size: self.size,
-        };
-        let key = self.store.keys.staged(&self.path);
-        let is_bytes = stage.upload.is_none() && self.store.nature().copies;
-        let object = match is_bytes {
-            true => self.buffer.take(),
-            false => stage.encode(&self.buffer.take())?.into(),
-        };
-        let marks = Marks { mark: None, stage: is_bytes.then_some(stage.id.as_str()) };
-        // Until the answer is there, nobody knows what the stage is.
-        self.store.closed.forget(&self.path);
-        // Of two writers that resumed one stage, the second to close is refused.
-        let etag = resumed.and_then(|resumed| resumed.etag.as_deref());
-        let put = match etag {
-            Some(etag) if self.store.nature().conditions => {
-                self.store.put_if(&key, object, Condition::Same(etag), marks.stage).await.map_err(|error| {
-                    if is_condition(&error) || error.is_not_found() { overtaken() } else { error }
-                })
-            }
-            _ => self.store.client.put(&key, object, Condition::Any, marks).await,
-        };
-        let etag = match put {
-            Ok(etag) => etag,
-            Err(error) => {
-                // A clear no has promised nothing.
-                if let Some(upload) = &mut self.upload {
-                    upload.is_promised = was_promised || error.is_retryable();
-                }
-                return Err(error);
-            }
-        };
-        if let Some(etag) = etag.filter(|_| is_bytes) {
-            let sealed = Sealed { id: stage.id.clone(), size: stage.size, etag };
-            self.store.closed.remember(&self.path, sealed);
-        }
-        Ok(Some(identity(&self.store, &stage)))
+    async fn close(mut self: Box<Self>) -> Result<Staged> {
+        self.flush_part().await?;
+        let (Found { stage, etag, .. }, is_bytes) = self.keep(false).await?;
+        let state = etag.filter(|_| is_bytes).unwrap_or_default();
+        Ok(staged::value(&self.path, &stage.id, stage.size).with_state(state))
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
-        if let Some(sealed) = self.sealed.take() {
-            // Another's stage is not thrown away.
-            return match self.unseal(&sealed).await {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
-                Err(error) => Err(error),
-                Ok(()) => self.store.remove_stage(&self.path).await,
-            };
+        if let Some(upload) = &mut self.upload {
+            upload.stop().await;
+        }
+        if let Some(found) = &self.resumed {
+            // Nobody goes on with it from here on, or somebody has, and it is not thrown away.
+            let nothing = Stage { id: new_id(), ..found.stage.clone() };
+            let object = nothing.encode(&found.tail.clone().into())?.into();
+            match replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&nothing)).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
+                replaced => drop(replaced?),
+            }
         }
         if let Some(mut upload) = self.upload.take() {
-            // Whatever is still on its way would be stored after the abort.
-            upload.on_their_way.shutdown().await;
             upload.is_promised = true;
             self.store.client.abort(&self.key, &upload.id).await?;
         }
@@ -383,27 +222,40 @@ impl FileWriter for S3Writer {
         }
     }
 
-    async fn commit(self: Box<Self>) -> Result<()> {
-        self.finish(None).await
+    async fn commit(mut self: Box<Self>, to: &StoragePath) -> Result<()> {
+        let key = self.store.keys.file(to)?;
+        if self.upload.is_none() {
+            let Some(found) = &self.resumed else {
+                return self.store.overwrite(&key, self.buffer.take()).await;
+            };
+            // Whoever has resumed it too cannot close any more, or has done so, and then this one is late. As a
+            // description it has another ETag; the bytes are the same.
+            let object = found.stage.encode(&found.tail.clone().into())?.into();
+            replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
+            self.store.overwrite(&key, self.buffer.take()).await?;
+            return self.store.remove_stage(&self.path).await;
+        }
+        if self.resumed.is_some() {
+            // Others may have resumed the same upload, so it is closed first: one of them can.
+            self.flush_part().await?;
+            let (found, _) = self.keep(true).await?;
+            return staged::commit_parts(&self.store, &self.path, found, &key).await;
+        }
+        if !self.buffer.is_empty() {
+            self.flush().await?;
+        }
+        let Some(mut upload) = self.upload.take() else { return Err(ErrorKind::Other.into()) };
+        upload.settle().await?;
+        let etag = upload.complete().await?;
+        if key == self.key {
+            return Ok(());
+        }
+        // Visible under its own key first, then copied by the store, then gone from its own: a crash between
+        // leaves a file in an upload's directory.
+        let source = Source { key: &self.key, etag: etag.as_deref(), mark: &upload.mark };
+        self.store.copy(&source, &key, self.size).await?;
+        self.store.remove_all(vec![self.key.clone()]).await
     }
-
-    async fn commit_to(self: Box<Self>, path: &StoragePath) -> Result<()> {
-        self.finish(Some(path)).await
-    }
-}
-
-/// Where nothing tells two writers of one stage apart, a stage is another one after each close, so that nobody
-/// believes a hash of bytes that another writer replaced.
-fn identity(store: &Shared, stage: &Stage) -> StageId {
-    if store.nature().conditions {
-        return StageId::of(&stage.id);
-    }
-    let parts: Vec<&str> = stage.parts.iter().map(|part| part.etag.as_str()).collect();
-    StageId::of(format!("{} {} {}", stage.id, stage.size, parts.join(" ")))
-}
-
-fn overtaken() -> Error {
-    Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
 }
 
 impl fmt::Debug for S3Writer {

@@ -7,7 +7,7 @@ mod common;
 
 use futures::TryStreamExt;
 use peak_alloc::PeakAlloc;
-use plugin_registry_core::{StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{StorageDriver, StoragePath, WriteMode};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::Server;
 
@@ -26,7 +26,7 @@ async fn a_search_for_stages_holds_a_page_of_keys() {
         server.put_raw(&key, "x");
     }
     let staged: StoragePath = "/docker/registry/v2/blobs/sha256/00/data".parse().unwrap();
-    driver.writer(&staged, WriteOptions::create()).await.unwrap().close().await.unwrap();
+    driver.writer(&staged, WriteMode::Stage).await.unwrap().close().await.unwrap();
     let search = async || {
         let found: Vec<_> = driver.list_staged(&StoragePath::root()).try_collect().await.unwrap();
         assert_eq!(found.iter().map(|info| &info.path).collect::<Vec<_>>(), [&staged]);

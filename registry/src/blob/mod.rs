@@ -12,7 +12,7 @@ use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
 pub(crate) use self::{
     body::{Expected, verified},
-    store::{BlobStore, Poured, discard, pour},
+    store::{BlobStore, Poured, pour},
 };
 use crate::{
     error::{RegistryError, Result},
@@ -249,14 +249,14 @@ impl Blobs {
         digest: &Digest,
         size: Option<u64>,
         content: S,
-    ) -> Result<Digest>
+    ) -> Result<BlobInfo>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        let canonical = self.store().write(&self.repository, digest, size, content).await?;
+        let (canonical, size) = self.store().write(&self.repository, digest, size, content).await?;
         self.link(digest, &canonical).await?;
-        Ok(canonical)
+        Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
     /// Links stored bytes into this repository: the canonical link first, so that an alias never stands

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use plugin_registry_core::{
     ByteRange, Digest, ErrorKind, FileWriter, PutMode, Reader, RepositoryName, StorageDriver, VerifyError,
-    WriteOptions,
+    WriteMode,
 };
 
 use super::BoxError;
@@ -39,7 +39,7 @@ impl<'a> BlobStore<'a> {
 
     /// The size of a stored blob, or `None`; an error where its size says that it is damaged.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<Option<u64>> {
-        match self.inner.driver.stat_file(&layout::blob_data(digest)).await {
+        match self.inner.driver.stat(&layout::blob_data(digest)).await {
             Ok(info) => {
                 self.check_size(digest, info.size)?;
                 self.inner.known.saw_blob(digest, info.size);
@@ -125,14 +125,14 @@ impl<'a> BlobStore<'a> {
 
     /// Streams content to its final path, verifying it on the way; nothing is visible before it agrees.
     /// Content known by another algorithm only has its path at the end, so it is staged in an upload
-    /// directory of the repository first.
+    /// directory of the repository first. Gives the canonical digest, and the size.
     pub(crate) async fn write<S, E>(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         size: Option<u64>,
         content: S,
-    ) -> Result<Digest>
+    ) -> Result<(Digest, u64)>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
@@ -142,11 +142,7 @@ impl<'a> BlobStore<'a> {
         } else {
             layout::upload_data(repository, &UploadId::generate())
         };
-        let mut options = WriteOptions::create().with_one_shot();
-        if let Some(size) = size {
-            options = options.with_expected_size(size);
-        }
-        let mut writer = self.inner.driver.writer(&path, options).await?;
+        let mut writer = self.inner.driver.writer(&path, WriteMode::Direct { size }).await?;
         let hashers = Some(Hashers::new(digest.algorithm()));
         let verified = match pour(content, &mut *writer, hashers, size).await {
             Ok(poured) => poured.verify(digest, size),
@@ -159,14 +155,10 @@ impl<'a> BlobStore<'a> {
                 return Err(error);
             }
         };
-        if digest.is_canonical() {
-            writer.commit().await?;
-        } else {
-            writer.commit_to(&layout::blob_data(&canonical)).await?;
-        }
+        writer.commit(&layout::blob_data(&canonical)).await?;
         self.inner.known.stored_blob(&canonical, length);
         self.inner.known.learned_alias(digest, &canonical);
-        Ok(canonical)
+        Ok((canonical, length))
     }
 }
 

@@ -208,7 +208,7 @@ impl Config {
     /// Begins a registry over the opened driver, with everything that the file says about it.
     #[must_use]
     pub fn builder(&self, driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
-        let mut builder = Registry::builder_shared(driver).delete(self.delete).read_only(self.read_only);
+        let mut builder = Registry::builder(driver).delete(self.delete).read_only(self.read_only);
         if let Some(redirect) = self.redirect {
             builder = builder.redirect(redirect);
         }

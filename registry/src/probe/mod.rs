@@ -32,8 +32,8 @@ impl Registry {
     /// | [`Read`](ProbeVerb::Read) | reads it back and compares. Where nothing was written, asks for an object that is not there: "not found" passes, as a store refuses first | any pull |
     /// | [`Replace`](ProbeVerb::Replace) | writes it again. Skipped after a failed write | tags that move; a store with retention and without versions refuses it |
     /// | [`ConditionalWrite`](ProbeVerb::ConditionalWrite) | writes an object twice on the condition that nothing is there; the second time must be refused. Skipped where [`Capabilities::create_only`](plugin_registry_core::Capabilities::create_only) says no, and after a failed write | two instances that begin one upload |
-    /// | [`Stage`](ProbeVerb::Stage) | stages bytes, closes, resumes, writes more, commits. Skipped where no read is permitted | uploads in chunks |
-    /// | [`FindStages`](ProbeVerb::FindStages) | between close and resume, finds the staged bytes | [`purge_uploads`](Self::purge_uploads) |
+    /// | [`Stage`](ProbeVerb::Stage) | stages bytes, closes, finds them, resumes, writes more, closes, commits. Skipped where no read is permitted | uploads in chunks |
+    /// | [`FindStages`](ProbeVerb::FindStages) | between close and resume, lists the staged bytes | [`purge_uploads`](Self::purge_uploads) |
     /// | [`Delete`](ProbeVerb::Delete) | deletes the directory of all that. Skipped where nothing was written | deletes, the end of uploads |
     ///
     /// A read-only registry writes nothing: the steps `Write`, `Replace`, `ConditionalWrite`, `Stage` and `Delete`
@@ -53,7 +53,7 @@ impl Registry {
     /// finds what waits to be resumed without `s3:ListBucketMultipartUploads`, and only logs that it lacks it, so
     /// `FindStages` passes.
     ///
-    /// About 12 driver calls on an empty store, one after another, each tried again as its driver does: a
+    /// About 14 driver calls on an empty store, one after another, each tried again as its driver does: a
     /// store that does not answer makes it slow, and the caller may set a limit of time. Holds some KB.
     /// Dropping the future leaves at most that directory, with at most the two objects and the stage: the next
     /// [`purge_uploads`](Self::purge_uploads) throws the stage away, the objects harm nobody and can be deleted

@@ -59,7 +59,7 @@ pub enum ProbeVerb {
     Replace,
     /// Write only where nothing is, twice: the second time must be refused.
     ConditionalWrite,
-    /// Stage bytes, close, resume, write more and commit: what an upload in chunks does.
+    /// Stage bytes, close, find them, resume, write more and commit: what an upload in chunks does.
     Stage,
     /// Find the bytes that wait to be resumed: what a purge of uploads does.
     FindStages,

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{
-    Capabilities, Checked, Error, ErrorKind, Operation, PutMode, Result, StorageDriver, StoragePath,
-    WriteOptions,
+    Capabilities, Checked, Error, ErrorKind, Operation, PutMode, Result, Staged, StorageDriver, StoragePath,
+    WriteMode,
 };
 use uuid::Uuid;
 
@@ -44,6 +44,8 @@ pub(super) struct Probe<'a> {
     /// A file is there, if the store does what it says.
     is_written: bool,
     may_be_staged: bool,
+    /// The stage that was committed, which a store may have left.
+    committed: Option<Staged>,
     is_read_refused: bool,
     left_over: Option<StoragePath>,
 }
@@ -65,6 +67,7 @@ impl<'a> Probe<'a> {
             may_be_written: false,
             is_written: false,
             may_be_staged: false,
+            committed: None,
             is_read_refused: false,
             left_over: None,
         }
@@ -108,7 +111,7 @@ impl<'a> Probe<'a> {
 
     /// What a push asks first of all.
     async fn missing(&mut self) {
-        let (time, result) = timed(self.driver.stat_file(&self.created)).await;
+        let (time, result) = timed(self.driver.stat(&self.created)).await;
         let result = match result {
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
@@ -204,30 +207,38 @@ impl<'a> Probe<'a> {
         } else {
             None
         };
-        let (mut time, mut staged) = match reason {
-            Some(_) => (Duration::ZERO, Ok(())),
-            None => timed(self.stage()).await,
+        let (mut time, staged) = match reason {
+            Some(_) => (Duration::ZERO, None),
+            None => {
+                let (time, staged) = timed(self.stage()).await;
+                (time, Some(staged))
+            }
         };
-        let is_waiting = staged.is_ok() && reason.is_none();
+        let is_waiting = matches!(staged, Some(Ok(_)));
         let (find_time, found) = timed(self.find_stage(is_waiting)).await;
-        if is_waiting {
-            let (more, resumed) = timed(self.resume()).await;
-            (time, staged) = (time + more, resumed);
-        }
+        let result = match staged {
+            Some(Ok(staged)) => {
+                let (more, resumed) = timed(self.resume(&staged)).await;
+                time += more;
+                resumed
+            }
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
+        };
         match reason {
             Some(reason) => self.push(ProbeVerb::Stage, ProbeOutcome::Skipped(reason)),
-            None => self.settle(ProbeVerb::Stage, time, staged),
+            None => self.settle(ProbeVerb::Stage, time, result),
         }
         self.settle(ProbeVerb::FindStages, find_time, found);
     }
 
-    async fn stage(&mut self) -> Result<()> {
-        let opened = self.driver.writer(&self.object, WriteOptions::create()).await;
+    async fn stage(&mut self) -> Result<Staged> {
+        let opened = self.driver.writer(&self.object, WriteMode::Stage).await;
         // A writer that fails later may have staged something, and is dropped like one that was killed.
         self.may_be_staged = may_have_happened(&opened);
         let mut writer = opened?;
         writer.write(self.content.clone()).await?;
-        writer.close().await.map(|_| ())
+        writer.close().await
     }
 
     async fn find_stage(&self, is_waiting: bool) -> Result<()> {
@@ -243,16 +254,25 @@ impl<'a> Probe<'a> {
         Ok(())
     }
 
-    async fn resume(&mut self) -> Result<()> {
-        let mut writer = self.driver.writer(&self.object, WriteOptions::resume()).await?;
-        if writer.size() != self.content.len() as u64 {
-            let message = format!("resumed at {} bytes of {}", writer.size(), self.content.len());
+    /// Goes on as another instance would, which knows the path alone.
+    async fn resume(&mut self, closed: &Staged) -> Result<()> {
+        let found = self.driver.find_staged(&self.object).await?;
+        if (found.size, &found.id) != (closed.size, &closed.id) {
+            let message =
+                format!("found {} bytes other than the {} that were staged", found.size, closed.size);
+            return Err(self.error(ErrorKind::Corrupted, message, Operation::FindStaged));
+        }
+        let mut writer = self.driver.writer(&self.object, WriteMode::Resume(found)).await?;
+        if writer.size() != closed.size {
+            let message = format!("resumed at {} bytes of {}", writer.size(), closed.size);
             return Err(self.error(ErrorKind::InvalidOffset, message, Operation::Writer));
         }
         writer.write(self.content.clone()).await?;
-        let committed = writer.commit().await;
+        let staged = writer.close().await?;
+        let committed = self.driver.commit_staged(&staged, &self.object).await;
         self.remember(&committed);
         self.may_be_staged = committed.is_err();
+        self.committed = committed.is_ok().then_some(staged);
         committed
     }
 
@@ -283,8 +303,9 @@ impl<'a> Probe<'a> {
             let before = SystemTime::now() + YEAR;
             self.driver.delete_staged(&self.object, before).await.is_ok()
         };
-        let files = self.driver.delete_many(vec![self.object.clone(), self.created.clone()]).await;
-        files.is_ok_and(|report| report.failed.is_empty()) && is_unstaged
+        let files = vec![self.object.clone(), self.created.clone()];
+        let deleted = self.driver.delete_many(files, self.committed.as_slice()).await;
+        deleted.is_ok_and(|report| report.failed.is_empty()) && is_unstaged
     }
 
     fn remember(&mut self, written: &Result<()>) {

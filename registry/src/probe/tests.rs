@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, executor::block_on, stream, stream::BoxStream};
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Operation, PutMode,
-    Reader, Result, StorageDriver, StorageDriverExt, StoragePath, WriteMode, WriteOptions,
+    ByteRange, Capabilities, Error, ErrorKind, FileInfo, FileWriter, Operation, PutMode, Reader, Result,
+    StageId, Staged, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_memory::MemoryDriver;
 use serde_json::json;
-use url::Url;
 
 use super::{
     LayoutFindings, LayoutTrace, ProbeOutcome, ProbeReport, ProbeStep, ProbeVerb, TraceKind, report::warnings,
@@ -30,6 +29,7 @@ enum Lie {
     NoConditions,
     LosesStages,
     ForgetsStages,
+    FindsOtherStages,
 }
 
 /// A store in memory that lies.
@@ -60,21 +60,25 @@ impl StorageDriver for Liar {
         self.0.reader(path, range).await
     }
 
-    async fn writer(&self, path: &StoragePath, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        let forgets = self.1 == Lie::ForgetsStages && options.mode == WriteMode::Resume;
-        self.0.writer(path, if forgets { WriteOptions::create() } else { options }).await
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        let forgets = self.1 == Lie::ForgetsStages && matches!(mode, WriteMode::Resume(_));
+        self.0.writer(path, if forgets { WriteMode::Stage } else { mode }).await
+    }
+
+    async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
+        let mut staged = self.0.find_staged(path).await?;
+        if self.1 == Lie::FindsOtherStages {
+            staged.id = StageId::of("other bytes");
+        }
+        Ok(staged)
+    }
+
+    async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
+        self.0.commit_staged(staged, to).await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         self.0.stat(path).await
-    }
-
-    async fn stat_file(&self, path: &StoragePath) -> Result<FileInfo> {
-        self.0.stat_file(path).await
-    }
-
-    fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        self.0.list(path, after)
     }
 
     fn walk<'a>(
@@ -85,25 +89,8 @@ impl StorageDriver for Liar {
         self.0.walk(path, after)
     }
 
-    fn list_marked<'a>(
-        &'a self,
-        path: &'a StoragePath,
-        marker: &'a str,
-        after: Option<&'a StoragePath>,
-    ) -> BoxStream<'a, Result<StoragePath>> {
-        self.0.list_marked(path, marker, after)
-    }
-
-    async fn rename(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
-        self.0.rename(from, to).await
-    }
-
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         self.0.delete(path).await
-    }
-
-    async fn delete_many(&self, paths: Vec<StoragePath>) -> Result<DeleteReport> {
-        self.0.delete_many(paths).await
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
@@ -112,10 +99,6 @@ impl StorageDriver for Liar {
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
         self.0.delete_staged(path, before).await
-    }
-
-    async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>> {
-        self.0.redirect_url(path, method).await
     }
 }
 
@@ -200,14 +183,16 @@ fn the_number_of_driver_calls() {
             Operation::GetContent,
             Operation::Writer,
             Operation::ListStaged,
+            Operation::FindStaged,
+            Operation::CommitStaged,
             Operation::Delete,
         ]
         .map(|operation| counts.calls(operation));
         assert_eq!(named.iter().sum::<u64>(), counts.driver_calls());
         named
     };
-    assert_eq!(calls(MemoryDriver::new(), false), [2, 0, 1, 4, 1, 2, 1, 1]);
-    assert_eq!(calls(MemoryDriver::new(), true), [2, 0, 1, 0, 1, 0, 1, 0]);
+    assert_eq!(calls(MemoryDriver::new(), false), [2, 0, 1, 4, 1, 2, 1, 1, 1, 1]);
+    assert_eq!(calls(MemoryDriver::new(), true), [2, 0, 1, 0, 1, 0, 1, 0, 0, 0]);
     // However much is there: 12 listings at most.
     let mut paths = vec![format!("{ROOT}/blobs/sha256/aa/aa/data")];
     for repository in 0..50 {
@@ -218,7 +203,7 @@ fn the_number_of_driver_calls() {
         }
     }
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    assert_eq!(calls(filled(&paths), false), [11, 1, 1, 4, 1, 2, 1, 1]);
+    assert_eq!(calls(filled(&paths), false), [11, 1, 1, 4, 1, 2, 1, 1, 1, 1]);
 }
 
 #[test]
@@ -259,6 +244,7 @@ fn stores_that_lie_are_caught() {
         ),
         (Lie::LosesStages, ProbeVerb::FindStages, ErrorKind::Other, "find stages: failed: inmemory driver: "),
         (Lie::ForgetsStages, ProbeVerb::Stage, ErrorKind::InvalidOffset, "resumed at 0 bytes of "),
+        (Lie::FindsOtherStages, ProbeVerb::Stage, ErrorKind::Corrupted, "bytes other than the "),
     ] {
         let report = lie(what);
         assert_eq!(failed(&report), [verb], "{what:?}: {report}");
@@ -270,7 +256,7 @@ fn stores_that_lie_are_caught() {
     assert!(lie(Lie::IgnoresConditions).warnings[0].starts_with("conditional writes cannot be trusted"));
     assert!(!lie(Lie::OtherBytes).can_read() && lie(Lie::OtherBytes).can_write());
     assert!(lie(Lie::LosesStages).is_usable());
-    for what in [Lie::IgnoresConditions, Lie::ForgetsStages] {
+    for what in [Lie::IgnoresConditions, Lie::ForgetsStages, Lie::FindsOtherStages] {
         assert!(lie(what).can_read() && !lie(what).can_write() && !lie(what).is_usable());
     }
 }
@@ -504,7 +490,7 @@ fn the_future_can_be_sent() {
     fn is_send<T: Send>(value: T) -> T {
         value
     }
-    let registry = Registry::builder_shared(Arc::new(MemoryDriver::new())).build();
+    let registry = Registry::builder(Arc::new(MemoryDriver::new())).build();
     let report = is_send(block_on(is_send(registry.probe())));
     assert!(report.is_usable());
 }

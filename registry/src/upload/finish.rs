@@ -1,17 +1,18 @@
 //! The end of a session that has bytes already.
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
-use plugin_registry_core::{ByteRange, Digest, ErrorKind, StorageDriver, Verifier, WriteOptions};
+use futures::{Stream, StreamExt, stream};
+use plugin_registry_core::{ByteRange, Digest, Error, Staged, StorageDriver, WriteMode};
 use tokio::sync::MutexGuard;
 
 use super::{
-    checks::{as_announced, check_length, first_piece},
-    session::{HASH_STATE_MIN, Opened, UploadSession},
+    checks::{as_announced, check_length, first_piece, too_late},
+    session::{HASH_STATE_MIN, UploadSession},
     slot::Progress,
+    stage::{Known, Opened, is_outdated},
 };
 use crate::{
-    blob::{BlobStore, BoxError, discard, pour},
+    blob::{BlobStore, BoxError, pour},
     error::{RegistryError, Result},
     layout,
 };
@@ -27,154 +28,185 @@ pub(super) struct Asked<'a> {
 /// Bytes that are where they belong.
 pub(super) struct Finished {
     pub(super) canonical: Digest,
-    /// The session is known to hold `startedat` and its stage, and nothing else.
-    pub(super) is_known: bool,
+    pub(super) size: u64,
+    /// The session is known to hold `startedat` and, perhaps, these stages, and nothing else.
+    pub(super) known: Option<Vec<Staged>>,
 }
 
 impl UploadSession {
     /// Whether an earlier call made the bytes visible and was interrupted before it linked them: then the
     /// acknowledged bytes are gone from the session, and the blob is there. Whoever may mount it from
     /// anywhere may have it linked now.
-    pub(super) async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<bool> {
+    pub(super) async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<Option<Finished>> {
         if !digest.is_canonical() || !self.inner.options.anonymous_mount {
-            return Ok(false);
+            return Ok(None);
         }
         // Read, not only asked for: nothing else of this session vouches for these bytes.
         let stored = BlobStore::new(&self.inner).verify(digest).await?;
-        Ok(matches!(stored, Some(Ok(size)) if size >= acknowledged))
+        Ok(match stored {
+            Some(Ok(size)) if size >= acknowledged => {
+                Some(Finished { canonical: *digest, size, known: None })
+            }
+            _ => None,
+        })
     }
 
-    pub(super) async fn finish_staged<S, E>(
+    pub(super) async fn finish_staged<S>(
         &self,
         progress: &MutexGuard<'_, Progress>,
         asked: Asked<'_>,
         content: S,
     ) -> Result<Finished>
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Into<BoxError>,
+        S: Stream<Item = Result<Bytes, BoxError>> + Send + Unpin,
     {
         // Where there is no piece, its end is met twice.
         let mut content = content.fuse();
-        let first = first_piece(&mut content).await?;
-        if first.is_none() && is_foreseen(progress, asked) {
-            let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
-            let options = WriteOptions::resume().with_sealed();
-            match self.finish_opened(progress, asked, None, nothing, options).await {
+        match first_piece(&mut content).await? {
+            None => self.finish_as_it_is(progress, asked).await,
+            Some(first) => self.finish_with(progress, asked, stream::iter([Ok(first)]).chain(content)).await,
+        }
+    }
+
+    /// Without more bytes.
+    async fn finish_as_it_is(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        Asked { at, length, digest }: Asked<'_>,
+    ) -> Result<Finished> {
+        if let Some((staged, known)) = self.remembered(progress, at)
+            && let Some(Ok(canonical)) = known.verify(digest)
+        {
+            check_length(length, 0)?;
+            match self.commit(staged, known.is_ours, canonical).await {
                 // Another instance was at the stage: what the store has now decides.
                 Err(error) if is_outdated(&error) => {}
                 finished => return finished,
             }
         }
-        self.finish_opened(progress, asked, first, content, WriteOptions::resume()).await
+        let opened = self.look_up(progress, at).await.map_err(too_late)?;
+        check_length(length, 0)?;
+        match opened {
+            Opened::Staged(staged, known) => match known.verify(digest) {
+                Some(Ok(canonical)) => self.commit(staged, known.is_ours, canonical).await.map_err(too_late),
+                Some(Err(error)) => {
+                    // Nothing can make these bytes agree; others that somebody has closed meanwhile stay.
+                    self.end_with(&[staged]).await;
+                    Err(error.into())
+                }
+                None => {
+                    // Nobody here hashed these bytes: make them readable inside the upload and read them.
+                    let committed = self.inner.driver.commit_staged(&staged, &self.data()).await;
+                    committed.map_err(|error| too_late(error.into()))?;
+                    self.adopt_visible(digest).await
+                }
+            },
+            Opened::Visible => self.adopt_visible(digest).await,
+            Opened::Empty => {
+                let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
+                let stored = self.store(digest, Some(0), nothing).await;
+                if let Err(RegistryError::Mismatch(_)) = &stored {
+                    self.end_with(&[]).await;
+                }
+                stored
+            }
+        }
     }
 
-    async fn finish_opened<S, E>(
+    /// Ends a session that has no bytes but these.
+    async fn end_with(&self, staged: &[Staged]) {
+        if staged.iter().all(|staged| staged.size < HASH_STATE_MIN) {
+            self.remove_known_remains(staged).await;
+        } else {
+            self.remove_remains().await;
+        }
+        self.end();
+    }
+
+    /// With the last bytes.
+    async fn finish_with<S>(
         &self,
         progress: &MutexGuard<'_, Progress>,
         Asked { at, length, digest }: Asked<'_>,
-        first: Option<Bytes>,
         content: S,
-        options: WriteOptions,
     ) -> Result<Finished>
     where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Into<BoxError>,
+        S: Stream<Item = Result<Bytes, BoxError>> + Send + Unpin,
     {
-        let (mut writer, known) = match self.open(progress, at, options).await? {
-            Opened::Stage(writer, known) => (writer, known),
-            Opened::Visible if first.is_none() => {
-                check_length(length, 0)?;
-                let canonical = self.adopt_visible(digest).await?;
-                return Ok(Finished { canonical, is_known: false });
-            }
-            Opened::Visible => return Err(RegistryError::UploadUnknown),
+        let (mut writer, known) = match self.resume_remembered(progress, at).await? {
+            Some(resumed) => resumed,
+            None => match self.look_up(progress, at).await.map_err(too_late)? {
+                Opened::Staged(staged, known) => {
+                    (self.writer(WriteMode::Resume(staged)).await.map_err(too_late)?, known)
+                }
+                Opened::Empty => return self.store(digest, length, content).await.map_err(as_announced),
+                Opened::Visible => return Err(RegistryError::UploadUnknown),
+            },
         };
-        // Below this size no hash state was ever written.
         let is_known = known.is_ours && writer.size() < HASH_STATE_MIN;
         let hashers = known.hashers.filter(|hashers| hashers.covers(digest.algorithm()));
-        let has_body = first.is_some();
-        let body = stream::iter(first.map(Ok)).chain(content);
-        let poured = pour(body, &mut *writer, hashers, length).await.map_err(as_announced)?;
+        let poured = pour(content, &mut *writer, hashers, length).await;
+        let poured = poured.map_err(as_announced).map_err(too_late)?;
         if let Some(failure) = poured.failure {
             return Err(RegistryError::Body(failure));
         }
         check_length(length, poured.counted)?;
-        let Some(hashers) = poured.hashers else {
-            // Nobody here hashed the earlier bytes: make them readable inside the upload and read them.
-            writer.commit().await?;
-            let canonical = self.adopt_visible(digest).await?;
-            return Ok(Finished { canonical, is_known: false });
-        };
         let size = writer.size();
-        match hashers.verify(digest) {
-            Ok(canonical) => {
-                writer.commit_to(&layout::blob_data(&canonical)).await?;
-                self.inner.known.stored_blob(&canonical, size);
-                Ok(Finished { canonical, is_known })
-            }
-            Err(error) if has_body => Err(error.into()),
-            Err(error) => {
-                discard(writer).await;
+        let Some(hashers) = poured.hashers else {
+            writer.commit(&self.data()).await.map_err(|error| too_late(error.into()))?;
+            return self.adopt_visible(digest).await;
+        };
+        let canonical = hashers.verify(digest)?;
+        let committed = writer.commit(&layout::blob_data(&canonical)).await;
+        committed.map_err(|error| too_late(error.into()))?;
+        self.inner.known.stored_blob(&canonical, size);
+        Ok(Finished { canonical, size, known: is_known.then(Vec::new) })
+    }
+
+    async fn commit(&self, staged: Staged, is_ours: bool, canonical: Digest) -> Result<Finished> {
+        self.inner.driver.commit_staged(&staged, &layout::blob_data(&canonical)).await?;
+        let size = staged.size;
+        self.inner.known.stored_blob(&canonical, size);
+        // Below this size no hash state was ever written.
+        let known = (is_ours && size < HASH_STATE_MIN).then(|| vec![staged]);
+        Ok(Finished { canonical, size, known })
+    }
+
+    /// Stores the visible bytes of the upload as whatever a client brings: what is verified is what is written. The
+    /// session ends where they do not agree: what was acknowledged cannot be told from what came last.
+    async fn adopt_visible(&self, digest: &Digest) -> Result<Finished> {
+        let reader = self.inner.driver.reader(&self.data(), ByteRange::full()).await?;
+        let size = Some(reader.content_length());
+        match self.store(digest, size, reader.into_stream()).await {
+            Err(error @ RegistryError::Mismatch(_)) => {
                 self.remove_remains().await;
                 self.end();
-                Err(error.into())
+                Err(error)
             }
+            // Here it was the store that failed to give them.
+            Err(RegistryError::Body(failure)) => Err(match failure.downcast::<Error>() {
+                Ok(error) => (*error).into(),
+                Err(failure) => RegistryError::Body(failure),
+            }),
+            stored => stored,
         }
     }
 
-    /// Verifies the visible bytes of the upload and moves them to their place.
-    async fn adopt_visible(&self, digest: &Digest) -> Result<Digest> {
-        let mut bytes = self.inner.driver.reader(&self.data(), ByteRange::full()).await?.into_stream();
-        let mut verifier = Verifier::new(*digest, None);
-        while let Some(piece) = bytes.try_next().await? {
-            verifier.update(&piece)?;
-        }
-        let size = verifier.length();
-        match verifier.finish() {
-            Ok(canonical) => {
-                self.inner.driver.rename(&self.data(), &layout::blob_data(&canonical)).await?;
-                self.inner.known.stored_blob(&canonical, size);
-                Ok(canonical)
-            }
-            Err(error) => {
-                self.remove_remains().await;
-                self.end();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Deletes what a session of this instance holds, without asking the store for it.
-    pub(super) async fn remove_known_remains(&self) {
-        let directory = layout::upload(&self.repository, &self.id);
-        let files = [layout::upload_started_at(&self.repository, &self.id), self.data()];
-        if let Err(error) = self.inner.driver.delete_known(&directory, &files).await {
-            tracing::warn!(path = %directory, %error, "the remains of an upload could not be deleted; a purge will");
-        }
+    async fn store<S, E>(&self, digest: &Digest, size: Option<u64>, content: S) -> Result<Finished>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let store = BlobStore::new(&self.inner);
+        let (canonical, size) = store.write(&self.repository, digest, size, content).await?;
+        Ok(Finished { canonical, size, known: None })
     }
 }
 
-/// Whether this instance has seen all bytes and they agree with the digest, so that nothing is left but to commit
-/// them.
-fn is_foreseen(progress: &MutexGuard<'_, Progress>, Asked { at, digest, .. }: Asked<'_>) -> bool {
-    match &**progress {
-        Progress::Staged { stage: Some(_), offset, hashers: Some(hashers), .. } => {
-            at.is_none_or(|at| at == *offset)
-                && hashers.covers(digest.algorithm())
-                && hashers.clone().verify(digest).is_ok()
-        }
-        _ => false,
-    }
-}
-
-/// Whether a sealed stage was another one than this instance believed.
-fn is_outdated(error: &RegistryError) -> bool {
-    match error {
-        RegistryError::UploadOffset { .. } => true,
-        RegistryError::Storage(storage) => {
-            matches!(storage.kind(), ErrorKind::NotFound | ErrorKind::Conflict)
-        }
-        _ => false,
+impl Known {
+    /// The canonical digest if the bytes agree with a digest; `None` where that cannot be told.
+    fn verify(&self, digest: &Digest) -> Option<Result<Digest, plugin_registry_core::VerifyError>> {
+        let hashers = self.hashers.as_ref().filter(|hashers| hashers.covers(digest.algorithm()))?;
+        Some(hashers.clone().verify(digest))
     }
 }

@@ -6,6 +6,7 @@ mod interrupt;
 mod purge;
 mod session;
 mod slot;
+mod stage;
 mod state;
 
 use std::{fmt, str::FromStr, sync::Arc};
@@ -119,7 +120,7 @@ impl Uploads {
         if state.offset() > 0 || self.inner.sessions.has_ended(&self.repository, state.id()) {
             return Err(RegistryError::UploadUnknown);
         }
-        let slot = self.inner.sessions.insert(&self.repository, state.id(), Slot::fresh(state.algorithm()));
+        let slot = self.inner.sessions.insert(&self.repository, state.id(), Slot::told(state.algorithm()));
         Ok(self.session(state.id(), slot))
     }
 
@@ -127,7 +128,7 @@ impl Uploads {
         if let Some(slot) = self.inner.sessions.get(&self.repository, id) {
             return Ok((!slot.has_ended()).then(|| self.session(id, slot)));
         }
-        if !session::is_started(&self.inner, &self.repository, id).await? {
+        if !stage::is_started(&self.inner, &self.repository, id).await? {
             return Ok(None);
         }
         let slot = self.inner.sessions.insert(&self.repository, id, Slot::stored());

@@ -110,7 +110,7 @@ impl Registry {
         self.inner.require_writable()?;
         let probe = layout::clock_probe(&Uuid::now_v7());
         self.inner.driver.put_content(&probe, "now".into(), PutMode::Overwrite).await?;
-        let info = self.inner.driver.stat_file(&probe).await;
+        let info = self.inner.driver.stat(&probe).await;
         self.inner.driver.delete_if_exists(&probe).await?;
         // A store that does not date its files has no session that could be judged either.
         Ok(info?.modified.unwrap_or(SystemTime::UNIX_EPOCH))
@@ -187,6 +187,11 @@ impl Purge<'_> {
                 let mut is_younger = false;
                 for path in staged {
                     is_younger |= driver.delete_staged(&path, before).await? == 0;
+                    // Of several stages of a path some may have been old enough.
+                    is_younger |= match driver.find_staged(&path).await {
+                        Err(error) if error.is_not_found() => false,
+                        found => found.map(|_| true)?,
+                    };
                 }
                 // Somebody went on with it since it was looked at, or took it away.
                 if is_younger {

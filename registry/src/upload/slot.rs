@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{sync::Arc, time::Duration};
 
-use plugin_registry_core::{Algorithm, RepositoryName, StageId};
+use plugin_registry_core::{Algorithm, RepositoryName, Staged};
 // In unit tests, every use of them is a place where another thread may go on (`tests`).
 #[cfg(test)]
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,8 +16,8 @@ use crate::{
     memory::{Lifetime, Memory},
 };
 
-/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each. Losing one costs a
-/// look-up in the store, never bytes.
+/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each, and those that a call is at
+/// work on. Losing one costs a look-up in the store, never bytes.
 ///
 /// A session is found by its repository and its identifier, never by the identifier alone: a client of another
 /// repository may choose the same one.
@@ -30,7 +30,8 @@ type Key = (RepositoryName, UploadId);
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self { slots: Memory::new(4096, Lifetime::Used(Duration::from_secs(3600))) }
+        let slots = Memory::new(4096, Lifetime::Used(Duration::from_secs(3600)));
+        Self { slots: slots.keeping(|slot| Arc::strong_count(slot) > 1) }
     }
 
     pub(super) fn get(&self, repository: &RepositoryName, id: UploadId) -> Option<Arc<Slot>> {
@@ -54,6 +55,8 @@ pub(crate) struct Slot {
     /// The offset that was acknowledged last, for a status while a request is writing.
     pub(super) acknowledged: AtomicU64,
     ended: AtomicBool,
+    /// Whether all that is known of it is a client's token: other instances may have bytes of it.
+    pub(super) began_elsewhere: bool,
     /// Whether this instance may have written something of the session, be it in a request that was dropped.
     touched: AtomicBool,
     pub(super) interrupt: Interrupt,
@@ -67,12 +70,11 @@ pub(crate) struct Slot {
 pub(super) enum Progress {
     /// Begun here or by a token; nothing stored as far as this instance knows.
     Fresh,
-    /// Bytes are staged. With the hashers after exactly `offset` bytes of one stage, if this instance saw
-    /// them all. They are worth nothing without the stage: the session may have been cancelled and begun
-    /// anew elsewhere.
+    /// As far as this instance knows, these bytes are staged: `None` where it knows nothing. With the hashers after
+    /// them, if this instance saw them all. They are worth nothing for other bytes: the session may have been
+    /// cancelled and begun anew elsewhere.
     Staged {
-        stage: Option<StageId>,
-        offset: u64,
+        staged: Option<Staged>,
         hashers: Option<Box<Hashers>>,
         /// This instance claimed the session and brought every byte: whatever the store holds of it is known.
         is_ours: bool,
@@ -84,8 +86,13 @@ impl Slot {
         Self::new(algorithm, Progress::Fresh)
     }
 
+    /// Of a session that another instance has begun.
+    pub(super) fn told(algorithm: Algorithm) -> Self {
+        Self { began_elsewhere: true, ..Self::fresh(algorithm) }
+    }
+
     pub(super) fn stored() -> Self {
-        let unknown = Progress::Staged { stage: None, offset: 0, hashers: None, is_ours: false };
+        let unknown = Progress::Staged { staged: None, hashers: None, is_ours: false };
         Self::new(Algorithm::Sha256, unknown)
     }
 
@@ -94,6 +101,7 @@ impl Slot {
             algorithm,
             acknowledged: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            began_elsewhere: false,
             touched: AtomicBool::new(false),
             interrupt: Interrupt::new(),
             looking: Mutex::new(()),

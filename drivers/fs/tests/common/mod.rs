@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{
-    Checked, ErrorKind, FileWriter, Result, StorageDriver, StoragePath, WriteOptions,
+    Checked, ErrorKind, FileWriter, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use tempfile::TempDir;
@@ -64,15 +64,37 @@ impl Store {
         walk.map_ok(|info| info.path.to_string()).try_collect().await.unwrap()
     }
 
-    pub async fn writer(&self, at: &str, options: WriteOptions) -> Result<Box<dyn FileWriter>> {
-        self.driver.writer(&path(at), options).await
+    pub async fn writer(&self, at: &str, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        self.driver.writer(&path(at), mode).await
+    }
+
+    /// Goes on with what is staged.
+    pub async fn resume(&self, at: &str) -> Result<Box<dyn FileWriter>> {
+        let staged = self.driver.find_staged(&path(at)).await?;
+        self.writer(at, WriteMode::Resume(staged)).await
+    }
+
+    /// All names in a directory of the disk, with the random part of those of stages left out.
+    pub fn on_disk_plain(&self, directory: &str) -> Vec<String> {
+        let plain = |name: String| match name.split('.').collect::<Vec<_>>()[..] {
+            [target, _, size, "part"] => format!("{target}.{size}.part"),
+            _ => name,
+        };
+        self.on_disk(directory).into_iter().map(plain).collect()
+    }
+
+    /// The only stage in a directory of the disk.
+    pub fn part(&self, directory: &str) -> PathBuf {
+        let parts = self.on_disk(directory).into_iter().filter(|name| name.ends_with(".part"));
+        let [name] = &parts.collect::<Vec<_>>()[..] else { panic!("one stage in {directory}") };
+        self.file(directory).join(name)
     }
 
     /// Stages bytes and closes them to be resumed.
-    pub async fn close(&self, at: &str, content: &'static str) {
-        let mut writer = self.writer(at, WriteOptions::create()).await.unwrap();
+    pub async fn close(&self, at: &str, content: &'static str) -> Staged {
+        let mut writer = self.writer(at, WriteMode::Stage).await.unwrap();
         writer.write(content.into()).await.unwrap();
-        writer.close().await.unwrap();
+        writer.close().await.unwrap()
     }
 }
 

@@ -5,7 +5,7 @@ use plugin_registry_core::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, S3Client,
+    S3Client,
     checksums::{Carrier, Sum, Sums},
     objects::{Marks, marked},
     unexpected,
@@ -52,7 +52,7 @@ impl S3Client {
             .bucket(&*self.bucket)
             .key(key)
             .content_type("application/octet-stream")
-            .set_metadata(marked(Marks { mark: Some(mark), stage: None }))
+            .set_metadata(marked(Marks { mark: Some(mark), ..Marks::default() }))
             .set_checksum_algorithm(has_crc32.then_some(ChecksumAlgorithm::Crc32))
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
@@ -116,10 +116,10 @@ impl S3Client {
         Ok(Part { number, size, etag, crc32: sums.crc32.or(answer.checksum_crc32) })
     }
 
-    /// Copies bytes of another object into a part.
+    /// Copies bytes of another object into a part, where it has this ETag.
     pub(crate) async fn copy_part(
         &self,
-        from: &str,
+        (from, etag): (&str, Option<&str>),
         bytes: std::ops::Range<u64>,
         key: &str,
         upload: &str,
@@ -131,6 +131,7 @@ impl S3Client {
             .upload_part_copy()
             .bucket(&*self.bucket)
             .copy_source(self.source(from))
+            .set_copy_source_if_match(etag.map(str::to_owned))
             .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)))
             .key(key)
             .upload_id(upload)
@@ -144,14 +145,8 @@ impl S3Client {
         Ok(Part { number, size, etag, crc32 })
     }
 
-    /// Makes the object of these parts.
-    pub(crate) async fn complete(
-        &self,
-        key: &str,
-        upload: &str,
-        parts: &[Part],
-        condition: Condition<'_>,
-    ) -> Result<()> {
+    /// Makes the object of these parts; gives its ETag.
+    pub(crate) async fn complete(&self, key: &str, upload: &str, parts: &[Part]) -> Result<String> {
         let parts = parts
             .iter()
             .map(|part| {
@@ -165,15 +160,10 @@ impl S3Client {
             .bucket(&*self.bucket)
             .key(key)
             .upload_id(upload)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
-            .set_if_match(condition.if_match())
-            .set_if_none_match(condition.if_none_match());
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         // An error may come with status 200, in the body, and a parser may see nothing in it.
-        match answer.e_tag {
-            Some(_) => Ok(()),
-            None => Err(unexpected("the answer to CompleteMultipartUpload has no ETag")),
-        }
+        answer.e_tag.ok_or_else(|| unexpected("the answer to CompleteMultipartUpload has no ETag"))
     }
 
     /// Gives an upload up. One that is gone is given up already.

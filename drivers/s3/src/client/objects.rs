@@ -46,8 +46,10 @@ pub(crate) struct Object {
     pub(crate) etag: Option<String>,
     /// The metadata of ours, by which a write knows itself again.
     pub(crate) mark: Option<String>,
-    /// The stage whose bytes these are, where that is not in the bytes themselves.
+    /// The stage that this is.
     pub(crate) stage: Option<String>,
+    /// How many bytes are staged, where the object is no more than their description.
+    pub(crate) staged: Option<u64>,
 }
 
 /// What a whole object gets beside its bytes.
@@ -57,6 +59,8 @@ pub(crate) struct Marks<'a> {
     pub(crate) mark: Option<&'a str>,
     /// As in [`Object`].
     pub(crate) stage: Option<&'a str>,
+    /// As in [`Object`].
+    pub(crate) staged: Option<u64>,
 }
 
 /// An object with some of its bytes on their way.
@@ -92,6 +96,7 @@ impl Condition<'_> {
 /// The names of our metadata.
 const MARK: &str = "plugin-registry";
 const STAGE: &str = "plugin-registry-stage";
+const STAGED: &str = "plugin-registry-staged";
 
 const CONTENT_TYPE: &str = "application/octet-stream";
 
@@ -204,9 +209,13 @@ impl S3Client {
         Ok(answer.e_tag)
     }
 
-    /// Copies an object of at most 5 GiB inside of the bucket.
-    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<()> {
-        self.send_copy(self.copying(from, to)).await
+    /// Copies an object of at most 5 GiB inside of the bucket, where it has this ETag.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where it has another one, as of all conditions.
+    pub(crate) async fn copy(&self, from: &str, etag: Option<&str>, to: &str) -> Result<()> {
+        let request = self.copying(from, to).set_copy_source_if_match(etag.map(str::to_owned));
+        self.send_copy(request).await
     }
 
     /// Copies the bytes of an object of at most 5 GiB that has this ETag; the copy is as one that was put.
@@ -355,7 +364,8 @@ fn url(text: &str) -> Result<Url> {
 }
 
 pub(super) fn marked(marks: Marks<'_>) -> Option<HashMap<String, String>> {
-    let named = [(MARK, marks.mark), (STAGE, marks.stage)].into_iter();
+    let staged = marks.staged.map(|size| size.to_string());
+    let named = [(MARK, marks.mark), (STAGE, marks.stage), (STAGED, staged.as_deref())].into_iter();
     let found: HashMap<_, _> =
         named.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     (!found.is_empty()).then_some(found)
@@ -370,8 +380,9 @@ fn object(
     let size = size.and_then(|size| u64::try_from(size).ok());
     let mut metadata = metadata.unwrap_or_default();
     let (mark, stage) = (metadata.remove(MARK), metadata.remove(STAGE));
+    let staged = metadata.remove(STAGED).and_then(|size| size.parse().ok());
     let size = size.ok_or_else(|| unexpected("the answer has no size"))?;
-    Ok(Object { size, modified: time(modified), etag, mark, stage })
+    Ok(Object { size, modified: time(modified), etag, mark, stage, staged })
 }
 
 pub(super) fn time(time: Option<DateTime>) -> Option<SystemTime> {

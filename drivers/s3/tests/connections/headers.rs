@@ -19,7 +19,7 @@ async fn head(is_path_style: bool) -> String {
         .with_force_path_style(is_path_style);
     let driver = S3Driver::open(config.with_max_attempts(1)).await.unwrap();
     // Whether the server knows buckets by hosts is not the question.
-    drop(driver.stat_file(&path("/a")).await);
+    drop(driver.stat(&path("/a")).await);
     proxy.heads()[0].to_lowercase()
 }
 

@@ -1,7 +1,7 @@
 //! Over TLS: who is believed, instance by instance.
 
 use bytes::Bytes;
-use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath, WriteMode};
 use plugin_registry_drivers_s3::{Checksums, S3Config, S3Driver};
 use plugin_registry_emulator::s3::Server;
 use tokio_rustls::rustls::{ProtocolVersion, version};
@@ -151,13 +151,14 @@ async fn parts_are_stored_as_they_were_written() {
     let modes = [Checksums::Required, Checksums::Supported, Checksums::Automatic];
     for (begins, goes_on) in modes.into_iter().flat_map(|begins| modes.map(|goes_on| (begins, goes_on))) {
         let driver = S3Driver::open(config.clone().with_checksums(begins)).await.unwrap();
-        let mut writer = driver.writer(&path, WriteOptions::create()).await.unwrap();
+        let mut writer = driver.writer(&path, WriteMode::Stage).await.unwrap();
         writer.write(bytes.clone()).await.unwrap();
         let _ = writer.close().await.unwrap();
         let driver = S3Driver::open(config.clone().with_checksums(goes_on)).await.unwrap();
-        let mut writer = driver.writer(&path, WriteOptions::resume()).await.unwrap();
+        let staged = driver.find_staged(&path).await.unwrap();
+        let mut writer = driver.writer(&path, WriteMode::Resume(staged)).await.unwrap();
         writer.write(bytes.clone()).await.unwrap();
-        writer.commit().await.unwrap();
+        writer.commit(&path).await.unwrap();
         let stored = driver.get_content(&path, 1 << 20).await.unwrap();
         assert_eq!(stored, [&bytes[..], &bytes].concat(), "{begins:?} {goes_on:?}");
         driver.delete(&path).await.unwrap();

@@ -1,6 +1,9 @@
 //! Answers to CompleteMultipartUpload: what they say, and what is true.
 
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteMode};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::Kind;
 
@@ -15,7 +18,7 @@ async fn an_error_inside_of_a_complete_is_no_success() {
         let server = server();
         let driver = open(&server).await;
         server.fault(on(COMPLETE, Kind::ErrorInside { code: code.into() }));
-        write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+        write(&driver, "/f", &in_parts()).await.unwrap();
         assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{code}");
         assert_eq!(server.count_of(COMPLETE), 2, "{code}");
         assert!(server.uploads().is_empty());
@@ -26,13 +29,11 @@ async fn an_error_inside_of_a_complete_is_no_success() {
 #[tokio::test]
 async fn an_error_inside_of_a_complete_that_took_effect_is_found_out() {
     for code in ["InternalError", "ServiceUnavailable", "SlowDown"] {
-        for mode in [PutMode::Overwrite, PutMode::CreateOnly] {
-            let server = server();
-            let driver = open(&server).await;
-            server.fault(on(COMPLETE, Kind::ErrorInsideAfter { code: code.into() }));
-            write(&driver, "/f", &in_parts(), mode).await.unwrap();
-            assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{code}");
-        }
+        let server = server();
+        let driver = open(&server).await;
+        server.fault(on(COMPLETE, Kind::ErrorInsideAfter { code: code.into() }));
+        write(&driver, "/f", &in_parts()).await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{code}");
     }
 }
 
@@ -43,7 +44,7 @@ async fn an_error_inside_that_stays_is_an_error() {
         let server = server();
         let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
         server.fault(on(COMPLETE, Kind::ErrorInside { code: code.into() }).forever());
-        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        let error = failure(write(&driver, "/f", &in_parts()).await);
         assert!(!error.is_not_found() && error.kind() != ErrorKind::AlreadyExists, "{error}");
         assert_eq!(stored(&server, "/f"), None);
     })
@@ -54,14 +55,12 @@ async fn an_error_inside_that_stays_is_an_error() {
 #[tokio::test]
 async fn no_such_upload_after_a_lost_answer_is_success() {
     for lost in lost_answers() {
-        for mode in [PutMode::Overwrite, PutMode::CreateOnly] {
-            let server = server();
-            let driver = open(&server).await;
-            server.fault(on(COMPLETE, lost.clone()));
-            write(&driver, "/f", &in_parts(), mode).await.unwrap();
-            assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{lost:?}");
-            assert!(server.uploads().is_empty());
-        }
+        let server = server();
+        let driver = open(&server).await;
+        server.fault(on(COMPLETE, lost.clone()));
+        write(&driver, "/f", &in_parts()).await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{lost:?}");
+        assert!(server.uploads().is_empty());
     }
 }
 
@@ -72,7 +71,7 @@ async fn a_complete_without_any_answer_is_known_by_its_object() {
         let server = server();
         let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
         server.fault(on(COMPLETE, lost.clone()).forever());
-        write(&driver, "/f", &in_parts(), PutMode::CreateOnly).await.unwrap();
+        write(&driver, "/f", &in_parts()).await.unwrap();
         assert_eq!(stored(&server, "/f").unwrap(), in_parts(), "{lost:?}");
     }
 }
@@ -82,9 +81,9 @@ async fn a_complete_without_any_answer_is_known_by_its_object() {
 async fn an_upload_that_somebody_aborted_is_a_clear_error() {
     let server = server();
     let driver = open(&server).await;
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
+    let writer = written(&driver, "/f", &in_parts(), WriteMode::direct()).await.unwrap();
     server.clear();
-    let error = failure(writer.commit().await);
+    let error = failure(writer.commit(&path("/f")).await);
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert!(error.to_string().contains("aborted") && !error.is_retryable(), "{error}");
     assert!(server.objects().is_empty());
@@ -93,20 +92,18 @@ async fn an_upload_that_somebody_aborted_is_a_clear_error() {
 /// U8: what tells is the attempt's mark: another object may well have the same size.
 #[tokio::test]
 async fn an_object_of_the_same_size_is_not_taken_for_ours() {
-    for (lost, mode) in [(true, PutMode::Overwrite), (true, PutMode::CreateOnly), (false, PutMode::Overwrite)]
-    {
+    for lost in [true, false] {
         let server = server();
         let driver = open(&server).await;
-        let writer =
-            written(&driver, "/f", &in_parts(), WriteOptions::create().with_put_mode(mode)).await.unwrap();
+        let writer = written(&driver, "/f", &in_parts(), WriteMode::direct()).await.unwrap();
         server.clear();
         let other = vec![7; in_parts().len()];
         server.put_raw(&key("/f"), other.clone());
         if lost {
             server.fault(on(COMPLETE, Kind::error(500, "InternalError")));
         }
-        let error = failure(writer.commit().await);
-        assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists), "{error}");
+        let error = failure(writer.commit(&path("/f")).await);
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         assert_eq!(stored(&server, "/f").unwrap(), other);
     }
 }
@@ -120,14 +117,14 @@ async fn a_complete_that_fails_for_ever_is_an_error_with_nothing_visible() {
         let driver = S3Driver::open(config(&server).with_max_attempts(2)).await.unwrap();
         put(&driver, "/f", "old", PutMode::Overwrite).await.unwrap();
         server.fault(on(COMPLETE, kind.clone()).forever());
-        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        let error = failure(write(&driver, "/f", &in_parts()).await);
         assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::RateLimited), "{kind:?}: {error}");
         assert!(error.is_retryable());
         assert_eq!(stored(&server, "/f").unwrap(), "old", "{kind:?}");
         assert!(server.count_of(COMPLETE) <= 14, "bounded");
         // The same again, once the store is well.
         server.clear_faults();
-        write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+        write(&driver, "/f", &in_parts()).await.unwrap();
         assert_eq!(driver.stat(&path("/f")).await.unwrap().size, in_parts().len() as u64);
     })
     .await;
@@ -140,9 +137,46 @@ async fn a_part_that_failed_is_never_left_out() {
         let server = server();
         let driver = open(&server).await;
         server.fault(on("UploadPart", Kind::access_denied()).nth(nth));
-        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        let error = failure(write(&driver, "/f", &in_parts()).await);
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert_eq!((stored(&server, "/f"), server.count_of(COMPLETE)), (None, 0));
         no_upload_stays(&server).await;
     }
+}
+
+/// Two writers that resumed one stage each begin an upload: the object of one is not the other's, though both have the
+/// same stage and the same size.
+#[tokio::test]
+async fn an_object_of_another_writer_of_the_stage_is_not_taken_for_ours() {
+    let (ours, theirs) = (in_parts(), Bytes::from(vec![7; in_parts().len()]));
+    for fault in [Kind::error(500, "InternalError"), Kind::Close, Kind::error(404, "NoSuchUpload")] {
+        let server = server();
+        let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
+        let staged = close(&driver, "/f", &content(100)).await.unwrap();
+        let first = after(&driver, &staged, &theirs).await.unwrap();
+        let second = after(&driver, &staged, &ours).await.unwrap();
+        let marks: BTreeSet<_> = server.uploads().iter().map(|it| format!("{:?}", it.attributes)).collect();
+        assert_eq!((server.uploads().len(), marks.len()), (2, 2), "each upload has a mark: {marks:?}");
+        first.commit(&path("/f")).await.unwrap();
+        server.fault(on(COMPLETE, fault.clone()).forever());
+        let error = failure(second.commit(&path("/f")).await);
+        assert_ne!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+        assert_eq!(stored(&server, "/f").unwrap(), [content(100), theirs.clone()].concat(), "{fault:?}");
+    }
+}
+
+/// The same where both are closed: the stage is the first one's, and the upload of the second is given up.
+#[tokio::test]
+async fn of_two_uploads_for_one_stage_one_is_kept() {
+    let server = server();
+    let (driver, other) = (open(&server).await, open(&server).await);
+    let staged = close(&driver, "/f", &content(100)).await.unwrap();
+    let first = after(&driver, &staged, &in_parts()).await.unwrap();
+    let second = after(&other, &staged, &Bytes::from(vec![7; in_parts().len()])).await.unwrap();
+    let closed = first.close().await.unwrap();
+    assert_eq!(kind(second.close().await), ErrorKind::Conflict);
+    until(|| server.uploads().len() == 1).await;
+    commit_staged(&other, &closed, "/f").await.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), [content(100), in_parts()].concat());
+    assert!(server.uploads().is_empty());
 }

@@ -1,7 +1,7 @@
 //! Bodies that break off: the rest is asked for, of the same object.
 
 use futures::StreamExt;
-use plugin_registry_core::{ByteRange, ErrorKind, StorageDriver};
+use plugin_registry_core::{ByteRange, ErrorKind, StorageDriver, WriteMode};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Length, Server};
 
@@ -149,22 +149,24 @@ async fn a_small_file_that_breaks_off_is_read_again() {
 /// U16: what waits to be resumed is read whole or not at all.
 #[tokio::test]
 async fn a_stage_that_breaks_off_is_never_resumed_in_part() {
-    use plugin_registry_core::WriteOptions;
     for fault in [
         cut(100, Length::Announced),
         cut(100, Length::Honest),
         cut(100, Length::Chunked),
         Kind::ResetSending { after: 100 },
     ] {
-        let (server, driver) = filled().await;
-        written(&driver, "/g", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
-        server.fault(on(GET, fault.clone()));
-        match driver.writer(&path("/g"), WriteOptions::resume()).await {
-            Ok(writer) => assert_eq!(writer.size(), in_parts().len() as u64, "{fault:?}"),
-            Err(error) => assert!(!error.is_not_found(), "{fault:?}: {error}"),
+        for bytes in [in_parts(), content(700)] {
+            let (server, driver) = filled().await;
+            let staged = close(&driver, "/g", &bytes).await.unwrap();
+            server.fault(on(GET, fault.clone()));
+            match driver.writer(&path("/g"), WriteMode::Resume(staged.clone())).await {
+                Ok(writer) => assert_eq!(writer.size(), bytes.len() as u64, "{fault:?}"),
+                Err(error) => assert!(!error.is_not_found(), "{fault:?}: {error}"),
+            }
+            assert!(server.faults_left().is_empty(), "{fault:?}");
+            let writer = driver.writer(&path("/g"), WriteMode::Resume(staged)).await.unwrap();
+            writer.commit(&path("/g")).await.unwrap();
+            assert_eq!(stored(&server, "/g").unwrap(), bytes, "{fault:?}");
         }
-        let writer = driver.writer(&path("/g"), WriteOptions::resume()).await.unwrap();
-        writer.commit().await.unwrap();
-        assert_eq!(stored(&server, "/g").unwrap(), in_parts(), "{fault:?}");
     }
 }

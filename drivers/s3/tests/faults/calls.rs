@@ -1,7 +1,8 @@
 //! Every call of a driver, over a small world.
 
+use bytes::Bytes;
 use futures::{TryStreamExt, future::BoxFuture};
-use plugin_registry_core::{ByteRange, PutMode, Result, StorageDriver, WriteOptions};
+use plugin_registry_core::{ByteRange, PutMode, Result, StorageDriver, StorageDriverExt, WriteMode};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::Server;
 
@@ -19,7 +20,7 @@ pub(crate) async fn fill(server: &Server, name: &str) {
     server.put_raw(&key("/r/ns/app/_layers/l"), "l");
     if name.contains("staged") || name.contains("resume") {
         let driver = open(server).await;
-        written(&driver, "/up/s", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+        close(&driver, "/up/s", &in_parts()).await.unwrap();
         server.put_raw(&key("/up/startedat"), "now");
         let broken_off = server.begin_raw(&key("/up/t"));
         server.put_part_raw(&key("/up/t"), &broken_off, 1, content(30));
@@ -35,7 +36,7 @@ fn hash(bytes: &[u8]) -> String {
     plugin_registry_core::Digest::sha256(bytes).to_string()
 }
 
-/// All of them; a commit is overwriting unless its name says otherwise.
+/// All of them.
 pub(crate) const CALLS: &[(&str, Run)] = &[
     ("get_content", |driver| {
         Box::pin(async move { Ok(hash(&driver.get_content(&path("/d/b"), 1 << 20).await?)) })
@@ -51,74 +52,74 @@ pub(crate) const CALLS: &[(&str, Run)] = &[
         Box::pin(async move { Ok(hash(&read_range(driver, "/d/b", ByteRange::new(100, 2_000)).await?)) })
     }),
     ("commit of a small file", |driver| {
-        Box::pin(async move { done(write(driver, "/d/a", &content(100), PutMode::Overwrite).await) })
+        Box::pin(async move { done(write(driver, "/d/a", &content(100)).await) })
     }),
-    ("create-only commit of a small file", |driver| {
-        Box::pin(async move { done(write(driver, "/d/new", &content(100), PutMode::CreateOnly).await) })
+    ("commit", |driver| Box::pin(async move { done(write(driver, "/d/a", &in_parts()).await) })),
+    ("commit to another path", |driver| {
+        Box::pin(async move { done(write_to(driver, "/w", &in_parts(), "/d/new").await) })
     }),
-    ("commit", |driver| {
-        Box::pin(async move { done(write(driver, "/d/a", &in_parts(), PutMode::Overwrite).await) })
+    ("close", |driver| Box::pin(async move { done(close(driver, "/w", &in_parts()).await) })),
+    ("close of a few bytes", |driver| {
+        Box::pin(async move { done(close(driver, "/w", &content(700)).await) })
     }),
-    ("create-only commit", |driver| {
-        Box::pin(async move { done(write(driver, "/d/new", &in_parts(), PutMode::CreateOnly).await) })
-    }),
-    ("commit_to", |driver| {
+    ("close and commit_staged", |driver| {
         Box::pin(async move {
-            let writer = written(driver, "/w", &in_parts(), WriteOptions::create()).await?;
-            done(writer.commit_to(&path("/d/new")).await)
+            let staged = close(driver, "/w", &content(700)).await?;
+            commit_staged(driver, &staged, "/d/new").await?;
+            driver.delete_many(Vec::new(), &[staged]).await?.into_result()?;
+            Ok(String::new())
         })
     }),
-    ("close", |driver| {
+    ("close in parts and commit_staged", |driver| {
         Box::pin(async move {
-            done(written(driver, "/w", &in_parts(), WriteOptions::create()).await?.close().await)
-        })
-    }),
-    ("close and sealed commit_to", |driver| {
-        Box::pin(async move {
-            written(driver, "/w", &content(700), WriteOptions::create()).await?.close().await?;
-            let writer = driver.writer(&path("/w"), WriteOptions::resume().with_sealed()).await?;
-            writer.commit_to(&path("/d/new")).await?;
-            done(driver.delete_known(&path("/w"), &[path("/w")]).await)
+            let staged = close(driver, "/w", &in_parts()).await?;
+            commit_staged(driver, &staged, "/d/new").await?;
+            driver.delete_many(Vec::new(), &[staged]).await?.into_result()?;
+            Ok(String::new())
         })
     }),
     ("cancel", |driver| {
         Box::pin(async move {
-            done(written(driver, "/w", &in_parts(), WriteOptions::create()).await?.cancel().await)
+            done(written(driver, "/w", &in_parts(), WriteMode::direct()).await?.cancel().await)
         })
     }),
     ("resume and commit", |driver| {
-        Box::pin(async move {
-            let writer = written(driver, "/up/s", &in_parts(), WriteOptions::resume()).await?;
-            done(writer.commit().await)
-        })
+        Box::pin(
+            async move { done(resumed(driver, "/up/s", &in_parts()).await?.commit(&path("/up/s")).await) },
+        )
     }),
     ("resume and close", |driver| {
-        Box::pin(async move {
-            let writer = written(driver, "/up/s", &in_parts(), WriteOptions::resume()).await?;
-            done(writer.close().await)
-        })
+        Box::pin(async move { done(resumed(driver, "/up/s", &in_parts()).await?.close().await) })
     }),
     ("resume and cancel", |driver| {
-        Box::pin(
-            async move { done(driver.writer(&path("/up/s"), WriteOptions::resume()).await?.cancel().await) },
-        )
+        Box::pin(async move { done(resumed(driver, "/up/s", &Bytes::new()).await?.cancel().await) })
+    }),
+    ("resume of a few bytes and close in parts", |driver| {
+        Box::pin(async move {
+            let staged = close(driver, "/w", &content(700)).await?;
+            done(after(driver, &staged, &in_parts()).await?.close().await)
+        })
+    }),
+    ("find_staged", |driver| {
+        Box::pin(async move { Ok(driver.find_staged(&path("/up/s")).await?.size.to_string()) })
     }),
     ("stat of a file", |driver| {
         Box::pin(async move { Ok(driver.stat(&path("/d/b")).await?.size.to_string()) })
     }),
     ("stat of a directory", |driver| {
-        Box::pin(async move { Ok(driver.stat(&path("/d")).await?.is_file().to_string()) })
+        Box::pin(async move {
+            match driver.stat(&path("/d")).await {
+                Err(error) if error.is_not_found() => Ok("none".to_owned()),
+                found => done(found),
+            }
+        })
     }),
-    ("stat_file", |driver| {
-        Box::pin(async move { Ok(driver.stat_file(&path("/d/a")).await?.size.to_string()) })
+    ("exists of a directory", |driver| {
+        Box::pin(async move { Ok(driver.exists(&path("/d")).await?.to_string()) })
     }),
     ("list", |driver| Box::pin(async move { Ok(names(driver, "/d", None).await?.join(" ")) })),
     ("walk", |driver| Box::pin(async move { Ok(walked(driver, "/", None).await?.join(" ")) })),
     ("list_marked", |driver| Box::pin(async move { Ok(marked(driver, "/", None).await?.join(" ")) })),
-    ("rename", |driver| Box::pin(async move { done(driver.rename(&path("/d/a"), &path("/d/new")).await) })),
-    ("rename in parts", |driver| {
-        Box::pin(async move { done(driver.rename(&path("/d/b"), &path("/d/new")).await) })
-    }),
     ("delete of a file", |driver| Box::pin(async move { done(driver.delete(&path("/d/a")).await) })),
     ("delete of a directory", |driver| Box::pin(async move { done(driver.delete(&path("/d")).await) })),
     ("delete of a directory with staged bytes", |driver| {
@@ -127,7 +128,7 @@ pub(crate) const CALLS: &[(&str, Run)] = &[
     ("delete_many", |driver| {
         Box::pin(async move {
             let paths = ["/d/a", "/d/b", "/none"].map(path).to_vec();
-            let report = driver.delete_many(paths).await?;
+            let report = driver.delete_many(paths, &[]).await?;
             report.into_result()?;
             Ok(String::new())
         })

@@ -1,8 +1,9 @@
 //! Copies by the store: CopyObject and UploadPartCopy.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use bytes::Bytes;
+use plugin_registry_core::{ErrorKind, PutMode, Result};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Server};
 
@@ -12,6 +13,11 @@ use crate::support::*;
 async fn drivers(server: &Server) -> [(&'static str, S3Driver); 2] {
     let in_parts = config(server).with_copy_threshold(10);
     [("CopyObject", open(server).await), ("UploadPartCopy", S3Driver::open(in_parts).await.unwrap())]
+}
+
+/// A commit to another path than the writer's: the store copies.
+async fn copied(driver: &S3Driver) -> Result<()> {
+    write_to(driver, "/from", &in_parts(), "/to").await
 }
 
 fn errors_inside(code: &str) -> [Kind; 2] {
@@ -25,9 +31,8 @@ async fn an_error_inside_of_a_copy_is_no_success() {
         for fault in errors_inside(code) {
             let server = server();
             for (operation, driver) in drivers(&server).await {
-                server.put_raw(&key("/from"), in_parts());
                 server.fault(on(operation, fault.clone()));
-                driver.rename(&path("/from"), &path("/to")).await.unwrap();
+                copied(&driver).await.unwrap();
                 assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation} {fault:?}");
                 assert_eq!(stored(&server, "/from"), None);
                 assert!(server.faults_left().is_empty() && server.uploads().is_empty());
@@ -37,20 +42,27 @@ async fn an_error_inside_of_a_copy_is_no_success() {
     }
 }
 
-/// U7: the source is deleted only after a copy that succeeded.
+/// U7: the source is deleted only after a copy that succeeded, and a stage in parts can be committed again.
 #[tokio::test]
 async fn a_copy_that_fails_for_ever_keeps_the_source() {
     at_once(["InternalError", "AccessDenied", "Unheard"], async |code| {
         let server = server();
         for (operation, driver) in drivers(&server).await {
-            server.put_raw(&key("/from"), in_parts());
+            let staged = close(&driver, "/up", &in_parts()).await.unwrap();
             server.fault(on(operation, Kind::ErrorInside { code: code.into() }).forever());
-            let error = failure(driver.rename(&path("/from"), &path("/to")).await);
-            assert!(!error.is_not_found(), "{error}");
-            assert_eq!(stored(&server, "/from").unwrap(), in_parts(), "{operation} {code}");
-            assert_eq!(stored(&server, "/to"), None);
-            assert!(server.uploads().is_empty(), "{operation} {code}");
+            for (failed, at) in
+                [(copied(&driver).await, "/from"), (commit_staged(&driver, &staged, "/to").await, "/up")]
+            {
+                let error = failure(failed);
+                assert!(!error.is_not_found(), "{error}");
+                assert_eq!(stored(&server, at).unwrap(), in_parts(), "{operation} {code}");
+                assert_eq!(stored(&server, "/to"), None);
+                assert!(server.uploads().is_empty(), "{operation} {code}");
+            }
             server.clear_faults();
+            commit_staged(&driver, &staged, "/to").await.unwrap();
+            assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation} {code}");
+            assert_eq!(stored(&server, "/up"), None, "{operation} {code}");
             server.clear();
         }
     })
@@ -65,10 +77,10 @@ async fn a_lost_answer_of_a_copy_costs_another_copy() {
     for fault in faults {
         let server = server();
         for (operation, driver) in drivers(&server).await {
-            server.put_raw(&key("/from"), in_parts());
             server.fault(on(operation, fault.clone()));
-            driver.rename(&path("/from"), &path("/to")).await.unwrap();
+            copied(&driver).await.unwrap();
             assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation} {fault:?}");
+            assert_eq!(server.objects().len(), 1, "{operation} {fault:?}");
             server.clear();
         }
     }
@@ -82,14 +94,12 @@ async fn a_copy_without_an_answer_is_sent_once_more() {
         let threshold = if operation == "CopyObject" { 1 << 20 } else { 10 };
         let config = config(&server).with_copy_threshold(threshold);
         let driver = S3Driver::open(config.with_answer_timeout(Duration::from_millis(100))).await.unwrap();
-        server.put_raw(&key("/from"), in_parts());
         server.fault(on(operation, Kind::Hang));
-        driver.rename(&path("/from"), &path("/to")).await.unwrap();
+        copied(&driver).await.unwrap();
         assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation}");
-        server.put_raw(&key("/from"), in_parts());
         server.forget();
         server.fault(on(operation, Kind::Hang).times(2));
-        assert_eq!(kind(driver.rename(&path("/from"), &path("/to")).await), ErrorKind::Timeout);
+        assert_eq!(kind(copied(&driver).await), ErrorKind::Timeout);
         assert_eq!(server.count_of(operation), 2, "{operation}");
         assert_eq!(stored(&server, "/from").unwrap(), in_parts());
     })
@@ -103,9 +113,8 @@ async fn a_commit_to_another_path_survives_errors_inside() {
         for operation in ["CopyObject", "CompleteMultipartUpload"] {
             let server = server();
             let driver = open(&server).await;
-            let writer = written(&driver, "/up/data", &in_parts(), WriteOptions::create()).await.unwrap();
             server.fault(on(operation, fault.clone()));
-            writer.commit_to(&path("/blobs/data")).await.unwrap();
+            write_to(&driver, "/up/data", &in_parts(), "/blobs/data").await.unwrap();
             assert_eq!(stored(&server, "/blobs/data").unwrap(), in_parts(), "{operation} {fault:?}");
             assert_eq!(server.objects().len(), 1);
         }
@@ -117,28 +126,73 @@ async fn a_commit_to_another_path_survives_errors_inside() {
 async fn a_copy_in_parts_whose_upload_was_ended_is_an_error() {
     let server = server();
     let [_, (_, driver)] = drivers(&server).await;
-    server.put_raw(&key("/from"), in_parts());
     let other = vec![7; in_parts().len()];
     server.put_raw(&key("/to"), other.clone());
-    server.fault(on("CompleteMultipartUpload", Kind::error(404, "NoSuchUpload")));
-    let error = failure(driver.rename(&path("/from"), &path("/to")).await);
+    server.fault(on("CompleteMultipartUpload", Kind::error(404, "NoSuchUpload")).key("/to"));
+    let error = failure(copied(&driver).await);
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_eq!(stored(&server, "/to").unwrap(), other);
     assert_eq!(stored(&server, "/from").unwrap(), in_parts());
 }
 
-/// A source that vanishes between the look at it and its copy.
+/// A source that vanishes between its completion and its copy.
 #[tokio::test]
 async fn a_source_that_is_gone_leaves_the_target() {
     let server = server();
     for (operation, driver) in drivers(&server).await {
         put(&driver, "/to", "old", PutMode::Overwrite).await.unwrap();
-        server.put_raw(&key("/from"), in_parts());
         server.fault(on(operation, Kind::error(404, "NoSuchKey")).forever());
-        let error = failure(driver.rename(&path("/from"), &path("/to")).await);
+        let error = failure(copied(&driver).await);
         assert!(error.is_not_found(), "{error}");
         assert_eq!(stored(&server, "/to").unwrap(), "old");
         assert!(server.uploads().is_empty());
         server.clear_faults();
+    }
+}
+
+/// A copy has the ETag of what was written as its condition. A store that compares it in its own way is believed by the
+/// mark of the object, and is not asked to compare again.
+#[tokio::test]
+async fn a_store_that_refuses_the_etag_it_gave_copies_by_name() {
+    let server = server();
+    for (operation, driver) in drivers(&server).await {
+        server.fault(on(operation, Kind::error(412, "PreconditionFailed")));
+        copied(&driver).await.unwrap();
+        assert!(server.faults_left().is_empty());
+        server.forget();
+        copied(&driver).await.unwrap();
+        assert_eq!(stored(&server, "/to").unwrap(), in_parts(), "{operation}");
+        let sent = server.requests_of(operation);
+        assert!(
+            !sent.is_empty() && sent.iter().all(|it| !it.headers.contains_key("x-amz-copy-source-if-match"))
+        );
+        assert_eq!((server.objects().len(), server.count_of("HeadObject")), (1, 0), "{operation}");
+        server.clear();
+    }
+    let driver = open(&server).await;
+    server.forget();
+    copied(&driver).await.unwrap();
+    assert!(server.requests_of("CopyObject")[0].headers.contains_key("x-amz-copy-source-if-match"));
+}
+
+/// An object that another program has put in the place of what was written is not copied for it.
+#[tokio::test]
+async fn another_object_in_the_place_of_what_was_written_is_not_copied() {
+    let server = server();
+    for (operation, driver) in drivers(&server).await {
+        let other = Bytes::from(vec![7; in_parts().len()]);
+        server.fault(on(operation, Kind::Delay(Duration::from_millis(300))));
+        let at = Instant::now();
+        let (failed, ()) = futures::join!(copied(&driver), async {
+            until(|| stored(&server, "/from").is_some()).await;
+            server.put_raw(&key("/from"), other.clone());
+        });
+        assert!(at.elapsed() >= Duration::from_millis(300));
+        let error = failure(failed);
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{operation}: {error}");
+        assert_eq!(stored(&server, "/to"), None, "{operation}");
+        assert_eq!(stored(&server, "/from").unwrap(), other, "{operation}");
+        assert!(server.uploads().is_empty(), "{operation}");
+        server.clear();
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use plugin_registry::Registry;
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteMode};
 use plugin_registry_emulator::s3::{Kind, Server};
 
 use crate::support::*;
@@ -20,14 +21,16 @@ fn slow_parts(parts: usize) -> Server {
 async fn a_writer_that_is_dropped_leaves_no_upload() {
     let server = slow_parts(3);
     let driver = open(&server).await;
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
-    assert_eq!(server.uploads().len(), 1);
-    drop(writer);
-    no_upload_stays(&server).await;
-    assert!(server.objects().is_empty());
-    // None of the parts comes after the abort.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(server.uploads().is_empty());
+    for mode in [WriteMode::direct(), WriteMode::Stage] {
+        let writer = written(&driver, "/f", &in_parts(), mode).await.unwrap();
+        assert_eq!(server.uploads().len(), 1);
+        drop(writer);
+        no_upload_stays(&server).await;
+        assert!(server.objects().is_empty());
+        // None of the parts comes after the abort.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(server.uploads().is_empty());
+    }
 }
 
 /// U12: the same where the store carries out what it has read, although nobody waits any more.
@@ -36,7 +39,7 @@ async fn a_dropped_writer_leaves_no_upload_where_requests_outlive_their_client()
     let server = Server::builder().min_part(1).orphans(true).start();
     server.fault(on("UploadPart", Kind::Delay(Duration::from_millis(200))).times(3));
     let driver = open(&server).await;
-    drop(written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap());
+    drop(written(&driver, "/f", &in_parts(), WriteMode::direct()).await.unwrap());
     no_upload_stays(&server).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(server.uploads().is_empty() && server.objects().is_empty());
@@ -53,7 +56,7 @@ async fn a_commit_that_is_dropped_is_whole_or_nothing() {
             let driver = open(&server).await;
             server.fault(on(operation, Kind::Delay(Duration::from_millis(50))).forever());
             let bytes = in_parts();
-            let commit = write(&driver, "/f", &bytes, PutMode::Overwrite);
+            let commit = write(&driver, "/f", &bytes);
             let _ = tokio::time::timeout(Duration::from_millis(wait), commit).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             match stored(&server, "/f") {
@@ -73,9 +76,10 @@ async fn a_commit_that_is_dropped_is_whole_or_nothing() {
 async fn a_writer_that_is_cancelled_leaves_no_upload() {
     let server = slow_parts(3);
     let driver = open(&server).await;
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
-    writer.cancel().await.unwrap();
-    assert!(server.uploads().is_empty() && server.objects().is_empty());
+    for mode in [WriteMode::direct(), WriteMode::Stage] {
+        written(&driver, "/f", &in_parts(), mode).await.unwrap().cancel().await.unwrap();
+        assert!(server.uploads().is_empty() && server.objects().is_empty());
+    }
 }
 
 /// U12: a cancel that failed says so; the drop behind it is no second error.
@@ -83,19 +87,18 @@ async fn a_writer_that_is_cancelled_leaves_no_upload() {
 async fn a_cancel_that_is_refused_is_an_error() {
     let server = server();
     let driver = open(&server).await;
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
+    let writer = written(&driver, "/f", &in_parts(), WriteMode::direct()).await.unwrap();
     server.deny("AbortMultipartUpload");
     assert_eq!(kind(writer.cancel().await), ErrorKind::PermissionDenied);
 }
 
-/// U12: the condition of a commit did not hold.
+/// U12: the condition of a close did not hold.
 #[tokio::test]
-async fn a_commit_that_was_refused_leaves_no_upload() {
+async fn a_close_that_another_stage_refused_leaves_no_upload() {
     let server = server();
     let driver = open(&server).await;
-    put(&driver, "/f", "first", PutMode::Overwrite).await.unwrap();
-    let refused = write(&driver, "/f", &in_parts(), PutMode::CreateOnly).await;
-    assert_eq!(kind(refused), ErrorKind::AlreadyExists);
+    close(&driver, "/f", &content(100)).await.unwrap();
+    assert_eq!(kind(close(&driver, "/f", &in_parts()).await), ErrorKind::Conflict);
     no_upload_stays(&server).await;
     assert_eq!(server.objects().len(), 1);
 }
@@ -108,7 +111,7 @@ async fn a_complete_that_was_refused_for_good_leaves_no_upload() {
         let driver = open(&server).await;
         let status = if code == "AccessDenied" { 403 } else { 400 };
         server.fault(on("CompleteMultipartUpload", Kind::error(status, code)));
-        let error = failure(write(&driver, "/f", &in_parts(), PutMode::Overwrite).await);
+        let error = failure(write(&driver, "/f", &in_parts()).await);
         assert!(!error.is_retryable(), "{error}");
         no_upload_stays(&server).await;
         assert!(server.objects().is_empty());
@@ -120,10 +123,20 @@ async fn a_complete_that_was_refused_for_good_leaves_no_upload() {
 async fn a_close_that_was_refused_leaves_no_upload() {
     let server = server();
     let driver = open(&server).await;
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap();
+    let writer = written(&driver, "/f", &in_parts(), WriteMode::Stage).await.unwrap();
     server.deny("PutObject");
-    assert_eq!(kind(writer.close().await.map(drop)), ErrorKind::PermissionDenied);
+    assert_eq!(kind(writer.close().await), ErrorKind::PermissionDenied);
     no_upload_stays(&server).await;
+    // What an earlier close has promised stays.
+    server.allow("PutObject");
+    let staged = close(&driver, "/f", &in_parts()).await.unwrap();
+    let writer = after(&driver, &staged, &in_parts()).await.unwrap();
+    server.deny("PutObject");
+    assert_eq!(kind(writer.close().await), ErrorKind::PermissionDenied);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.allow("PutObject");
+    commit_staged(&driver, &staged, "/f").await.unwrap();
+    assert_eq!(stored(&server, "/f").unwrap(), in_parts());
 }
 
 /// U12: a write that failed ends its writer.
@@ -132,7 +145,7 @@ async fn a_write_that_failed_leaves_no_upload() {
     let server = server();
     let driver = open(&server).await;
     server.fault(on("UploadPart", Kind::access_denied()).nth(2));
-    let result = written(&driver, "/f", &content(20 * PART), WriteOptions::create()).await;
+    let result = written(&driver, "/f", &content(20 * PART), WriteMode::direct()).await;
     assert_eq!(kind(result.map(drop)), ErrorKind::PermissionDenied);
     no_upload_stays(&server).await;
 }
@@ -142,15 +155,20 @@ async fn a_write_that_failed_leaves_no_upload() {
 async fn what_was_closed_survives_writers_that_are_dropped() {
     let server = server();
     let driver = open(&server).await;
-    written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
-    for _ in 0..3 {
-        drop(written(&driver, "/f", &in_parts(), WriteOptions::resume()).await.unwrap());
+    for bytes in [content(100), in_parts()] {
+        let staged = close(&driver, "/f", &bytes).await.unwrap();
+        for _ in 0..3 {
+            drop(after(&driver, &staged, &in_parts()).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let found = driver.find_staged(&path("/f")).await.unwrap();
+        assert_eq!((found.size, &found.id), (bytes.len() as u64, &staged.id));
+        let writer = after(&driver, &staged, &Bytes::new()).await.unwrap();
+        assert_eq!(writer.size(), bytes.len() as u64);
+        writer.commit(&path("/f")).await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), bytes);
+        assert_eq!((server.objects().len(), server.uploads().len()), (1, 0));
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let writer = driver.writer(&path("/f"), WriteOptions::resume()).await.unwrap();
-    assert_eq!(writer.size(), in_parts().len() as u64);
-    writer.commit().await.unwrap();
-    assert_eq!(stored(&server, "/f").unwrap(), in_parts());
 }
 
 /// U12: a cancel of a resumed writer takes the stage along.
@@ -158,10 +176,14 @@ async fn what_was_closed_survives_writers_that_are_dropped() {
 async fn a_cancel_of_a_resumed_writer_leaves_nothing() {
     let server = server();
     let driver = open(&server).await;
-    written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
-    written(&driver, "/f", &in_parts(), WriteOptions::resume()).await.unwrap().cancel().await.unwrap();
-    assert!(server.objects().is_empty() && server.uploads().is_empty());
-    assert_eq!(kind(driver.writer(&path("/f"), WriteOptions::resume()).await.map(drop)), ErrorKind::NotFound);
+    for bytes in [content(100), in_parts()] {
+        let staged = close(&driver, "/f", &bytes).await.unwrap();
+        after(&driver, &staged, &in_parts()).await.unwrap().cancel().await.unwrap();
+        assert!(server.objects().is_empty() && server.uploads().is_empty());
+        assert_eq!(kind(driver.find_staged(&path("/f")).await), ErrorKind::NotFound);
+        assert_eq!(kind(after(&driver, &staged, &Bytes::new()).await), ErrorKind::NotFound);
+        assert_eq!(kind(commit_staged(&driver, &staged, "/f").await), ErrorKind::NotFound);
+    }
 }
 
 /// U12: a directory goes, and with it the uploads that were promised below it.
@@ -170,21 +192,50 @@ async fn a_deleted_directory_leaves_no_promised_upload() {
     let server = server();
     let driver = open(&server).await;
     for at in ["/up/a/data", "/up/b/data", "/up/data"] {
-        written(&driver, at, &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+        close(&driver, at, &in_parts()).await.unwrap();
     }
     put(&driver, "/up/startedat", "now", PutMode::Overwrite).await.unwrap();
     driver.delete(&path("/up")).await.unwrap();
     assert!(server.objects().is_empty() && server.uploads().is_empty());
 }
 
-/// U12: a new writer of a path replaces what an earlier one has closed.
+/// What was staged for a path is not looked for by one who writes it whole, nor taken away.
 #[tokio::test]
-async fn a_commit_forgets_the_upload_of_an_earlier_close() {
+async fn a_direct_commit_keeps_what_was_staged() {
     let server = server();
     let driver = open(&server).await;
-    written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
-    write(&driver, "/f", &content(10), PutMode::Overwrite).await.unwrap();
-    assert_eq!((server.objects().len(), server.uploads().len()), (1, 0));
+    for staged in [content(100), in_parts()] {
+        for bytes in [content(10), in_parts()] {
+            let kept = close(&driver, "/f", &staged).await.unwrap();
+            let uploads = server.uploads().len();
+            server.forget();
+            write(&driver, "/f", &bytes).await.unwrap();
+            assert_eq!(server.count_of("GetObject") + server.count_of("HeadObject"), 0);
+            assert_eq!((server.objects().len(), server.uploads().len()), (2, uploads));
+            assert_eq!(stored(&server, "/f").unwrap(), bytes);
+            after(&driver, &kept, &content(5)).await.unwrap().commit(&path("/f")).await.unwrap();
+            assert_eq!(stored(&server, "/f").unwrap(), [staged.clone(), content(5)].concat());
+            assert_eq!((server.objects().len(), server.uploads().len()), (1, 0));
+        }
+    }
+}
+
+/// A commit of a resumed writer, and a cancel, take along what it resumed; also where it wrote elsewhere.
+#[tokio::test]
+async fn a_commit_of_a_resumed_writer_leaves_no_stage() {
+    for staged in [content(100), in_parts()] {
+        for more in [Bytes::new(), content(10), in_parts()] {
+            for to in ["/f", "/g"] {
+                let server = server();
+                let driver = open(&server).await;
+                let closed = close(&driver, "/f", &staged).await.unwrap();
+                after(&driver, &closed, &more).await.unwrap().commit(&path(to)).await.unwrap();
+                let whole = Bytes::from([&staged[..], &more[..]].concat());
+                assert_eq!(server.objects().into_iter().collect::<Vec<_>>(), [(key(to), whole)]);
+                assert!(server.uploads().is_empty());
+            }
+        }
+    }
 }
 
 /// Without a runtime nobody can abort; that is no panic.
@@ -193,7 +244,7 @@ fn a_drop_outside_of_a_runtime_is_no_panic() {
     let server = server();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let writer = runtime.block_on(async {
-        written(&open(&server).await, "/f", &in_parts(), WriteOptions::create()).await.unwrap()
+        written(&open(&server).await, "/f", &in_parts(), WriteMode::direct()).await.unwrap()
     });
     drop(writer);
     drop(runtime);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plugin_registry::Registry;
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver};
 use plugin_registry_drivers_s3::{Checksums, S3Driver};
 use plugin_registry_emulator::s3::{Fault, Kind, Quirks, Request, Server};
 
@@ -26,9 +26,13 @@ fn once(operation: &str, status: u16, code: &str) -> Fault {
 /// One object, one of parts, one of parts that was resumed.
 async fn write_all(driver: &S3Driver) {
     put(driver, "/f", "x", PutMode::Overwrite).await.unwrap();
-    write(driver, "/g", &in_parts(), PutMode::CreateOnly).await.unwrap();
-    written(driver, "/h", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
-    written(driver, "/h", &in_parts(), WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+    write(driver, "/g", &in_parts()).await.unwrap();
+    close(driver, "/h", &in_parts()).await.unwrap();
+    go_on(driver).await;
+}
+
+async fn go_on(driver: &S3Driver) {
+    resumed(driver, "/h", &in_parts()).await.unwrap().commit(&path("/h")).await.unwrap();
 }
 
 /// Every upload has a checksum without a setting, as Velero's have: a bucket with retention takes no other.
@@ -72,7 +76,7 @@ async fn a_store_that_refuses_checksums_is_noticed_once() {
     // From a part on as well: an instance whose first upload is a large one.
     server.clear();
     server.forget();
-    write(&open(&server).await, "/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+    write(&open(&server).await, "/g", &in_parts()).await.unwrap();
     let refused = server.requests().into_iter().filter(|request| request.status == 400).count();
     assert_eq!(refused, 1, "{:?}", server.counts());
 }
@@ -91,10 +95,10 @@ async fn a_store_that_knows_content_md5_alone_gets_it() {
 async fn parts_of_an_older_upload_go_on_as_they_began() {
     let server = quirky(|_| {});
     let older = S3Driver::open(config(&server).with_checksums(Checksums::Required)).await.unwrap();
-    written(&older, "/h", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&older, "/h", &in_parts()).await.unwrap();
     server.forget();
     let driver = open(&server).await;
-    written(&driver, "/h", &in_parts(), WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+    go_on(&driver).await;
     let parts = server.requests_of("UploadPart");
     assert!(!parts.is_empty() && parts.iter().all(|sent| !header(sent, "x-amz-checksum-crc32")), "{parts:?}");
     assert_eq!(stored(&server, "/h").unwrap(), [in_parts(), in_parts()].concat());
@@ -112,9 +116,9 @@ async fn parts_go_on_as_their_upload_began() {
     ] {
         let server = quirky(|_| {});
         let first = S3Driver::open(config(&server).with_checksums(begins)).await.unwrap();
-        written(&first, "/h", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+        close(&first, "/h", &in_parts()).await.unwrap();
         let driver = S3Driver::open(config(&server).with_checksums(goes_on)).await.unwrap();
-        written(&driver, "/h", &in_parts(), WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+        go_on(&driver).await;
         for sent in server.requests_of("UploadPart") {
             assert_eq!(header(&sent, "x-amz-checksum-crc32"), has_sums, "{begins:?} {goes_on:?}");
             assert!(!header(&sent, "x-amz-trailer"), "{sent:?}");
@@ -128,11 +132,11 @@ async fn parts_go_on_as_their_upload_began() {
 async fn parts_keep_their_checksum_after_a_refusal() {
     let server = quirky(|_| {});
     let driver = S3Driver::open(config(&server).with_concurrency(1)).await.unwrap();
-    write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+    write(&driver, "/f", &in_parts()).await.unwrap();
     server.forget();
     server.fault(once("UploadPart", 400, "InvalidArgument"));
-    assert_eq!(kind(write(&driver, "/g", &in_parts(), PutMode::Overwrite).await), ErrorKind::Other);
-    write(&driver, "/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+    assert_eq!(kind(write(&driver, "/g", &in_parts()).await), ErrorKind::Other);
+    write(&driver, "/g", &in_parts()).await.unwrap();
     let parts = server.requests_of("UploadPart");
     assert!(parts.iter().all(|sent| header(sent, "x-amz-checksum-crc32")), "{parts:?}");
 }
@@ -183,7 +187,7 @@ async fn a_store_without_batches_is_deleted_from_singly() {
     server.put_raw(&key("/e/b"), "x");
     let denied = Kind::access_denied();
     server.fault(on("DeleteObject", denied).key("f07").forever());
-    let report = driver.delete_many(paths.clone()).await.unwrap();
+    let report = driver.delete_many(paths.clone(), &[]).await.unwrap();
     let failed: Vec<_> = report.failed.iter().map(|(path, error)| (path.clone(), error.kind())).collect();
     assert_eq!((report.deleted, failed), (19, vec![(paths[7].clone(), ErrorKind::PermissionDenied)]));
     driver.delete(&path("/e")).await.unwrap();
@@ -200,7 +204,7 @@ async fn single_deletes_end_with_the_store() {
         let paths: Vec<_> = (0..500).map(|number| path(&format!("/d/f{number:03}"))).collect();
         paths.iter().for_each(|path| server.put_raw(&key(path.as_str()), "x"));
         server.fault(on("DeleteObject", fault.clone()).forever());
-        let report = driver.delete_many(paths).await.unwrap();
+        let report = driver.delete_many(paths, &[]).await.unwrap();
         assert_eq!((report.deleted, report.failed.len()), (0, 500), "{fault:?}");
         assert!(server.count_of("DeleteObject") < 100, "{fault:?}: {}", server.count_of("DeleteObject"));
     }
@@ -287,7 +291,7 @@ async fn a_delete_that_retention_forbids_is_named() {
     for result in [
         driver.delete(&path("/d")).await,
         driver.delete(&path("/d/f")).await,
-        driver.delete_many(vec![path("/d/f"), path("/d/g")]).await.unwrap().into_result(),
+        driver.delete_many(vec![path("/d/f"), path("/d/g")], &[]).await.unwrap().into_result(),
         put(&driver, "/d/f", "y", PutMode::Overwrite).await,
     ] {
         let error = failure(result);

@@ -1,6 +1,6 @@
 //! Limits of S3, scaled down, and the headers that every new object gets.
 
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, WriteMode};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::s3::Server;
 
@@ -35,15 +35,14 @@ async fn a_copy_above_the_single_copy_limit_goes_in_parts() {
         let server = of_copies();
         let driver = S3Driver::open(config(&server).with_copy_threshold(COPY)).await.unwrap();
         let bytes = content(usize::try_from(size).unwrap());
-        server.put_raw(&key("/a"), bytes.clone());
-        driver.rename(&path("/a"), &path("/b")).await.unwrap();
+        write_to(&driver, "/a", &bytes, "/b").await.unwrap();
         assert_eq!(stored(&server, "/b").unwrap(), bytes, "{size}");
         assert_eq!(server.count_of("UploadPartCopy") > 0, in_parts, "{size}");
         assert!(server.uploads().is_empty());
     }
 }
 
-/// U25: several parts, the last one shorter, also from a commit to another path.
+/// U25: several parts, the last one shorter, of a writer and of a stage.
 #[tokio::test]
 async fn a_copy_in_several_parts_is_whole() {
     const MIB: usize = 1 << 20;
@@ -52,12 +51,10 @@ async fn a_copy_in_several_parts_is_whole() {
         config(&server).with_chunk_size(5 << 20).with_copy_chunk_size(5 << 20).with_copy_threshold(0);
     let driver = S3Driver::open(config).await.unwrap();
     let bytes = content(12 * MIB + 1);
-    server.put_raw(&key("/a"), bytes.clone());
-    driver.rename(&path("/a"), &path("/b")).await.unwrap();
+    write_to(&driver, "/w", &bytes, "/b").await.unwrap();
     assert_eq!((stored(&server, "/b").unwrap(), server.count_of("UploadPartCopy")), (bytes.clone(), 3));
-    let mut writer = driver.writer(&path("/w"), WriteOptions::create()).await.unwrap();
-    writer.write(bytes.clone()).await.unwrap();
-    writer.commit_to(&path("/c")).await.unwrap();
+    let staged = close(&driver, "/w", &bytes).await.unwrap();
+    commit_staged(&driver, &staged, "/c").await.unwrap();
     assert_eq!((stored(&server, "/c").unwrap(), server.count_of("UploadPartCopy")), (bytes, 6));
 }
 
@@ -68,16 +65,18 @@ async fn key_class_and_access_are_on_every_object() {
         let server = server();
         let driver = S3Driver::open(decorated(&server).with_copy_threshold(threshold)).await.unwrap();
         put(&driver, "/put", "x", PutMode::CreateOnly).await.unwrap();
-        write(&driver, "/small", &content(10), PutMode::Overwrite).await.unwrap();
-        write(&driver, "/parts", &in_parts(), PutMode::Overwrite).await.unwrap();
-        server.put_raw(&key("/plain"), in_parts());
-        driver.rename(&path("/plain"), &path("/copied")).await.unwrap();
-        let writer = written(&driver, "/w", &in_parts(), WriteOptions::create()).await.unwrap();
-        writer.commit_to(&path("/moved")).await.unwrap();
-        let writer = written(&driver, "/resumed", &in_parts(), WriteOptions::create()).await.unwrap();
-        writer.close().await.unwrap();
+        write(&driver, "/small", &content(10)).await.unwrap();
+        write(&driver, "/parts", &in_parts()).await.unwrap();
+        let staged = close(&driver, "/up", &content(700)).await.unwrap();
+        is_decorated(&server, "/up.staged");
+        commit_staged(&driver, &staged, "/copied").await.unwrap();
+        write_to(&driver, "/w", &in_parts(), "/moved").await.unwrap();
+        let staged = close(&driver, "/resumed", &in_parts()).await.unwrap();
         is_decorated(&server, "/resumed.staged");
-        driver.writer(&path("/resumed"), WriteOptions::resume()).await.unwrap().commit().await.unwrap();
+        let writer = after(&driver, &staged, &in_parts()).await.unwrap();
+        // The numbers of its parts are reserved in another object of the same name.
+        is_decorated(&server, "/resumed.staged");
+        writer.commit(&path("/resumed")).await.unwrap();
         for at in ["/put", "/small", "/parts", "/copied", "/moved", "/resumed"] {
             is_decorated(&server, at);
         }
@@ -90,10 +89,12 @@ async fn key_class_and_access_are_on_every_object() {
 async fn no_header_is_sent_unasked() {
     let server = Server::builder().min_part(1).quirks(|quirks| quirks.trailers_refused = true).start();
     let driver = open(&server).await;
-    write(&driver, "/f", &in_parts(), PutMode::CreateOnly).await.unwrap();
+    write(&driver, "/f", &in_parts()).await.unwrap();
     put(&driver, "/g", "x", PutMode::CreateOnly).await.unwrap();
-    driver.rename(&path("/g"), &path("/h")).await.unwrap();
-    driver.delete_many(vec![path("/f"), path("/h")]).await.unwrap().into_result().unwrap();
+    let staged = close(&driver, "/up", &content(700)).await.unwrap();
+    commit_staged(&driver, &staged, "/h").await.unwrap();
+    let files = ["/f", "/g", "/h"].map(path).to_vec();
+    driver.delete_many(files, &[staged]).await.unwrap().into_result().unwrap();
     for request in server.requests() {
         let unasked = ["x-amz-acl", "x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-trailer"];
         assert!(unasked.iter().all(|name| !request.headers.contains_key(*name)), "{request:?}");
@@ -107,10 +108,9 @@ async fn a_declared_size_above_the_largest_object_is_refused_at_once() {
     const LARGEST: u64 = 5 << 40;
     let server = server();
     let driver = open(&server).await;
-    assert_eq!(driver.capabilities().max_file_size, Some(LARGEST));
-    let options = |size| WriteOptions::create().with_expected_size(size);
-    driver.writer(&path("/f"), options(LARGEST)).await.unwrap().cancel().await.unwrap();
-    let refused = driver.writer(&path("/f"), options(LARGEST + 1)).await;
+    let of = |size| WriteMode::Direct { size: Some(size) };
+    driver.writer(&path("/f"), of(LARGEST)).await.unwrap().cancel().await.unwrap();
+    let refused = driver.writer(&path("/f"), of(LARGEST + 1)).await;
     assert_eq!(kind(refused.map(drop)), ErrorKind::TooLarge);
     assert_eq!(server.count(), 0);
 }
@@ -122,7 +122,7 @@ async fn one_part_too_many_is_an_error() {
         let server = Server::builder().min_part(1).limits(|limits| limits.max_parts = 10).start();
         let driver = open(&server).await;
         let bytes = content(parts * PART);
-        let result = write(&driver, "/f", &bytes, PutMode::Overwrite).await;
+        let result = write(&driver, "/f", &bytes).await;
         if fits {
             result.unwrap();
             assert_eq!(stored(&server, "/f").unwrap(), bytes);
@@ -140,7 +140,7 @@ async fn what_is_too_large_for_the_store_is_too_large() {
     let server = Server::builder().limits(|limits| (limits.single_put, limits.max_part) = (500, 500)).start();
     let driver = open(&server).await;
     for bytes in [content(600), in_parts()] {
-        let refused = write(&driver, "/f", &bytes, PutMode::Overwrite).await;
+        let refused = write(&driver, "/f", &bytes).await;
         assert_eq!(kind(refused), ErrorKind::TooLarge);
         no_upload_stays(&server).await;
     }

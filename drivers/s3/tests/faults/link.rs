@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ByteRange, ErrorKind, StageId, Staged, StorageDriver, WriteMode};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::{
     link::Link,
@@ -52,7 +52,7 @@ async fn what_is_sent_slowly_arrives() {
         let link = Link::start(server.address(), SLOW, FAST);
         let driver = open(&server, &link).await;
         let began = Instant::now();
-        write(&driver, "/f", &content(size), PutMode::Overwrite).await.unwrap();
+        write(&driver, "/f", &content(size)).await.unwrap();
         assert!(began.elapsed() > 3 * LIMIT, "{size}: {:?} is no test of the limit", began.elapsed());
         assert!(stored(&server, "/f").unwrap() == content(size));
         let puts = server.count_of("PutObject") + server.count_of("UploadPart");
@@ -83,7 +83,7 @@ async fn what_is_not_sent_any_more_is_given_up() {
         let link = Link::start(server.address(), SLOW, FAST);
         let driver = open(&server, &link).await;
         let bytes = content(size);
-        let writing = write(&driver, "/f", &bytes, PutMode::Overwrite);
+        let writing = write(&driver, "/f", &bytes);
         let stopped = async {
             while link.passed_up() < 200 << 10 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -146,26 +146,26 @@ async fn an_answer_may_take_as_long_as_is_said() {
         server.fault(on(operation, late.clone()));
     }
     let written = async {
-        let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await?;
+        let mut writer = driver.writer(&path("/f"), WriteMode::direct()).await?;
         writer.write(in_parts()).await?;
-        writer.commit().await
+        writer.commit(&path("/f")).await
     };
     let asked = async {
         // The object is there already for the one that asks first.
-        let error = failure(driver.stat_file(&path("/d")).await);
+        let error = failure(driver.stat(&path("/d")).await);
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(
             error.to_string().contains("within 1s after the request was sent (`answertimeout`)"),
             "{error}"
         );
-        server.put_raw(&key("/d"), "x");
-        driver.rename(&path("/d"), &path("/e")).await
+        let staged = close(&driver, "/d", &content(10)).await?;
+        commit_staged(&driver, &staged, "/e").await
     };
-    let (written, renamed) = futures::join!(written, asked);
+    let (written, copied) = futures::join!(written, asked);
     written.unwrap();
-    renamed.unwrap();
+    copied.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), in_parts());
-    assert_eq!(stored(&server, "/e").unwrap(), "x");
+    assert_eq!(stored(&server, "/e").unwrap(), content(10));
     assert_eq!((server.count_of("CompleteMultipartUpload"), server.count_of("CopyObject")), (1, 1));
 }
 
@@ -175,7 +175,7 @@ async fn a_part_that_stands_still_is_sent_again() {
     let server = server();
     let driver = S3Driver::open(config(&server).with_answer_timeout(LIMIT)).await.unwrap();
     server.fault(on("UploadPart", Kind::Hang));
-    write(&driver, "/f", &in_parts(), PutMode::Overwrite).await.unwrap();
+    write(&driver, "/f", &in_parts()).await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), in_parts());
     assert_eq!(server.count_of("UploadPart"), 5);
 }
@@ -221,12 +221,20 @@ async fn a_foreign_object_is_not_read_as_a_stage() {
     let link = Link::start(server.address(), FAST, FAST);
     let driver = S3Driver::open(limited(&server, &link).with_idle_timeout(10 * LIMIT)).await.unwrap();
     server.put_raw(&key("/f.staged"), content(64 << 20));
-    let error = failure(driver.writer(&path("/f"), WriteOptions::resume()).await.map(drop));
+    let foreign = Staged::new(path("/f"), 64 << 20, StageId::of("any"));
+    let resumed = driver.writer(&path("/f"), WriteMode::Resume(foreign.clone())).await;
+    let error = failure(resumed.map(drop));
     assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
     assert!(error.to_string().contains("f.staged") && error.to_string().contains("67108864"), "{error}");
+    for result in
+        [driver.find_staged(&path("/f")).await.map(drop), commit_staged(&driver, &foreign, "/g").await]
+    {
+        assert!(matches!(kind(result), ErrorKind::Corrupted | ErrorKind::Conflict));
+    }
     assert!(link.passed_down() < 16 << 20, "{} bytes were read", link.passed_down());
-    // A new writer goes on without it, and a purge sees it.
+    // It is in nobody's way but a stage's, and a purge sees it.
+    assert_eq!(kind(close(&driver, "/f", &content(10)).await), ErrorKind::Conflict);
     assert_eq!(stages(&driver, "/").await.unwrap(), [("/f".to_owned(), 0)]);
-    write(&driver, "/f", &content(10), PutMode::Overwrite).await.unwrap();
+    write(&driver, "/f", &content(10)).await.unwrap();
     assert!(link.passed_down() < 32 << 20, "{} bytes were read", link.passed_down());
 }

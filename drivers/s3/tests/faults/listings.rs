@@ -1,6 +1,6 @@
 //! Listings that lie: whoever took their end for the end would miss what follows.
 
-use plugin_registry_core::{Error, ErrorKind, PutMode, StorageDriver};
+use plugin_registry_core::{Error, ErrorKind, PutMode, StorageDriver, StorageDriverExt};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Length, Server};
 
@@ -155,10 +155,22 @@ async fn a_listing_that_failed_is_never_not_found() {
         for (call, result) in every_listing(&driver).await {
             assert_eq!(kind(result), expected, "{call} {fault:?}");
         }
-        assert_eq!(kind(driver.stat(&path("/r")).await), expected, "stat {fault:?}");
+        assert_eq!(kind(driver.exists(&path("/r")).await), expected, "exists {fault:?}");
         assert_eq!(server.objects().len(), 5, "nothing was deleted");
     })
     .await;
+}
+
+/// A directory is no file: to say so takes no list.
+#[tokio::test]
+async fn a_look_at_a_directory_asks_for_no_list() {
+    let server = filled();
+    let driver = open(&server).await;
+    for at in ["/r", "/r/a", "/none"] {
+        assert_eq!(kind(driver.stat(&path(at)).await), ErrorKind::NotFound, "{at}");
+    }
+    assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("HeadObject", 3)]);
+    assert!(driver.exists(&path("/r")).await.unwrap() && !driver.exists(&path("/none")).await.unwrap());
 }
 
 /// G9: the first page is right, a later one fails.
@@ -201,6 +213,7 @@ async fn foreign_keys_are_nobodys_files() {
     assert_eq!(marked(&driver, "/", None).await.unwrap(), ["/d/f"]);
     assert_eq!(kind(names(&driver, "/m", None).await), ErrorKind::NotFound, "a marker is no child");
     assert_eq!(kind(driver.stat(&path("/m")).await), ErrorKind::NotFound);
+    assert!(!driver.exists(&path("/m")).await.unwrap());
     // A directory that goes takes all of them along.
     driver.delete(&path("/d")).await.unwrap();
     let left: Vec<_> = server.objects().into_keys().collect();

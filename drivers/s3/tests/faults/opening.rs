@@ -1,6 +1,7 @@
 //! What is found out of a store, and when: before the first write, and never to read.
 
-use plugin_registry_core::{ErrorKind, PutMode, Result, StorageDriver, WriteOptions};
+use bytes::Bytes;
+use plugin_registry_core::{ErrorKind, PutMode, Result, StorageDriver};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::s3::{Fault, Kind, Quirks, Server};
 
@@ -148,37 +149,34 @@ async fn deletes_have_the_digest_that_every_store_knows() {
     assert!(server.objects().is_empty());
 }
 
-/// Create-only holds without conditions, save for a race.
+/// Create-only holds without conditions, save for a race, and so does the first close of a stage.
 async fn refuses_what_exists(server: &Server, driver: &S3Driver) {
     assert!(server.objects().is_empty());
     server.forget();
     put(driver, "/f", "first", PutMode::CreateOnly).await.unwrap();
     assert_eq!(kind(put(driver, "/f", "second", PutMode::CreateOnly).await), ErrorKind::AlreadyExists);
-    for bytes in [content(10), in_parts()] {
-        let written = write(driver, "/f", &bytes, PutMode::CreateOnly).await;
-        assert_eq!(kind(written), ErrorKind::AlreadyExists);
-        let options = WriteOptions::create().with_put_mode(PutMode::CreateOnly);
-        let writer = written_to(driver, &bytes, options).await;
-        assert_eq!(kind(writer.commit_to(&path("/f")).await), ErrorKind::AlreadyExists);
-    }
     assert_eq!(stored(server, "/f").unwrap(), "first");
     put(driver, "/f", "third", PutMode::Overwrite).await.unwrap();
-    write(driver, "/g", &in_parts(), PutMode::CreateOnly).await.unwrap();
+    write(driver, "/g", &in_parts()).await.unwrap();
     assert_eq!(stored(server, "/g").unwrap(), in_parts());
-    no_upload_stays(server).await;
-    // Resumption needs none either.
-    written_to(driver, &in_parts(), WriteOptions::create()).await.close().await.unwrap();
-    written_to(driver, &in_parts(), WriteOptions::resume()).await.commit().await.unwrap();
-    assert_eq!(stored(server, "/up").unwrap(), [in_parts(), in_parts()].concat());
+    for bytes in [content(700), in_parts()] {
+        let staged = close(driver, "/up", &bytes).await.unwrap();
+        for other in [content(10), in_parts()] {
+            assert_eq!(kind(close(driver, "/up", &other).await), ErrorKind::Conflict);
+        }
+        // Resumption needs none either, nor does a commit; another one's bytes are told by their identity.
+        let closed = after(driver, &staged, &in_parts()).await.unwrap().close().await.unwrap();
+        assert_eq!(kind(after(driver, &staged, &Bytes::new()).await), ErrorKind::Conflict);
+        assert_eq!(kind(commit_staged(driver, &staged, "/copy").await), ErrorKind::Conflict);
+        commit_staged(driver, &closed, "/copy").await.unwrap();
+        assert_eq!(stored(server, "/copy").unwrap(), [bytes.clone(), in_parts()].concat());
+        forget(driver, &closed).await;
+        no_upload_stays(server).await;
+        close(driver, "/up", &bytes).await.unwrap();
+        resumed(driver, "/up", &in_parts()).await.unwrap().commit(&path("/up")).await.unwrap();
+        assert_eq!(stored(server, "/up").unwrap(), [bytes, in_parts()].concat());
+    }
     server.clear();
-}
-
-async fn written_to(
-    driver: &S3Driver,
-    bytes: &bytes::Bytes,
-    options: WriteOptions,
-) -> Box<dyn plugin_registry_core::FileWriter> {
-    written(driver, "/up", bytes, options).await.unwrap()
 }
 
 /// F14: credentials that may not write, list or delete work all the same, with what is safe anywhere.

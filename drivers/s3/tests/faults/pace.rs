@@ -24,7 +24,7 @@ async fn retry_after_is_obeyed() {
     }
     let began = Instant::now();
     let all = (read(&driver, "/f"), put(&driver, "/g", "y", PutMode::CreateOnly), async {
-        write(&driver, "/h", &in_parts(), PutMode::Overwrite).await
+        write(&driver, "/h", &in_parts()).await
     });
     let (read, put, written) = futures::join!(all.0, all.1, all.2);
     assert_eq!(read.unwrap(), b"x");
@@ -92,10 +92,10 @@ async fn a_store_that_is_down_costs_another_one_no_attempts() {
     let bad = S3Driver::open(config(&down).with_max_attempts(10)).await.unwrap();
     down.fault(on("HeadObject", Kind::slow_down(Some(0))).forever());
     for _ in 0..20 {
-        assert_eq!(kind(bad.stat_file(&path("/f")).await), ErrorKind::RateLimited);
+        assert_eq!(kind(bad.stat(&path("/f")).await), ErrorKind::RateLimited);
     }
     let good = open(&up).await;
     up.put_raw(&key("/f"), "x");
     up.fault(on("HeadObject", Kind::slow_down(Some(0))).times(4));
-    good.stat_file(&path("/f")).await.unwrap();
+    good.stat(&path("/f")).await.unwrap();
 }

@@ -37,7 +37,7 @@ async fn a_clock_that_is_wrong_is_corrected() {
         server.set_clock_skew(seconds);
         put(&driver, "/f", "x", PutMode::CreateOnly).await.unwrap();
         assert_eq!(read(&driver, "/f").await.unwrap(), b"x");
-        write(&driver, "/g", &in_parts(), PutMode::CreateOnly).await.unwrap();
+        write(&driver, "/g", &in_parts()).await.unwrap();
         assert_eq!(driver.stat(&path("/g")).await.unwrap().size, in_parts().len() as u64);
         assert_eq!(names(&driver, "/", None).await.unwrap(), ["f", "g"]);
     }
@@ -87,9 +87,9 @@ async fn a_missing_right_is_named() {
             "HeadObject" => driver.stat(&path("/d/f")).await.map(drop),
             "PutObject" => put(&driver, "/d/f", "x", PutMode::Overwrite).await,
             "ListObjectsV2" => driver.delete(&path("/d")).await,
-            "DeleteObject" => driver.delete_many(vec![path("/d/f")]).await.map(drop),
-            "CopyObject" => driver.rename(&path("/d/f"), &path("/d/g")).await,
-            _ => write(&driver, "/d/f", &in_parts(), PutMode::Overwrite).await,
+            "DeleteObject" => driver.delete_many(vec![path("/d/f")], &[]).await.map(drop),
+            "CopyObject" => write_to(&driver, "/d/w", &in_parts(), "/d/g").await,
+            _ => write(&driver, "/d/f", &in_parts()).await,
         };
         let error = failure(result);
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::PermissionDenied, false), "{error}");
@@ -112,9 +112,9 @@ async fn a_missing_file_that_looks_forbidden_is_found_out_by_a_list() {
     server.put_raw(&key("/f-b"), "x");
     server.put_raw(&key("/f/x"), "x");
     for result in [
-        driver.stat_file(&path("/f")).await.map(drop),
+        driver.stat(&path("/f")).await.map(drop),
         driver.get_content(&path("/f"), 10).await.map(drop),
-        driver.rename(&path("/f"), &path("/g")).await,
+        driver.find_staged(&path("/f")).await.map(drop),
         driver.stat(&path("/e")).await.map(drop),
     ] {
         assert_eq!(kind(result), ErrorKind::NotFound);
@@ -125,7 +125,7 @@ async fn a_missing_file_that_looks_forbidden_is_found_out_by_a_list() {
     for operation in ["GetObject", "HeadObject"] {
         server.deny(operation);
     }
-    assert_eq!(kind(driver.stat_file(&path("/f")).await), ErrorKind::PermissionDenied);
+    assert_eq!(kind(driver.stat(&path("/f")).await), ErrorKind::PermissionDenied);
     assert_eq!(kind(read(&driver, "/f").await), ErrorKind::PermissionDenied);
 }
 
@@ -137,10 +137,9 @@ async fn a_missing_file_that_may_not_be_seen_is_not_not_found() {
     let driver = open(&server).await;
     for result in [
         driver.stat(&path("/f")).await.map(drop),
-        driver.stat_file(&path("/f")).await.map(drop),
         read(&driver, "/f").await.map(drop),
         driver.get_content(&path("/f"), 10).await.map(drop),
-        driver.rename(&path("/f"), &path("/g")).await,
+        driver.find_staged(&path("/f")).await.map(drop),
     ] {
         assert_eq!(kind(result), ErrorKind::PermissionDenied);
     }

@@ -75,7 +75,6 @@ async fn read_the_driver(server: &Server) {
     assert!(!files.is_empty());
     for file in &files {
         assert_eq!(driver.stat(&file.path).await.unwrap().size, file.size);
-        assert_eq!(driver.stat_file(&file.path).await.unwrap().size, file.size);
         driver.get_content(&file.path, u64::MAX).await.unwrap();
         let reader = driver.reader(&file.path, ByteRange::full()).await.unwrap();
         let pieces: Vec<Bytes> = reader.into_stream().try_collect().await.unwrap();
@@ -84,7 +83,8 @@ async fn read_the_driver(server: &Server) {
     }
     assert!(driver.list(&root, None).try_next().await.unwrap().is_some());
     assert!(driver.list_marked(&root, "_", None).try_next().await.unwrap().is_some());
-    assert!(driver.list_staged(&root).try_next().await.unwrap().is_some());
+    let staged = driver.list_staged(&root).try_next().await.unwrap().unwrap();
+    assert_eq!(driver.find_staged(&staged.path).await.unwrap().size, staged.size);
     assert!(!driver.exists(&path("/none")).await.unwrap());
 }
 

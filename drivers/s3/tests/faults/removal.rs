@@ -1,6 +1,6 @@
 //! Deletions: errors inside of an answer of success, and batches that fail.
 
-use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StoragePath, WriteOptions};
+use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StoragePath};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Server};
 
@@ -23,7 +23,7 @@ async fn errors_inside_of_a_batch_are_reported_one_by_one() {
     let (server, paths) = filled(30);
     let driver = open(&server).await;
     server.fault(on("DeleteObjects", partial("f001", "AccessDenied")));
-    let report = driver.delete_many(paths.clone()).await.unwrap();
+    let report = driver.delete_many(paths.clone(), &[]).await.unwrap();
     let mut failed: Vec<_> = report.failed.iter().map(|(path, _)| path.clone()).collect();
     failed.sort();
     assert_eq!(failed, paths[10..20]);
@@ -39,7 +39,7 @@ async fn a_missing_key_inside_of_a_batch_is_no_failure() {
     let (server, paths) = filled(3);
     let driver = open(&server).await;
     server.fault(on("DeleteObjects", partial("f0001", "NoSuchKey")));
-    let report = driver.delete_many(paths).await.unwrap();
+    let report = driver.delete_many(paths, &[]).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (3, 0));
 }
 
@@ -65,7 +65,7 @@ async fn a_later_batch_that_fails_is_reported_whole() {
         let (server, paths) = filled(1500);
         let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
         server.fault(on("DeleteObjects", fault.clone()).nth(2));
-        let report = driver.delete_many(paths.clone()).await.unwrap();
+        let report = driver.delete_many(paths.clone(), &[]).await.unwrap();
         assert_eq!((report.deleted, report.failed.len()), (1000, 500), "{fault:?}");
         let mut failed: Vec<_> = report.failed.iter().map(|(path, _)| key(path.as_str())).collect();
         failed.sort();
@@ -79,7 +79,7 @@ async fn a_first_batch_that_fails_is_an_error() {
     let (server, paths) = filled(1500);
     let driver = S3Driver::open(config(&server).with_max_attempts(1)).await.unwrap();
     server.fault(on("DeleteObjects", Kind::access_denied()).forever());
-    assert_eq!(kind(driver.delete_many(paths).await.map(drop)), ErrorKind::PermissionDenied);
+    assert_eq!(kind(driver.delete_many(paths, &[]).await.map(drop)), ErrorKind::PermissionDenied);
     assert_eq!(kind(driver.delete(&path("/d")).await), ErrorKind::PermissionDenied);
     assert_eq!(server.objects().len(), 1500);
 }
@@ -94,8 +94,8 @@ async fn a_deletion_may_be_sent_again() {
             server.fault(on(operation, lost.clone()));
         }
         let last = paths.pop().unwrap();
-        assert_eq!(driver.delete_many(vec![last]).await.unwrap().deleted, 1);
-        assert_eq!(driver.delete_many(paths).await.unwrap().deleted, 4);
+        assert_eq!(driver.delete_many(vec![last], &[]).await.unwrap().deleted, 1);
+        assert_eq!(driver.delete_many(paths, &[]).await.unwrap().deleted, 4);
         assert!(server.objects().is_empty() && server.faults_left().is_empty(), "{lost:?}");
     }
 }
@@ -106,7 +106,7 @@ async fn a_path_that_is_named_twice_is_no_failure() {
     let (server, paths) = filled(2);
     let driver = open(&server).await;
     let twice = [paths.clone(), paths].concat();
-    let report = driver.delete_many(twice).await.unwrap();
+    let report = driver.delete_many(twice, &[]).await.unwrap();
     assert!(report.failed.is_empty() && server.objects().is_empty());
 }
 
@@ -119,8 +119,58 @@ async fn a_file_that_may_not_be_deleted_is_an_error() {
     server.deny("DeleteObject");
     server.deny("DeleteObjects");
     assert_eq!(kind(driver.delete(&path("/f")).await), ErrorKind::PermissionDenied);
-    assert_eq!(kind(driver.rename(&path("/f"), &path("/g")).await), ErrorKind::PermissionDenied);
-    assert_eq!(stored(&server, "/f").unwrap(), "x", "a rename never loses the source");
+    assert_eq!(stored(&server, "/f").unwrap(), "x");
+    let staged = close(&driver, "/up", &content(10)).await.unwrap();
+    for files in [vec![], vec![path("/f")]] {
+        // One key is its own request, and several are a batch whose failure is that of the call.
+        let failed = driver.delete_many(files, std::slice::from_ref(&staged)).await;
+        let failed = failed.and_then(plugin_registry_core::DeleteReport::into_result);
+        assert_eq!(kind(failed), ErrorKind::PermissionDenied);
+    }
+    commit_staged(&driver, &staged, "/g").await.unwrap();
+    // What a commit has copied is not lost with what it could not delete.
+    assert_eq!(kind(write_to(&driver, "/w", &in_parts(), "/h").await), ErrorKind::PermissionDenied);
+    assert_eq!(stored(&server, "/h").unwrap(), in_parts());
+}
+
+/// The stages go in the request of the files, and no other stage does.
+#[tokio::test]
+async fn stages_are_deleted_together_with_files() {
+    let server = server();
+    let driver = open(&server).await;
+    let sizes = [10, 20, 30].map(content);
+    let staged = close(&driver, "/up/a", &sizes[0]).await.unwrap();
+    let other = close(&driver, "/up/b", &sizes[1]).await.unwrap();
+    let kept = close(&driver, "/up/a/c", &sizes[2]).await.unwrap();
+    put(&driver, "/up/startedat", "now", PutMode::Overwrite).await.unwrap();
+    put(&driver, "/up/a", "a file of the same name", PutMode::Overwrite).await.unwrap();
+    server.forget();
+    let report = driver.delete_many(vec![path("/up/startedat")], &[staged.clone(), other]).await.unwrap();
+    assert!(report.failed.is_empty() && report.deleted >= 1, "{report:?}");
+    assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("DeleteObjects", 1)]);
+    let left: Vec<_> = server.objects().into_keys().collect();
+    assert_eq!(left, ["/up/a", "/up/a/c.staged"].map(key));
+    // What is gone already is no failure, and a stage alone is one request.
+    server.forget();
+    for stage in [staged, kept] {
+        forget(&driver, &stage).await;
+    }
+    assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("DeleteObject", 2)]);
+    assert_eq!(server.objects().into_keys().collect::<Vec<_>>(), [key("/up/a")]);
+}
+
+/// F11: a stage that the store kept is in the report, with its path.
+#[tokio::test]
+async fn a_stage_that_could_not_be_deleted_is_reported() {
+    let server = server();
+    let driver = open(&server).await;
+    let staged = close(&driver, "/up/a", &content(10)).await.unwrap();
+    put(&driver, "/up/startedat", "now", PutMode::Overwrite).await.unwrap();
+    server.fault(on("DeleteObjects", partial(".staged", "AccessDenied")));
+    let report = driver.delete_many(vec![path("/up/startedat")], &[staged]).await.unwrap();
+    let failed: Vec<_> = report.failed.iter().map(|(path, error)| (path.clone(), error.kind())).collect();
+    assert_eq!((report.deleted, failed), (1, vec![(path("/up/a"), ErrorKind::PermissionDenied)]));
+    assert_eq!(server.objects().into_keys().collect::<Vec<_>>(), [key("/up/a.staged")]);
 }
 
 /// U12: the promised upload of a stage is aborted with its directory; one that cannot be keeps its stage.
@@ -128,7 +178,7 @@ async fn a_file_that_may_not_be_deleted_is_an_error() {
 async fn a_stage_whose_upload_could_not_be_aborted_is_kept() {
     let server = server();
     let driver = open(&server).await;
-    written(&driver, "/up/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&driver, "/up/f", &in_parts()).await.unwrap();
     server.put_raw(&key("/up/started"), "now");
     server.deny("AbortMultipartUpload");
     assert_eq!(kind(driver.delete(&path("/up")).await), ErrorKind::PermissionDenied);

@@ -87,7 +87,7 @@ async fn rotating(end: End, every: usize, concurrency: usize) -> (Arc<Server>, A
 /// Uploads so many parts; gives the bytes that were sent more than once.
 async fn upload(server: &Server, driver: &S3Driver, parts: usize) -> u64 {
     let bytes = content(parts * PART);
-    write(driver, "/f", &bytes, PutMode::CreateOnly).await.unwrap();
+    write(driver, "/f", &bytes).await.unwrap();
     assert_eq!(stored(server, "/f").unwrap(), bytes);
     assert!(server.uploads().is_empty());
     let sent: u64 = server.requests_of("UploadPart").iter().map(|request| request.bytes_in).sum();
@@ -157,7 +157,7 @@ async fn a_replaced_credentials_file_is_read_again() {
         server.rotate_keys(&format!("AKIAROUND{round}"), &format!("a-secret-of-round-{round}"));
         save(&server.access_key(), &server.secret_key());
         driver.stat(&path("/f")).await.unwrap();
-        write(&driver, "/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+        write(&driver, "/g", &in_parts()).await.unwrap();
     }
 }
 
@@ -181,7 +181,7 @@ async fn fixed_keys_that_are_wrong_fail_once() {
             assert!(error.to_string().contains(setting), "{error}");
         }
         // A HEAD has no words; the list after it has.
-        let error = failure(driver.stat_file(&path("/f")).await);
+        let error = failure(driver.stat(&path("/f")).await);
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
         assert!(error.to_string().contains(setting), "{error}");
         assert_eq!(server.count(), 5);
@@ -214,7 +214,7 @@ async fn a_source_without_other_keys_fails() {
     // A HEAD's 403 may as well be a missing right: it is tried once more, not each time.
     server.forget();
     for _ in 0..3 {
-        assert_eq!(kind(driver.stat_file(&path("/f")).await), ErrorKind::Unauthenticated);
+        assert_eq!(kind(driver.stat(&path("/f")).await), ErrorKind::Unauthenticated);
     }
     assert_eq!((server.count_of("HeadObject"), server.count_of("ListObjectsV2")), (4, 9));
 }

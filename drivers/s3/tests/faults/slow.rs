@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteOptions};
+use plugin_registry_core::{ByteRange, ErrorKind, PutMode, StorageDriver, WriteMode};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Fault, Kind, Server};
 
@@ -14,7 +14,7 @@ use crate::support::*;
 async fn a_slow_caller_keeps_no_request_open() {
     let server = server();
     let driver = open(&server).await;
-    let mut writer = driver.writer(&path("/f"), WriteOptions::create()).await.unwrap();
+    let mut writer = driver.writer(&path("/f"), WriteMode::direct()).await.unwrap();
     for piece in in_parts().chunks(700) {
         writer.write(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
         let mut waited = 0;
@@ -26,7 +26,7 @@ async fn a_slow_caller_keeps_no_request_open() {
         }
     }
     assert_eq!(server.count_of("UploadPart"), 3, "the last part is not full yet");
-    writer.commit().await.unwrap();
+    writer.commit(&path("/f")).await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), in_parts());
 }
 
@@ -53,7 +53,7 @@ async fn slow_answers_arrive_whole() {
     server.put_raw(&key("/d/f"), "x");
     server.fault(Fault::new(Kind::Trickle { piece: 100, pause: Duration::from_millis(10) }).forever());
     assert_eq!(names(&driver, "/d", None).await.unwrap(), ["f"]);
-    write(&driver, "/d/g", &in_parts(), PutMode::Overwrite).await.unwrap();
+    write(&driver, "/d/g", &in_parts()).await.unwrap();
     assert_eq!(stored(&server, "/d/g").unwrap(), in_parts());
 }
 
@@ -113,7 +113,7 @@ async fn a_request_without_an_answer_ends_in_a_timeout() {
             "GetObject" => read(&driver, "/d/f").await.map(drop),
             "PutObject" => put(&driver, "/d/f", "new", PutMode::Overwrite).await,
             "ListObjectsV2" => names(&driver, "/d", None).await.map(drop),
-            _ => driver.delete_many(vec![path("/d/f"), path("/d/g")]).await.map(drop),
+            _ => driver.delete_many(vec![path("/d/f"), path("/d/g")], &[]).await.map(drop),
         };
         let error = failure(result);
         assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{operation}: {error}");

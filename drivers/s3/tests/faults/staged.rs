@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
-use plugin_registry_core::{ErrorKind, StorageDriver, WriteOptions};
+use plugin_registry_core::{ErrorKind, StorageDriver};
 use plugin_registry_drivers_s3::S3Driver;
 use plugin_registry_emulator::s3::{Kind, Server};
 
@@ -87,15 +88,92 @@ async fn uploads_that_come_twice_count_once() {
 async fn a_resume_asks_no_listing() {
     let server = server();
     let driver = open(&server).await;
-    written(&driver, "/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&driver, "/f", &in_parts()).await.unwrap();
     // A stranger's upload for the same key, older and younger ones.
     server.begin_raw(&key("/f"));
     for denied in ["ListParts", "ListMultipartUploads", "ListObjectsV2"] {
         server.deny(denied);
     }
-    let writer = written(&driver, "/f", &in_parts(), WriteOptions::resume()).await.unwrap();
-    writer.commit().await.unwrap();
+    resumed(&driver, "/f", &in_parts()).await.unwrap().commit(&path("/f")).await.unwrap();
     assert_eq!(stored(&server, "/f").unwrap(), [in_parts(), in_parts()].concat());
+}
+
+/// Whatever it is made of, a stage is found by one look, and its bytes are not read.
+#[tokio::test]
+async fn a_stage_is_found_by_one_look() {
+    let server = server();
+    let (driver, other) = (open(&server).await, open(&server).await);
+    for bytes in [Bytes::new(), content(700), in_parts()] {
+        let closed = close(&driver, "/up/f", &bytes).await.unwrap();
+        let again = after(&driver, &closed, &content(10)).await.unwrap().close().await.unwrap();
+        assert_ne!(closed.id, again.id, "another one after each close");
+        server.forget();
+        let found = other.find_staged(&path("/up/f")).await.unwrap();
+        assert_eq!(
+            (&found.path, found.size, &found.id),
+            (&path("/up/f"), bytes.len() as u64 + 10, &again.id)
+        );
+        assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("HeadObject", 1)]);
+        // What was found is as good as what was closed.
+        commit_staged(&other, &found, "/up/f").await.unwrap();
+        assert_eq!(stored(&server, "/up/f").unwrap(), [bytes, content(10)].concat());
+        forget(&other, &found).await;
+        server.forget();
+        assert_eq!(
+            kind(other.find_staged(&path("/up/f")).await),
+            ErrorKind::NotFound,
+            "a visible file is none"
+        );
+        assert_eq!(server.count(), 1);
+        server.clear();
+    }
+}
+
+/// A store that drops metadata is read instead.
+#[tokio::test]
+async fn a_stage_without_metadata_is_found_in_its_description() {
+    for bytes in [content(700), in_parts()] {
+        let server = server();
+        let driver = S3Driver::open(config(&server).with_conditional_writes(false)).await.unwrap();
+        let closed = close(&driver, "/up/f", &bytes).await.unwrap();
+        server.change_raw(&key("/up/f.staged"), |object| object.attributes.metadata.clear());
+        for other in [&driver, &open(&server).await] {
+            let found = other.find_staged(&path("/up/f")).await.unwrap();
+            assert_eq!((found.size, &found.id), (bytes.len() as u64, &closed.id));
+        }
+        let writer = after(&driver, &closed, &in_parts()).await.unwrap();
+        server.change_raw(&key("/up/f.staged"), |object| object.attributes.metadata.clear());
+        let closed = writer.close().await.unwrap();
+        server.change_raw(&key("/up/f.staged"), |object| object.attributes.metadata.clear());
+        commit_staged(&driver, &closed, "/f").await.unwrap();
+        assert_eq!(stored(&server, "/f").unwrap(), [bytes, in_parts()].concat());
+    }
+}
+
+/// What the object of a resume tells is all that it asks for.
+#[tokio::test]
+async fn a_resume_is_one_request_and_a_close_another() {
+    let server = server();
+    let driver = open(&server).await;
+    server.put_raw(&key("/few"), "a file that is there does not matter");
+    for (at, bytes) in [("/few", content(100)), ("/parts", in_parts())] {
+        server.forget();
+        let closed = close(&driver, at, &bytes).await.unwrap();
+        let puts = server.requests_of("PutObject");
+        assert_eq!(puts.len(), 1, "{at}");
+        assert!(puts[0].headers.contains_key("if-none-match"), "{at}");
+        assert_eq!(server.count(), if at == "/few" { 1 } else { 1 + 1 + 3 }, "{at}: {:?}", server.counts());
+        server.forget();
+        let writer = after(&driver, &closed, &content(10)).await.unwrap();
+        assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("GetObject", 1)], "{at}");
+        writer.close().await.unwrap();
+        assert_eq!(
+            server.counts().into_iter().collect::<Vec<_>>(),
+            [("GetObject", 1), ("PutObject", 1)],
+            "{at}"
+        );
+        assert!(server.requests()[1].headers.contains_key("if-match"), "{at}");
+    }
 }
 
 /// A stage that was closed long ago, and a writer that has resumed it and is sending.
@@ -103,35 +181,33 @@ async fn a_resume_asks_no_listing() {
 async fn a_stage_is_as_young_as_its_parts() {
     let (server, hour) = (server(), Duration::from_secs(3600));
     let driver = open(&server).await;
-    written(&driver, "/up/f", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&driver, "/up/f", &in_parts()).await.unwrap();
     server.age(hour);
-    let writer = written(&driver, "/up/f", &in_parts(), WriteOptions::resume()).await.unwrap();
+    let writer = resumed(&driver, "/up/f", &in_parts()).await.unwrap();
     let sent = || server.uploads()[0].parts.len();
-    while sent() < 4 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| sent() >= 4).await;
+    // The numbers of its parts were reserved, too, which made the object of the stage young.
+    server.set_modified(&key("/up/f.staged"), SystemTime::now() - hour);
     let before = SystemTime::now() - hour / 2;
     let at = path("/up");
     let found: Vec<_> = driver.list_staged(&at).try_collect().await.unwrap();
     assert!(found.len() == 1 && found[0].modified.unwrap() > before, "{found:?}");
     assert_eq!(driver.delete_staged(&path("/up/f"), before).await.unwrap(), 0);
-    writer.commit().await.unwrap();
+    writer.commit(&path("/up/f")).await.unwrap();
     assert_eq!(stored(&server, "/up/f").unwrap(), [in_parts(), in_parts()].concat());
 
     // One that had no upload: the object does not name that of whoever has resumed it.
-    written(&driver, "/up/h", &content(100), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&driver, "/up/h", &content(100)).await.unwrap();
     server.age(hour);
-    let writer = written(&driver, "/up/h", &in_parts(), WriteOptions::resume()).await.unwrap();
-    while server.uploads().is_empty() || sent() < 3 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let writer = resumed(&driver, "/up/h", &in_parts()).await.unwrap();
+    until(|| !server.uploads().is_empty() && sent() >= 3).await;
     let before = SystemTime::now() - hour / 2;
     assert_eq!(driver.delete_staged(&path("/up/h"), before).await.unwrap(), 0);
-    writer.commit().await.unwrap();
+    writer.commit(&path("/up/h")).await.unwrap();
     assert_eq!(stored(&server, "/up/h").unwrap(), [content(100), in_parts()].concat());
 
     // Once nobody sends any more, it is old.
-    written(&driver, "/up/g", &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+    close(&driver, "/up/g", &in_parts()).await.unwrap();
     server.age(hour);
     assert_eq!(driver.delete_staged(&path("/up/g"), before).await.unwrap(), 1);
     assert!(server.uploads().is_empty());
@@ -147,7 +223,7 @@ async fn without_the_right_to_list_uploads_everything_else_works() {
         let driver = open(&server).await;
         server.fault(on("ListMultipartUploads", refused.clone()).forever());
         for at in ["/up/f", "/up/g"] {
-            written(&driver, at, &in_parts(), WriteOptions::create()).await.unwrap().close().await.unwrap();
+            close(&driver, at, &in_parts()).await.unwrap();
         }
         let size = in_parts().len() as u64;
         let both = [("/up/f".to_owned(), size), ("/up/g".to_owned(), size)];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{
-    ByteRange, Error, ErrorKind, FileWriter, PutMode, Result, StorageDriver, StoragePath, WriteOptions,
+    ByteRange, Error, ErrorKind, FileWriter, PutMode, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::s3::{Fault, Kind, Server};
@@ -58,17 +58,48 @@ pub(crate) async fn written(
     driver: &S3Driver,
     at: &str,
     bytes: &Bytes,
-    options: WriteOptions,
+    mode: WriteMode,
 ) -> Result<Box<dyn FileWriter>> {
-    let mut writer = driver.writer(&path(at), options).await?;
+    let mut writer = driver.writer(&path(at), mode).await?;
     for piece in bytes.chunks(700) {
         writer.write(bytes.slice_ref(piece)).await?;
     }
     Ok(writer)
 }
 
-pub(crate) async fn write(driver: &S3Driver, at: &str, bytes: &Bytes, put: PutMode) -> Result<()> {
-    written(driver, at, bytes, WriteOptions::create().with_put_mode(put)).await?.commit().await
+pub(crate) async fn write(driver: &S3Driver, at: &str, bytes: &Bytes) -> Result<()> {
+    write_to(driver, at, bytes, at).await
+}
+
+/// Writes at one path what becomes visible at another one.
+pub(crate) async fn write_to(driver: &S3Driver, at: &str, bytes: &Bytes, to: &str) -> Result<()> {
+    written(driver, at, bytes, WriteMode::direct()).await?.commit(&path(to)).await
+}
+
+/// Stages the first bytes of a path.
+pub(crate) async fn close(driver: &S3Driver, at: &str, bytes: &Bytes) -> Result<Staged> {
+    written(driver, at, bytes, WriteMode::Stage).await?.close().await
+}
+
+/// A writer that has found what is staged for a path, and has taken these bytes more.
+pub(crate) async fn resumed(driver: &S3Driver, at: &str, bytes: &Bytes) -> Result<Box<dyn FileWriter>> {
+    let staged = driver.find_staged(&path(at)).await?;
+    written(driver, at, bytes, WriteMode::Resume(staged)).await
+}
+
+/// A writer that goes on after these bytes, and has taken some more.
+pub(crate) async fn after(driver: &S3Driver, staged: &Staged, bytes: &Bytes) -> Result<Box<dyn FileWriter>> {
+    written(driver, staged.path.as_str(), bytes, WriteMode::Resume(staged.clone())).await
+}
+
+pub(crate) async fn commit_staged(driver: &S3Driver, staged: &Staged, to: &str) -> Result<()> {
+    driver.commit_staged(staged, &path(to)).await
+}
+
+/// Deletes a stage and nothing else.
+pub(crate) async fn forget(driver: &S3Driver, staged: &Staged) {
+    let report = driver.delete_many(Vec::new(), std::slice::from_ref(staged)).await.unwrap();
+    report.into_result().unwrap();
 }
 
 pub(crate) async fn put(driver: &S3Driver, at: &str, text: &'static str, mode: PutMode) -> Result<()> {
@@ -115,6 +146,28 @@ pub(crate) async fn stages(driver: &S3Driver, at: &str) -> Result<Vec<(String, u
 /// The bytes of an object of the store.
 pub(crate) fn stored(server: &Server, at: &str) -> Option<Bytes> {
     server.object(&key(at)).map(|object| object.data.to_bytes())
+}
+
+/// Ends every open upload, as a lifecycle rule does.
+pub(crate) fn end_uploads(server: &Server) {
+    let kept: Vec<_> =
+        server.objects().into_keys().filter_map(|key| Some((server.object(&key)?, key))).collect();
+    server.clear();
+    for (object, key) in kept {
+        server.put_raw(&key, "");
+        server.change_raw(&key, |found| *found = object);
+    }
+}
+
+/// Waits, for at most five seconds, until something is so.
+pub(crate) async fn until(so: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it does not come to be so");
 }
 
 /// The next requests of an operation.

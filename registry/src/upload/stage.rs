@@ -1,0 +1,227 @@
+//! What the store holds of a session, and going on there.
+
+use plugin_registry_core::{
+    ErrorKind, FileWriter, HashState, PutMode, RepositoryName, Staged, StorageDriver, StorageDriverExt,
+    WriteMode,
+};
+use tokio::sync::MutexGuard;
+
+use super::{
+    UploadId,
+    checks::check_offset,
+    session::{HASH_STATE_MIN, UploadSession},
+    slot::Progress,
+};
+use crate::{
+    error::{RegistryError, Result},
+    hashing::Hashers,
+    layout,
+    registry::Inner,
+};
+
+/// `startedat` has 20 bytes, or some more with fractions of a second.
+const MAX_STARTED_AT: u64 = 1024;
+
+/// What the store holds of the bytes of a session.
+enum Found {
+    Staged(Staged),
+    /// A visible file of so many bytes: the session of another program, or one that was interrupted between a commit
+    /// and the end.
+    Visible(u64),
+    Nothing,
+}
+
+/// A session that exists, at the offset that was asked for.
+pub(super) enum Opened {
+    /// Staged bytes, and what is known of them.
+    Staged(Staged, Known),
+    /// No bytes yet.
+    Empty,
+    /// A visible file with bytes.
+    Visible,
+}
+
+/// What this instance or the store knows of staged bytes.
+pub(super) struct Known {
+    /// After exactly these bytes.
+    pub(super) hashers: Option<Box<Hashers>>,
+    /// This instance claimed the session and brought every byte.
+    pub(super) is_ours: bool,
+}
+
+impl UploadSession {
+    /// The bytes that this instance staged last, if the request goes on there.
+    pub(super) fn remembered(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+    ) -> Option<(Staged, Known)> {
+        match &**progress {
+            Progress::Staged { staged: Some(staged), hashers: Some(hashers), is_ours }
+                if at.is_none_or(|at| at == staged.size) =>
+            {
+                Some((staged.clone(), Known { hashers: Some(hashers.clone()), is_ours: *is_ours }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on after the bytes that this instance staged last; `None` where it staged none, or they have gone.
+    pub(super) async fn resume_remembered(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+    ) -> Result<Option<(Box<dyn FileWriter>, Known)>> {
+        let Some((staged, known)) = self.remembered(progress, at) else { return Ok(None) };
+        match self.writer(WriteMode::Resume(staged)).await {
+            // Another instance was at the stage: what the store has now decides.
+            Err(error) if is_outdated(&error) => Ok(None),
+            writer => Ok(Some((writer?, known))),
+        }
+    }
+
+    /// Asks the store.
+    pub(super) async fn look_up(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        at: Option<u64>,
+    ) -> Result<Opened> {
+        let is_started = match self.look().await? {
+            Found::Staged(staged) => {
+                check_offset(at, staged.size)?;
+                let known = self.known_of(progress, &staged).await?;
+                return Ok(Opened::Staged(staged, known));
+            }
+            Found::Visible(size) if size > 0 => {
+                check_offset(at, size)?;
+                return Ok(Opened::Visible);
+            }
+            Found::Visible(_) => true,
+            Found::Nothing => self.is_started().await?,
+        };
+        if !is_started {
+            if matches!(**progress, Progress::Fresh) {
+                check_offset(at, 0)?;
+            }
+            self.end();
+            return Err(RegistryError::UploadUnknown);
+        }
+        check_offset(at, 0)?;
+        Ok(Opened::Empty)
+    }
+
+    /// Where the upload stands, by the store.
+    pub(super) async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
+        match self.look().await? {
+            Found::Staged(staged) => Ok(staged.size),
+            Found::Visible(size) => Ok(size),
+            // Also while another instance commits the bytes: whoever begins again at 0 then gets the right blob
+            // or learns that the session has ended.
+            Found::Nothing if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
+            Found::Nothing => {
+                self.end();
+                Err(RegistryError::UploadUnknown)
+            }
+        }
+    }
+
+    /// How many bytes are staged.
+    pub(super) async fn staged_size(&self) -> Result<Option<u64>> {
+        Ok(self.find_staged().await?.map(|staged| staged.size))
+    }
+
+    async fn find_staged(&self) -> Result<Option<Staged>> {
+        match self.inner.driver.find_staged(&self.data()).await {
+            Err(error) if error.is_not_found() => Ok(None),
+            found => Ok(Some(found?)),
+        }
+    }
+
+    async fn look(&self) -> Result<Found> {
+        if let Some(staged) = self.find_staged().await? {
+            return Ok(Found::Staged(staged));
+        }
+        let (driver, data) = (&self.inner.driver, self.data());
+        match driver.stat(&data).await {
+            Err(error) if error.is_not_found() => Ok(Found::Nothing),
+            info => Ok(Found::Visible(info?.size)),
+        }
+    }
+
+    pub(super) async fn writer(&self, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        Ok(self.inner.driver.writer(&self.data(), mode).await?)
+    }
+
+    /// The hashers after staged bytes, if this instance or the store has them for exactly these.
+    async fn known_of(&self, progress: &MutexGuard<'_, Progress>, staged: &Staged) -> Result<Known> {
+        if staged.size == 0 {
+            return Ok(Known { hashers: Some(Hashers::new(self.slot.algorithm)), is_ours: false });
+        }
+        if let Progress::Staged { staged: Some(known), hashers: Some(hashers), is_ours } = &**progress
+            && known.id == staged.id
+        {
+            return Ok(Known { hashers: Some(hashers.clone()), is_ours: *is_ours });
+        }
+        if staged.size < HASH_STATE_MIN {
+            return Ok(Known { hashers: None, is_ours: false });
+        }
+        // Whatever cannot be read is not used: the bytes are hashed again.
+        let path = layout::upload_hash_state(&self.repository, &self.id, &staged.id, staged.size);
+        let stored = self.inner.driver.get_optional(&path, 1024).await?;
+        let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
+        let state = state.filter(|state| state.length() == staged.size);
+        Ok(Known { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
+    }
+
+    /// Writes `startedat` in the form of distribution, unless somebody did before.
+    pub(super) async fn claim(&self) -> Result<bool> {
+        self.slot.touch();
+        let path = layout::upload_started_at(&self.repository, &self.id);
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        match self.inner.driver.put_content(&path, now.into(), PutMode::CreateOnly).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn is_started(&self) -> Result<bool> {
+        is_started(&self.inner, &self.repository, self.id).await
+    }
+
+    /// Deletes what the store holds of the session.
+    pub(super) async fn remove_remains(&self) {
+        let path = layout::upload(&self.repository, &self.id);
+        if let Err(error) = self.inner.driver.delete_if_exists(&path).await {
+            tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
+        }
+    }
+
+    /// Deletes a session that holds nothing but these stages, without asking the store for it.
+    pub(super) async fn remove_known_remains(&self, staged: &[Staged]) {
+        let path = layout::upload_started_at(&self.repository, &self.id);
+        let deleted = self.inner.driver.delete_many(vec![path.clone()], staged).await;
+        if let Err(error) = deleted.and_then(plugin_registry_core::DeleteReport::into_result) {
+            tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
+        }
+    }
+}
+
+/// Whether staged bytes were other ones than this instance believed.
+pub(super) fn is_outdated(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::Storage(storage) => {
+            matches!(storage.kind(), ErrorKind::NotFound | ErrorKind::Conflict)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the store has a session. A `startedat` that is far too long is damage, and no session.
+pub(super) async fn is_started(inner: &Inner, repository: &RepositoryName, id: UploadId) -> Result<bool> {
+    match inner.driver.get_optional(&layout::upload_started_at(repository, &id), MAX_STARTED_AT).await {
+        Ok(content) => Ok(content.is_some()),
+        Err(error) if error.kind() == ErrorKind::TooLarge => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
