@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &str)] = &[
          plugin-registry-drivers-memory plugin-registry-drivers-s3 async-trait",
     ),
     ("plugin-registry-drivers-example", "plugin-registry-core async-trait bytes futures http url uuid"),
+    ("plugin-registry-drivers-redb", "plugin-registry-core async-trait bytes futures redb tokio uuid"),
     (
         "plugin-registry",
         "plugin-registry-core base64 bytes futures hmac http http-body http-body-util jiff lru moka \
@@ -133,6 +134,7 @@ fn libraries_ask_tokio_for_no_network() {
         "plugin-registry",
         "plugin-registry-copy",
         "plugin-registry-drivers-fs",
+        "plugin-registry-drivers-redb",
         "plugin-registry-drivers-s3",
     ] {
         let packages = packages();
