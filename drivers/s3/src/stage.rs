@@ -111,12 +111,12 @@ impl Promised {
     }
 
     /// Takes numbers out of what others may use; those from the first to the last are the caller's once the stage is
-    /// written with them taken out.
+    /// written with them taken out. The next one is kept for the last bytes, unless there are none.
     ///
     /// # Errors
     /// `TooLarge` where there are none left.
-    pub(crate) fn reserve(&mut self) -> Result<RangeInclusive<i32>> {
-        let first = self.next + 1;
+    pub(crate) fn reserve(&mut self, has_no_tail: bool) -> Result<RangeInclusive<i32>> {
+        let first = if has_no_tail { self.next } else { self.next + 1 };
         let last = self.next.saturating_add(RESERVED).min(LAST);
         if first > last {
             return Err(too_many_parts());
@@ -179,13 +179,13 @@ mod tests {
     fn numbers_are_reserved_once() {
         let mut upload = stage().upload.unwrap();
         let mut taken = Vec::new();
-        while let Ok(range) = upload.reserve() {
-            assert!(range.start() > &103 && !taken.contains(range.start()) && range.end() < &upload.next);
+        while let Ok(range) = upload.reserve(taken.is_empty()) {
+            assert!(range.start() >= &103 && !taken.contains(range.start()) && range.end() < &upload.next);
             taken.extend(range);
             assert!(!taken.contains(&upload.next), "the number of the last bytes is nobody's");
         }
         assert_eq!(taken.last(), Some(&9_999));
-        assert_eq!(upload.reserve().unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(upload.reserve(false).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
 pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
     let found = open(store, staged).await?;
     if found.stage.upload.as_ref().is_some_and(|upload| upload.is_ending) {
-        return Err(Error::new(ErrorKind::Conflict).with_message("a commit of this stage has begun"));
+        return Err(Error::new(ErrorKind::NotFound).with_message("a commit of this stage has begun"));
     }
     Ok(found)
 }
@@ -125,7 +125,8 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
         store.copy(&source, to, stage.size).await?;
         rest.push(own);
     }
-    store.remove_all(rest).await
+    store.tidy(rest).await;
+    Ok(())
 }
 
 /// Writes the object of a stage anew, where it is still the one with this ETag.

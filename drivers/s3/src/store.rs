@@ -18,6 +18,7 @@ use crate::{
     S3Config,
     client::{Condition, Download, Marks, Object, Part, S3Client, is_condition},
     content::Content,
+    error::is_not_understood,
     key::Keys,
     nature::{Nature, Natures},
     parts::{MAX_PART, MIN_PART},
@@ -230,7 +231,8 @@ impl Store {
         self.before_writing().await?;
         let etag = from.etag.filter(|_| !self.copies_by_name.load(Ordering::Relaxed));
         match self.copy_where(from.key, etag, to, size).await {
-            Err(error) if is_condition(&error) && etag.is_some() => {
+            // Some know no such condition, or not on parts (ADR 0039).
+            Err(error) if etag.is_some() && (is_condition(&error) || is_not_understood(&error)) => {
                 if self.client.head(from.key).await?.mark.as_deref() != Some(from.mark) {
                     let message = "another object is in the place of what was written";
                     return Err(Error::new(ErrorKind::Conflict).with_message(message).with_source(error));
@@ -386,6 +388,17 @@ impl Store {
             }
         };
         stream::iter(keys).map(look).buffered(LOOKS).try_filter_map(future::ok).try_collect().await
+    }
+
+    /// Deletes what a commit leaves whose object is visible: a failure is no failure of the commit.
+    pub(crate) async fn tidy(&self, keys: Vec<String>) {
+        let left = match self.remove(keys).await {
+            Ok(failed) => failed.into_iter().next().map(|(_, error)| error),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = left {
+            tracing::warn!(%error, "what is left of an upload could not be deleted; a purge will");
+        }
     }
 
     /// Deletes objects, all of them.

@@ -6,7 +6,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use crate::{
     client::{Part, UploadId},
     content::Content,
-    stage::{LAST, Promised, too_many_parts},
+    stage::{Promised, too_many_parts},
     store::{Shared, gone},
 };
 
@@ -26,13 +26,20 @@ pub(crate) struct Upload {
     pub(crate) limit: i32,
     on_their_way: JoinSet<Result<Part>>,
     /// How many parts there are in all, those on their way included.
-    count: usize,
+    pub(crate) count: usize,
     pub(crate) is_promised: bool,
 }
 
 impl Upload {
     /// One that has just begun: nobody else knows it.
-    pub(crate) fn new(store: Shared, key: String, id: UploadId, mark: String, has_crc32: bool) -> Self {
+    pub(crate) fn new(
+        store: Shared,
+        key: String,
+        id: UploadId,
+        mark: String,
+        has_crc32: bool,
+        limit: i32,
+    ) -> Self {
         Self {
             store,
             key,
@@ -41,7 +48,7 @@ impl Upload {
             parts: Vec::new(),
             has_crc32,
             last: 0,
-            limit: LAST,
+            limit,
             on_their_way: JoinSet::new(),
             count: 0,
             is_promised: false,
@@ -52,9 +59,9 @@ impl Upload {
     pub(crate) fn promised(store: Shared, key: String, promised: &Promised) -> Self {
         let Promised { id, mark, has_crc32, parts, next, .. } = promised.clone();
         let (count, last) = (parts.len(), next - 1);
-        let mut upload = Self::new(store, key, id, mark, has_crc32);
+        let mut upload = Self::new(store, key, id, mark, has_crc32, last);
         (upload.parts, upload.count) = (parts, count);
-        (upload.last, upload.limit) = (last, last);
+        upload.last = last;
         upload.is_promised = true;
         upload
     }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::{
     client::{Condition, Marks, is_condition},
     content::{Content, Gathering},
-    parts::{MAX_FILE, MIN_PART, PartSizes},
-    stage::{Promised, Stage, too_many_parts},
+    parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
+    stage::{LAST, Promised, Stage, too_many_parts},
     staged::{self, marks_of, overtaken, replace},
     store::{Found, Shared, Source},
     upload::Upload,
@@ -28,6 +28,8 @@ pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,
     key: String,
+    /// Never closed, so no number of a part is kept for the last bytes.
+    is_direct: bool,
     sizes: PartSizes,
     /// Bytes after the parts.
     buffer: Gathering,
@@ -41,6 +43,7 @@ impl S3Writer {
     pub(crate) async fn open(store: Shared, path: &StoragePath, mode: WriteMode) -> Result<Self> {
         let key = store.keys.file(path)?;
         store.before_writing().await?;
+        let is_direct = matches!(mode, WriteMode::Direct { .. });
         let expected = if let WriteMode::Direct { size } = mode { size } else { None };
         let sizes = PartSizes::new(store.chunk_size, expected)?;
         let resumed = match mode {
@@ -53,12 +56,14 @@ impl S3Writer {
             let promised = stage.upload.as_ref();
             upload = promised.map(|promised| Upload::promised(store.clone(), key.clone(), promised));
         }
-        Ok(Self { store, path: path.clone(), key, sizes, buffer, size, resumed, upload })
+        Ok(Self { store, path: path.clone(), key, is_direct, sizes, buffer, size, resumed, upload })
     }
 
     /// The bytes that the part takes which gathers now.
     fn room(&self) -> usize {
-        let number = self.upload.as_ref().map_or(0, |upload| upload.last).saturating_add(1);
+        // Numbers that broke off make no part larger.
+        let count = self.upload.as_ref().map_or(0, |upload| upload.count);
+        let number = i32::try_from(count).unwrap_or(i32::MAX).saturating_add(1);
         usize::try_from(self.sizes.of(number)).unwrap_or(usize::MAX)
     }
 
@@ -68,7 +73,8 @@ impl S3Writer {
             let mark = new_id();
             let (id, has_crc32) = self.store.client.create_upload(&self.key, &mark).await?;
             let (store, key) = (self.store.clone(), self.key.clone());
-            self.upload = Some(Upload::new(store, key, id, mark, has_crc32));
+            let limit = if self.is_direct { MAX_PARTS as i32 } else { LAST };
+            self.upload = Some(Upload::new(store, key, id, mark, has_crc32, limit));
         }
         if self.upload.as_ref().is_some_and(|upload| upload.last >= upload.limit) {
             self.reserve().await?;
@@ -135,7 +141,7 @@ impl S3Writer {
             return Err(too_many_parts());
         };
         let Some(promised) = &mut found.stage.upload else { return Err(too_many_parts()) };
-        let numbers = promised.reserve()?;
+        let numbers = promised.reserve(found.tail.is_empty())?;
         let object = found.stage.encode(&found.tail.clone().into())?.into();
         let marks = marks_of(&found.stage);
         found.etag = replace(&self.store, &self.path, object, found.etag.as_deref(), marks).await?;
@@ -233,7 +239,8 @@ impl FileWriter for S3Writer {
             let object = found.stage.encode(&found.tail.clone().into())?.into();
             replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
             self.store.overwrite(&key, self.buffer.take()).await?;
-            return self.store.remove_stage(&self.path).await;
+            self.store.tidy(vec![self.store.keys.staged(&self.path)]).await;
+            return Ok(());
         }
         if self.resumed.is_some() {
             // Others may have resumed the same upload, so it is closed first: one of them can.
@@ -254,7 +261,8 @@ impl FileWriter for S3Writer {
         // leaves a file in an upload's directory.
         let source = Source { key: &self.key, etag: etag.as_deref(), mark: &upload.mark };
         self.store.copy(&source, &key, self.size).await?;
-        self.store.remove_all(vec![self.key.clone()]).await
+        self.store.tidy(vec![self.key.clone()]).await;
+        Ok(())
     }
 }
 

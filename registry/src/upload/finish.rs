@@ -90,8 +90,9 @@ impl UploadSession {
             Opened::Staged(staged, known) => match known.verify(digest) {
                 Some(Ok(canonical)) => self.commit(staged, known.is_ours, canonical).await.map_err(too_late),
                 Some(Err(error)) => {
-                    // Nothing can make these bytes agree; others that somebody has closed meanwhile stay.
-                    self.end_with(&[staged]).await;
+                    // Nothing can make these bytes agree.
+                    self.remove_remains().await;
+                    self.end();
                     Err(error.into())
                 }
                 None => {
@@ -106,21 +107,12 @@ impl UploadSession {
                 let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
                 let stored = self.store(digest, Some(0), nothing).await;
                 if let Err(RegistryError::Mismatch(_)) = &stored {
-                    self.end_with(&[]).await;
+                    self.remove_known_remains(&[]).await;
+                    self.end();
                 }
                 stored
             }
         }
-    }
-
-    /// Ends a session that has no bytes but these.
-    async fn end_with(&self, staged: &[Staged]) {
-        if staged.iter().all(|staged| staged.size < HASH_STATE_MIN) {
-            self.remove_known_remains(staged).await;
-        } else {
-            self.remove_remains().await;
-        }
-        self.end();
     }
 
     /// With the last bytes.
@@ -175,7 +167,8 @@ impl UploadSession {
     /// Stores the visible bytes of the upload as whatever a client brings: what is verified is what is written. The
     /// session ends where they do not agree: what was acknowledged cannot be told from what came last.
     async fn adopt_visible(&self, digest: &Digest) -> Result<Finished> {
-        let reader = self.inner.driver.reader(&self.data(), ByteRange::full()).await?;
+        let reader = self.inner.driver.reader(&self.data(), ByteRange::full()).await;
+        let reader = reader.map_err(|error| too_late(error.into()))?;
         let size = Some(reader.content_length());
         match self.store(digest, size, reader.into_stream()).await {
             Err(error @ RegistryError::Mismatch(_)) => {
@@ -185,7 +178,7 @@ impl UploadSession {
             }
             // Here it was the store that failed to give them.
             Err(RegistryError::Body(failure)) => Err(match failure.downcast::<Error>() {
-                Ok(error) => (*error).into(),
+                Ok(error) => too_late((*error).into()),
                 Err(failure) => RegistryError::Body(failure),
             }),
             stored => stored,
