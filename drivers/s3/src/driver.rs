@@ -184,8 +184,11 @@ impl StorageDriver for S3Driver {
         if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
-    /// A multipart upload of a stage stays open until a purge, unless a commit has completed it.
+    /// One request, and two more for each stage that may have parts.
     async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
+        for staged in stages {
+            staged::abort(&self.store, staged).await?;
+        }
         let total = files.len();
         let staged = stages.iter().map(|staged| (self.store.keys.staged(&staged.path), staged.path.clone()));
         let mut by_key: HashMap<String, StoragePath> = staged.collect();

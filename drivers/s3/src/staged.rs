@@ -9,6 +9,7 @@ use crate::{
     client::{Condition, Marks, Progress, Uploads, is_condition},
     content::Content,
     list,
+    parts::MIN_PART,
     stage::Stage,
     store::{Found, Shared, Source, Store},
     upload::Upload,
@@ -127,6 +128,26 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
     }
     store.tidy(rest).await;
     Ok(())
+}
+
+/// Ends the multipart upload of a stage, if it has one and is still there.
+pub(crate) async fn abort(store: &Store, staged: &Staged) -> Result<()> {
+    // What has an ETag is the very bytes, and fewer are no part.
+    if !staged.state().is_empty() || staged.size < MIN_PART {
+        return Ok(());
+    }
+    let found = match open(store, staged).await {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Corrupted) =>
+        {
+            return Ok(());
+        }
+        found => found?,
+    };
+    match &found.stage.upload {
+        Some(upload) => store.client.abort(&store.keys.file(&staged.path)?, &upload.id).await,
+        None => Ok(()),
+    }
 }
 
 /// Writes the object of a stage anew, where it is still the one with this ETag.
