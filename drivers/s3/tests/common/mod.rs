@@ -84,7 +84,7 @@ pub(crate) fn or_skip(config: Result<S3Config, String>, test: &str) -> Option<S3
 /// A store of the suites over a program that may not be installed.
 pub(crate) fn store_of(config: Result<S3Config, String>) -> Store {
     // What was on its way to another process when it was dropped may still be done there, later on a busy machine.
-    config.map_or_else(Store::missing, |config| store(config).with_settle(Duration::from_millis(500)))
+    config.map_or_else(Store::missing, |config| store(config).with_settle(Duration::from_millis(1000)))
 }
 
 /// A store of the suites.
@@ -93,7 +93,7 @@ pub(crate) fn store(config: S3Config) -> Store {
     Store::new(move || S3Driver::open(config.clone()))
         .with_sizes(Sizes::small())
         .with_fetch(fetch)
-        .with_settle(Duration::from_millis(250))
+        .with_settle(Duration::from_millis(750))
 }
 
 /// Fetches a URL as a client would.
