@@ -138,7 +138,9 @@ impl Store {
         let marks = Marks { mark: Some(&mark), ..marks };
         for attempt in 0.. {
             match self.client.put(key, content.clone(), condition, marks).await {
-                Err(error) if is_condition(&error) => return self.is_ours(key, &mark, error).await,
+                Err(error) if is_condition(&error) => {
+                    return self.is_ours(key, &mark, condition, error).await;
+                }
                 // Another write was under way: nothing is there yet, or something is (object_store issue 852).
                 Err(error) if error.kind() == ErrorKind::Conflict && attempt < CONFLICTS => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
@@ -150,7 +152,7 @@ impl Store {
                         ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::RateLimited
                     ) =>
                 {
-                    return self.is_ours(key, &mark, error).await;
+                    return self.is_ours(key, &mark, condition, error).await;
                 }
                 result => return result,
             }
@@ -158,10 +160,21 @@ impl Store {
         Err(ErrorKind::Conflict.into())
     }
 
-    /// Whether the object at a key is the one with this mark; if not, `failure` stands.
-    async fn is_ours(&self, key: &str, mark: &str, failure: Error) -> Result<Option<String>> {
+    /// Whether the object at a key is the one with this mark; if not, `failure` stands, unless there is none that the
+    /// condition could hold for.
+    async fn is_ours(
+        &self,
+        key: &str,
+        mark: &str,
+        condition: Condition<'_>,
+        failure: Error,
+    ) -> Result<Option<String>> {
         match self.client.head(key).await {
             Ok(object) if object.mark.as_deref() == Some(mark) => Ok(object.etag),
+            Ok(Object { etag: Some(found), .. }) if matches!(condition, Condition::Same(etag) if etag != found) => {
+                Err(ErrorKind::AlreadyExists.into())
+            }
+            Err(asked) if asked.is_not_found() && matches!(condition, Condition::Same(_)) => Err(asked),
             _ => Err(failure),
         }
     }
