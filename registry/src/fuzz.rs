@@ -10,7 +10,7 @@ use plugin_registry_core::{
 
 use crate::{
     error::Result,
-    hashing::{HashBeside, Hashers},
+    hashing::{StreamHasher, Hashers},
     http::{range, route::Route},
     link::LinkStore,
     upload::{StateKey, UploadId, UploadState},
@@ -102,7 +102,7 @@ pub async fn finish_from(
     let Some(hashers) = HashState::from_bytes(state).ok().and_then(|state| Hashers::resume(&state)) else {
         return Ok(None);
     };
-    let mut beside = HashBeside::new(hashers);
-    beside.take(rest).await?;
-    Ok(Some(beside.finish().await?.verify(expected)))
+    let mut hasher = StreamHasher::new(hashers);
+    hasher.take(&rest).await?;
+    Ok(Some(hasher.finish().await?.verify(expected)))
 }

@@ -9,7 +9,7 @@ use tracing::Span;
 
 use crate::{
     error::{RegistryError, Result},
-    hashing::{HashBeside, Hashers},
+    hashing::{StreamHasher, Hashers},
     registry::Inner,
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Expected {
 
 struct Verification {
     stream: BoxStream<'static, plugin_registry_core::Result<Bytes>>,
-    beside: HashBeside,
+    hasher: StreamHasher,
     expected: Expected,
     held: Option<Bytes>,
 }
@@ -42,19 +42,19 @@ pub(crate) fn verified(
         return within(reader.into_stream().map_err(RegistryError::from), inner.clone());
     };
     let known = inner.clone();
-    let beside = HashBeside::new(Hashers::new(expected.digest.algorithm()));
-    let state = Verification { stream: reader.into_stream(), beside, expected, held: None };
+    let hasher = StreamHasher::new(Hashers::new(expected.digest.algorithm()));
+    let state = Verification { stream: reader.into_stream(), hasher, expected, held: None };
     let stream = futures::stream::try_unfold(Some(state), move |state| {
         let known = known.clone();
         async move {
             let Some(mut state) = state else { return Ok(None) };
             while let Some(piece) = state.stream.try_next().await? {
-                state.beside.take(piece.clone()).await?;
+                state.hasher.take(&piece).await?;
                 if let Some(previous) = state.held.replace(piece) {
                     return Ok(Some((previous, Some(state))));
                 }
             }
-            let hashers = state.beside.finish().await?;
+            let hashers = state.hasher.finish().await?;
             let Expected { digest, size } = &state.expected;
             let canonical = hashers.verify(digest).map_err(|error| damaged(digest, &error))?;
             known.known.learned_size(&canonical, *size);

@@ -10,7 +10,7 @@ use plugin_registry_core::{
 use super::BoxError;
 use crate::{
     error::{RegistryError, Result},
-    hashing::{HashBeside, Hashers},
+    hashing::{StreamHasher, Hashers},
     layout,
     manifest::MAX_MANIFEST_SIZE,
     registry::Inner,
@@ -83,13 +83,13 @@ impl<'a> BlobStore<'a> {
             Err(error) => return Err(error.into()),
         };
         let mut bytes = reader.into_stream();
-        let mut beside = HashBeside::new(Hashers::new(digest.algorithm()));
+        let mut hasher = StreamHasher::new(Hashers::new(digest.algorithm()));
         let mut size = 0;
         while let Some(piece) = bytes.try_next().await? {
             size += piece.len() as u64;
-            beside.take(piece).await?;
+            hasher.take(&piece).await?;
         }
-        let verified = beside.finish().await?.verify(digest);
+        let verified = hasher.finish().await?.verify(digest);
         if let Ok(canonical) = &verified {
             self.inner.known.learned_size(canonical, size);
         }
@@ -204,7 +204,7 @@ where
     E: Into<BoxError>,
 {
     let mut counted = 0;
-    let mut beside = hashers.map(HashBeside::new);
+    let mut hasher = hashers.map(StreamHasher::new);
     let failure = loop {
         let piece = match content.try_next().await {
             Ok(Some(piece)) => piece,
@@ -215,13 +215,13 @@ where
         if let Some(expected) = limit.filter(|limit| counted > *limit) {
             return Err(VerifyError::Size { expected, actual: counted }.into());
         }
-        if let Some(beside) = &mut beside {
-            beside.take(piece.clone()).await?;
+        if let Some(hasher) = &mut hasher {
+            hasher.take(&piece).await?;
         }
         writer.write(piece).await?;
     };
-    let hashers = match beside {
-        Some(beside) => Some(beside.finish().await?),
+    let hashers = match hasher {
+        Some(hasher) => Some(hasher.finish().await?),
         None => None,
     };
     Ok(Poured { counted, hashers, failure })
