@@ -16,7 +16,7 @@ use plugin_registry_core::{
 use url::Url;
 
 use crate::{
-    FsConfig, delete,
+    FsConfig, cached, delete,
     foreign::Foreign,
     job::{Abandoned, Job},
     list, names, reader,
@@ -77,8 +77,7 @@ impl StorageDriver for FsDriver {
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
-        let path = path.clone();
-        self.root.run(move |root| reader::read_whole(root, &path, limit)).await
+        reader::read_whole(&self.root, path, limit).await
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
@@ -114,8 +113,9 @@ impl StorageDriver for FsDriver {
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        let at_hand = cached::stat(&self.root, path);
         let path = path.clone();
-        let info = self.root.run(move |root| root.stat(&path)).await?;
+        let info = self.root.cached_or(at_hand, move |root| root.stat(&path)).await?;
         if info.is_file() { Ok(info) } else { Err(ErrorKind::NotFound.into()) }
     }
 

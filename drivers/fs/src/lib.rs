@@ -34,6 +34,7 @@
 //! - **At rest**: nothing runs, one descriptor is open.
 
 mod ancestors;
+mod cached;
 mod config;
 mod delete;
 mod driver;

@@ -14,38 +14,51 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use plugin_registry_core::{ByteRange, Error, ErrorKind, Reader, Result, StoragePath};
+use plugin_registry_core::{ByteRange, Error, ErrorKind, FileInfo, Reader, Result, StoragePath};
 use rustix::{buffer::spare_capacity, io::Errno};
 
-use crate::{error, job::Job, root::Root};
+use crate::{cached, error, job::Job, root::Root};
 
-/// Reads a whole file of at most `limit` bytes. Blocks.
-pub(crate) fn read_whole(root: &Root, path: &StoragePath, limit: u64) -> Result<Bytes> {
-    let (file, info) = root.open_file(path)?;
-    if info.size > limit {
-        let message = format!("{} bytes, the limit is {limit}", info.size);
-        return Err(Error::new(ErrorKind::TooLarge).with_message(message));
-    }
-    read_exact(&file, 0..info.size)
+/// Reads a whole file of at most `limit` bytes.
+pub(crate) async fn read_whole(root: &Arc<Root>, path: &StoragePath, limit: u64) -> Result<Bytes> {
+    let opened = cached::open_file(root, path).transpose()?;
+    let at_hand = match &opened {
+        Some((file, info)) if info.size <= limit => cached::read(file, 0, info.size).map(Ok),
+        _ => None,
+    };
+    let path = path.clone();
+    let read = move |root: &Arc<Root>| {
+        let (file, info) = opened.map_or_else(|| root.open_file(&path), Ok)?;
+        if info.size > limit {
+            let message = format!("{} bytes, the limit is {limit}", info.size);
+            return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+        }
+        read_exact(&file, 0..info.size)
+    };
+    root.cached_or(at_hand, read).await
 }
 
-/// Opens a file. One piece of blocking work for a range of one piece.
+/// Opens a file. At most one piece of blocking work for a range of one piece.
 pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-    let opened = {
-        let path = path.clone();
-        root.run(move |root| {
-            let (file, info) = root.open_file(&path)?;
-            let range = range.resolve(info.size)?;
-            let rest = Rest {
-                file,
-                range: range.clone(),
-                open: Open::new(&root.streams),
-                most: root.config.read_piece as u64,
-            };
-            Ok((info, range, rest.read()?))
-        })
+    let described = move |root: &Root, (file, info): (File, FileInfo)| {
+        let range = range.resolve(info.size)?;
+        let most = root.config.read_piece as u64;
+        let rest = Rest { file, range: range.clone(), open: Open::new(&root.streams), most };
+        Ok::<_, Error>((info, range, rest))
     };
-    let (info, range, first) = opened.await?;
+    let opened = cached::open_file(root, path).transpose()?;
+    let opened = opened.map(|opened| described(root, opened)).transpose()?;
+    let at_hand = opened.as_ref().and_then(|(info, range, rest)| {
+        let bytes = cached::read(&rest.file, range.start, range.end - range.start)?;
+        Some(Ok((info.clone(), range.clone(), Piece { bytes, rest: None })))
+    });
+    let path = path.clone();
+    let read = move |root: &Arc<Root>| {
+        let opened = opened.map_or_else(|| described(root, root.open_file(&path)?), Ok);
+        let (info, range, rest) = opened?;
+        Ok((info, range, rest.read()?))
+    };
+    let (info, range, first) = root.cached_or(at_hand, read).await?;
     Ok(Reader::new(info, range, pieces(root.clone(), first)))
 }
 
@@ -171,8 +184,8 @@ mod tests {
         let [piece] = <[Bytes; 1]>::try_from(pieces).unwrap();
         // A unique buffer turns back into its allocation.
         assert_eq!(Vec::from(piece).capacity(), 4096);
-        assert_eq!(Vec::from(read_whole(&root, &path, 4096).unwrap()).capacity(), 4096);
-        assert_eq!(read_whole(&root, &path, 4095).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(Vec::from(read_whole(&root, &path, 4096).await.unwrap()).capacity(), 4096);
+        assert_eq!(read_whole(&root, &path, 4095).await.unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     /// A thousand streams that nobody takes do not hold a thousand times the pieces of one.

@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::{fd::AsFd, unix::fs::DirBuilderExt},
     path::Path,
     sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime},
@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use crate::{
     FsConfig,
     ancestors::Ancestors,
-    error,
+    cached, error,
     job::{Abandoned, Job},
     names,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Root {
     pub(crate) ancestors: Ancestors,
     /// Files that are open for streams.
     pub(crate) streams: Arc<AtomicUsize>,
+    /// Whether what the kernel holds in its memory is read in the caller's thread.
+    pub(crate) is_cached: bool,
     permits: Arc<Semaphore>,
     dir: Dir,
 }
@@ -72,7 +74,9 @@ impl Root {
         })?;
         let threads = config.max_threads.clamp(1, Semaphore::MAX_PERMITS);
         let permits = Arc::new(Semaphore::new(threads));
-        Ok(Self { permits, streams: Arc::default(), ancestors: Ancestors::default(), dir, config })
+        let is_cached = config.cached_reads && cached::is_local(&dir);
+        let (streams, ancestors) = (Arc::default(), Ancestors::default());
+        Ok(Self { permits, streams, ancestors, is_cached, dir, config })
     }
 
     /// Hands work over to the blocking pool.
@@ -92,12 +96,32 @@ impl Root {
         self.start(|root, _| work(root)).await?.await
     }
 
+    /// Takes what is at hand, and does blocking work otherwise.
+    pub(crate) async fn cached_or<T: Send + 'static>(
+        self: &Arc<Self>,
+        at_hand: Option<Result<T>>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match at_hand {
+            Some(result) => {
+                // Whoever asks for many things that are at hand leaves the runtime its turn.
+                tokio::task::consume_budget().await;
+                result
+            }
+            None => self.run(work).await,
+        }
+    }
+
     /// Does work in the blocking pool that asks whether it is still wanted.
     pub(crate) async fn run_unless_abandoned<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.start(work).await?.await
+    }
+
+    pub(crate) fn dir(&self) -> impl AsFd + '_ {
+        &self.dir
     }
 
     /// Opens a directory, to work in it, list it or sync it.
