@@ -101,7 +101,7 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
     let sent = async {
         if !tail.is_empty() {
             upload.take_last();
-            upload.send(tail.into(), store.concurrency).await?;
+            upload.send(tail.into(), None).await?;
         }
         upload.settle().await
     };

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     S3Config,
+    budget::Budget,
     client::{Condition, Download, Marks, Object, Part, S3Client, is_condition},
     content::Content,
     error::is_not_understood,
@@ -49,6 +50,7 @@ pub(crate) struct Store {
     pub(crate) keys: Keys,
     pub(crate) chunk_size: u64,
     pub(crate) concurrency: usize,
+    pub(crate) budget: Budget,
     copy_chunk_size: u64,
     copy_concurrency: usize,
     pub(crate) copy_threshold: u64,
@@ -81,6 +83,7 @@ impl Store {
             keys,
             chunk_size: config.chunk_size,
             concurrency: config.concurrency.max(1),
+            budget: Budget::new(config.chunk_size.saturating_mul(config.concurrency.max(1) as u64 + 1)),
             copy_chunk_size: config.copy_chunk_size.clamp(MIN_PART, MAX_PART),
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),

@@ -11,6 +11,7 @@ use plugin_registry_core::{Error, ErrorKind, FileWriter, Result, Staged, Storage
 use uuid::Uuid;
 
 use crate::{
+    budget::Reserved,
     client::{Condition, Marks, is_condition},
     content::{Content, Gathering},
     parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
@@ -23,7 +24,11 @@ use crate::{
 /// The most bytes that wait without a multipart upload, in the object beside the file.
 pub(crate) const MAX_INLINE: usize = 16 << 20;
 
-/// Holds at most `maxconcurrency` parts on their way and one that gathers: 40 MiB by default.
+/// What a writer holds without a reservation.
+const FREE: usize = 1 << 20;
+
+/// Holds at most `maxconcurrency` parts on their way and one that gathers: 40 MiB by default, which it shares with all
+/// writers of the instance.
 pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,
@@ -31,6 +36,10 @@ pub(crate) struct S3Writer {
     /// Never closed, so no number of a part is kept for the last bytes.
     is_direct: bool,
     sizes: PartSizes,
+    /// The size of all, where it was announced.
+    expected: Option<u64>,
+    /// The memory of the part that gathers.
+    memory: Option<Reserved>,
     /// Bytes after the parts.
     buffer: Gathering,
     size: u64,
@@ -56,7 +65,8 @@ impl S3Writer {
             let promised = stage.upload.as_ref();
             upload = promised.map(|promised| Upload::promised(store.clone(), key.clone(), promised));
         }
-        Ok(Self { store, path: path.clone(), key, is_direct, sizes, buffer, size, resumed, upload })
+        let (path, memory) = (path.clone(), None);
+        Ok(Self { store, path, key, is_direct, sizes, expected, memory, buffer, size, resumed, upload })
     }
 
     /// The bytes that the part takes which gathers now.
@@ -80,9 +90,9 @@ impl S3Writer {
             self.reserve().await?;
         }
         let content = self.buffer.take();
-        let concurrency = self.store.concurrency;
+        let memory = self.memory.take();
         match &mut self.upload {
-            Some(upload) => upload.send(content, concurrency).await,
+            Some(upload) => upload.send(content, memory).await,
             None => Err(ErrorKind::Other.into()),
         }
     }
@@ -188,6 +198,12 @@ impl FileWriter for S3Writer {
             if self.buffer.len() >= room {
                 self.flush().await?;
                 continue;
+            }
+            if self.memory.is_none() && self.buffer.len() + chunk.len() > FREE {
+                // As much as this part will have, and the end of what was announced.
+                let before = self.size - (chunk.len() + self.buffer.len()) as u64;
+                let left = self.expected.map_or(u64::MAX, |expected| expected.saturating_sub(before));
+                self.memory = Some(self.store.budget.reserve((room as u64).min(left)).await);
             }
             self.buffer.push(chunk.split_to(chunk.len().min(room - self.buffer.len())));
         }
