@@ -79,4 +79,6 @@ pages! {
     adr_0037: "adr/0037-links-are-followed-in-listings.md",
     adr_0038: "adr/0038-what-a-layout-may-hold.md",
     adr_0039: "adr/0039-a-stage-is-a-value.md",
+    adr_0040: "adr/0040-what-is-at-hand.md",
+    adr_0041: "adr/0041-a-budget-of-parts.md",
 }

@@ -10,7 +10,7 @@ use plugin_registry_core::{
 
 use crate::{
     error::Result,
-    hashing::{StreamHasher, Hashers},
+    hashing::{Hashers, StreamHasher},
     http::{range, route::Route},
     link::LinkStore,
     upload::{StateKey, UploadId, UploadState},

@@ -4,6 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a harness: whatever fails ends the benchmark, and its figures are its output"
@@ -228,12 +230,16 @@ fn peak() -> u64 {
 fn compare(arguments: &Arguments) {
     let beside = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let directory = tempfile::tempdir_in(arguments.directory.as_ref().unwrap_or(&beside)).unwrap();
-    let mut contestants = vec![("ours", vec![std::env::current_exe().unwrap().into_os_string(), "work".into()])];
+    let mut contestants =
+        vec![("ours", vec![std::env::current_exe().unwrap().into_os_string(), "work".into()])];
     if !arguments.alone {
         let peer = beside.join("bench-distribution");
         println!("building distribution 3.1.1");
         let built = Command::new("go").args(["build", "-C", PEER, "-o"]).arg(&peer).arg(".").status();
-        assert!(built.expect("the peer needs Go; --alone does without it").success(), "the peer did not build");
+        assert!(
+            built.expect("the peer needs Go; --alone does without it").success(),
+            "the peer did not build"
+        );
         contestants.push(("distribution", vec![peer.into_os_string()]));
     }
     let layout = directory.path().join("layout");
@@ -298,7 +304,9 @@ fn write_layout(layout: &Path, layers: usize, size: u64) {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let layers: Vec<_> = (0..layers as u64).map(|seed| write_layer(&blobs, seed, size)).collect();
-    let mut config = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},"comment":""#.to_owned();
+    let mut config =
+        r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},"comment":""#
+            .to_owned();
     config.extend(std::iter::repeat_n('x', 4096 - config.len() - 2));
     config.push_str("\"}");
     let config = write_blob(&blobs, config.as_bytes());
@@ -327,7 +335,8 @@ fn write_blob(blobs: &Path, content: &[u8]) -> Digest {
 
 fn write_layer(blobs: &Path, seed: u64, size: u64) -> Digest {
     let temporary = blobs.join("layer");
-    let (mut file, mut hasher) = (BufWriter::new(File::create(&temporary).unwrap()), Hasher::new(Algorithm::Sha256));
+    let (mut file, mut hasher) =
+        (BufWriter::new(File::create(&temporary).unwrap()), Hasher::new(Algorithm::Sha256));
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut piece = vec![0; 1 << 20];
     let mut left = size;

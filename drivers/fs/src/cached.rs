@@ -53,16 +53,8 @@ mod system {
     };
 
     /// ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and ramfs, by their `linux/magic.h`.
-    const LOCAL: [u64; 8] = [
-        0xef53,
-        0x5846_5342,
-        0x9123_683e,
-        0xf2f5_2010,
-        0x2fc1_2fc1,
-        0xca45_1a4e,
-        0x0102_1994,
-        0x8584_58f6,
-    ];
+    const LOCAL: [u64; 8] =
+        [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e, 0x0102_1994, 0x8584_58f6];
 
     pub(super) fn is_local(directory: &impl AsFd) -> bool {
         let kind = rustix::fs::fstatfs(directory).ok().and_then(|system| u64::try_from(system.f_type).ok());

@@ -20,14 +20,15 @@
 //!   software left it, is a directory without children: to hide it would cost a look below each directory of
 //!   a listing. `delete` of a directory removes all of these, except a directory that is deeper than any path
 //!   of 900 bytes reaches: that is left, and the call fails.
-//! - **Threads**: every call is one piece of blocking work in the caller's tokio runtime; at most
-//!   [`FsConfig::max_threads`] run at once, and none waits for a consumer. Resuming waits at most 200 ms for
+//! - **Threads**: what the kernel has in its memory anyway is read in the caller's thread, without waiting
+//!   ([`FsConfig::cached_reads`]). Every other call is one piece of blocking work in the caller's tokio runtime; at
+//!   most [`FsConfig::max_threads`] run at once, and none waits for a consumer. Resuming waits at most 200 ms for
 //!   the lock of a writer that was dropped a moment ago.
 //! - **Cancel safety**: a future that is dropped before its work began undoes it. Work that began goes on to
 //!   its end, but a write that was dropped before its rename gives up there.
-//! - **Memory**: a reader holds at most two pieces of 1 MiB, one of them with the consumer; where more than 16
+//! - **Memory**: a reader holds at most two pieces of 512 KiB, one of them with the consumer; where more than 4
 //!   are open pieces are smaller, down to 64 KiB (ADR 0036). A writer holds
-//!   at most two pieces of up to 1 MiB and one chunk each, one being written and one being collected, of
+//!   at most two pieces of up to 512 KiB and one chunk each, one being written and one being collected, of
 //!   chunks as they came. A listing holds the names of one directory, a walk those of each directory on
 //!   the way down to where it is.
 //! - **Descriptors**: a call has at most 16 files and directories open at a time, however deep a tree is.

@@ -49,7 +49,8 @@ pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange)
     let opened = cached::open_file(root, path).transpose()?;
     let opened = opened.map(|opened| described(root, opened)).transpose()?;
     let at_hand = opened.as_ref().and_then(|(info, range, rest)| {
-        let bytes = cached::read(&rest.file, range.start, range.end - range.start)?;
+        let size = Some(range.end - range.start).filter(|size| *size <= rest.most)?;
+        let bytes = cached::read(&rest.file, range.start, size)?;
         Some(Ok((info.clone(), range.clone(), Piece { bytes, rest: None })))
     });
     let path = path.clone();
@@ -100,8 +101,9 @@ struct Rest {
     most: u64,
 }
 
-/// What all streams of a root read at a time, about: those that are not taken hold three pieces each.
-const AT_A_TIME: u64 = 16 << 20;
+/// What all streams of a root read at a time, about: as much as stays in the caches until it is hashed and sent on.
+/// Those that are not taken hold three pieces each.
+const AT_A_TIME: u64 = 2 << 20;
 /// The least that a stream reads at a time.
 const LEAST: u64 = 64 << 10;
 
@@ -204,8 +206,8 @@ mod tests {
             streams.push(first().await);
         }
         let sizes: Vec<usize> = streams.iter().map(|(size, _)| *size).collect();
-        assert!(sizes[..16].iter().all(|size| *size == 1 << 20), "{:?}", &sizes[..17]);
-        assert!(sizes[17..].is_sorted_by(|before, after| before >= after));
+        assert_eq!(sizes[..4], [1 << 20, 1 << 20, 640 << 10, 512 << 10]);
+        assert!(sizes.is_sorted_by(|before, after| before >= after));
         assert_eq!(sizes[999], 64 << 10);
         let held: usize = sizes.iter().sum();
         assert!(held < 128 << 20, "{held}");

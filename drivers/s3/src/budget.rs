@@ -20,8 +20,7 @@ const UNIT: u64 = 1 << 10;
 /// How long a writer waits for memory that others have and send nothing of: their clients may have stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way: as much as
-/// one writer can use. Who finds it used up waits, first come first served, while parts are on their way, which end by
+/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way. Who finds it used up waits, first come first served, while parts are on their way, which end by
 /// themselves. Where none is, because clients bring nothing, it goes on after a second with memory of its own, so that
 /// nobody who stops stops others.
 #[derive(Clone, Debug)]
@@ -56,7 +55,9 @@ impl Budget {
         loop {
             match timeout(PATIENCE, &mut reserve).await {
                 Ok(permit) => return Reserved { _permit: permit.ok() },
-                Err(_) if self.on_their_way.load(Ordering::Acquire) == 0 => return Reserved { _permit: None },
+                Err(_) if self.on_their_way.load(Ordering::Acquire) == 0 => {
+                    return Reserved { _permit: None };
+                }
                 Err(_) => {}
             }
         }

@@ -96,7 +96,8 @@ pub struct S3Config {
     pub redirect_endpoint: Option<Url>,
     /// `checksums`.
     pub checksums: Checksums,
-    /// `maxconcurrency`: parts of one writer on their way at a time. Default 3.
+    /// `maxconcurrency`: parts in memory at a time, of all writers of the instance, gathering or on their way; 1 counts
+    /// as 2. Default 3.
     pub concurrency: usize,
     /// `maxattempts`: of one request, the first included. Default 5.
     pub max_attempts: u32,

@@ -2,9 +2,9 @@
 //!
 //! - **Few requests.** A blob of up to one part (10 MiB) is one `PutObject` to its final key; a larger one a
 //!   multipart upload on its final key, parts in parallel, visible by the one request that completes it.
-//! - **Bounded memory.** One part that gathers and `maxconcurrency` on their way, 40 MiB by default, is what all
-//!   writers of an instance hold together, and 1 MiB each. Pieces of 64 KiB and more are held as they came, so with the buffers that they are slices of. A reader
-//!   holds what the connection brought last.
+//! - **Bounded memory.** `maxconcurrency` parts, 30 MiB by default, are what all writers of an instance hold
+//!   together, and 128 KiB each. Pieces of 64 KiB and more are held as they came, so with the buffers that they are
+//!   slices of. A reader holds what the connection brought last.
 //! - **Resumable.** What a close acknowledged is one object beside the file, its bytes or their description, so that
 //!   any instance goes on there, and no listing of multipart uploads is trusted. A commit of bytes without parts is
 //!   one copy by the store.

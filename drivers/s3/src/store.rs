@@ -83,7 +83,7 @@ impl Store {
             keys,
             chunk_size: config.chunk_size,
             concurrency: config.concurrency.max(1),
-            budget: Budget::new(config.chunk_size.saturating_mul(config.concurrency.max(1) as u64 + 1)),
+            budget: Budget::new(config.chunk_size.saturating_mul(config.concurrency.max(2) as u64)),
             copy_chunk_size: config.copy_chunk_size.clamp(MIN_PART, MAX_PART),
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),

@@ -25,10 +25,9 @@ use crate::{
 pub(crate) const MAX_INLINE: usize = 16 << 20;
 
 /// What a writer holds without a reservation.
-const FREE: usize = 1 << 20;
+const FREE: usize = 128 << 10;
 
-/// Holds at most `maxconcurrency` parts on their way and one that gathers: 40 MiB by default, which it shares with all
-/// writers of the instance.
+/// Holds 128 KiB, and its share of the parts that all writers of the instance hold together.
 pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,

@@ -38,7 +38,8 @@ async fn a_gibibyte_needs_little_memory() {
 
     // All blobs of a copy together hold no more: each has parts enough to fill what one may have.
     for at_a_time in [3, 8] {
-        let all = (1..=at_a_time).map(|n| 128 * MIB + n * (MIB / 16)).map(|size| push(size, descriptor(size)));
+        let all =
+            (1..=at_a_time).map(|n| 128 * MIB + n * (MIB / 16)).map(|size| push(size, descriptor(size)));
         let (_, pushed) = peak(&format!("{at_a_time} pushes at a time"), join_all(all)).await;
         assert!(pushed < 64_000_000, "{at_a_time} pushes: {pushed} bytes over idle");
     }

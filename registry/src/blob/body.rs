@@ -9,7 +9,7 @@ use tracing::Span;
 
 use crate::{
     error::{RegistryError, Result},
-    hashing::{StreamHasher, Hashers},
+    hashing::{Hashers, StreamHasher},
     registry::Inner,
 };
 

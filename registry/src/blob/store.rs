@@ -10,7 +10,7 @@ use plugin_registry_core::{
 use super::BoxError;
 use crate::{
     error::{RegistryError, Result},
-    hashing::{StreamHasher, Hashers},
+    hashing::{Hashers, StreamHasher},
     layout,
     manifest::MAX_MANIFEST_SIZE,
     registry::Inner,
