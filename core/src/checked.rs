@@ -1,4 +1,9 @@
-//! The wrapper that every driver gets: path rules, error naming, spans, counters, latched writers.
+//! The wrapper that every driver gets. Its rooms: `scope` names errors and counts calls, `reader` holds a body to
+//! what was announced, `writer` latches; the path rules and the spans are here.
+
+mod reader;
+mod scope;
+mod writer;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -8,6 +13,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tracing::Instrument;
 use url::Url;
 
+use self::{reader::exact, scope::Scope, writer::CheckedWriter};
 use crate::{
     driver::{FileWriter, StorageDriver},
     error::{Error, ErrorKind, Result},
@@ -103,26 +109,6 @@ impl<D: StorageDriver + ?Sized> fmt::Debug for Checked<D> {
     }
 }
 
-/// What an error of one call is named with.
-#[derive(Clone, Debug)]
-struct Scope {
-    metrics: Arc<Metrics>,
-    driver: &'static str,
-    operation: Operation,
-    path: StoragePath,
-}
-
-impl Scope {
-    fn fail(&self, error: Error) -> Error {
-        self.fail_as(self.operation, error)
-    }
-
-    fn fail_as(&self, operation: Operation, error: Error) -> Error {
-        self.metrics.record_failure(operation);
-        error.with_driver(self.driver).with_operation(operation).with_path(&self.path)
-    }
-}
-
 #[deny(clippy::missing_trait_methods, reason = "a wrapper forwards every method")]
 #[async_trait]
 impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
@@ -150,28 +136,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
         let reader = self.call_file(Operation::Reader, path, (*self.driver).reader(path, range)).await?;
-        let (info, range) = (reader.info().clone(), reader.range());
-        let scope = self.scope(Operation::ReadBody, path);
-        let mut missing = reader.content_length();
-        // The driver promises exactly the announced bytes; hold it to that, so that no caller takes a
-        // truncated body with a clean end for the whole (aws-sdk-rust#1079, attic#341).
-        let not_empty =
-            |piece: &Result<Bytes>| futures::future::ready(!matches!(piece, Ok(piece) if piece.is_empty()));
-        // An empty piece marks the end for the check and is taken out again behind it.
-        let end = futures::stream::once(async { Ok(Bytes::new()) });
-        let stream = reader.into_stream().filter(not_empty).chain(end).map(move |piece| {
-            let piece = piece.map_err(|error| scope.fail(error))?;
-            scope.metrics.record_read(piece.len());
-            match missing.checked_sub(piece.len() as u64) {
-                Some(rest) if rest == 0 || !piece.is_empty() => missing = rest,
-                _ => {
-                    let message = "the store sent fewer or more bytes than it announced";
-                    return Err(scope.fail(Error::new(ErrorKind::Unavailable).with_message(message)));
-                }
-            }
-            Ok(piece)
-        });
-        Ok(Reader::new(info, range, stream.filter(not_empty).boxed()))
+        Ok(exact(reader, self.scope(Operation::ReadBody, path)))
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
@@ -184,7 +149,7 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         }
         let writer = self.call_file(Operation::Writer, path, (*self.driver).writer(path, mode)).await?;
         let scope = self.scope(Operation::Writer, path);
-        Ok(Box::new(CheckedWriter { writer, scope, is_direct, failed: false }))
+        Ok(Box::new(CheckedWriter::new(writer, scope, is_direct)))
     }
 
     async fn find_staged(&self, path: &StoragePath) -> Result<Staged> {
@@ -256,69 +221,5 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 
     async fn redirect_url(&self, path: &StoragePath, method: &http::Method) -> Result<Option<Url>> {
         self.call_file(Operation::RedirectUrl, path, (*self.driver).redirect_url(path, method)).await
-    }
-}
-
-#[derive(Debug)]
-struct CheckedWriter {
-    writer: Box<dyn FileWriter>,
-    scope: Scope,
-    is_direct: bool,
-    failed: bool,
-}
-
-impl CheckedWriter {
-    fn start(&self, operation: Operation) -> Result<()> {
-        self.scope.metrics.record_call(operation);
-        if self.failed {
-            let error = Error::new(ErrorKind::Other).with_message("an earlier write of this writer failed");
-            return Err(self.scope.fail_as(operation, error.with_retryable(false)));
-        }
-        Ok(())
-    }
-}
-
-#[deny(clippy::missing_trait_methods, reason = "a wrapper forwards every method")]
-#[async_trait]
-impl FileWriter for CheckedWriter {
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.start(Operation::WriterWrite)?;
-        let size = chunk.len();
-        // Set before the call, so that a dropped future counts as a failure.
-        self.failed = true;
-        self.writer.write(chunk).await.map_err(|error| self.scope.fail_as(Operation::WriterWrite, error))?;
-        self.failed = false;
-        self.scope.metrics.record_written(size);
-        Ok(())
-    }
-
-    fn size(&self) -> u64 {
-        self.writer.size()
-    }
-
-    async fn close(self: Box<Self>) -> Result<Staged> {
-        self.start(Operation::WriterClose)?;
-        let Self { writer, scope, is_direct, .. } = *self;
-        if is_direct {
-            let error = Error::new(ErrorKind::Other).with_message("a direct writer keeps nothing");
-            return Err(scope.fail_as(Operation::WriterClose, error.with_retryable(false)));
-        }
-        writer.close().await.map_err(|error| scope.fail_as(Operation::WriterClose, error))
-    }
-
-    async fn cancel(self: Box<Self>) -> Result<()> {
-        let Self { writer, scope, .. } = *self;
-        scope.metrics.record_call(Operation::WriterCancel);
-        writer.cancel().await.map_err(|error| scope.fail_as(Operation::WriterCancel, error))
-    }
-
-    async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
-        self.start(Operation::WriterCommit)?;
-        let Self { writer, scope, .. } = *self;
-        if to.is_root() {
-            let error = Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
-            return Err(scope.fail_as(Operation::WriterCommit, error));
-        }
-        writer.commit(to).await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))
     }
 }

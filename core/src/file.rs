@@ -140,38 +140,24 @@ impl Entry {
     }
 }
 
-/// What `stat`, `walk` and `reader` say about a path.
+/// What `stat`, `walk` and `reader` say about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileInfo {
     /// The path.
     pub path: StoragePath,
-    /// File or directory.
-    pub kind: EntryKind,
-    /// Size in bytes; 0 for a directory.
+    /// Size in bytes.
     pub size: u64,
-    /// When the store last saw it change, in the store's clock; `None` for a directory, or where the
-    /// store does not say. Never compare it with the local clock: two clocks disagree.
+    /// When the store last saw it change, in the store's clock; `None` where it does not say. Never compare it with
+    /// the local clock: two clocks disagree.
     pub modified: Option<SystemTime>,
 }
 
 impl FileInfo {
     /// A file.
     #[must_use]
-    pub fn file(path: StoragePath, size: u64, modified: Option<SystemTime>) -> Self {
-        Self { path, kind: EntryKind::File, size, modified }
-    }
-
-    /// A directory.
-    #[must_use]
-    pub fn directory(path: StoragePath) -> Self {
-        Self { path, kind: EntryKind::Directory, size: 0, modified: None }
-    }
-
-    /// Whether it is a file.
-    #[must_use]
-    pub fn is_file(&self) -> bool {
-        self.kind == EntryKind::File
+    pub fn new(path: StoragePath, size: u64, modified: Option<SystemTime>) -> Self {
+        Self { path, size, modified }
     }
 }
 

@@ -446,8 +446,8 @@ fn content(size: usize) -> Bytes {
     sample::bytes(size as u64, size)
 }
 
-fn info(info: FileInfo) -> (StoragePath, bool, u64) {
-    (info.path.clone(), info.is_file(), info.size)
+fn info(info: FileInfo) -> (StoragePath, u64) {
+    (info.path, info.size)
 }
 
 fn words<T: fmt::Debug>(result: Result<T>) -> String {

@@ -246,7 +246,7 @@ impl File {
 
 fn file(path: &StoragePath, content: Bytes) -> Arc<File> {
     let id = StageId::of(Uuid::new_v4());
-    let info = FileInfo::file(path.clone(), content.len() as u64, Some(SystemTime::now()));
+    let info = FileInfo::new(path.clone(), content.len() as u64, Some(SystemTime::now()));
     Arc::new(File { info, content, id })
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn open_file(root: &Root, path: &StoragePath) -> Option<Result<(File,
     if root.is_cached { system::open_file(root, path) } else { None }
 }
 
-/// Describes a visible file or a directory.
+/// Describes a visible file.
 pub(crate) fn stat(root: &Root, path: &StoragePath) -> Option<Result<FileInfo>> {
     if root.is_cached { system::stat(root, path) } else { None }
 }
@@ -41,7 +41,7 @@ pub(crate) fn is_local(directory: &impl AsFd) -> bool {
 mod system {
     use std::{fs::File, io::IoSliceMut, os::fd::AsFd};
 
-    use plugin_registry_core::{ErrorKind, FileInfo, Result, StoragePath};
+    use plugin_registry_core::{FileInfo, Result, StoragePath};
     use rustix::{
         fs::{Mode, OFlags, ResolveFlags},
         io::{Errno, ReadWriteFlags},
@@ -62,11 +62,7 @@ mod system {
     }
 
     pub(super) fn open_file(root: &Root, path: &StoragePath) -> Option<Result<(File, FileInfo)>> {
-        let opened = open(root, path, OFlags::NONBLOCK | OFlags::NOCTTY)?;
-        Some(opened.and_then(|(file, info)| match info.is_file() {
-            true => Ok((file, info)),
-            false => Err(ErrorKind::NotFound.into()),
-        }))
+        open(root, path, OFlags::NONBLOCK | OFlags::NOCTTY)
     }
 
     pub(super) fn stat(root: &Root, path: &StoragePath) -> Option<Result<FileInfo>> {

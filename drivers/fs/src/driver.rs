@@ -115,8 +115,7 @@ impl StorageDriver for FsDriver {
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         let at_hand = cached::stat(&self.root, path);
         let path = path.clone();
-        let info = self.root.cached_or(at_hand, move |root| root.stat(&path)).await?;
-        if info.is_file() { Ok(info) } else { Err(ErrorKind::NotFound.into()) }
+        self.root.cached_or(at_hand, move |root| root.stat(&path)).await
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
@@ -219,9 +218,8 @@ fn put(
 ) -> Result<()> {
     if mode == PutMode::CreateOnly {
         // The rename decides; this spares the writing when the answer is known.
-        match root.stat(path) {
-            Ok(info) if info.is_file() => return Err(ErrorKind::AlreadyExists.into()),
-            _ => {}
+        if root.stat(path).is_ok() {
+            return Err(ErrorKind::AlreadyExists.into());
         }
     }
     for _ in 0..RETRIES {

@@ -61,7 +61,7 @@ impl Links {
     }
 }
 
-/// The visible file or the directory that a link leads to, unless that is nowhere in the root.
+/// The visible file that a link leads to, unless that is nowhere in the root.
 pub(crate) fn follow(root: &Root, path: &StoragePath) -> Result<Option<FileInfo>> {
     let Some(stat) = target(root, path)? else { return Ok(None) };
     match root::describe(path, &stat) {

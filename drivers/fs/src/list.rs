@@ -46,7 +46,7 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
         let kind = match child.kind {
             ChildKind::File => Some(EntryKind::File),
             ChildKind::Directory => Some(EntryKind::Directory),
-            ChildKind::Link => links::follow(root, &path.join(&child.name)?)?.map(|info| info.kind),
+            ChildKind::Link => links::follow(root, &path.join(&child.name)?)?.map(|_| EntryKind::File),
             ChildKind::Staged => None,
         };
         entries.extend(kind.map(|kind| Entry::new(child.name, kind)));

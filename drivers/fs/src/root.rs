@@ -133,13 +133,10 @@ impl Root {
     pub(crate) fn open_file(&self, path: &StoragePath) -> Result<(File, FileInfo)> {
         let file = self.open_flags(path, OFlags::NONBLOCK | OFlags::NOCTTY).map_err(error::read)?;
         let stat = rustix::fs::fstat(&file).map_err(|error| error::read(error.into()))?;
-        match describe(path, &stat)? {
-            info if info.is_file() => Ok((file, info)),
-            _ => Err(Error::new(ErrorKind::NotFound)),
-        }
+        Ok((file, describe(path, &stat)?))
     }
 
-    /// Describes a visible file or a directory.
+    /// Describes a visible file.
     pub(crate) fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         describe(path, &self.stat_raw(path).map_err(error::read)?)
     }
@@ -265,15 +262,15 @@ pub(crate) fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// A visible file or a directory in the words of the contract.
+/// A visible file in the words of the contract; a directory is none.
 pub(crate) fn describe(path: &StoragePath, stat: &Stat) -> Result<FileInfo> {
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Ok(FileInfo::directory(path.clone())),
+        FileType::Directory => Err(ErrorKind::NotFound.into()),
         FileType::RegularFile if path.file_name().is_some_and(names::is_staged) => {
             Err(Error::new(ErrorKind::NotFound))
         }
         FileType::RegularFile => {
-            Ok(FileInfo::file(path.clone(), u64::try_from(stat.st_size).unwrap_or_default(), modified(stat)))
+            Ok(FileInfo::new(path.clone(), u64::try_from(stat.st_size).unwrap_or_default(), modified(stat)))
         }
         _ => {
             let message = "this is neither a file nor a directory";

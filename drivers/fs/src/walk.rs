@@ -137,10 +137,7 @@ impl Walk for Files {
                     self.enter(root, path)?;
                 }
                 ChildKind::File => found.extend(directory.file(root, &child.name, &path)?.map(Ok)),
-                ChildKind::Link => {
-                    let info = links::follow(root, &path)?;
-                    found.extend(info.filter(FileInfo::is_file).map(Ok));
-                }
+                ChildKind::Link => found.extend(links::follow(root, &path)?.map(Ok)),
                 ChildKind::Staged => {}
             }
         }

@@ -48,7 +48,7 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn info(&self, path: &StoragePath) -> FileInfo {
-        FileInfo::file(path.clone(), self.content.size, Some(self.modified))
+        FileInfo::new(path.clone(), self.content.size, Some(self.modified))
     }
 
     fn staged(&self, path: &StoragePath) -> Staged {

@@ -34,7 +34,7 @@ const LISTED: usize = 500;
 
 pub(crate) fn info(path: &StoragePath, (_, modified, runs): &Row) -> FileInfo {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(*modified);
-    FileInfo::file(path.clone(), runs.iter().map(|(_, size)| size).sum(), Some(modified))
+    FileInfo::new(path.clone(), runs.iter().map(|(_, size)| size).sum(), Some(modified))
 }
 
 pub(crate) fn staged(path: &StoragePath, row: &Row) -> Staged {

@@ -160,7 +160,7 @@ fn by_keys<'a>(
     .try_filter_map(move |(key, size, modified)| async move {
         let path = store.keys.path(&key).filter(|path| !is_staged(path.as_str()));
         let path = path.filter(|path| after.is_none_or(|after| path > after));
-        Ok(path.map(|path| FileInfo::file(path, size, modified)))
+        Ok(path.map(|path| FileInfo::new(path, size, modified)))
     })
     .boxed()
 }
@@ -181,7 +181,7 @@ fn by_levels<'a>(
             let path = directory.join(&child.name)?;
             match child.file {
                 Some((size, modified)) if after.is_none_or(|after| path > *after) => {
-                    return Ok(Some((FileInfo::file(path, size, modified), stack)));
+                    return Ok(Some((FileInfo::new(path, size, modified), stack)));
                 }
                 None if after.is_none_or(|after| may_hold_later(&path, after)) => {
                     let level = Level::new(store, &path, None, Order::Keys);

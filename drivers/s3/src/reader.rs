@@ -63,7 +63,7 @@ pub(crate) async fn open(
 }
 
 pub(crate) fn info(path: &StoragePath, object: &Object) -> FileInfo {
-    FileInfo::file(path.clone(), object.size, object.modified)
+    FileInfo::new(path.clone(), object.size, object.modified)
 }
 
 /// No byte of a file, if the range allows for that.

@@ -192,7 +192,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
             let Some((stage, modified)) = peek(store, &key).await? else { continue };
             let modified = last_change(store, &target, stage.as_ref(), modified).await?;
             promised.extend(stage.as_ref().and_then(|stage| Some(stage.upload.as_ref()?.id.clone())));
-            found.push(FileInfo::file(target, stage.map_or(0, |stage| stage.size), modified));
+            found.push(FileInfo::new(target, stage.map_or(0, |stage| stage.size), modified));
         }
         let root = store.keys.below(path);
         let prefix = if path.is_root() { root } else { root.trim_end_matches('/').to_owned() };
@@ -207,7 +207,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
                 continue;
             }
             match store.client.staged_parts(&key, &id).await {
-                Ok((size, last)) => found.push(FileInfo::file(target, size, last.max(begun))),
+                Ok((size, last)) => found.push(FileInfo::new(target, size, last.max(begun))),
                 // Finished or given up meanwhile.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),

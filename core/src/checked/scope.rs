@@ -1,0 +1,29 @@
+//! Names of errors, and their count.
+
+use std::sync::Arc;
+
+use crate::{
+    error::Error,
+    metrics::{Metrics, Operation},
+    path::StoragePath,
+};
+
+/// What an error of one call is named with.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) driver: &'static str,
+    pub(super) operation: Operation,
+    pub(super) path: StoragePath,
+}
+
+impl Scope {
+    pub(super) fn fail(&self, error: Error) -> Error {
+        self.fail_as(self.operation, error)
+    }
+
+    pub(super) fn fail_as(&self, operation: Operation, error: Error) -> Error {
+        self.metrics.record_failure(operation);
+        error.with_driver(self.driver).with_operation(operation).with_path(&self.path)
+    }
+}
