@@ -1,11 +1,11 @@
 //! What the kernel has in its memory, read in the caller's thread: a hop to another thread and back costs more than
 //! the whole of a small read (ADR 0040).
 //!
-//! Nothing here waits. A path is opened only as far as the kernel knows each name (`RESOLVE_CACHED`), bytes are taken
-//! only from its page cache (`RWF_NOWAIT`), and both only on filesystems of this machine, whose descriptions of a file
-//! ask nobody. For whatever else `None` says that blocking work has to find out.
+//! A path is opened only as far as the kernel knows each name (`RESOLVE_CACHED`), bytes are taken only from its page
+//! cache (`RWF_NOWAIT`), no time of access is written (`O_NOATIME`), and all that only on filesystems of this machine,
+//! whose descriptions of a file ask nobody. For whatever else `None` says that blocking work has to find out.
 
-use std::{fs::File, os::fd::AsFd};
+use std::{ops::Range, os::fd::AsFd};
 
 use bytes::Bytes;
 use plugin_registry_core::{FileInfo, Result, StoragePath};
@@ -15,21 +15,33 @@ use crate::root::Root;
 /// The most bytes that are copied in the caller's thread: some 10 microseconds.
 pub(crate) const SMALL: u64 = 64 << 10;
 
-/// Opens a visible regular file.
-pub(crate) fn open_file(root: &Root, path: &StoragePath) -> Option<Result<(File, FileInfo)>> {
-    if root.is_cached { system::open_file(root, path) } else { None }
-}
-
 /// Describes a visible file.
 pub(crate) fn stat(root: &Root, path: &StoragePath) -> Option<Result<FileInfo>> {
     if root.is_cached { system::stat(root, path) } else { None }
 }
 
-/// Reads `size` bytes, at most [`SMALL`], from `offset` on, of a file that [`open_file`] opened.
-pub(crate) fn read(file: &File, offset: u64, size: u64) -> Option<Bytes> {
-    let mut buffer = vec![0; usize::try_from(size).ok().filter(|_| size <= SMALL)?];
-    let is_whole = buffer.is_empty() || system::read(file, &mut buffer, offset) == Some(buffer.len());
-    is_whole.then(|| buffer.into())
+/// Reads a range of at most `most` bytes of a visible file, and of [`SMALL`], after a look at the file.
+pub(crate) fn read(
+    root: &Root,
+    path: &StoragePath,
+    most: u64,
+    range: impl FnOnce(&FileInfo) -> Result<Range<u64>>,
+) -> Option<Result<(FileInfo, Range<u64>, Bytes)>> {
+    if !root.is_cached {
+        return None;
+    }
+    let (file, info) = match system::open_file(root, path)? {
+        Ok(opened) => opened,
+        Err(error) => return Some(Err(error)),
+    };
+    let range = match range(&info) {
+        Ok(range) => range,
+        Err(error) => return Some(Err(error)),
+    };
+    let size = Some(range.end - range.start).filter(|size| *size <= SMALL.min(most))?;
+    let mut buffer = vec![0; usize::try_from(size).ok()?];
+    let is_whole = buffer.is_empty() || system::read(&file, &mut buffer, range.start) == Some(buffer.len());
+    is_whole.then(|| Ok((info, range, buffer.into())))
 }
 
 /// Whether the files below a directory are this machine's own.
@@ -62,7 +74,8 @@ mod system {
     }
 
     pub(super) fn open_file(root: &Root, path: &StoragePath) -> Option<Result<(File, FileInfo)>> {
-        open(root, path, OFlags::NONBLOCK | OFlags::NOCTTY)
+        // To write a time of access may wait for the journal; a file of somebody else does not allow to leave it out.
+        open(root, path, OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOATIME)
     }
 
     pub(super) fn stat(root: &Root, path: &StoragePath) -> Option<Result<FileInfo>> {

@@ -38,8 +38,8 @@ pub struct FsConfig {
     /// Whether what the kernel has in its memory anyway is read in the caller's thread, up to 64 KiB a file. Default:
     /// true, which counts on Linux and on filesystems of this machine alone.
     ///
-    /// It spares two switches of threads a call, most of what a small read costs. It never waits: what would need
-    /// the disk, or another machine, is left to the blocking pool (ADR 0040).
+    /// It spares two switches of threads a call, most of what a small read costs. What would have to wait for
+    /// the disk, or for another machine, is left to the blocking pool (ADR 0040).
     pub cached_reads: bool,
     /// Bytes of one read.
     pub(crate) read_piece: usize,

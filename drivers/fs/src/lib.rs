@@ -20,7 +20,7 @@
 //!   software left it, is a directory without children: to hide it would cost a look below each directory of
 //!   a listing. `delete` of a directory removes all of these, except a directory that is deeper than any path
 //!   of 900 bytes reaches: that is left, and the call fails.
-//! - **Threads**: what the kernel has in its memory anyway is read in the caller's thread, without waiting
+//! - **Threads**: what the kernel has in its memory anyway is read in the caller's thread
 //!   ([`FsConfig::cached_reads`]). Every other call is one piece of blocking work in the caller's tokio runtime; at
 //!   most [`FsConfig::max_threads`] run at once, and none waits for a consumer. Resuming waits at most 200 ms for
 //!   the lock of a writer that was dropped a moment ago.

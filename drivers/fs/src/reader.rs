@@ -21,42 +21,34 @@ use crate::{cached, error, job::Job, root::Root};
 
 /// Reads a whole file of at most `limit` bytes.
 pub(crate) async fn read_whole(root: &Arc<Root>, path: &StoragePath, limit: u64) -> Result<Bytes> {
-    let opened = cached::open_file(root, path).transpose()?;
-    let at_hand = match &opened {
-        Some((file, info)) if info.size <= limit => cached::read(file, 0, info.size).map(Ok),
-        _ => None,
-    };
-    let path = path.clone();
-    let read = move |root: &Arc<Root>| {
-        let (file, info) = opened.map_or_else(|| root.open_file(&path), Ok)?;
+    let whole = move |info: &FileInfo| {
         if info.size > limit {
             let message = format!("{} bytes, the limit is {limit}", info.size);
             return Err(Error::new(ErrorKind::TooLarge).with_message(message));
         }
-        read_exact(&file, 0..info.size)
+        Ok(0..info.size)
+    };
+    let at_hand = cached::read(root, path, cached::SMALL, whole);
+    let at_hand = at_hand.map(|read| read.map(|(_, _, bytes)| bytes));
+    let path = path.clone();
+    let read = move |root: &Arc<Root>| {
+        let (file, info) = root.open_file(&path)?;
+        read_exact(&file, whole(&info)?)
     };
     root.cached_or(at_hand, read).await
 }
 
 /// Opens a file. At most one piece of blocking work for a range of one piece.
 pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-    let described = move |root: &Root, (file, info): (File, FileInfo)| {
-        let range = range.resolve(info.size)?;
-        let most = root.config.read_piece as u64;
-        let rest = Rest { file, range: range.clone(), open: Open::new(&root.streams), most };
-        Ok::<_, Error>((info, range, rest))
-    };
-    let opened = cached::open_file(root, path).transpose()?;
-    let opened = opened.map(|opened| described(root, opened)).transpose()?;
-    let at_hand = opened.as_ref().and_then(|(info, range, rest)| {
-        let size = Some(range.end - range.start).filter(|size| *size <= rest.most)?;
-        let bytes = cached::read(&rest.file, range.start, size)?;
-        Some(Ok((info.clone(), range.clone(), Piece { bytes, rest: None })))
-    });
+    let most = root.config.read_piece as u64;
+    let at_hand = cached::read(root, path, most, |info| range.resolve(info.size));
+    let at_hand =
+        at_hand.map(|read| read.map(|(info, range, bytes)| (info, range, Piece { bytes, rest: None })));
     let path = path.clone();
     let read = move |root: &Arc<Root>| {
-        let opened = opened.map_or_else(|| described(root, root.open_file(&path)?), Ok);
-        let (info, range, rest) = opened?;
+        let (file, info) = root.open_file(&path)?;
+        let range = range.resolve(info.size)?;
+        let rest = Rest { file, range: range.clone(), open: Open::new(&root.streams), most };
         Ok((info, range, rest.read()?))
     };
     let (info, range, first) = root.cached_or(at_hand, read).await?;

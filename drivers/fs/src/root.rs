@@ -104,7 +104,7 @@ impl Root {
     ) -> Result<T> {
         match at_hand {
             Some(result) => {
-                // Whoever asks for many things that are at hand leaves the runtime its turn.
+                // Whoever asks for many things that are at hand, or known not to be there, leaves the runtime its turn.
                 tokio::task::consume_budget().await;
                 result
             }

@@ -117,14 +117,27 @@ async fn the_runtime_has_its_turn() {
     let driver = open(directory.path(), true).await;
     let path: StoragePath = "/f".parse().unwrap();
     driver.put_content(&path, "content".into(), plugin_registry_core::PutMode::Overwrite).await.unwrap();
-    let forever = async {
-        loop {
-            driver.stat(&path).await.unwrap();
-        }
+    let missing: StoragePath = "/missing".parse().unwrap();
+    let there = async || {
+        driver.stat(&path).await.unwrap();
+        driver.get_content(&path, 10).await.unwrap();
     };
-    tokio::select! {
-        biased;
-        () = forever => {}
-        () = tokio::task::yield_now() => {}
+    let not_there = async || {
+        driver.stat(&missing).await.unwrap_err();
+        driver.get_content(&missing, 10).await.unwrap_err();
+        driver.get_content(&path, 1).await.unwrap_err();
+        driver.reader(&missing, ByteRange::full()).await.unwrap_err();
+    };
+    for is_there in [true, false] {
+        let forever = async {
+            loop {
+                if is_there { there().await } else { not_there().await }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = forever => {}
+            () = tokio::task::yield_now() => {}
+        }
     }
 }

@@ -1,91 +1,116 @@
 //! What the writers of one instance hold together.
 
 use std::{
+    collections::VecDeque,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 /// The unit of a reservation.
 const UNIT: u64 = 1 << 10;
 
-/// How long a writer waits for memory that others have and send nothing of: their clients may have stopped.
+/// How long a part may gather in the memory of all.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way. Who finds it used up waits, first come first served, while parts are on their way, which end by
-/// themselves. Where none is, because clients bring nothing, it goes on after a second with memory of its own, so that
-/// nobody who stops stops others.
+/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way to the store.
+///
+/// Who finds it used up waits, first come first served. What is on its way ends by itself. What gathers depends on a
+/// client, which may be slow or gone: after a second others take its memory over, and it goes on with its own. So
+/// nobody waits for a client for longer than that, and nobody who stops stops others.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
     all: u32,
-    on_their_way: Arc<AtomicUsize>,
+    gathering: Arc<Mutex<Queue>>,
 }
 
-/// The memory of one part, from the moment when it gathers until the store has it.
+/// `None` once it was taken over.
+type Permit = Mutex<Option<OwnedSemaphorePermit>>;
+
+/// What gathers, since when, in the order of time.
+type Queue = VecDeque<(Instant, Weak<Permit>)>;
+
+/// The memory of a part that gathers.
 #[derive(Debug)]
-pub(crate) struct Reserved {
-    /// `None` beyond the budget.
+pub(crate) struct Gathers(Arc<Permit>);
+
+/// The memory of a part that is on its way, until the store has it.
+#[derive(Debug)]
+pub(crate) struct OnItsWay {
+    /// `None` where it is not the budget's.
     _permit: Option<OwnedSemaphorePermit>,
 }
-
-/// One more part on its way, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct OnItsWay(Arc<AtomicUsize>);
 
 impl Budget {
     pub(crate) fn new(bytes: u64) -> Self {
         let all = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
         let permits = usize::try_from(all).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { units: Arc::new(Semaphore::new(permits)), all, on_their_way: Arc::default() }
+        Self { units: Arc::new(Semaphore::new(permits)), all, gathering: Arc::default() }
     }
 
     /// Memory for a part of so many bytes; one that is larger than everything takes everything. Cancel safe.
-    pub(crate) async fn reserve(&self, bytes: u64) -> Reserved {
+    pub(crate) async fn reserve(&self, bytes: u64) -> Gathers {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let mut reserve = pin!(self.units.clone().acquire_many_owned(units));
-        loop {
-            match timeout(PATIENCE, &mut reserve).await {
-                Ok(permit) => return Reserved { _permit: permit.ok() },
-                Err(_) if self.on_their_way.load(Ordering::Acquire) == 0 => {
-                    return Reserved { _permit: None };
-                }
-                Err(_) => {}
+        let permit = loop {
+            // Whatever begins to gather from now on has its second after this one has looked again.
+            let look = self.take_over(Instant::now()).unwrap_or_else(|| Instant::now() + PATIENCE);
+            if let Ok(permit) = timeout_at(look, &mut reserve).await {
+                break permit.ok();
             }
-        }
+        };
+        let permit = Arc::new(Mutex::new(permit));
+        self.gathering().push_back((Instant::now(), Arc::downgrade(&permit)));
+        Gathers(permit)
     }
 
-    /// Says that a part is sent.
-    pub(crate) fn sends(&self) -> OnItsWay {
-        self.on_their_way.fetch_add(1, Ordering::AcqRel);
-        OnItsWay(self.on_their_way.clone())
+    /// Takes the memory of what has gathered for too long by now; when the next one will have.
+    fn take_over(&self, now: Instant) -> Option<Instant> {
+        let mut gathering = self.gathering();
+        while let Some((since, part)) = gathering.front() {
+            let until = *since + PATIENCE;
+            match part.upgrade() {
+                Some(_) if until > now => return Some(until),
+                Some(part) => drop(lock(&part).take()),
+                None => {}
+            }
+            gathering.pop_front();
+        }
+        None
+    }
+
+    fn gathering(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.gathering)
     }
 }
 
-impl Drop for OnItsWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+impl Gathers {
+    /// From here on the store is waited for, and nobody takes the memory over.
+    pub(crate) fn into_sent(self) -> OnItsWay {
+        OnItsWay { _permit: lock(&self.0).take() }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
-    use tokio::time::Instant;
+    use tokio::time::timeout;
 
     use super::*;
 
     const PART: u64 = 10 << 20;
 
-    fn at_once(budget: &Budget, bytes: u64) -> Option<Reserved> {
+    fn at_once(budget: &Budget, bytes: u64) -> Option<Gathers> {
         budget.reserve(bytes).now_or_never()
     }
 
@@ -99,29 +124,52 @@ mod tests {
         assert!(at_once(&budget, 1).is_none());
         drop(everything);
         assert!(at_once(&budget, PART).is_some());
+        assert!(budget.gathering().len() <= 6, "what is gone is forgotten");
     }
 
     /// Parts on their way end by themselves, however long that takes.
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_the_store_waits() {
-        let budget = Budget::new(PART);
-        let (reserved, sent) = (at_once(&budget, PART).unwrap(), budget.sends());
+        let budget = Budget::new(2 * PART);
+        let sent: Vec<_> = (0..2).map(|_| at_once(&budget, PART).unwrap().into_sent()).collect();
         let mut waiting = pin!(budget.reserve(PART));
         assert!(timeout(PATIENCE * 100, &mut waiting).await.is_err());
-        drop((sent, reserved));
-        assert!(waiting.await._permit.is_some());
+        drop(sent);
+        assert!(waiting.await.into_sent()._permit.is_some());
     }
 
-    /// Clients that stopped in the middle of a part stop nobody else.
+    /// Clients that stopped in the middle of a part stop nobody else, one after the other, and whatever others send.
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_a_client_goes_on() {
+    async fn who_waits_for_a_client_waits_a_second() {
+        let budget = Budget::new(2 * PART);
+        let stopped = at_once(&budget, PART).unwrap();
+        let sent = at_once(&budget, PART).unwrap().into_sent();
+        let began = Instant::now();
+        let second = budget.reserve(PART).await;
+        assert_eq!(began.elapsed(), PATIENCE);
+        // It has become one of those that others wait for, and has its own second.
+        let third = budget.reserve(PART).await;
+        assert_eq!(began.elapsed(), 2 * PATIENCE);
+        assert!(third.into_sent()._permit.is_some());
+        assert!(stopped.into_sent()._permit.is_none() && second.into_sent()._permit.is_none());
+        drop(sent);
+        assert_eq!(budget.units.available_permits() as u64, 2 * PART / UNIT, "nothing is given back twice");
+    }
+
+    /// Who came first is first, however the waits lie to each other.
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_is_first() {
         let budget = Budget::new(PART);
         let _stopped = at_once(&budget, PART).unwrap();
-        let began = Instant::now();
-        let reserved = budget.reserve(PART).await;
-        assert!(reserved._permit.is_none());
-        assert_eq!(began.elapsed(), PATIENCE);
-        drop(reserved);
-        assert_eq!(budget.units.available_permits(), 0, "what was beyond the budget is not given back to it");
+        let mut first = pin!(budget.reserve(PART));
+        assert!(timeout(PATIENCE / 4, &mut first).await.is_err());
+        let mut second = pin!(budget.reserve(PART));
+        assert!(timeout(PATIENCE / 4, &mut second).await.is_err());
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("the second was first"),
+            first = &mut first => drop(first.into_sent()),
+        }
+        second.await;
     }
 }

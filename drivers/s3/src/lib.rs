@@ -3,7 +3,8 @@
 //! - **Few requests.** A blob of up to one part (10 MiB) is one `PutObject` to its final key; a larger one a
 //!   multipart upload on its final key, parts in parallel, visible by the one request that completes it.
 //! - **Bounded memory.** `maxconcurrency` parts, 30 MiB by default, are what all writers of an instance hold
-//!   together, and 128 KiB each. Pieces of 64 KiB and more are held as they came, so with the buffers that they are
+//!   together, and 128 KiB each. A writer whose client takes more than a second to bring a part has memory of its own for
+//!   that part, and a resumed one the rest of its stage, less than a part. Pieces of 64 KiB and more are held as they came, so with the buffers that they are
 //!   slices of. A reader holds what the connection brought last.
 //! - **Resumable.** What a close acknowledged is one object beside the file, its bytes or their description, so that
 //!   any instance goes on there, and no listing of multipart uploads is trusted. A commit of bytes without parts is

@@ -4,7 +4,7 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    budget::Reserved,
+    budget::OnItsWay,
     client::{Part, UploadId},
     content::Content,
     stage::{Promised, too_many_parts},
@@ -85,7 +85,7 @@ impl Upload {
     }
 
     /// Sends a part beside those on their way.
-    pub(crate) async fn send(&mut self, content: Content, memory: Option<Reserved>) -> Result<()> {
+    pub(crate) async fn send(&mut self, content: Content, memory: Option<OnItsWay>) -> Result<()> {
         let concurrency = self.store.concurrency;
         while self.on_their_way.len() >= concurrency {
             self.arrived().await?;
@@ -100,9 +100,8 @@ impl Upload {
         let (has_crc32, kind) = (self.has_crc32, self.kind_when_gone());
         // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
         // the writer.
-        let on_its_way = self.store.budget.sends();
         self.on_their_way.spawn(async move {
-            let _held = (memory, on_its_way);
+            let _held = memory;
             let sent = client.upload_part(&key, &id, number, content, has_crc32).await;
             sent.map_err(|error| if error.is_not_found() { gone(kind) } else { error })
         });

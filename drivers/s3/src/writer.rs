@@ -11,7 +11,7 @@ use plugin_registry_core::{Error, ErrorKind, FileWriter, Result, Staged, Storage
 use uuid::Uuid;
 
 use crate::{
-    budget::Reserved,
+    budget::Gathers,
     client::{Condition, Marks, is_condition},
     content::{Content, Gathering},
     parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
@@ -27,7 +27,8 @@ pub(crate) const MAX_INLINE: usize = 16 << 20;
 /// What a writer holds without a reservation.
 const FREE: usize = 128 << 10;
 
-/// Holds 128 KiB, and its share of the parts that all writers of the instance hold together.
+/// Holds 128 KiB, its share of the parts that all writers of the instance hold together, and, of a stage that it
+/// resumed, the bytes after the last part.
 pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,
@@ -38,7 +39,7 @@ pub(crate) struct S3Writer {
     /// The size of all, where it was announced.
     expected: Option<u64>,
     /// The memory of the part that gathers.
-    memory: Option<Reserved>,
+    memory: Option<Gathers>,
     /// Bytes after the parts.
     buffer: Gathering,
     size: u64,
@@ -78,6 +79,7 @@ impl S3Writer {
 
     /// Sends what has gathered.
     async fn flush(&mut self) -> Result<()> {
+        let memory = self.memory.take().map(Gathers::into_sent);
         if self.upload.is_none() {
             let mark = new_id();
             let (id, has_crc32) = self.store.client.create_upload(&self.key, &mark).await?;
@@ -89,7 +91,6 @@ impl S3Writer {
             self.reserve().await?;
         }
         let content = self.buffer.take();
-        let memory = self.memory.take();
         match &mut self.upload {
             Some(upload) => upload.send(content, memory).await,
             None => Err(ErrorKind::Other.into()),
@@ -109,6 +110,7 @@ impl S3Writer {
     /// Writes the stage, to be gone on with or, where it `is_ending`, to be committed; and whether its object is no more
     /// than its bytes.
     async fn keep(&mut self, is_ending: bool) -> Result<(Found, bool)> {
+        let _held = self.memory.take().map(Gathers::into_sent);
         let mut was_promised = false;
         if let Some(upload) = &mut self.upload {
             upload.settle().await?;
@@ -221,6 +223,7 @@ impl FileWriter for S3Writer {
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
+        (self.memory, self.buffer) = (None, Gathering::default());
         if let Some(upload) = &mut self.upload {
             upload.stop().await;
         }
@@ -246,6 +249,7 @@ impl FileWriter for S3Writer {
     async fn commit(mut self: Box<Self>, to: &StoragePath) -> Result<()> {
         let key = self.store.keys.file(to)?;
         if self.upload.is_none() {
+            let _held = self.memory.take().map(Gathers::into_sent);
             let Some(found) = &self.resumed else {
                 return self.store.overwrite(&key, self.buffer.take()).await;
             };
