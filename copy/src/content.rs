@@ -8,8 +8,10 @@ use plugin_registry_core::{Digest, Verifier, VerifyError};
 
 use crate::error::{CopyError, Result};
 
-/// The bytes of a blob on their way. Whoever stores them calls [`into_verified`](Self::into_verified), or
-/// verifies them itself: they are hashed once.
+/// The bytes of a blob on their way.
+///
+/// A destination that stores them calls [`into_verified`](Self::into_verified) or verifies them itself, so they
+/// are hashed once.
 pub struct BlobContent<'a> {
     place: String,
     digest: Digest,
@@ -19,7 +21,7 @@ pub struct BlobContent<'a> {
 }
 
 impl<'a> BlobContent<'a> {
-    /// Content that nobody has verified yet.
+    /// Creates content that is not verified yet.
     #[must_use]
     pub fn unverified(
         place: String,
@@ -30,7 +32,8 @@ impl<'a> BlobContent<'a> {
         Self { place, digest, size, stream, is_verified: false }
     }
 
-    /// Content that ends in an error, before its last piece, unless it hashes to its digest.
+    /// Creates content from a stream that ends in an error, before its last piece, unless it hashes to its
+    /// digest.
     #[must_use]
     pub fn verified(
         place: String,
@@ -41,13 +44,13 @@ impl<'a> BlobContent<'a> {
         Self { place, digest, size, stream, is_verified: true }
     }
 
-    /// The source, for messages.
+    /// Returns the source, for messages.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// The size in bytes, where it is known.
+    /// Returns the size in bytes, if it is known.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.size
@@ -60,14 +63,16 @@ impl<'a> BlobContent<'a> {
         self
     }
 
-    /// The bytes for a destination that verifies them itself.
+    /// Returns the bytes for a destination that verifies them itself.
     #[must_use]
     pub fn into_unverified(self) -> BoxStream<'a, Result<Bytes>> {
         self.stream
     }
 
-    /// The bytes for a destination that does not: they end in an error, before their last piece, unless
-    /// they have the size and hash to the digest. Holds one piece.
+    /// Returns the bytes for a destination that does not verify them itself.
+    ///
+    /// They end in an error, before their last piece, unless they have the size and hash to the digest. Holds
+    /// one piece.
     #[must_use]
     pub fn into_verified(self) -> BoxStream<'a, Result<Bytes>> {
         if self.is_verified {
@@ -108,7 +113,7 @@ impl Verification<'_> {
     }
 }
 
-/// Content of a blob that is not what it should be.
+/// Returns the error for a blob whose content is not what it should be.
 pub(crate) fn damaged_blob(place: &str, digest: &Digest, error: &VerifyError) -> CopyError {
     let what = format!("blob {digest}");
     CopyError::Damaged { place: place.to_owned(), what, problem: error.to_string() }

@@ -11,30 +11,31 @@ use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
 /// A place for one image, to be written.
 #[async_trait]
 pub trait Destination: fmt::Debug + Send + Sync {
-    /// What to call it in messages.
+    /// Returns what to call it in messages.
     fn place(&self) -> String;
 
-    /// Whether [`put_manifest`](Self::put_manifest) refuses a manifest whose content is not all there,
-    /// and says what is missing. The copy then begins with the manifest and saves the question.
+    /// Returns whether [`put_manifest`](Self::put_manifest) refuses a manifest with missing content.
+    ///
+    /// It then says what is missing. So the copy begins with the manifest and does not have to ask first.
     fn checks_references(&self) -> bool;
 
-    /// Which of the content that a manifest names is not there, optional blobs included.
+    /// Returns which of the content that a manifest names is missing, including optional blobs.
     ///
     /// # Errors
     /// Only those of the store.
     async fn lacking(&self, links: &Links) -> Result<PutOutcome>;
 
-    /// Stores a manifest, byte for byte, also one that a push would be refused for today.
+    /// Stores a manifest, byte for byte, even one that a push would be refused for today.
     ///
     /// # Errors
-    /// Those of the store, and why it is not accepted.
+    /// Those of the store, and the reason why the manifest is not accepted.
     async fn put_manifest(&self, manifest: &Manifest, role: Role) -> Result<PutOutcome>;
 
-    /// Stores a blob. Whatever does not agree with its digest and size is not stored.
+    /// Stores a blob. Content that does not match its digest and size is not stored.
     ///
     /// # Errors
-    /// Those of the content, those of the store, and
-    /// [`Damaged`](crate::CopyError::Damaged) when the content is not what it should be.
+    /// Those of the content, those of the store, and [`Damaged`](crate::CopyError::Damaged) if the content is
+    /// not what it should be.
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
 }
 
@@ -42,7 +43,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// The image: it gets the destination's name.
+    /// The image itself. It gets the destination's name.
     Root,
     /// A part of it, found through its parent.
     Child,
@@ -53,11 +54,11 @@ pub enum Role {
 /// What became of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// It is stored; or: nothing is lacking.
+    /// It is stored, or nothing is missing.
     Stored,
-    /// It is stored, and this is to be said against it.
+    /// It is stored, but has these flaws.
     Flawed(Vec<Flaw>),
-    /// It is not, for these are not there.
+    /// It is not stored, because this content is missing.
     Lacking {
         /// Blobs.
         blobs: Vec<Descriptor>,

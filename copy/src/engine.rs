@@ -21,21 +21,21 @@ use crate::{
     source::Source,
 };
 
-/// Deepest nesting of indexes. Nobody nests more than three.
+/// Deepest nesting of indexes. Real images nest no more than three.
 const MAX_DEPTH: usize = 16;
 
-/// Copies one image, byte for byte, and tells what it did.
+/// Copies one image, byte for byte, and reports what it did.
 ///
-/// Children come before their index, layers before the config, both before their manifest, and the
-/// image's name is set last. A destination that checks references itself is given the manifest
-/// first: what it has already is then neither read nor asked for one by one.
+/// Children come before their index, layers before the config, both before their manifest, and the image's name
+/// is set last. A destination that checks references itself is given the manifest first. So what it already has
+/// is neither read nor asked for one by one.
 ///
-/// Holds [`parallel`](CopyOptions::parallel) blobs on the way (each what the source's reader and the
-/// destination's writer hold), one manifest of at most 4 MiB for each level of nesting, and about 100 bytes a
-/// manifest. Dropping the future stops the copy; what has arrived stays, the name is not set.
+/// Holds [`parallel`](CopyOptions::parallel) blobs on the way (each takes what the source's reader and the
+/// destination's writer hold), one manifest of at most 4 MiB for each level of nesting, and about 100 bytes per
+/// manifest. Dropping the future stops the copy: what has arrived stays, and the name is not set.
 ///
 /// # Errors
-/// [`CopyError`], naming the end where it happened.
+/// Fails with a [`CopyError`] that names the end where it happened.
 #[tracing::instrument(level = "debug", skip_all, fields(source = %source.place(), destination = %destination.place()))]
 pub async fn copy(
     source: &dyn Source,
@@ -71,9 +71,9 @@ struct Engine<'a> {
     options: &'a CopyOptions,
     progress: &'a dyn Progress,
     report: CopyReport,
-    /// Manifests that are at the destination: each is copied once, however often it is named.
+    /// Manifests that are at the destination. Each is copied once, however often it is named.
     done: HashSet<Digest>,
-    /// The same, in order, for their referrers.
+    /// The same manifests, in order, for their referrers.
     copied: Vec<Digest>,
     noted: HashSet<CopyNote>,
 }
@@ -95,7 +95,7 @@ impl Engine<'_> {
             self.check(manifest)?;
             self.progress.on(Event::Manifest(&descriptor));
             let links = layout::links_of(manifest);
-            // Optional blobs are nothing that a destination asks for, so there it has to be asked.
+            // A destination does not ask for optional blobs, so it has to be asked about them.
             let looks_below = self.options.repair && !links.manifests.is_empty();
             let begins_with_manifest =
                 self.destination.checks_references() && links.optional_blobs.is_empty() && !looks_below;
@@ -135,7 +135,7 @@ impl Engine<'_> {
         .boxed()
     }
 
-    /// Refuses a manifest when something that it may name would not be copied; notes what is odd and harmless.
+    /// Refuses a manifest if something that it may name would not be copied. Notes what is odd but harmless.
     fn check(&mut self, manifest: &Manifest) -> Result<()> {
         let digest = manifest.digest();
         for flaw in wholeness::flaws_of(manifest) {
@@ -157,7 +157,7 @@ impl Engine<'_> {
         flaws.into_iter().for_each(|flaw| self.note(manifest.digest(), flaw));
     }
 
-    /// Both ends may say the same.
+    /// Adds a note once: both ends may report the same flaw.
     fn note(&mut self, manifest: Digest, flaw: Flaw) {
         let note = CopyNote { manifest, flaw };
         if self.noted.insert(note.clone()) {
@@ -165,7 +165,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Gives a manifest whose content is there to the destination.
+    /// Gives the destination a manifest whose content is there.
     async fn put(&mut self, manifest: &Manifest, role: Role) -> Result<()> {
         match self.destination.put_manifest(manifest, role).await? {
             PutOutcome::Stored => Ok(()),
@@ -215,7 +215,7 @@ impl Engine<'_> {
     async fn fetch(&mut self, parent: Digest, descriptor: &Descriptor) -> Result<Manifest> {
         let manifest = self.source.manifest(descriptor).await?;
         let size = manifest.bytes().len() as u64;
-        // Its digest was compared: a size that does not agree is the descriptor's mistake, and no damage.
+        // Its digest was compared, so a wrong size is the descriptor's mistake, and not damage.
         if let Verdict::Flawed(flaw) = wholeness::judge(Part::Manifest, descriptor, Some(size)) {
             self.note(parent, flaw);
         }
@@ -288,7 +288,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Copies what refers to the manifests that were copied, and what refers to that.
+    /// Copies what refers to the copied manifests, and what refers to that.
     async fn referrers(&mut self) -> Result<()> {
         let mut next = 0;
         while let Some(subject) = self.copied.get(next).copied() {

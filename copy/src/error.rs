@@ -10,7 +10,7 @@ pub type Result<T, E = CopyError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// What was asked for is not there.
+    /// What was asked for does not exist.
     #[error("{place} has no {what}")]
     NotFound {
         /// Where it was looked for.
@@ -26,7 +26,7 @@ pub enum CopyError {
         /// What is missing.
         what: String,
     },
-    /// Content is not what its digest or size promises, or a document cannot be read.
+    /// Content does not match its digest or size, or a document cannot be read.
     #[error("{place} is damaged: {what}: {problem}")]
     Damaged {
         /// Where the content is.
@@ -36,7 +36,7 @@ pub enum CopyError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A directory that should be an OCI image layout is none.
+    /// A directory that should be an OCI image layout is not one.
     #[error("{place} is no OCI image layout: {problem}")]
     NotALayout {
         /// The directory.
@@ -44,25 +44,25 @@ pub enum CopyError {
         /// Why not.
         problem: String,
     },
-    /// The layout holds several images and the reference names none of them, or several.
+    /// The layout holds several images, and the reference names none or several of them.
     #[error("{place} holds several images, name one of: {}", names.join(", "))]
     Ambiguous {
         /// The layout.
         place: String,
-        /// What to choose from: names that belong to one image, else `@` and the digest. At most ten of them.
+        /// The choices: names that belong to one image, otherwise `@` and the digest. At most ten of them, and how many others.
         names: Vec<String>,
     },
-    /// The destination names the image by a digest, and the source's image has another.
+    /// The destination names the image by a digest, and the source's image has a different one.
     #[error("{place} is to get {wanted}, the image is {actual}")]
     OtherImage {
         /// The destination.
         place: String,
         /// The digest in the reference.
         wanted: Digest,
-        /// The image's.
+        /// The digest of the image.
         actual: Digest,
     },
-    /// A manifest of a form that is not known, so that nobody can say what belongs to it.
+    /// A manifest of an unknown form, so it is not clear what belongs to it.
     #[error("manifest {digest} cannot be copied: {problem}")]
     Unsupported {
         /// The manifest.
@@ -70,7 +70,7 @@ pub enum CopyError {
         /// Why not.
         problem: &'static str,
     },
-    /// The destination does not take a manifest because content that it names is still not there.
+    /// The destination refuses a manifest because content that it names is still missing.
     #[error("{place} does not take manifest {manifest}: {} blobs or manifests that it names are missing, {} first",
         missing.len(), missing.first().map(|first| first.digest.to_string()).unwrap_or_default())]
     StillMissing {
@@ -104,7 +104,8 @@ impl CopyError {
         Self::Storage { place: place.to_owned(), source }
     }
 
-    /// Of a registry, where an error of the other end that came through a body is that error again.
+    /// Converts an error of a registry. An error of the other end that came through a body becomes that error
+    /// again.
     pub(crate) fn registry(place: &str, error: RegistryError) -> Self {
         let place = place.to_owned();
         match error {
@@ -120,7 +121,7 @@ impl CopyError {
         }
     }
 
-    /// Whether the image or directory that was asked for is not there.
+    /// Returns whether the image or directory that was asked for does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
@@ -130,7 +131,7 @@ impl CopyError {
         }
     }
 
-    /// Whether what is stored at one of the ends is not what it should be.
+    /// Returns whether what is stored at one of the ends is not what it should be.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         match self {

@@ -1,16 +1,17 @@
 //! Images in and out of an embedded OCI registry.
 //!
-//! [`copy`] moves one image, whatever it is made of, from a [`Source`] to a [`Destination`], byte for
-//! byte: an index with all its children (nested ones too), configs, layers, artifacts. Both ends are
-//! [`RegistryImage`] or [`LayoutImage`] ([OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md)
-//! directories, over any storage driver); an [`ImageReference`] is how a person writes them.
+//! [`copy`] moves one image, whatever it is made of, from a [`Source`] to a [`Destination`], byte for byte: an
+//! index with all its children (nested ones too), configs, layers, artifacts. Both ends are a [`RegistryImage`]
+//! or a [`LayoutImage`]
+//! ([OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) directories,
+//! over any storage driver). An [`ImageReference`] is how a person writes them.
 //!
-//! What is at the destination already is not read again, what arrives is verified by digest and size on
-//! the way, and the tag is set last: whatever interrupts a copy leaves the tag as it was, and running it
-//! again goes on with what is missing.
+//! What the destination already has is not read again. What arrives is verified by digest and size on the way.
+//! The tag is set last, so an interrupted copy leaves the tag as it was, and running it again goes on with what
+//! is missing.
 //!
-//! It starts no task, holds no state between copies and opens no connection. A thread waits while another program
-//! holds the lock of a layout ([`OciLayout::with_directory`]).
+//! The crate starts no task, holds no state between copies and opens no connection. A thread waits while
+//! another program holds the lock of a layout ([`OciLayout::with_directory`]).
 //!
 //! ```
 //! # use plugin_registry::Registry;

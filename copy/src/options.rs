@@ -4,16 +4,18 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyOptions {
-    /// Blobs on the way at a time, at least 1. Default: 4. Memory grows with it.
+    /// How many blobs are on the way at a time, at least 1. Default: 4. Memory grows with it.
     pub parallel: usize,
-    /// Whether what refers to the image (signatures, attestations, SBOMs) comes along. Default: no.
+    /// Whether to copy what refers to the image (signatures, attestations, SBOMs). Default: no.
     pub referrers: bool,
-    /// Whether children of an index that the source does not have are skipped, as in a copy of only some
-    /// platforms. Default: no, they are an error. The destination has to allow sparse indexes then.
+    /// Whether to skip children of an index that the source does not have, as in a copy of some platforms.
+    ///
+    /// Default: no, they are an error. If it is set, the destination has to allow sparse indexes.
     pub sparse: bool,
-    /// Whether the children of an index are looked at also when the destination has them, so that content
-    /// of theirs that was lost there is brought again. Default: no, what the destination has it is trusted
-    /// to have whole. Content that is damaged but of the right size is not found; verify the registry.
+    /// Whether to look at the children of an index even if the destination has them.
+    ///
+    /// So content of theirs that was lost there is copied again. Default: no, the destination is trusted to
+    /// have whole what it has. Damaged content of the right size is not found; verify the registry for that.
     pub repair: bool,
 }
 

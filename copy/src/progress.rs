@@ -1,12 +1,12 @@
-//! Who watches a copy.
+//! What watches a copy.
 
 use plugin_registry_core::Descriptor;
 
 /// An observer of a copy. It is called between pieces of work, so it should return at once.
 ///
-/// `()` watches nothing; every `Fn(Event<'_>)` is an observer.
+/// `()` ignores all events. Every `Fn(Event<'_>)` is an observer.
 pub trait Progress: Sync {
-    /// Something happened.
+    /// Receives an event.
     fn on(&self, event: Event<'_>);
 }
 
@@ -34,7 +34,7 @@ pub enum BlobOutcome {
     Copied,
     /// The destination's store had the bytes; only a link was written.
     Deduplicated,
-    /// It was left out: the source does not have it, and need not.
+    /// It was left out: the source does not have it, and does not have to.
     Skipped,
 }
 

@@ -1,4 +1,4 @@
-//! How a person writes where an image is.
+//! The text form of an image's location.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -6,7 +6,7 @@ use plugin_registry_core::{
     Algorithm, Digest, DigestError, NameError, Reference, RepositoryName, shown_words,
 };
 
-/// The other transports of skopeo, by which people name images too.
+/// The other transports of skopeo, which people also use to name images.
 const TRANSPORTS: &[&str] = &[
     "containers-storage",
     "dir",
@@ -31,19 +31,21 @@ const TRANSPORTS: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImageReference {
-    /// An OCI image layout directory. As skopeo reads it, the first colon ends the path. A name before a digest,
-    /// as in `oci:DIR:NAME@DIGEST`, is for people to read: the digest says which image it is.
+    /// An OCI image layout directory.
+    ///
+    /// As in skopeo, the first colon ends the path. A name before a digest, as in `oci:DIR:NAME@DIGEST`, is for
+    /// people to read: the digest says which image it is.
     Layout {
         /// The directory.
         directory: PathBuf,
-        /// Which image of it; none where it holds or gets only one.
+        /// Which image of it; `None` if it holds or gets only one.
         image: Option<LayoutReference>,
     },
     /// The embedded registry.
     Registry {
         /// The repository.
         repository: RepositoryName,
-        /// Which image of it; none is the tag `latest`.
+        /// Which image of it; `None` is the tag `latest`.
         reference: Option<Reference>,
     },
 }
@@ -57,11 +59,12 @@ pub enum LayoutReference {
     Digest(Digest),
 }
 
-/// Why a text is no [`ImageReference`].
+/// Why a text is not an [`ImageReference`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// It begins with no transport that is known. Only the transport is named: a password may be behind it.
+    /// It does not begin with a known transport. The text is shown only if it looks like names: otherwise a
+    /// password may follow the transport.
     #[error("{0} is no image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
     Transport(String),
     /// A layout without a directory.
@@ -132,13 +135,13 @@ fn layout(text: &str, rest: &str) -> Result<ImageReference, ReferenceError> {
     Ok(ImageReference::Layout { directory: PathBuf::from(directory), image })
 }
 
-/// Whether a digest was meant, right or wrong.
+/// Returns whether a digest was meant, right or wrong.
 fn is_like_digest(text: &str) -> bool {
     let algorithm = text.split_once(':').map(|(algorithm, _)| algorithm);
     Algorithm::ALL.iter().any(|known| Some(known.as_str()) == algorithm)
 }
 
-/// image-spec, "Annotations", `org.opencontainers.image.ref.name`.
+/// Checks the grammar in image-spec, "Annotations", `org.opencontainers.image.ref.name`.
 fn is_ref_name(name: &str) -> bool {
     name.len() <= 1024
         && name.split('/').all(|component| {

@@ -17,7 +17,7 @@ use crate::{
     source::Source,
 };
 
-/// How many questions about manifests are asked at a time.
+/// How many manifests are looked up at a time.
 const QUESTIONS: usize = 16;
 
 /// How many referrers are listed at a time.
@@ -25,7 +25,7 @@ const PAGE: usize = 1000;
 
 /// An image in the embedded registry, to be read or written.
 ///
-/// As a destination it holds what the driver's writer holds, for each blob on the way.
+/// As a destination, it holds what the driver's writer holds for each blob on the way.
 #[derive(Clone, Debug)]
 pub struct RegistryImage {
     repository: Repository,
@@ -33,16 +33,16 @@ pub struct RegistryImage {
 }
 
 impl RegistryImage {
-    /// The image that `reference` names, or will name, in `repository`.
+    /// Creates the image that `reference` names, or will name, in `repository`.
     #[must_use]
     pub fn new(repository: Repository, reference: impl Into<Reference>) -> Self {
         Self { repository, reference: reference.into() }
     }
 
-    /// The same for a reference that may be missing: that is the tag `latest`.
+    /// Works like [`new`](Self::new), but takes a missing reference as the tag `latest`.
     ///
     /// # Errors
-    /// None; `latest` is a tag.
+    /// None: `latest` is a valid tag.
     pub fn named(repository: Repository, reference: Option<Reference>) -> Result<Self> {
         let reference = match reference {
             Some(reference) => reference,
@@ -53,7 +53,7 @@ impl RegistryImage {
         Ok(Self { repository, reference })
     }
 
-    /// The tag or digest.
+    /// Returns the tag or digest.
     #[must_use]
     pub fn reference(&self) -> &Reference {
         &self.reference
@@ -106,7 +106,7 @@ impl Source for RegistryImage {
         loop {
             let page = self.repository.referrers(subject, None, last.as_deref(), PAGE);
             let page = page.await.map_err(|error| self.error(error))?;
-            // The annotations, which may be long, go with the page.
+            // The annotations, which may be long, are dropped with the page.
             found.extend(page.referrers.iter().filter_map(descriptor));
             last = page.referrers.last().map(|referrer| referrer.digest.clone());
             if !page.more {
@@ -148,7 +148,7 @@ impl Destination for RegistryImage {
     }
 
     async fn put_manifest(&self, manifest: &Manifest, role: Role) -> Result<PutOutcome> {
-        // By its own digest, so that one of another algorithm than sha256 stays the image's name.
+        // Its own digest, so one of another algorithm than sha256 stays the image's name.
         let mut digest = manifest.digest();
         let mut tags: &[Tag] = &[];
         match (role, &self.reference) {

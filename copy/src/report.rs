@@ -13,11 +13,11 @@ pub struct CopyReport {
     pub root: Descriptor,
     /// Manifests and indexes read at the source and given to the destination.
     pub manifests: usize,
-    /// Manifests that the destination had, with everything that they name; they were not read.
+    /// Manifests that the destination had, with everything that they name. They were not read.
     pub manifests_present: usize,
     /// Blobs whose bytes were moved.
     pub blobs_copied: usize,
-    /// Blobs whose bytes the destination's store had under another name; only a link was written.
+    /// Blobs whose bytes the destination's store had under another name. Only a link was written.
     pub blobs_deduplicated: usize,
     /// Blobs that the destination had.
     pub blobs_present: usize,
@@ -27,7 +27,7 @@ pub struct CopyReport {
     pub bytes_deduplicated: u64,
     /// Content that was left out, in order.
     pub skipped: Vec<Skipped>,
-    /// What there is to say against manifests that were copied all the same, byte for byte; each once, in order.
+    /// Flaws of manifests that were copied all the same, byte for byte. Each comes once, in order.
     pub notes: Vec<CopyNote>,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for CopyNote {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skipped {
-    /// A non-distributable layer that the source does not have; it stays where its URLs say.
+    /// A non-distributable layer that the source does not have. It stays where its URLs say.
     NonDistributable(Descriptor),
     /// A child of an index that the source does not have ([`CopyOptions::sparse`](crate::CopyOptions::sparse)).
     Child(Descriptor),

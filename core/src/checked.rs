@@ -1,5 +1,7 @@
-//! The wrapper that every driver gets. Its rooms: `scope` names errors and counts calls, `reader` holds a body to
-//! what was announced, `writer` latches; the path rules and the spans are here.
+//! The wrapper that every driver gets.
+//!
+//! `scope` names and counts errors, `reader` holds a body to what was announced, and `writer` latches.
+//! The path rules and the spans are here.
 
 mod reader;
 mod scope;
@@ -26,13 +28,14 @@ use crate::{
 
 /// Wraps a driver so that
 ///
-/// - the root is refused where a file is meant,
+/// - the root is refused where a file is expected,
 /// - every error names the driver, the operation and the path,
-/// - every call has a `tracing` span at debug level and is counted in [`Metrics`],
-/// - a writer that failed once fails for ever: nothing truncated is ever committed,
+/// - every call that reaches the driver is counted in [`Metrics`], and each but listings and those of a writer
+///   has a `tracing` span at debug level,
+/// - a writer that failed once fails for ever, so nothing truncated is ever committed,
 /// - a direct writer is never closed.
 ///
-/// The registry wraps the driver it is given; wrapping twice only counts twice.
+/// The registry wraps the driver that it is given. Wrapping twice only counts twice.
 #[derive(Clone)]
 pub struct Checked<D: ?Sized> {
     metrics: Arc<Metrics>,
@@ -46,13 +49,13 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
         Self { metrics: Arc::default(), driver }
     }
 
-    /// The live counters.
+    /// Returns the live counters.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// The wrapped driver.
+    /// Returns the wrapped driver.
     #[must_use]
     pub fn inner(&self) -> &Arc<D> {
         &self.driver

@@ -6,7 +6,7 @@ use crate::digest::{Digest, DigestError};
 
 pub use oci_spec::image::MediaType;
 
-/// Media types that are no variant of [`MediaType`]: Docker's.
+/// Docker's media types, which are not variants of [`MediaType`].
 pub mod docker {
     /// Image manifest, schema 2.
     pub const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -24,8 +24,8 @@ pub mod docker {
     pub const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 }
 
-/// What names some content completely: its media type, digest and size in bytes
-/// (image-spec, "OCI Content Descriptors").
+/// Identifies some content completely: its media type, digest and size in bytes (image-spec, "OCI Content
+/// Descriptors").
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptor {
@@ -38,13 +38,13 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor of these three.
+    /// Creates a descriptor of these three.
     #[must_use]
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self { media_type, digest, size }
     }
 
-    /// The descriptor of `content` under its sha256 digest.
+    /// Returns the descriptor of `content` under its sha256 digest.
     #[must_use]
     pub fn of(media_type: MediaType, content: &[u8]) -> Self {
         Self::new(media_type, Digest::sha256(content), content.len() as u64)
@@ -63,8 +63,9 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
     }
 }
 
-/// Whether a media type is one of a layer that stays at its source: nobody has to push it
-/// (image-spec, "Non-Distributable Layers"; Docker's foreign layers).
+/// Returns whether a media type is that of a layer that stays at its source, so clients do not have to push it.
+///
+/// See image-spec, "Non-Distributable Layers", and Docker's foreign layers.
 #[must_use]
 pub fn is_non_distributable(media_type: &MediaType) -> bool {
     match media_type {

@@ -1,4 +1,4 @@
-//! The storage driver contract. What a driver's author has to know is on [`StorageDriver`].
+//! The storage driver contract. [`StorageDriver`] documents what a driver's author has to know.
 
 mod derived;
 mod pointers;
@@ -23,80 +23,86 @@ use crate::{
 
 /// One store, seen as a tree of files that are replaced as a whole.
 ///
-/// A driver maps [`StoragePath`]s to the objects of one store. Everything above it (registry, pool, copy) is written
-/// against this trait alone. Each bullet below a `# Behavior` is proved by a function of that name in the conformance
-/// suite. The registry wraps every driver in [`Checked`](crate::Checked), which refuses the root where a file is meant,
-/// names errors, counts, traces, and latches writers that failed. A driver does not repeat that.
+/// A driver maps [`StoragePath`]s to the objects of one store. Everything above it (registry, pool, copy) is
+/// written against this trait alone. A function of the conformance suite proves each bullet under `# Behavior`
+/// and has the bullet's name. The registry wraps every driver in [`Checked`](crate::Checked), which refuses the
+/// root where a file is expected, names errors, counts, traces, and latches writers that failed. A driver does
+/// not repeat that.
 ///
 /// # Rules for every method
 ///
-/// - **Cancel safety**: dropping the returned future or stream leaves the store as before the call
-///   or as after it, and never holds a lock. Bytes that were staged for it are invisible and are
-///   cleaned up by the next `delete` of their directory at the latest.
-/// - **At rest**: an open driver makes no request of its own and runs no task.
-/// - **Errors**: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only when the store said so. No message and no
-///   source holds a secret, such as a signed URL or a header.
-/// - **Memory**: a stream or a writer holds a few pieces of at most some MiB. The driver's documentation says how much.
+/// - **Cancel safety**: dropping the returned future or stream leaves the store as before the call or as after
+///   it, and never holds a lock. Bytes that were staged for it are invisible. The next `delete` of their
+///   directory cleans them up at the latest.
+/// - **At rest**: an open driver makes no requests by itself and runs no task.
+/// - **Errors**: return [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only if the store said so. Messages
+///   and sources never hold a secret, such as a signed URL or a header.
+/// - **Memory**: a stream or a writer holds a few pieces of at most some MiB. The driver's documentation says
+///   how much.
 /// - **Clocks**: times are the store's, and are never compared with the local clock.
-/// - **Paths**: only the listings take the root. `/a` is not above `/ab`.
+/// - **Paths**: only the listings accept the root. `/a` is not above `/ab`.
 ///
 /// # Staged bytes
 ///
-/// Nothing that is written is visible before it is committed. [`writer`](Self::writer) takes one of three modes:
+/// Nothing that is written is visible before it is committed. [`writer`](Self::writer) takes one of three
+/// modes:
 ///
 /// | [`WriteMode`] | Begins | Ends |
 /// |---|---|---|
 /// | [`Direct`](WriteMode::Direct) | at zero bytes | `commit` or `cancel`; it is never closed |
-/// | [`Stage`](WriteMode::Stage) | at zero bytes | `close`, which creates the stage of its path and replaces none; `commit` or `cancel` |
+/// | [`Stage`](WriteMode::Stage) | at zero bytes | `close`, which creates the stage of its path and never replaces one; `commit` or `cancel` |
 /// | [`Resume`](WriteMode::Resume) | after the bytes of a [`Staged`] | `close`, which replaces the stage; `commit` or `cancel`, which use it up |
 ///
-/// A path has one stage: what the last close kept. A [`Staged`] is its value, and whatever is done with it is done with
-/// exactly these bytes, or refused with `NotFound` or `Conflict`. [`close`](FileWriter::close) gives it, and in any
-/// other process [`find_staged`](Self::find_staged) finds it. [`commit_staged`](Self::commit_staged) makes the bytes
-/// visible without a writer. [`list_staged`](Self::list_staged) and [`delete_staged`](Self::delete_staged) are for what
-/// nobody goes on with.
+/// A path has one stage: what the last close kept. A [`Staged`] is the value of a stage. An operation on it
+/// applies to exactly these bytes, or fails with `NotFound` or `Conflict`. [`close`](FileWriter::close) returns
+/// it, and [`find_staged`](Self::find_staged) finds it in any other process.
+/// [`commit_staged`](Self::commit_staged) makes the bytes visible without a writer.
+/// [`list_staged`](Self::list_staged) and [`delete_staged`](Self::delete_staged) are for stages that no caller
+/// continues.
 ///
-/// **Identity.** Closes of different bytes never give the same [`StageId`](crate::StageId), whatever their path and
-/// size. So a hash that was remembered with an id is the hash of the bytes that have it, also at another instance. A
-/// driver makes the id of what is unique in its store, such as a UUID in a file's name or in an object's metadata.
-/// [`Staged::state`] is the driver's own: the name or the ETag by which it finds the bytes. Two values of one stage may
-/// differ in it, so compare ids.
+/// **Identity.** Closes of different bytes never give the same [`StageId`](crate::StageId), whatever their path
+/// and size. So a hash that was remembered with an id is the hash of the bytes that have this id, at any
+/// instance. A driver makes the id from something unique in its store, such as a UUID in a file's name or in an
+/// object's metadata. [`Staged::state`] belongs to the driver: the name or the ETag by which it finds the
+/// bytes. Two values of one stage may differ in it, so compare ids.
 ///
 /// # Wrappers
 ///
-/// A wrapper is a driver that passes its calls on to another one. [`Checked`](crate::Checked) is one; an `Arc` or a
-/// `Box` of a driver is a driver, too.
+/// A wrapper is a driver that passes its calls on to another one. [`Checked`](crate::Checked) is one. An `Arc`
+/// or a `Box` of a driver is a driver, too.
 ///
-/// - It forwards every method, also those with a default. A default is right but slow, and knows nothing of
-///   URLs and foreign names. `#[deny(clippy::missing_trait_methods)]` on the `impl` finds one that is missing.
-/// - It wraps the [`FileWriter`] as well where it counts, limits or changes bytes. After an error it commits nothing.
-/// - It asks for [`capabilities`](Self::capabilities) each time, because a driver learns some of them from its store.
-/// - It gives back a [`Staged`] as it got it. A wrapper that changes paths changes [`Staged::path`], both ways.
+/// - It forwards every method, including those with a default. A default is right but slow, and does not know
+///   URLs and foreign names. `#[deny(clippy::missing_trait_methods)]` on the `impl` finds a missing one.
+/// - It also wraps the [`FileWriter`] if it counts, limits or changes bytes. After an error it commits nothing.
+/// - It asks for [`capabilities`](Self::capabilities) each time, because a driver learns some of them from its
+///   store.
+/// - It returns a [`Staged`] as it got it. A wrapper that changes paths changes [`Staged::path`], both ways.
 #[async_trait]
 pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
-    /// The driver's short name, in errors and spans: `filesystem`, `s3`, …
+    /// Returns the driver's short name, used in errors and spans: `filesystem`, `s3`, …
     fn name(&self) -> &'static str;
 
-    /// What this driver offers beyond the least that the contract asks.
+    /// Returns what this driver offers beyond the minimum that the contract requires.
     fn capabilities(&self) -> Capabilities;
 
-    /// Reads a whole small file: links, manifests.
+    /// Reads a whole small file, such as a link or a manifest.
     ///
     /// # Behavior
-    /// - `get_content_returns_what_was_put`: the exact bytes of the last completed write.
-    /// - `get_content_missing_is_not_found`: also where only files below the path exist.
-    /// - `get_content_over_limit_is_too_large`: a file of more than `limit` bytes gives `TooLarge`
+    /// - `get_content_returns_what_was_put`: returns the exact bytes of the last completed write.
+    /// - `get_content_missing_is_not_found`: also if only files below the path exist.
+    /// - `get_content_over_limit_is_too_large`: fails with `TooLarge` for a file of more than `limit` bytes,
     ///   without reading all of it.
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes>;
 
-    /// Writes a whole small file. Durable when it returns.
+    /// Writes a whole small file. It is durable when the call returns.
     ///
     /// # Behavior
-    /// - `put_content_replaces_completely`: a shorter content leaves nothing of a longer one.
-    /// - `put_content_is_atomic`: a concurrent reader sees the old or the new bytes, never a
-    ///   mixture, never an empty file.
-    /// - `put_content_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly) and a file at the
-    ///   path, `AlreadyExists`, and the file is untouched; of concurrent writers exactly one wins.
+    /// - `put_content_replaces_completely`: shorter content leaves nothing of longer content.
+    /// - `put_content_is_atomic`: a concurrent reader sees the old or the new bytes, never a mixture and never
+    ///   an empty file.
+    /// - `put_content_create_only_keeps_the_first`: with [`PutMode::CreateOnly`](crate::PutMode::CreateOnly),
+    ///   fails with `AlreadyExists` if a file is at the path, and leaves it untouched. Of concurrent writers
+    ///   exactly one wins.
     ///
     /// # Example
     /// ```
@@ -113,16 +119,16 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// ```
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()>;
 
-    /// Opens a file for reading; size and time come with the stream, in one round trip.
+    /// Opens a file for reading. Size and time come with the stream, in one round trip.
     ///
     /// # Behavior
-    /// - `reader_streams_the_range`: exactly the bytes of `range`, cut at the end of the file.
-    /// - `reader_at_the_end_is_empty`: an offset equal to the size gives no bytes.
-    /// - `reader_beyond_the_end_is_invalid_offset`: a larger offset gives `InvalidOffset`.
+    /// - `reader_streams_the_range`: yields exactly the bytes of `range`, cut at the end of the file.
+    /// - `reader_at_the_end_is_empty`: an offset equal to the size yields no bytes.
+    /// - `reader_beyond_the_end_is_invalid_offset`: a larger offset fails with `InvalidOffset`.
     /// - `reader_missing_is_not_found`.
-    /// - `reader_survives_replacement`: a file replaced or deleted meanwhile gives its old bytes to
+    /// - `reader_survives_replacement`: if the file is replaced or deleted meanwhile, yields its old bytes to
     ///   the end, or an error; never bytes of both.
-    /// - `reader_never_ends_early`: fewer bytes than announced end in an error.
+    /// - `reader_never_ends_early`: a stream of fewer bytes than announced ends in an error.
     ///
     /// # Example
     /// ```
@@ -144,19 +150,20 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - `writer_is_invisible_before_commit`: to `stat`, `list`, `walk`, `reader`, `get_content`. A directory
-    ///   that holds nothing but staged bytes may be seen as a directory.
-    /// - `writer_does_not_disturb_others`: several writers may be open for one path; the last
-    ///   commit wins as a whole, and none takes a stage away that it did not resume.
-    /// - `writer_first_close_creates`: of writers in [`WriteMode::Stage`] for one path one may be closed. To the others
-    ///   the close is a `Conflict`, and what it kept stays as it is. Where the driver has no conditional writes, two
-    ///   at the same moment may both succeed: then one of the stages is found.
+    ///   that holds only staged bytes may be seen as a directory.
+    /// - `writer_does_not_disturb_others`: several writers may be open for one path. The last commit wins as a
+    ///   whole, and no writer takes away a stage that it did not resume.
+    /// - `writer_first_close_creates`: of several writers in [`WriteMode::Stage`] for one path, one can be
+    ///   closed. For the others `close` fails with `Conflict`, and what the first kept stays as it is. If the
+    ///   driver has no conditional writes, two closes at the same moment may both succeed. Then one of the two
+    ///   stages is found.
     /// - `writer_resume_goes_on_after_exactly_these`: [`WriteMode::Resume`] goes on after the bytes that the
-    ///   [`Staged`] names, also in another process; what a writer wrote after them that was dropped or killed does
-    ///   not count.
-    /// - `writer_resume_of_what_is_gone_is_refused`: `NotFound` or `Conflict`, at once or at the close or commit at the
-    ///   latest, where the bytes were committed, continued, replaced or deleted meanwhile.
-    /// - `writer_resume_is_exclusive`: of two writers that resume the same bytes one can be closed; the other one gets
-    ///   `Conflict`, when it is opened or at its close, and has not touched what the first has closed.
+    ///   [`Staged`] names, also in another process. Later bytes of a writer that was dropped or killed do not
+    ///   count.
+    /// - `writer_resume_of_what_is_gone_is_refused`: fails with `NotFound` or `Conflict` if the bytes were
+    ///   committed, continued, replaced or deleted meanwhile: at once, or at the close or commit at the latest.
+    /// - `writer_resume_is_exclusive`: of two writers that resume the same bytes, one can be closed. The other
+    ///   gets `Conflict`, when it is opened or at its close, and has not touched what the first has closed.
     ///
     /// # Example
     /// ```
@@ -174,22 +181,24 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// ```
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>>;
 
-    /// Finds the bytes that the last close for a path kept. One request.
+    /// Finds the bytes that the last close for a path kept. Takes one request.
     ///
     /// # Behavior
-    /// - `find_staged_finds_what_was_closed`: path, size and identity are those that the close gave, in every instance.
-    ///   It tells nothing of open writers.
-    /// - `find_staged_of_nothing_is_not_found`: also where a visible file is at the path.
+    /// - `find_staged_finds_what_was_closed`: path, size and identity are those that the close returned, in
+    ///   every instance. It says nothing about open writers.
+    /// - `find_staged_of_nothing_is_not_found`: also if a visible file is at the path.
     async fn find_staged(&self, path: &StoragePath) -> Result<Staged>;
 
-    /// Makes staged bytes visible at a path, at once and whole, without sending them again where the store can copy.
-    /// Durable when it returns. The stage is used up, or stays as it was: whoever needs it gone deletes it, by
-    /// [`delete_many`](Self::delete_many) or [`delete`](Self::delete), and may commit it again before.
+    /// Makes staged bytes visible at a path, all at once, without resending them if the store can copy.
+    ///
+    /// They are durable when the call returns. The stage is used up, or stays as it was. A caller that needs it
+    /// gone deletes it with [`delete_many`](Self::delete_many) or [`delete`](Self::delete), and may commit it
+    /// again before.
     ///
     /// # Behavior
     /// - `commit_staged_makes_exactly_these_visible`: at the path that they were staged for, or at another one.
-    /// - `commit_staged_of_others_is_refused`: `NotFound` or `Conflict` where the bytes were committed, continued,
-    ///   replaced or deleted meanwhile, and nothing is visible; never other bytes.
+    /// - `commit_staged_of_others_is_refused`: fails with `NotFound` or `Conflict` if the bytes were committed,
+    ///   continued, replaced or deleted meanwhile. Then nothing is visible, and never other bytes.
     ///
     /// # Example
     /// ```
@@ -217,27 +226,27 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// ```
     async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()>;
 
-    /// Describes a file; a directory is missing.
+    /// Describes a file. A directory counts as missing.
     ///
     /// # Behavior
-    /// - `stat_file`: size, and the store's time of the last change.
+    /// - `stat_file`: returns the size, and the store's time of the last change.
     /// - `stat_directory_is_not_found`: and so is the root.
-    /// - `stat_missing_is_not_found`: `/a` is missing when only `/ab` exists.
+    /// - `stat_missing_is_not_found`: `/a` is missing if only `/ab` exists.
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo>;
 
     /// Lists one level, in byte order of the names.
     ///
     /// # Behavior
-    /// - `list_yields_direct_children_in_order`: each child once, files and directories together,
-    ///   in byte order of the name alone (`a` before `a-b`, also where `a` is a directory).
-    /// - `list_starts_after`: only names greater than `after`, which need not exist.
-    /// - `list_missing_is_not_found`: unless `after` is given, when an empty stream will do.
+    /// - `list_yields_direct_children_in_order`: each child once, files and directories together, in byte order
+    ///   of the name alone (`a` before `a-b`, also if `a` is a directory).
+    /// - `list_starts_after`: only names greater than `after`, which does not have to exist.
+    /// - `list_missing_is_not_found`: unless `after` is given; then an empty stream is allowed.
     /// - `list_root_always_succeeds`: an empty store has an empty root.
     /// - `list_of_a_file_is_not_found`.
-    /// - Memory is bounded by a page; the filesystem holds one directory's names.
+    /// - Memory is bounded by a page. The filesystem holds one directory's names.
     ///
-    /// By default made of a [`walk`](Self::walk), which reads everything below and holds one directory's names:
-    /// right for any store, slow for a large one. A store that lists by levels overrides it.
+    /// The default uses [`walk`](Self::walk), which reads everything below, and holds one directory's names. It
+    /// is right for any store, but slow for a large one. A store that lists by levels overrides it.
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         derived::list(self, path, after)
     }
@@ -245,11 +254,11 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// Lists all files below a path, in byte order of the whole path (`/a-b/x` before `/a/x`).
     ///
     /// # Behavior
-    /// - `walk_yields_all_files_in_order`: every file below `path` with size and time, no directories.
+    /// - `walk_yields_all_files_in_order`: every file below `path` with size and time, without directories.
     /// - `walk_starts_after`: only paths greater than `after`.
-    /// - `walk_missing_is_not_found`: unless `after` is given; the root of an empty store is empty.
-    /// - `walk_tolerates_concurrent_deletes`: what vanishes meanwhile is skipped; any other error ends
-    ///   the stream with that error.
+    /// - `walk_missing_is_not_found`: unless `after` is given. The root of an empty store is empty.
+    /// - `walk_tolerates_concurrent_deletes`: files that vanish meanwhile are skipped. Any other error ends the
+    ///   stream with that error.
     ///
     /// # Example
     /// ```
@@ -273,19 +282,20 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>>;
 
-    /// Finds the directories below a path that have a child whose name begins with `marker`, without
-    /// ever looking below such a child: how repositories are found (`_layers`, `_manifests`) at a cost
-    /// that does not grow with their content. Object stores list with the delimiter `/` + `marker`
-    /// (ADR 0005).
+    /// Finds the directories below a path that have a child whose name begins with `marker`.
+    ///
+    /// It never looks below such a child. So repositories are found (`_layers`, `_manifests`) at a cost that
+    /// does not grow with their content. Object stores list with the delimiter `/` + `marker` (ADR 0005).
     ///
     /// # Behavior
-    /// - `list_marked_finds_directories`: each once; nested ones too; `path` itself is not reported.
+    /// - `list_marked_finds_directories`: each one once, including nested ones. `path` itself is not reported.
     /// - `list_marked_is_depth_first`: in order of their components (`a/b` before `a-b`).
     /// - `list_marked_starts_after`: only directories later than `after` in that order.
     /// - `list_marked_missing_is_empty`.
     ///
-    /// By default one [`list`](Self::list) for each directory that is not marked itself, with the names of one
-    /// directory on each level in memory: what a store without such a delimiter can do, where `list` is its own.
+    /// The default makes one [`list`](Self::list) for each directory whose own name does not begin with
+    /// `marker`, and holds the names of one directory on each level. It suits a store without such a delimiter
+    /// that implements `list` itself.
     fn list_marked<'a>(
         &'a self,
         path: &'a StoragePath,
@@ -295,28 +305,33 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
         derived::list_marked(self, path, marker, after)
     }
 
-    /// Deletes a file, or a directory with everything below it, staged bytes included. A driver may leave what is
-    /// deeper than any path reaches, and what is above it; then it fails with
-    /// [`InvalidPath`](crate::ErrorKind::InvalidPath).
+    /// Deletes a file, or a directory with everything below it, including staged bytes.
+    ///
+    /// A driver may leave entries that are deeper than any path reaches, and the directories above them. Then
+    /// it fails with [`InvalidPath`](crate::ErrorKind::InvalidPath).
     ///
     /// # Behavior
-    /// - `delete_removes_recursively`: afterwards the path is missing; directories that became empty
-    ///   above it are missing too.
-    /// - `delete_keeps_siblings`: `/a` never touches `/ab`, `/a-b`, `/a.b`.
+    /// - `delete_removes_recursively`: afterwards the path is missing, and so are directories above it that
+    ///   became empty.
+    /// - `delete_keeps_siblings`: deleting `/a` never touches `/ab`, `/a-b`, `/a.b`.
     /// - `delete_missing_is_not_found`.
     async fn delete(&self, path: &StoragePath) -> Result<()>;
 
-    /// Deletes single files and stages, in batches where the store has them. What is missing counts as deleted; a
-    /// directory is left alone, and is reported as failed where it costs nothing to tell it from a missing file.
+    /// Deletes single files and stages, in batches if the store has them.
+    ///
+    /// A missing file counts as deleted. A directory is left alone. It is reported as failed if it costs
+    /// nothing to tell it from a missing file.
     ///
     /// # Behavior
-    /// - `delete_many_reports_each_failure`: the call itself fails only when nothing was tried.
-    /// - `delete_many_ignores_missing_files`: and stages; directories that became empty are missing too.
-    /// - `delete_many_deletes_stages`: those given, and those of no other path; also what the commit of a stage left. A
-    ///   store that deletes by name may take one along that was closed in its place meanwhile: whoever deletes a stage
-    ///   has ended the session that it belongs to.
+    /// - `delete_many_reports_each_failure`: the call itself fails only if nothing was tried.
+    /// - `delete_many_ignores_missing_files`: and missing stages. Directories that became empty are missing
+    ///   too.
+    /// - `delete_many_deletes_stages`: the given ones, and none of another path; also what the commit of a
+    ///   stage left. A store that deletes by name may also delete a stage that was closed in its place
+    ///   meanwhile: a caller that deletes a stage has ended the session that it belongs to.
     ///
-    /// By default one [`delete`](Self::delete) for each file, which takes what is staged for it along, and
+    /// The default makes one [`stat`](Self::stat) and one [`delete`](Self::delete) for each file, which includes
+    /// what is staged for it, and one [`find_staged`](Self::find_staged) and one
     /// [`delete_staged`](Self::delete_staged) for each stage.
     ///
     /// # Example
@@ -338,37 +353,44 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
         derived::delete_many(self, files, stages).await
     }
 
-    /// Finds what unfinished writers have staged below a path: for each stage the path that it is meant for,
-    /// its bytes and its last change. In no order; a path that was staged more than once comes more than once.
+    /// Finds what unfinished writers have staged below a path.
+    ///
+    /// Yields for each stage its target path, its size and its last change, in no particular order. A path that
+    /// was staged more than once comes more than once.
     ///
     /// # Behavior
-    /// - `list_staged_finds_what_was_closed`: stages that wait for resumption, at the path itself and below
-    ///   it; those of open or killed writers too, where the store keeps them. Visible files never.
-    /// - `list_staged_of_nothing_is_empty`: also for a path that is missing.
+    /// - `list_staged_finds_what_was_closed`: stages that wait to be resumed, at the path itself and below it.
+    ///   Also those of open or killed writers, if the store keeps them. Never visible files.
+    /// - `list_staged_of_nothing_is_empty`: also for a missing path.
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>>;
 
-    /// Finds what other programs put below a path under names that no [`StoragePath`] can have, such as `@eaDir` or
-    /// `link~`, or deeper than its 900 bytes reach: every other method passes over them. Each is a whole path as text,
-    /// in no order; what is below such a directory is not looked at.
+    /// Finds what other programs put below a path under names that a [`StoragePath`] cannot have.
+    ///
+    /// Such names are `@eaDir` or `link~`, or paths longer than its 900 bytes. Every other method passes over
+    /// them. Each item is a whole path as text, in no particular order. What is below such a directory is not
+    /// looked at.
     ///
     /// # Behavior
-    /// - `list_foreign_finds_no_path`: what a path can name is never reported; a missing path has nothing below it.
+    /// - `list_foreign_finds_no_path`: never reports what a path can name. A missing path has nothing below it.
     ///
-    /// By default there are none, as in a store that this program alone writes to.
+    /// The default finds none, which is right for a store that only this program writes to.
     fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
         let _ = path;
         stream::empty().boxed()
     }
 
-    /// Throws away what was staged for a path and last changed before a time of the store's clock; gives how
-    /// many stages went. The visible file, if any, is untouched.
+    /// Deletes what was staged for a path and last changed before `before`, in the store's clock.
+    ///
+    /// Returns the number of deleted stages. A visible file is untouched.
     ///
     /// # Behavior
-    /// - `delete_staged_keeps_younger_stages`: what changed at `before` or later.
-    /// - `delete_staged_keeps_the_visible_file`: and whatever is staged for other paths.
+    /// - `delete_staged_keeps_younger_stages`: those that changed at `before` or later.
+    /// - `delete_staged_keeps_the_visible_file`: and everything that is staged for other paths.
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize>;
 
-    /// A URL at which the store itself serves the file for a while, or `None` where it cannot, as by default.
+    /// Returns a URL at which the store itself serves the file for a while, or `None` if it cannot.
+    ///
+    /// The default returns `None`.
     ///
     /// # Behavior
     /// - `redirect_url_serves_the_file_or_is_none`: for GET and HEAD; the URL is a secret.
@@ -378,40 +400,45 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A file that is being written. Consumed by `close`, `cancel` or `commit`, so a write after any of
-/// them does not compile. Dropped without any of them, it behaves like a killed process: its bytes
-/// do not count.
+/// A file that is being written.
 ///
-/// The first error is final: after it, every call fails, and nothing is ever committed
+/// `close`, `cancel` and `commit` consume it, so a write after any of them does not compile. If it is dropped
+/// without any of them, it behaves like a killed process: its bytes do not count.
+///
+/// The first error is final: after it, every call but `cancel` fails, and nothing is ever committed
 /// ([`Checked`](crate::Checked) enforces it).
 #[async_trait]
 pub trait FileWriter: fmt::Debug + Send {
-    /// Appends bytes. Returns when the writer took them over, not when they are stored, so the caller
-    /// can hash the next piece meanwhile.
+    /// Appends bytes. Returns when the writer has taken them over, not when they are stored, so the caller can
+    /// hash the next piece meanwhile.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
 
-    /// Bytes in all, those that it resumed included.
+    /// Returns the total number of bytes, including those that it resumed.
     fn size(&self) -> u64;
 
-    /// Makes everything written durable and keeps it for [`WriteMode::Resume`] and
-    /// [`commit_staged`](StorageDriver::commit_staged); still invisible. Not for a writer in [`WriteMode::Direct`].
+    /// Makes everything written durable and keeps it, still invisible.
+    ///
+    /// It is for [`WriteMode::Resume`] and [`commit_staged`](StorageDriver::commit_staged). A writer in
+    /// [`WriteMode::Direct`] is never closed.
     ///
     /// # Behavior
     /// - `writer_close_is_durable_and_invisible`.
     /// - `writer_close_gives_an_identity_of_its_own`: no two closes of different bytes give the same one.
     async fn close(self: Box<Self>) -> Result<Staged>;
 
-    /// Throws away what was written, and what was resumed. The visible file, if any, is untouched.
+    /// Throws away what was written and what was resumed. A visible file is untouched.
     ///
     /// # Behavior
     /// - `writer_cancel_leaves_nothing`.
     async fn cancel(self: Box<Self>) -> Result<()>;
 
-    /// Makes exactly [`size`](Self::size) bytes visible at a path, at once and whole: that of the writer, or another
-    /// one, for content whose name is known only at the end (ADR 0004). Durable when it returns.
+    /// Makes exactly [`size`](Self::size) bytes visible at a path, all at once, durable when it returns.
+    ///
+    /// The path is the writer's, or another one for content whose name is known only at the end (ADR 0004).
     ///
     /// # Behavior
     /// - `writer_commit_is_visible_and_whole`: also for zero bytes.
-    /// - `writer_commit_to_another_path`: visible there; nothing is left at the writer's own path.
+    /// - `writer_commit_to_another_path`: the bytes are visible there. Nothing is left at the writer's own
+    ///   path.
     async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Comfort on top of the contract.
+//! Convenience methods on top of the contract.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -12,10 +12,10 @@ use crate::{
     path::StoragePath,
 };
 
-/// Methods that every driver has for free.
+/// Methods that every driver gets for free.
 #[async_trait]
 pub trait StorageDriverExt: StorageDriver {
-    /// [`get_content`](StorageDriver::get_content), with `None` for a missing file.
+    /// Reads like [`get_content`](StorageDriver::get_content), but returns `None` for a missing file.
     async fn get_optional(&self, path: &StoragePath, limit: u64) -> Result<Option<Bytes>> {
         match self.get_content(path, limit).await {
             Ok(content) => Ok(Some(content)),
@@ -24,12 +24,12 @@ pub trait StorageDriverExt: StorageDriver {
         }
     }
 
-    /// [`put_content`](StorageDriver::put_content) that replaces what is there.
+    /// Writes with [`put_content`](StorageDriver::put_content) and replaces what is there.
     async fn put(&self, path: &StoragePath, content: impl Into<Bytes> + Send + 'async_trait) -> Result<()> {
         self.put_content(path, content.into(), PutMode::Overwrite).await
     }
 
-    /// Whether a file is at the path, or one below it. A directory without any file is missing.
+    /// Returns whether a file is at the path or below it. A directory without any file is missing.
     async fn exists(&self, path: &StoragePath) -> Result<bool> {
         if !path.is_root() {
             match self.stat(path).await {
@@ -44,7 +44,7 @@ pub trait StorageDriverExt: StorageDriver {
         }
     }
 
-    /// [`delete`](StorageDriver::delete), content with a path that is already missing.
+    /// Deletes like [`delete`](StorageDriver::delete), but succeeds if the path is already missing.
     async fn delete_if_exists(&self, path: &StoragePath) -> Result<()> {
         match self.delete(path).await {
             Err(error) if error.is_not_found() => Ok(()),
@@ -52,7 +52,7 @@ pub trait StorageDriverExt: StorageDriver {
         }
     }
 
-    /// Reads a range into memory: at most `limit` bytes, else `TooLarge`.
+    /// Reads a range into memory. Fails with `TooLarge` if it has more than `limit` bytes.
     async fn read_range(&self, path: &StoragePath, range: ByteRange, limit: usize) -> Result<Bytes> {
         let reader = self.reader(path, range).await?;
         if reader.content_length() > limit as u64 {
@@ -69,7 +69,7 @@ pub trait StorageDriverExt: StorageDriver {
         Ok(all.freeze())
     }
 
-    /// The names of one level, collected: for directories that are small by nature.
+    /// Collects the names of one level. It is for directories that are small by nature.
     async fn list_names(&self, path: &StoragePath) -> Result<Vec<String>> {
         self.list(path, None).map_ok(|entry| entry.name).try_collect().await
     }

@@ -1,4 +1,4 @@
-//! The one storage error: what went wrong, in which driver, doing what, to which path.
+//! The one storage error: what failed, in which driver, in which operation, on which path.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
@@ -9,12 +9,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
-/// What kind of failure a storage operation met.
+/// The kind of a storage operation's failure.
 ///
-/// A driver maps every error of its SDK to one of these in a table with a test per row.
-/// [`ErrorKind::NotFound`] is said only when the store said so: a refused or failed request
-/// never becomes "not found" (a listing error once made a garbage collector believe
-/// that a repository was empty).
+/// A driver maps every error of its SDK to one of these, in a table with a test per row. It reports
+/// [`ErrorKind::NotFound`] only if the store said so. A refused or failed request never becomes "not found": a
+/// listing error once made a garbage collector believe that a repository was empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -22,13 +21,13 @@ pub enum ErrorKind {
     NotFound,
     /// A create-only write found something at this path.
     AlreadyExists,
-    /// The path breaks the grammar, or the root was given where a file is meant.
+    /// The path breaks the grammar, or is the root where a file is expected.
     InvalidPath,
     /// An offset beyond the end, or not at the end where bytes are appended.
     InvalidOffset,
     /// The content is larger than the caller's or the store's limit.
     TooLarge,
-    /// The credentials are valid but may not do this.
+    /// The credentials are valid but do not allow this.
     PermissionDenied,
     /// The credentials are missing, wrong or expired.
     Unauthenticated,
@@ -36,32 +35,32 @@ pub enum ErrorKind {
     NoSpace,
     /// The store refuses all writes.
     ReadOnly,
-    /// Somebody else is changing the same thing at this moment.
+    /// Another writer is changing the same thing at this moment.
     Conflict,
-    /// The store asks for a slower pace.
+    /// The store asks the caller to slow down.
     RateLimited,
-    /// No answer in time; a write may or may not have taken effect.
+    /// The store did not answer in time. A write may or may not have taken effect.
     Timeout,
     /// The store cannot be reached or answers with a server error.
     Unavailable,
     /// The driver does not offer this operation.
     Unsupported,
-    /// Stored bytes are not what their path or size promises.
+    /// The stored bytes do not match their path or size.
     Corrupted,
     /// The driver's settings are wrong.
     InvalidConfig,
-    /// Everything else; the source says more.
+    /// Everything else. The source says more.
     Other,
 }
 
 impl ErrorKind {
-    /// Whether repeating the same call later may succeed without anybody changing anything.
+    /// Returns whether repeating the same call later may succeed without any change in between.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::RateLimited | Self::Timeout | Self::Unavailable | Self::Conflict)
     }
 
-    /// A short phrase for messages.
+    /// Returns a short phrase for messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,11 +91,11 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// An error of a storage driver. One pointer wide; the driver's name, the operation and the
-/// path are filled in by [`Checked`](crate::Checked) where the driver left them out.
+/// An error of a storage driver.
 ///
-/// Its text names the driver, the operation and the path and never a secret: drivers put no
-/// URL with a signature and no header into messages or sources.
+/// It is one pointer wide. [`Checked`](crate::Checked) fills in the driver's name, the operation and the path
+/// if the driver left them out. The text names these three and never a secret: drivers put no signed URL and no
+/// header into messages or sources.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -110,7 +109,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind with nothing else known yet.
+    /// Creates an error of this kind, with everything else still unknown.
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
         Self(Box::new(Inner {
@@ -124,7 +123,7 @@ impl Error {
         }))
     }
 
-    /// Adds words that say more than the kind.
+    /// Adds a message that says more than the kind.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.message = Some(message.into());
@@ -167,50 +166,50 @@ impl Error {
         self
     }
 
-    /// Overrides what the kind says about repeating the call.
+    /// Overrides whether the kind says that the call may be repeated.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = Some(retryable);
         self
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The driver's name, once known.
+    /// Returns the driver's name, once known.
     #[must_use]
     pub fn driver(&self) -> Option<&'static str> {
         self.0.driver
     }
 
-    /// The operation that failed, once known.
+    /// Returns the operation that failed, once known.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         self.0.operation
     }
 
-    /// The path that the operation was about, with control characters escaped.
+    /// Returns the path of the operation, with control characters escaped.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
 
-    /// The words that say more than the kind, if there are any.
+    /// Returns the message that says more than the kind, if there is one.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Returns whether the same call may succeed later without any change in between.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable.unwrap_or_else(|| self.0.kind.is_transient())
     }
 
-    /// Whether the store said that nothing is at the path.
+    /// Returns whether the store said that nothing is at the path.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.0.kind == ErrorKind::NotFound

@@ -1,4 +1,4 @@
-//! What a driver says of its files, and how it gives them.
+//! What a driver says about its files, and how it hands them out.
 
 use std::{fmt, ops::Range, time::SystemTime};
 
@@ -10,7 +10,7 @@ use crate::{
     path::StoragePath,
 };
 
-/// A part of a file, to be cut at its end.
+/// A part of a file. It is cut at the file's end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByteRange {
     offset: u64,
@@ -18,46 +18,46 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    /// The whole file.
+    /// Returns the range of the whole file.
     #[must_use]
     pub fn full() -> Self {
         Self::default()
     }
 
-    /// From `offset` to the end.
+    /// Returns the range from `offset` to the end.
     #[must_use]
     pub fn from(offset: u64) -> Self {
         Self { offset, length: None }
     }
 
-    /// At most `length` bytes from `offset`.
+    /// Returns the range of at most `length` bytes from `offset`.
     #[must_use]
     pub fn new(offset: u64, length: u64) -> Self {
         Self { offset, length: Some(length) }
     }
 
-    /// The first byte.
+    /// Returns the offset of the first byte.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The most bytes wanted; `None` for all to the end.
+    /// Returns the most bytes wanted, or `None` for all to the end.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// Whether this is the whole file.
+    /// Returns whether this is the whole file.
     #[must_use]
     pub fn is_full(&self) -> bool {
         *self == Self::full()
     }
 
-    /// The bytes that this means in a file of `size` bytes.
+    /// Returns the bytes that this range means in a file of `size` bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidOffset`] when the offset is beyond the end.
+    /// Fails with [`ErrorKind::InvalidOffset`] if the offset is beyond the end.
     pub fn resolve(&self, size: u64) -> Result<Range<u64>> {
         if self.offset > size {
             let message = format!("offset {} is beyond the end at {size}", self.offset);
@@ -68,7 +68,7 @@ impl ByteRange {
     }
 }
 
-/// An open file: what it is, which bytes come, and the bytes.
+/// An open file: its description, the range that comes, and the bytes.
 pub struct Reader {
     info: FileInfo,
     range: Range<u64>,
@@ -76,31 +76,32 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of `range` of the file `info`. `stream` yields exactly those bytes or ends in an error.
+    /// Creates a reader for `range` of the file `info`. `stream` yields exactly those bytes or ends in an
+    /// error.
     #[must_use]
     pub fn new(info: FileInfo, range: Range<u64>, stream: BoxStream<'static, Result<Bytes>>) -> Self {
         Self { info, range, stream }
     }
 
-    /// The file, as it was when opened.
+    /// Returns the description of the file, as it was when opened.
     #[must_use]
     pub fn info(&self) -> &FileInfo {
         &self.info
     }
 
-    /// The bytes of the file that come.
+    /// Returns the range of the file's bytes that come.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
-    /// How many bytes come.
+    /// Returns how many bytes come.
     #[must_use]
     pub fn content_length(&self) -> u64 {
         self.range.end - self.range.start
     }
 
-    /// The bytes.
+    /// Returns the stream of the bytes.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
         self.stream
@@ -118,7 +119,7 @@ impl fmt::Debug for Reader {
 pub enum EntryKind {
     /// A file.
     File,
-    /// A path with files below it.
+    /// A path with files below it, or an empty directory if the store has those.
     Directory,
 }
 
@@ -133,14 +134,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A child of this name and kind.
+    /// Creates a child of this name and kind.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: EntryKind) -> Self {
         Self { name: name.into(), kind }
     }
 }
 
-/// What `stat`, `walk` and `reader` say about a file.
+/// What `stat`, `walk`, `reader` and `list_staged` say about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileInfo {
@@ -148,13 +149,13 @@ pub struct FileInfo {
     pub path: StoragePath,
     /// Size in bytes.
     pub size: u64,
-    /// When the store last saw it change, in the store's clock; `None` where it does not say. Never compare it with
-    /// the local clock: two clocks disagree.
+    /// When the store last saw it change, in the store's clock; `None` if the store does not say. Never compare
+    /// it with the local clock: two clocks disagree.
     pub modified: Option<SystemTime>,
 }
 
 impl FileInfo {
-    /// A file.
+    /// Creates the description of a file.
     #[must_use]
     pub fn new(path: StoragePath, size: u64, modified: Option<SystemTime>) -> Self {
         Self { path, size, modified }
@@ -165,20 +166,20 @@ impl FileInfo {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct DeleteReport {
-    /// Files that are gone now.
+    /// Files that are gone now, including those that were missing.
     pub deleted: usize,
-    /// Files that may still be there, and why.
+    /// Files, and paths of stages, that may still be there, and why.
     pub failed: Vec<(StoragePath, Error)>,
 }
 
 impl DeleteReport {
-    /// A report of these figures.
+    /// Creates a report of these figures.
     #[must_use]
     pub fn new(deleted: usize, failed: Vec<(StoragePath, Error)>) -> Self {
         Self { deleted, failed }
     }
 
-    /// The first failure as the error of the whole, for callers that need all files gone.
+    /// Returns the first failure as the error of the whole, for callers that need all files gone.
     ///
     /// # Errors
     /// The first failure, if there is one.

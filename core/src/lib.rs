@@ -1,18 +1,19 @@
 //! The contract between an embedded OCI registry and its stores.
 //!
-//! - [`StorageDriver`] and [`FileWriter`]: what a store has to offer, with every behaviour written
-//!   down and proved by the conformance suite, and an example for each group of methods:
-//!   [small files](StorageDriver::put_content), [reading](StorageDriver::reader), [writing](StorageDriver::writer),
-//!   [staging](StorageDriver::commit_staged), [listing](StorageDriver::walk), [deleting](StorageDriver::delete_many).
-//!   [`Staged`] names bytes that a closed writer kept; [`Capabilities`] says what a store offers beyond the least.
-//!   [`Checked`] wraps each driver with path rules, error naming, spans and counters; [`StorageDriverExt`] adds comfort.
-//! - [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`]: parsed
-//!   once at the door, so that no unchecked text ever becomes a path.
-//! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it hashed to its digest.
-//! - [`Error`] and [`ErrorKind`]: one typed error for all stores. [`RetryPolicy`] plans repeats.
-//!   [`Secret`] keeps credentials out of logs, [`Parameters`] settings that may hold some.
+//! - [`StorageDriver`] and [`FileWriter`]: what a store has to offer. The conformance suite proves every
+//!   behaviour that they describe, and each group of methods has an example:
+//!   [small files](StorageDriver::put_content), [reading](StorageDriver::reader),
+//!   [writing](StorageDriver::writer), [staging](StorageDriver::commit_staged), [listing](StorageDriver::walk),
+//!   [deleting](StorageDriver::delete_many). [`Staged`] names bytes that a closed writer kept. [`Capabilities`]
+//!   says what a store offers beyond the minimum. [`Checked`] wraps each driver with path rules, error naming,
+//!   spans and counters. [`StorageDriverExt`] adds convenience methods.
+//! - [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`]: text is parsed
+//!   once, on entry, so unchecked text never becomes a path.
+//! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it has hashed to its digest.
+//! - [`Error`] and [`ErrorKind`]: one typed error for all stores. [`RetryPolicy`] plans retries. [`Secret`]
+//!   keeps credentials out of logs, and [`Parameters`] does so for settings that may hold some.
 //!
-//! No runtime, no cloud, no server, no global state.
+//! The crate has no runtime, no cloud SDK, no server and no global state.
 
 mod checked;
 mod descriptor;

@@ -7,7 +7,7 @@ use std::{
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// The operations of a driver, a writer and a body, as errors, spans and counters name them.
+        /// The operations of a driver, a writer and a body, as named in errors, spans and counters.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -19,7 +19,7 @@ macro_rules! operations {
             /// All operations, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The name in errors, spans and metrics.
+            /// Returns the name in errors, spans and metrics.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -61,7 +61,7 @@ operations! {
     RedirectUrl => "redirect_url",
     /// Opening the driver itself.
     Open => "open",
-    /// A piece of a reader's stream.
+    /// A reader's stream: its failures are counted, not its pieces.
     ReadBody => "read_body",
     /// `FileWriter::write`.
     WriterWrite => "writer_write",
@@ -73,7 +73,7 @@ operations! {
     WriterCommit => "writer_commit",
 }
 
-/// Operations that are calls of `StorageDriver`, the unit of [`OperationCounts::driver_calls`].
+/// How many operations are calls of `StorageDriver`, the unit of [`OperationCounts::driver_calls`].
 const DRIVER_CALLS: usize = Operation::RedirectUrl as usize + 1;
 const OPERATIONS: usize = Operation::WriterCommit as usize + 1;
 
@@ -85,8 +85,8 @@ impl fmt::Display for Operation {
 
 /// Live counters of one driver instance: calls and failures by operation, bytes both ways.
 ///
-/// Relaxed atomics: each figure is exact once the counted calls have ended, but two figures
-/// read while calls are under way may be of slightly different moments.
+/// The atomics are relaxed. Each figure is exact once the counted calls have ended. Two figures that are read
+/// while calls are running may be of slightly different moments.
 #[derive(Debug, Default)]
 pub struct Metrics {
     calls: [AtomicU64; OPERATIONS],
@@ -112,7 +112,7 @@ impl Metrics {
         add(Some(&self.bytes_written), bytes as u64);
     }
 
-    /// The figures of this moment.
+    /// Returns the figures of this moment.
     #[must_use]
     pub fn snapshot(&self) -> OperationCounts {
         OperationCounts {
@@ -134,37 +134,37 @@ pub struct OperationCounts {
 }
 
 impl OperationCounts {
-    /// Calls of this operation.
+    /// Returns the number of calls of this operation.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u64 {
         self.calls.get(operation as usize).copied().unwrap_or_default()
     }
 
-    /// Failed calls of this operation. An expected `NotFound` counts as a failure too.
+    /// Returns the number of failed calls of this operation. An expected `NotFound` counts as a failure too.
     #[must_use]
     pub fn failures(&self, operation: Operation) -> u64 {
         self.failures.get(operation as usize).copied().unwrap_or_default()
     }
 
-    /// Calls of `StorageDriver` methods; the life of a writer counts as one call.
+    /// Returns the number of calls of `StorageDriver` methods. The life of a writer counts as one call.
     #[must_use]
     pub fn driver_calls(&self) -> u64 {
         self.calls.iter().take(DRIVER_CALLS).sum()
     }
 
-    /// Content bytes that left the store.
+    /// Returns the number of content bytes that left the store.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// Content bytes that were given to the store.
+    /// Returns the number of content bytes that were given to the store.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         self.bytes_written
     }
 
-    /// What was counted since `earlier`.
+    /// Returns what was counted since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let minus = |now: &[u64; OPERATIONS], then: &[u64; OPERATIONS]| {

@@ -9,11 +9,11 @@ pub const MAX_NAME_LEN: usize = 255;
 /// Longest tag in bytes (distribution-spec, "Pulling manifests").
 pub const MAX_TAG_LEN: usize = 128;
 
-/// Why a text is no repository name, tag or reference.
+/// Why a text is not a repository name, tag or reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// A name has an empty text, a bad character, or separators at the wrong place.
+    /// A name is empty, has a bad character, or has separators in the wrong place.
     #[error("a repository name is made of lower-case components like `a1.b_c__d-e`, joined by `/`")]
     Repository,
     /// A name is longer than [`MAX_NAME_LEN`].
@@ -22,30 +22,31 @@ pub enum NameError {
     /// A tag breaks its grammar.
     #[error("a tag matches [A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}")]
     Tag,
-    /// A reference with a colon is no digest.
+    /// A reference with a colon is not a digest.
     #[error(transparent)]
     Digest(#[from] DigestError),
 }
 
-/// The name of a repository, e.g. `openshift/nginx`: components
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` joined by `/`, at most 255 bytes (distribution-spec,
-/// "Pulling manifests"). Cloning is cheap.
+/// The name of a repository, such as `openshift/nginx`.
+///
+/// It has components `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` joined by `/`, and at most 255 bytes
+/// (distribution-spec, "Pulling manifests"). Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryName(Arc<str>);
 
 impl RepositoryName {
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The components between the slashes.
+    /// Returns the components between the slashes.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// Compares component by component, so that `a/b` comes before `a-b`: the order of the catalog.
+    /// Compares component by component, so `a/b` comes before `a-b`. This is the order of the catalog.
     #[must_use]
     pub fn catalog_cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.components().cmp(other.components())
@@ -83,7 +84,7 @@ fn is_name_component(component: &str) -> bool {
 pub struct Tag(Arc<str>);
 
 impl Tag {
-    /// The tag as text.
+    /// Returns the tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -102,10 +103,10 @@ impl FromStr for Tag {
     }
 }
 
-/// What a manifest is asked for by.
+/// The tag or digest by which a client asks for a manifest.
 ///
-/// A text with a colon is always meant as a digest, because no tag has one: what does not parse as
-/// a digest is then an error, never a tag.
+/// A text with a colon is always taken for a digest, because a tag cannot have one. If it does not parse as a
+/// digest, it is an error, never a tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// By tag.

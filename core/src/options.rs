@@ -1,28 +1,31 @@
-//! How a driver and its writers are asked, and what they offer.
+//! Options of a driver and its writers, and what drivers offer.
 
 use crate::staged::Staged;
 
-/// What a driver offers beyond the least that the contract asks, and what its store does that others do not.
+/// What a driver offers beyond the minimum of the contract, and how its store differs from others.
 ///
-/// Whatever the suite can prove on one store and not on another is a flag here, and nowhere else. The default promises
-/// nothing. A driver sets a flag once the suite passes against the real service, or an emulator that is known to behave
-/// like it. Where it depends on the server, as some accept a condition and ignore it, the driver asks the
-/// server instead of assuming it.
+/// Everything that the suite can prove on one store and not on another is a flag here, and nowhere else. The
+/// default promises nothing. A driver sets a flag once the suite passes against the real service, or against an
+/// emulator that is known to behave like it. If a flag depends on the server (some accept a condition and
+/// ignore it), the driver asks the server instead of assuming it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Create-only writes are atomic. Where false, two concurrent creators may both succeed.
+    /// Create-only writes are atomic. If false, two concurrent creators may both succeed.
     pub create_only: bool,
-    /// Directories can be there without a file below them, and a walk looks into each of them: a file system, or an
-    /// object store that keeps its keys in directories. The registry then lists names and reads the links. Otherwise it
-    /// walks, as an object store lists a thousand keys with their sizes at once (ADR 0019).
+    /// Directories can exist without a file below them, and a walk looks into each of them.
+    ///
+    /// This holds for a file system, or for an object store that keeps its keys in directories. The registry
+    /// then lists names and reads the links. Otherwise it walks, because an object store lists a thousand keys
+    /// with their sizes at once (ADR 0019).
     pub empty_directories: bool,
-    /// What is overwritten or deleted stays as a version, and takes space. Like the two that follow, it is true
-    /// once an answer of the store has shown it.
+    /// Overwritten or deleted content stays as a version, and takes space.
+    ///
+    /// Like the two that follow, this is true once an answer of the store has shown it.
     pub versions: bool,
     /// The store retains what is written (Object Lock): a version cannot be deleted before its time.
     pub retention: bool,
-    /// What is missing looks forbidden to these credentials, and costs a second look.
+    /// A missing file looks forbidden to these credentials, and costs a second look.
     pub hides_missing: bool,
 }
 
@@ -66,30 +69,30 @@ impl Capabilities {
 /// What a write does when a file is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PutMode {
-    /// Replace it as a whole.
+    /// Replaces it as a whole.
     #[default]
     Overwrite,
-    /// Keep it and answer `AlreadyExists`.
+    /// Keeps it and fails with `AlreadyExists`.
     CreateOnly,
 }
 
 /// What a writer is opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteMode {
-    /// A file in one go: the writer is committed or given up, and never closed.
+    /// Writes a file in one go: the writer is committed or cancelled, and never closed.
     Direct {
-        /// The final size in bytes, if known: lets a driver choose its part size and refuse at once what cannot fit.
-        /// Only a hint; commit makes visible what was written.
+        /// The final size in bytes, if known. It lets a driver choose its part size, and refuse at once what
+        /// cannot fit. It is only a hint: commit makes visible what was written.
         size: Option<u64>,
     },
-    /// The first bytes of a stage.
+    /// Writes the first bytes of a stage.
     Stage,
-    /// More bytes after exactly these.
+    /// Writes more bytes after exactly these.
     Resume(Staged),
 }
 
 impl WriteMode {
-    /// [`Direct`](Self::Direct), of a size that is not known.
+    /// Returns [`Direct`](Self::Direct) with an unknown size.
     #[must_use]
     pub fn direct() -> Self {
         Self::Direct { size: None }

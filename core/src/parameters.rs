@@ -11,12 +11,12 @@ pub use self::{
 };
 use crate::{secret::Secret, shown::shown_name};
 
-/// Settings by key, as a file, a list of variables or a host gives them: each value is the text that was
-/// written, and nothing has guessed at a type.
+/// Settings by key, from a file, a list of variables or a host.
 ///
-/// Keys are lower-cased, since variables come in capitals. Any value may be a secret, so `Debug` shows the
-/// keys alone, as far as they are written like names, and the texts leave memory when dropped. Who knows the keys reads them with
-/// [`reader`](Self::reader), which finds all mistakes at once and tells twenty of them.
+/// Each value is the text as written; nothing has guessed a type. Keys are lower-cased, because variables come
+/// in capitals. Any value may be a secret. So `Debug` shows only the keys, if they are written like names, and
+/// the texts are wiped from memory when dropped. Code that knows the keys reads them with
+/// [`reader`](Self::reader), which finds all mistakes at once and reports twenty of them.
 ///
 /// ```
 /// use plugin_registry_core::Parameters;
@@ -37,21 +37,20 @@ struct Value {
 }
 
 impl Parameters {
-    /// No settings.
+    /// Creates an empty set of settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a value; one that was there is replaced.
+    /// Sets a value and replaces an earlier one.
     #[must_use]
     pub fn with(mut self, key: impl AsRef<str>, value: impl Into<String>) -> Self {
         self.insert(key.as_ref(), value.into(), None);
         self
     }
 
-    /// Sets a value and says where it comes from: a line of a file, a variable, a key of a Secret. Mistakes
-    /// name that place.
+    /// Sets a value and its source: a line of a file, a variable, a key of a Secret. Mistakes name that place.
     #[must_use]
     pub fn with_from(
         mut self,
@@ -63,38 +62,38 @@ impl Parameters {
         self
     }
 
-    /// Drops a value, as if it had never been set.
+    /// Removes a value, as if it had never been set.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.values.remove(&key.to_lowercase());
         self
     }
 
-    /// Says where everything comes from that names no place of its own, and where something is missing.
+    /// Sets the source of all values that have no other source, and of missing values.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The text of a value, which may be a secret.
+    /// Returns the text of a value, which may be a secret.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(&key.to_lowercase()).map(|value| value.text.expose())
     }
 
-    /// The keys, in order.
+    /// Returns the keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no settings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Begins to read them.
+    /// Starts reading them.
     #[must_use]
     pub fn reader(&self) -> ParameterReader<'_> {
         ParameterReader::new(self)
@@ -104,7 +103,7 @@ impl Parameters {
         self.values.insert(key.to_lowercase(), Value { text: text.into(), source });
     }
 
-    /// Where a value comes from, or would.
+    /// Returns where a value comes from, or would come from.
     fn source_of(&self, key: &str) -> Option<&str> {
         let own = self.values.get(key).and_then(|value| value.source.as_deref());
         own.or(self.source.as_deref())

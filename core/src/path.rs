@@ -4,16 +4,17 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest path accepted, in bytes. S3 and GCS allow keys of 1024 bytes, so a path
-/// together with any root directory that a driver puts before it has to stay below that;
-/// the longest path of the registry layout is about 580 bytes.
+/// Longest path accepted, in bytes.
+///
+/// S3 and GCS allow keys of 1024 bytes. A path has to stay below that, together with any root directory that a
+/// driver puts before it. The longest path of the registry layout is about 580 bytes.
 pub const MAX_PATH_LEN: usize = 900;
 
 /// An absolute path inside a store: `/` or `(/[A-Za-z0-9._-]+)+`, without `.` and `..`.
 ///
-/// It is checked once, when it is made, so drivers never meet an unclean path. The grammar
-/// is the one of distribution's drivers, minus the two relative components (a directory
-/// could be left with them) and with a limit of [`MAX_PATH_LEN`] bytes. Cloning is cheap.
+/// It is checked once, when it is made, so drivers never meet an unclean path. The grammar is that of
+/// distribution's drivers, without the two relative components (they could lead out of a directory) and with a
+/// limit of [`MAX_PATH_LEN`] bytes. Cloning is cheap.
 ///
 /// Paths compare in byte order of their text, the order in which object stores list keys.
 ///
@@ -28,39 +29,40 @@ pub const MAX_PATH_LEN: usize = 900;
 pub struct StoragePath(Arc<str>);
 
 impl StoragePath {
-    /// The root, `/`. Only the listings of a driver take it; where a file is meant it is refused, or missing.
+    /// Returns the root, `/`. Only a driver's listings take it. Where a file is expected, it is refused or
+    /// missing.
     #[must_use]
     pub fn root() -> Self {
         Self(Arc::from("/"))
     }
 
-    /// Whether this is the root.
+    /// Returns whether this is the root.
     #[must_use]
     pub fn is_root(&self) -> bool {
         &*self.0 == "/"
     }
 
-    /// The path as text, beginning with `/`.
+    /// Returns the path as text, beginning with `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path without its leading `/`: empty for the root. Object keys begin with it.
+    /// Returns the path without its leading `/`, as object keys begin. It is empty for the root.
     #[must_use]
     pub fn as_relative(&self) -> &str {
         self.0.get(1..).unwrap_or_default()
     }
 
-    /// This path with `rest` below it; `rest` may hold several components.
+    /// Returns this path with `rest` below it. `rest` may hold several components.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPath`] when the result breaks the grammar.
+    /// Fails with [`ErrorKind::InvalidPath`] if the result breaks the grammar.
     pub fn join(&self, rest: &str) -> Result<Self> {
         if self.is_root() { format!("/{rest}").parse() } else { format!("{}/{rest}", self.0).parse() }
     }
 
-    /// The path one level up; `None` for the root.
+    /// Returns the path one level up, or `None` for the root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         if self.is_root() {
@@ -73,19 +75,19 @@ impl StoragePath {
         }
     }
 
-    /// The last component; `None` for the root.
+    /// Returns the last component, or `None` for the root.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         if self.is_root() { None } else { self.0.rsplit_once('/').map(|(_, name)| name) }
     }
 
-    /// The components in order; none for the root.
+    /// Returns the components in order; none for the root.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.as_relative().split('/').filter(|component| !component.is_empty())
     }
 
-    /// What follows `base` and its `/`, or `None` when this path is not strictly below it.
-    /// `/a` is not above `/ab`.
+    /// Returns what follows `base` and its `/`, or `None` if this path is not strictly below it. `/a` is not
+    /// above `/ab`.
     #[must_use]
     pub fn strip_prefix(&self, base: &Self) -> Option<&str> {
         if base.is_root() {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// How often and how fast a transient failure is tried again: exponential steps, full jitter,
-/// a limit on attempts. It only plans; whoever owns the clock sleeps.
+/// How often and how fast a transient failure is tried again.
 ///
-/// Drivers on an SDK with retries of its own do not stack this on top.
+/// It has exponential steps, full jitter, and a limit on attempts. It only plans: the owner of the clock
+/// sleeps. Drivers on an SDK with its own retries do not stack this on top.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included. Default 5.
+    /// Attempts in all, including the first. Default 5.
     pub max_attempts: u32,
     /// The longest wait before the second attempt; it doubles from there. Default 100 ms.
     pub base_delay: Duration,
-    /// The longest wait before any attempt, also when the store asks for more. Default 20 s.
+    /// The longest wait before any attempt, even if the store asks for more. Default 20 s.
     pub max_delay: Duration,
 }
 
@@ -36,13 +36,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Never tries again.
+    /// Returns a policy that never tries again.
     #[must_use]
     pub fn none() -> Self {
         Self { max_attempts: 1, ..Self::default() }
     }
 
-    /// Sets the number of attempts, the first included.
+    /// Sets the number of attempts, including the first.
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
@@ -57,9 +57,10 @@ impl RetryPolicy {
         self
     }
 
-    /// How long to wait after attempt number `attempt` (from 1) failed with `error`, or `None`
-    /// to give up. `retry_after` is what the store asked for; `jitter` is a random number in
-    /// `0.0..=1.0` by which the computed step is scaled (the store's wish is never shortened).
+    /// Returns how long to wait after attempt number `attempt` (from 1) failed with `error`.
+    ///
+    /// `None` means to give up. `retry_after` is what the store asked for. `jitter` is a random number in
+    /// `0.0..=1.0` that scales the computed step; it never shortens the store's wish.
     #[must_use]
     pub fn delay(
         &self,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret text: wiped when dropped, hidden from `Debug`, without `Display`.
+/// A secret text. It is wiped when dropped, hidden from `Debug`, and has no `Display`.
 ///
 /// ```
 /// use plugin_registry_core::Secret;
@@ -22,7 +22,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the one place that needs it.
+    /// Returns the text, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -2,19 +2,21 @@
 
 /// The most characters of a foreign text that a message repeats.
 const MAX_SHOWN: usize = 64;
-/// The most characters of somebody else's words.
+/// The most characters that a message repeats of another program's words.
 const MAX_LINE: usize = 300;
 /// The longest name that a message repeats, in bytes.
 const MAX_NAME: usize = 128;
-/// The longest word of letters; longer ones are no words of any language.
+/// The longest word of letters; longer ones are not words of any language.
 const MAX_LETTERS: usize = 24;
 /// The longest word of letters and digits in any order, such as the random end of a bucket's name.
 const MAX_MIXED: usize = 16;
-/// The most digits behind letters.
+/// The most digits after letters.
 const MAX_DIGITS: usize = 4;
 
-/// A foreign text for a message: escaped, and cut after 64 characters. For what can be no secret, such as a name
-/// in an index or in a listing; a value that a person wrote goes through [`shown_name`].
+/// Returns a foreign text for a message: escaped, and cut after 64 characters.
+///
+/// It is for text that cannot be a secret, such as a name in an index or in a listing. A value that a person
+/// wrote goes through [`shown_name`].
 ///
 /// ```
 /// use plugin_registry_core::shown;
@@ -31,8 +33,9 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// Words of somebody else, such as a store's message, for one line: as [`shown`], but with quotes as they are, and cut
-/// after 300 characters.
+/// Returns another program's words, such as a store's message, for one line.
+///
+/// It is like [`shown`], but leaves quotes as they are and cuts after 300 characters.
 ///
 /// ```
 /// use plugin_registry_core::shown_line;
@@ -41,7 +44,7 @@ pub fn shown(text: &str) -> String {
 /// ```
 #[must_use]
 pub fn shown_line(text: &str) -> String {
-    // Of an escaped quote the first character is the backslash.
+    // The first character of an escaped quote is the backslash.
     let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
     let mut escaped = text.chars().flat_map(|c| c.escape_debug().skip(usize::from(is_quote(c))));
     let mut shown: String = escaped.by_ref().take(MAX_LINE).collect();
@@ -51,12 +54,14 @@ pub fn shown_line(text: &str) -> String {
     shown
 }
 
-/// The text if it is written like a name, so that it cannot be a key, a token or a password of a generator;
-/// else `None`, and a message says where the text is instead.
+/// Returns the text if it is written like a name, otherwise `None`.
 ///
-/// A name is at most 128 bytes of words, with `.`, `_` and `-` between them. A word is letters and
-/// then at most 4 digits, or one or two within; up to 16 letters and digits in any order, of one case; or up to 32 digits. Words of
-/// letters have at most 24 of them, and where both cases occur most are small.
+/// Such a text cannot be a key, a token or a generated password. For `None`, a message says where the text is
+/// instead.
+///
+/// A name is at most 128 bytes of words, with `.`, `_` and `-` between them. A word is letters followed by at
+/// most 4 digits, or with one or two digits within; or up to 16 letters and digits in any order, of one case;
+/// or up to 32 digits. A word of letters has at most 24 of them. If both cases occur, most are lower case.
 ///
 /// ```
 /// use plugin_registry_core::shown_name;
@@ -72,7 +77,9 @@ pub fn shown_name(text: &str) -> Option<&str> {
     shown_words(text, "._-")
 }
 
-/// The same with other characters between words: a path, an address or a sentence may be known to be one.
+/// Works like [`shown_name`], with other characters between words.
+///
+/// It is for a text that is known to be a path, an address or a sentence.
 #[must_use]
 pub fn shown_words<'a>(text: &'a str, between: &str) -> Option<&'a str> {
     let mut words = text.split(|c| between.contains(c)).filter(|word| !word.is_empty()).peekable();
@@ -80,8 +87,10 @@ pub fn shown_words<'a>(text: &'a str, between: &str) -> Option<&'a str> {
     is_name.then_some(text)
 }
 
-/// The path of a file if it is written like one: names with `/` between them. One that begins with `/`, `./` or
-/// `../` may have any short components of letters, digits, spaces and `._-` behind the first.
+/// Returns the path of a file if it is written like one: names with `/` between them.
+///
+/// After the first component, a path that begins with `/`, `./` or `../` may have any short components of
+/// letters, digits, spaces and `._-`.
 ///
 /// ```
 /// use plugin_registry_core::shown_path;

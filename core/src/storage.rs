@@ -1,4 +1,4 @@
-//! What is opened, and by whom.
+//! What a host opens, and the trait that opens it.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{driver::StorageDriver, error::Result, parameters::Parameters, shown::shown_name};
 
-/// A driver's name and its parameters. `Debug` shows no value, and no name that may be a secret in its place.
+/// A driver's name and its parameters. `Debug` shows no value, and no name that may be a misplaced secret.
 ///
 /// ```
 /// use plugin_registry_core::StorageConfig;
@@ -16,17 +16,19 @@ use crate::{driver::StorageDriver, error::Result, parameters::Parameters, shown:
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StorageConfig {
-    /// The driver's name, in capitals or not.
+    /// The driver's name, in upper or lower case.
     pub driver: String,
     /// Its parameters.
     pub parameters: Parameters,
-    /// Whether a missing directory of the filesystem driver is made. Default: true. Otherwise it is an error, so
-    /// that an absent mount is not taken for an empty store. No other driver makes anything.
+    /// Whether the filesystem driver creates its directory if it is missing. Default: true.
+    ///
+    /// Otherwise a missing directory is an error, so an absent mount is not taken for an empty store. No other
+    /// driver creates anything.
     pub create_root: bool,
 }
 
 impl StorageConfig {
-    /// A driver without parameters.
+    /// Creates a config for a driver, without parameters.
     #[must_use]
     pub fn new(driver: impl Into<String>) -> Self {
         Self { driver: driver.into(), parameters: Parameters::new(), create_root: true }
@@ -67,10 +69,11 @@ impl fmt::Debug for StorageConfig {
 /// Opens drivers by their names: the table of a host, such as `Drivers` of `plugin-registry-drivers`.
 #[async_trait]
 pub trait OpenDriver: fmt::Debug + Send + Sync + 'static {
-    /// Opens a driver. Dropping the future leaves nothing behind but what the driver's own `open` says.
+    /// Opens a driver. Dropping the future leaves nothing behind, except what the driver's own `open`
+    /// documents.
     ///
     /// # Errors
-    /// Of the kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for a driver that it does not have and
-    /// for mistakes in the parameters, all of them at once; otherwise those of the driver.
+    /// Fails with [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for an unknown driver and for mistakes in
+    /// the parameters, all of them at once. Otherwise returns the driver's error.
     async fn open_driver(&self, config: &StorageConfig) -> Result<Arc<dyn StorageDriver>>;
 }

@@ -1,4 +1,4 @@
-//! The drivers of this crate's features, under the names that distribution gives them.
+//! The drivers of this crate's features, under the names that distribution uses for them.
 
 #[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use plugin_registry_core::{StorageConfig, StorageDriver};
 
 use crate::drivers::{Entry, Lacking};
 
-/// Of a driver whose settings are read already.
+/// The remedy for a driver whose settings can already be read.
 const TO_COME: &str = "it is still to come; its parameters are right";
 
 fn azure(parameters: &Parameters) -> Result<()> {
@@ -40,7 +40,7 @@ async fn s3(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
     Ok(Arc::new(opened.map_err(|error| error.with_driver("s3"))?))
 }
 
-/// What a driver assumes of its store.
+/// Lists what a driver assumes about its store.
 pub(crate) fn assumptions(config: &plugin_registry_core::StorageConfig) -> Vec<String> {
     #[cfg(feature = "s3")]
     if matches!(config.driver.to_lowercase().as_str(), "s3" | "s3aws") {
@@ -51,9 +51,9 @@ pub(crate) fn assumptions(config: &plugin_registry_core::StorageConfig) -> Vec<S
     Vec::new()
 }
 
-/// Every name that has a driver, or will have one.
+/// Lists every name that has a driver, or will have one.
 pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
-    /// The driver of a feature, or what says that the build lacks it.
+    /// The driver of a feature, or an entry that says that the build lacks it.
     macro_rules! entry {
         ($name:literal, $feature:literal, $open:ident) => {{
             #[cfg(feature = $feature)]

@@ -9,15 +9,15 @@ use plugin_registry_core::{
 
 use crate::builtin;
 
-/// Drivers of distribution before its version 3. Nobody writes them any more.
+/// Drivers of distribution before its version 3, which nobody maintains any more.
 const REMOVED: &[&str] = &["oss", "swift"];
 
 type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn StorageDriver>>> + Send>>;
 
 /// The drivers that a host opens by name.
 ///
-/// It is a value that the host makes and hands on, never a table of the process: two hosts in one process have
-/// each their own. Cloning is cheap.
+/// It is a value that the host creates and passes on, never a table of the process: two hosts in one process
+/// each have their own. Cloning is cheap.
 ///
 /// ```
 /// # fn main() -> plugin_registry_core::Result<()> {
@@ -39,7 +39,7 @@ pub struct Drivers {
     entries: BTreeMap<String, Entry>,
 }
 
-/// What a name stands for.
+/// The entry of a name.
 #[derive(Clone)]
 pub(crate) enum Entry {
     /// A driver that can be opened.
@@ -48,41 +48,41 @@ pub(crate) enum Entry {
     Lacking(Lacking),
 }
 
-/// What is known of a driver that is not here.
+/// What is known about a driver that this build lacks.
 #[derive(Clone, Copy)]
 pub(crate) struct Lacking {
-    /// How one comes by it.
+    /// How to get the driver.
     pub(crate) remedy: &'static str,
-    /// What is wrong with its parameters all the same.
+    /// Checks its parameters even so.
     pub(crate) check: fn(&Parameters) -> Result<()>,
 }
 
 impl Drivers {
-    /// Every driver of this build: what the crate's features chose.
+    /// All drivers of this build, as selected by the crate's features.
     ///
-    /// The drivers of distribution that this build lacks stay known: opening one says which feature it needs.
+    /// The drivers of distribution that this build lacks stay known: opening one says which feature it needs, or
+    /// that it is still to come.
     #[must_use]
     pub fn new() -> Self {
         Self { entries: builtin::entries().map(|(name, entry)| (name.to_owned(), entry)).collect() }
     }
 
-    /// No driver at all, for a host that opens its own only.
+    /// No drivers, for a host that opens only its own.
     #[must_use]
     pub fn empty() -> Self {
         Self { entries: BTreeMap::new() }
     }
 
-    /// Adds a driver under a name: lower-case letters, digits and `-`. `open` gets the whole configuration, and
-    /// names its driver in its errors ([`Error::with_driver`]): nothing has wrapped it yet.
+    /// Adds a driver under a name of lower-case letters, digits and `-`. `open` gets the whole configuration.
+    /// It names its driver in its errors ([`Error::with_driver`]), since nothing has wrapped it yet.
     ///
-    /// A name that is taken is refused rather than replaced: two plugins with one name would otherwise open each
-    /// other's stores, depending on who came last. A host that wants a driver of its own under a built-in name,
-    /// such as a wrapper of `filesystem`, takes that one out first by [`without`](Self::without). The name of a
+    /// A name that is taken is refused, not replaced: otherwise two plugins with one name would open each
+    /// other's stores, depending on which came last. A host that wants its own driver under a built-in name,
+    /// such as a wrapper of `filesystem`, first removes that one with [`without`](Self::without). The name of a
     /// driver that this build lacks is free.
     ///
     /// # Errors
-    /// Of the kind [`InvalidConfig`](ErrorKind::InvalidConfig) for a name that is taken, empty, or has other
-    /// characters.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) if the name is taken, empty, or has other characters.
     pub fn register<F, Fut>(mut self, name: impl Into<String>, open: F) -> Result<Self>
     where
         F: Fn(StorageConfig) -> Fut + Send + Sync + 'static,
@@ -103,8 +103,8 @@ impl Drivers {
         Ok(self)
     }
 
-    /// Takes a name out, if it is there: for a driver that a host does not want to be opened, or replaces. Each
-    /// name is on its own: without `memory` there is `inmemory` still.
+    /// Removes a name, if it exists: for a driver that a host does not want to open, or replaces. Each name
+    /// stands alone: without `memory` there is still `inmemory`.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.entries.remove(&name.to_ascii_lowercase());
@@ -119,12 +119,12 @@ impl Drivers {
         })
     }
 
-    /// Opens a driver. What it does to the store, what it needs from the caller's runtime, and what a dropped
-    /// future leaves, its own `open` says.
+    /// Opens a driver. The driver's own `open` documents what it does to the store, what it needs from the
+    /// caller's runtime, and what a dropped future leaves behind.
     ///
     /// # Errors
-    /// Of the kind [`InvalidConfig`](ErrorKind::InvalidConfig) for a driver that is not here, and for mistakes in
-    /// the parameters, all of them at once; otherwise those of the driver.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a driver that is not in this build, and for mistakes in
+    /// the parameters, all of them at once; otherwise the errors of the driver.
     pub async fn open(&self, config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
         match self.entries.get(&config.driver.to_ascii_lowercase()) {
             Some(Entry::Opens(open)) => open(config.clone()).await,

@@ -5,13 +5,13 @@ use plugin_registry_drivers_fs::FsConfig;
 
 use crate::StorageConfig;
 
-/// Where distribution keeps a registry unless told otherwise.
+/// The directory in which distribution keeps a registry by default.
 const ROOT: &str = "/var/lib/registry";
-/// Fewer threads distribution takes for a mistake, and raises them.
+/// Distribution takes fewer threads for a mistake, and raises them to this.
 const MIN_THREADS: usize = 25;
 
-/// Reads `rootdirectory` and `maxthreads`. As in distribution, fewer than 25 threads are 25; other than there,
-/// a number below zero is a mistake.
+/// Reads `rootdirectory` and `maxthreads`. As in distribution, fewer than 25 threads count as 25. Unlike there,
+/// a negative number is a mistake.
 pub(crate) fn settings(config: &StorageConfig) -> Result<FsConfig> {
     let mut reader = config.parameters.reader();
     let root = reader.text("rootdirectory").unwrap_or_else(|| ROOT.to_owned());

@@ -18,8 +18,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! It reads no environment and keeps no table of the process. A host with a driver of its own registers it in
-//! [`Drivers`], so that configuration files can name it; or it hands the opened driver over, and needs no name.
+//! It does not read the environment and keeps no table of the process. A host with its own driver registers it
+//! in [`Drivers`], so that configuration files can name it. Or it passes in the opened driver, and needs no
+//! name.
 
 mod builtin;
 #[cfg(test)]
@@ -43,8 +44,8 @@ pub async fn open(config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
     Drivers::new().open(config).await
 }
 
-/// What the driver of a configuration assumes of its store before it has asked it, a sentence each, for people. Nothing
-/// where the driver assumes nothing, or the settings are wrong. Makes no request.
+/// Lists what the configured driver assumes about its store before it has asked it, one sentence each, for
+/// people. Empty if the driver assumes nothing, or the settings are wrong. Makes no request.
 #[must_use]
 pub fn assumptions(config: &StorageConfig) -> Vec<String> {
     builtin::assumptions(config)

@@ -6,9 +6,11 @@ use plugin_registry_core::{RepositoryName, StorageDriver};
 use crate::{error::Result, layout, registry::Registry, tag::Page};
 
 impl Registry {
-    /// Lists at most `limit` repositories after `last`, component by component in byte order: `a/b` comes
-    /// before `a-b`, as in distribution. 1 driver call a page of the store, whatever the repositories hold;
-    /// one that holds only unfinished uploads is listed too (ADR 0005).
+    /// Lists at most `limit` repositories after `last`.
+    ///
+    /// The order is component by component in byte order: `a/b` comes before `a-b`, as in distribution. 1
+    /// driver call per page of the store, whatever the repositories hold. One that holds only unfinished
+    /// uploads is listed too (ADR 0005).
     ///
     /// # Errors
     /// Only those of the store.
@@ -43,7 +45,7 @@ impl Registry {
         let root = layout::repositories();
         let after = last.map(layout::repository);
         let mut found = self.inner.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
-            // Whatever is no repository name lies there by somebody else's hand.
+            // A name that no repository can have was put there by other software.
             let name = path.map(|path| path.strip_prefix(&root).and_then(|name| name.parse().ok()));
             std::future::ready(name.transpose())
         });

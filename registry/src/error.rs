@@ -1,4 +1,4 @@
-//! What can go wrong in a registry, and how the specification calls it.
+//! What can go wrong in a registry, and the codes that the specification has for it.
 
 use http::StatusCode;
 use plugin_registry_core::{Digest, NameError, Reference, RepositoryName, VerifyError};
@@ -8,8 +8,9 @@ use crate::manifest::ManifestError;
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
 
-/// An error of the embedded registry. [`RegistryError::code`] is the one table that maps causes to the
-/// codes of the distribution specification.
+/// An error of the embedded registry.
+///
+/// [`RegistryError::code`] is the only table that maps causes to the codes of the distribution specification.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -47,10 +48,10 @@ pub enum RegistryError {
     /// The manifest names content that is not in the repository. Nothing was stored.
     #[error("the manifest names {} blobs or manifests that are not in the repository", .0.len())]
     ReferencesUnknown(Vec<Digest>),
-    /// Content does not have the digest or the size that was announced.
+    /// Content does not have the announced digest or size.
     #[error(transparent)]
     Mismatch(#[from] VerifyError),
-    /// The upload session is not known, was finished or cancelled.
+    /// The upload session is unknown, or was finished or cancelled.
     #[error("the upload session is unknown, finished or cancelled")]
     UploadUnknown,
     /// The upload state token of a location is not genuine.
@@ -70,10 +71,10 @@ pub enum RegistryError {
     /// The request's size headers contradict each other or the body.
     #[error("{0}")]
     SizeInvalid(&'static str),
-    /// A range that does not exist in the content.
+    /// The range does not exist in the content.
     #[error("the range is outside the content")]
     RangeNotSatisfiable,
-    /// A page size that is no number, or negative.
+    /// The page size is not a number, or is negative.
     #[error("the page size is not a number")]
     PageSizeInvalid,
     /// The request is malformed.
@@ -85,7 +86,7 @@ pub enum RegistryError {
     /// The caller's body failed before its end.
     #[error("the body ended early")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What the store holds is not what it should be.
+    /// Stored content is not what it should be.
     #[error("stored content is damaged: {0}")]
     Damaged(String),
     /// The store failed.
@@ -93,7 +94,7 @@ pub enum RegistryError {
     Storage(#[from] plugin_registry_core::Error),
 }
 
-/// An error code of the distribution specification ("Error Codes"), or one of distribution's own.
+/// An error code of the distribution specification ("Error Codes"), or one that distribution has added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -136,7 +137,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The identifier in an error body.
+    /// Returns the identifier in an error body.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -163,7 +164,7 @@ impl ErrorCode {
 }
 
 impl RegistryError {
-    /// The status and code of the specification for this cause.
+    /// Returns the status and code that the specification has for this cause.
     #[must_use]
     pub fn code(&self) -> (StatusCode, ErrorCode) {
         use plugin_registry_core::ErrorKind as Kind;
@@ -184,8 +185,8 @@ impl RegistryError {
             Self::UploadOffset { .. } | Self::RangeNotSatisfiable => {
                 (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid)
             }
-            // The status that most clients repeat a request after; with the code TOOMANYREQUESTS, Docker
-            // would not (ADR 0027).
+            // Most clients repeat a request after this status. With the code TOOMANYREQUESTS, Docker would not
+            // (ADR 0027).
             Self::UploadBusy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable),
             Self::PageSizeInvalid => (StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
@@ -207,12 +208,12 @@ impl RegistryError {
         }
     }
 
-    /// Whether content has more bytes than were asked for at the most.
+    /// Whether content has more bytes than the limit that was asked for.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)
     }
 
-    /// Whether the cause is that something is not there.
+    /// Returns whether the cause is that something does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code().0 == StatusCode::NOT_FOUND

@@ -1,4 +1,4 @@
-//! Hashing beside the I/O: while a body comes in or goes out, its bytes are hashed once.
+//! Hashes bytes once, beside the I/O, while a body comes in or goes out.
 
 use bytes::Bytes;
 use plugin_registry_core::{Algorithm, Digest, Error, ErrorKind, HashState, Hasher, VerifyError};
@@ -8,10 +8,10 @@ use crate::error::Result;
 
 /// Bytes that are worth a hop to another thread, which takes 0.02 ms.
 const BATCH: usize = 512 * 1024;
-/// Bytes that are hashed without giving the runtime a turn: some 0.1 ms where the processor does it.
+/// Bytes that are hashed before the runtime gets a turn: some 0.1 ms if the processor does it.
 const STRETCH: usize = 128 * 1024;
 
-/// The canonical hash of some content, and that of one other algorithm, if it was announced by it.
+/// The canonical hash of some content, and that of another algorithm if the content was announced by it.
 #[derive(Clone, Debug)]
 pub(crate) struct Hashers {
     canonical: Hasher,
@@ -25,7 +25,7 @@ impl Hashers {
         Box::new(Self { canonical: Hasher::new(Algorithm::Sha256), other })
     }
 
-    /// Goes on from a stored state of the canonical hash.
+    /// Continues from a stored state of the canonical hash.
     pub(crate) fn resume(state: &HashState) -> Option<Box<Self>> {
         let is_canonical = state.algorithm() == Algorithm::Sha256;
         let canonical = Hasher::resume(state).ok().filter(|_| is_canonical)?;
@@ -50,7 +50,7 @@ impl Hashers {
             || self.other.as_ref().is_some_and(|other| other.algorithm() == algorithm)
     }
 
-    /// The canonical digest, once the announced one agrees.
+    /// Returns the canonical digest if the announced one agrees.
     pub(crate) fn verify(self, expected: &Digest) -> Result<Digest, VerifyError> {
         let canonical = self.canonical.finish();
         let actual = match self.other.filter(|other| other.algorithm() == expected.algorithm()) {
@@ -65,18 +65,18 @@ impl Hashers {
     }
 }
 
-/// Hashers of a stream, beside the I/O of its pieces.
+/// Hashes the pieces of a stream beside their I/O.
 ///
-/// Where the processor itself hashes, that takes no longer than to copy the bytes: they are hashed here, while they
-/// are in its cache, and the runtime has a turn every 128 KiB, some 0.1 ms. Elsewhere a batch at a time goes to the
-/// caller's blocking pool, while the caller goes on; content of less than a batch is hashed where it is, and so is
-/// everything where there is no tokio runtime. Holds two batches then, each of 512 KiB and the rest of one piece,
-/// which the I/O holds as well (ADR 0009).
+/// Where the processor itself hashes, that takes no longer than copying the bytes. They are hashed here, while
+/// they are in its cache, and the runtime gets a turn every 128 KiB, some 0.1 ms. Elsewhere a batch at a time
+/// goes to the caller's blocking pool, while the caller continues. Content of less than a batch is hashed in
+/// place, and so is everything if there is no tokio runtime. In that mode it holds two batches, each of 512 KiB
+/// and the rest of one piece, which the I/O holds as well (ADR 0009).
 #[derive(Debug)]
 pub(crate) struct StreamHasher {
     work: Work,
     is_fast: bool,
-    /// Hashed here since the runtime had its turn.
+    /// Bytes hashed here since the runtime last had its turn.
     at_a_stretch: usize,
     batch: Vec<Bytes>,
     batched: usize,
@@ -86,7 +86,7 @@ pub(crate) struct StreamHasher {
 enum Work {
     Here(Box<Hashers>),
     There(JoinHandle<Box<Hashers>>),
-    /// A call was dropped in the middle: what was hashed is not known any more.
+    /// A call was dropped in the middle, so it is not known any more what was hashed.
     Lost,
 }
 
@@ -101,7 +101,7 @@ impl StreamHasher {
         if self.is_fast { self.hash(piece).await } else { self.collect(piece.clone()).await }
     }
 
-    /// The hashers after all bytes taken.
+    /// Returns the hashers after all bytes taken.
     pub(crate) async fn finish(mut self) -> Result<Box<Hashers>> {
         let mut hashers = self.settle().await?;
         self.batch.iter().for_each(|piece| hashers.update(piece));

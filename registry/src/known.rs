@@ -1,5 +1,7 @@
-//! What a registry remembers between requests. All of it is bounded, and none of it ever says that something is in
-//! a repository (ADR 0012). A size may say that what is stored is not the content (ADR 0020).
+//! What a registry remembers between requests.
+//!
+//! All of it is bounded, and none of it ever says that something is in a repository (ADR 0012). A size may say
+//! that stored bytes are not the content (ADR 0020).
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,7 +68,7 @@ impl Known {
         self.learned_size(canonical, size);
     }
 
-    /// The size of content that was hashed, whatever the store has under its digest.
+    /// Returns the size of content that was hashed, whatever the store has under its digest.
     pub(crate) fn size(&self, canonical: &Digest) -> Option<u64> {
         if canonical.is_of_nothing() { Some(0) } else { self.sizes.get(canonical) }
     }
@@ -75,8 +77,8 @@ impl Known {
         self.sizes.insert(*canonical, size, 1);
     }
 
-    /// Why `size` bytes cannot be the content of `canonical`, as far as their number tells: only the digest of
-    /// nothing has no bytes, and content that was hashed here has the size that it had then.
+    /// Says why `size` bytes cannot be the content of `canonical`, as far as their number tells. Only the
+    /// digest of nothing has no bytes, and content that was hashed here has the size that it had then.
     pub(crate) fn size_problem(&self, canonical: &Digest, size: u64) -> Option<String> {
         match self.size(canonical) {
             Some(known) if known != size => Some(format!("it has {size} bytes, its content has {known}")),

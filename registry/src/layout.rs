@@ -1,8 +1,7 @@
 //! Where everything lies in a store, and what a manifest needs.
 //!
-//! The paths are a public contract: distribution 2.8 and 3.x read and write the same ones
-//! (docs, "The layout promise"). All functions are pure; all identifiers are parsed types, so no path
-//! can leave its place.
+//! The paths are a public contract: distribution 2.8 and 3.x read and write the same ones (docs, "The layout
+//! promise"). All functions are pure, and all identifiers are parsed types, so no path can leave its place.
 
 use std::collections::HashMap;
 
@@ -22,43 +21,44 @@ pub const ROOT: &str = "/docker/registry/v2";
 /// The directory of a repository's upload sessions.
 pub(crate) const UPLOADS: &str = "_uploads";
 
-/// [`ROOT`] as a path.
+/// Returns [`ROOT`] as a path.
 #[must_use]
 pub fn root() -> StoragePath {
     path(ROOT.to_owned())
 }
 
-/// A small object that is written to read the store's clock, and deleted at once.
+/// The path of a small object that is written to read the store's clock, and deleted at once.
 pub(crate) fn clock_probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/clock/{id}"))
 }
 
-/// A directory for the few small objects of one [`Registry::probe`](crate::Registry::probe), deleted by it. Beside
-/// `blobs` and `repositories`, which are all that distribution 2.8 and 3.x walk; the S3 driver's own questions to a
-/// store lie here too, each below another UUID.
+/// A directory for the few small objects of one [`Registry::probe`](crate::Registry::probe), which deletes it.
+///
+/// It is beside `blobs` and `repositories`, which are all that distribution 2.8 and 3.x walk. The S3 driver's
+/// own questions to a store are here too, each below another UUID.
 pub(crate) fn probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/probe/{id}"))
 }
 
-/// Where all repositories are.
+/// Returns the directory of all repositories.
 #[must_use]
 pub fn repositories() -> StoragePath {
     path(format!("{ROOT}/repositories"))
 }
 
-/// Where one repository is; nested repositories lie below it as well.
+/// Returns the directory of one repository. Nested repositories are below it as well.
 #[must_use]
 pub fn repository(name: &RepositoryName) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}"))
 }
 
-/// Where all blobs are.
+/// Returns the directory of all blobs.
 #[must_use]
 pub fn blobs() -> StoragePath {
     path(format!("{ROOT}/blobs"))
 }
 
-/// The bytes of a blob or manifest.
+/// Returns the path of the bytes of a blob or manifest.
 #[must_use]
 pub fn blob_data(digest: &Digest) -> StoragePath {
     let hex = digest.hex();
@@ -66,25 +66,25 @@ pub fn blob_data(digest: &Digest) -> StoragePath {
     path(format!("{ROOT}/blobs/{}/{prefix}/{hex}/data", digest.algorithm()))
 }
 
-/// The layer links of one algorithm: a directory a digest.
+/// Returns the directory of the layer links of one algorithm, with a directory per digest.
 #[must_use]
 pub fn layers(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_layers/{algorithm}"))
 }
 
-/// The link that puts a blob into a repository.
+/// Returns the path of the link that puts a blob into a repository.
 #[must_use]
 pub fn layer_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_layers/{}/{}/link", digest.algorithm(), digest.hex()))
 }
 
-/// The revisions of a repository of one algorithm: a directory a digest.
+/// Returns the directory of a repository's revisions of one algorithm, with a directory per digest.
 #[must_use]
 pub fn revisions(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_manifests/revisions/{algorithm}"))
 }
 
-/// The link that puts a manifest into a repository.
+/// Returns the path of the link that puts a manifest into a repository.
 #[must_use]
 pub fn revision_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
     path(format!(
@@ -94,25 +94,25 @@ pub fn revision_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
     ))
 }
 
-/// The tags of a repository: a directory a tag.
+/// Returns the directory of a repository's tags, with a directory per tag.
 #[must_use]
 pub fn tags(name: &RepositoryName) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_manifests/tags"))
 }
 
-/// Everything of one tag.
+/// Returns the directory of one tag.
 #[must_use]
 pub fn tag(name: &RepositoryName, tag: &Tag) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_manifests/tags/{tag}"))
 }
 
-/// The link to what a tag names now.
+/// Returns the path of the link to what a tag names now.
 #[must_use]
 pub fn tag_current(name: &RepositoryName, tag: &Tag) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_manifests/tags/{tag}/current/link"))
 }
 
-/// The link that says that a tag has named this manifest.
+/// Returns the path of the link that says that a tag has named this manifest.
 #[must_use]
 pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> StoragePath {
     path(format!(
@@ -122,61 +122,65 @@ pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> StoragePa
     ))
 }
 
-/// The upload sessions of a repository: a directory a session.
+/// Returns the directory of a repository's upload sessions, with a directory per session.
 #[must_use]
 pub fn uploads(name: &RepositoryName) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/{UPLOADS}"))
 }
 
-/// Everything of one upload session.
+/// Returns the directory of one upload session.
 #[must_use]
 pub fn upload(name: &RepositoryName, id: &UploadId) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_uploads/{id}"))
 }
 
-/// The bytes of an upload in progress.
+/// Returns the path of the bytes of an upload in progress.
 #[must_use]
 pub fn upload_data(name: &RepositoryName, id: &UploadId) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_uploads/{id}/data"))
 }
 
-/// When an upload began.
+/// Returns the path of the file that says when an upload began.
 #[must_use]
 pub fn upload_started_at(name: &RepositoryName, id: &UploadId) -> StoragePath {
     path(format!("{ROOT}/repositories/{name}/_uploads/{id}/startedat"))
 }
 
-/// The sha256 state of an upload after `offset` bytes of one stage. Ours alone: distribution keeps its own
-/// under `hashstates`, which cannot tell one stage from another (ADR 0014).
+/// Returns the path of the sha256 state of an upload after `offset` bytes of one stage.
+///
+/// Only we use it: distribution keeps its own state under `hashstates`, which cannot tell one stage from
+/// another (ADR 0014).
 #[must_use]
 pub fn upload_hash_state(name: &RepositoryName, id: &UploadId, stage: &StageId, offset: u64) -> StoragePath {
     let stage = stage.as_str();
     path(format!("{ROOT}/repositories/{name}/_uploads/{id}/stages/{stage}/sha256/{offset}"))
 }
 
-/// The bytes of a link file: the digest, without a newline.
+/// Returns the bytes of a link file: the digest, without a newline.
 #[must_use]
 pub fn link_content(digest: &Digest) -> bytes::Bytes {
     bytes::Bytes::from(digest.to_string())
 }
 
-/// What a manifest needs to be whole: the one planner that push, verify and copy ask.
+/// What a manifest needs to be whole. Push, verify and copy all ask this one planner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Links {
     /// Blobs that need a layer link and data in the same repository: config and layers, each once.
     pub blobs: Vec<Descriptor>,
-    /// Blobs that may stay at their source: layers that only occur as non-distributable ones.
+    /// Blobs that may stay at their source: layers that occur only as non-distributable ones.
     pub optional_blobs: Vec<Descriptor>,
     /// Manifests that need a revision in the same repository: the children of an index, each once.
     pub manifests: Vec<Descriptor>,
-    /// Sizes that are not named or that contradict each other.
+    /// Sizes that are missing or that contradict each other.
     pub flaws: Vec<Flaw>,
-    /// Whether the sizes above are the document's: schema 1 names none.
+    /// Whether the sizes above come from the document; schema 1 names none.
     pub is_sized: bool,
 }
 
-/// What `manifest` needs. A `subject` is not needed (distribution-spec, "Pushing Manifests with Subject").
+/// Returns what `manifest` needs.
+///
+/// A `subject` is not needed (distribution-spec, "Pushing Manifests with Subject").
 #[must_use]
 pub fn links_of(manifest: &Manifest) -> Links {
     let part =
@@ -216,12 +220,12 @@ pub fn links_of(manifest: &Manifest) -> Links {
 fn may_stay_away(layer: &ManifestEntry) -> bool {
     let media_type = &layer.descriptor.media_type;
     let is_docker_foreign = matches!(media_type, plugin_registry_core::MediaType::Other(_));
-    // A Docker foreign layer without URLs is nowhere to be had, so it has to be here.
+    // A Docker foreign layer without URLs is available nowhere else, so it has to be here.
     is_non_distributable(media_type) && (!is_docker_foreign || !layer.urls.is_empty())
 }
 
-/// Descriptors by digest, in the order of their first entries. What any entry needs is needed, and every size that
-/// is named counts, so that no entry hides another.
+/// Descriptors by digest, in the order of their first entries. Content that any entry needs is needed, and
+/// every named size counts, so that no entry hides another.
 struct Plan {
     part: Part,
     planned: Vec<Planned>,
@@ -269,8 +273,8 @@ impl Plan {
     }
 }
 
-/// Paths are made of parsed identifiers and stay below 600 bytes, so they always parse. Should that ever
-/// be wrong, the root comes out, which every file operation refuses.
+/// Paths are made of parsed identifiers and stay below 600 bytes, so they always parse. If that were ever
+/// wrong, the result would be the root, which every file operation refuses.
 fn path(text: String) -> StoragePath {
     text.parse().unwrap_or_else(|_| StoragePath::root())
 }

@@ -1,9 +1,9 @@
-//! An OCI registry to embed: no listening server, storage straight to the driver.
+//! An embeddable OCI registry: it runs no server and calls the storage driver directly.
 //!
-//! A [`Registry`] is the state machine of the OCI distribution specification over any
-//! [`StorageDriver`](plugin_registry_core::StorageDriver), in the object layout that CNCF distribution 2.8
-//! and 3.x read and write ([`layout`]). It is used through its typed API ([`Registry::repository`]), or,
-//! by whoever speaks HTTP to it inside the process, through [`Registry::service`], a tower service.
+//! A [`Registry`] implements the OCI distribution specification over any
+//! [`StorageDriver`](plugin_registry_core::StorageDriver). It uses the object layout that CNCF distribution 2.8
+//! and 3.x read and write ([`layout`]). Programs use its typed API ([`Registry::repository`]), or speak HTTP to
+//! it inside the process through [`Registry::service`], a tower service.
 //!
 //! It binds no socket, starts no task, reads no environment and keeps no global state.
 

@@ -11,7 +11,7 @@ use crate::{
     layout,
 };
 
-/// A link is 71 to 135 bytes; anything beyond this limit is damage.
+/// A link has 71 to 135 bytes; anything beyond this limit is damage.
 const MAX_LINK_SIZE: u64 = 1024;
 
 /// Reads and writes link files over a driver.
@@ -25,11 +25,11 @@ impl<'a> LinkStore<'a> {
         Self { driver }
     }
 
-    /// The digest in a link file; `None` where there is no file.
+    /// Returns the digest in a link file, or `None` if there is no file.
     ///
-    /// A link that does not hold a digest is damage and never followed; it counts as missing, so that a
-    /// new push repairs it (a peer truncates links in place and can leave empty ones). White space around
-    /// the digest is tolerated; we never write it.
+    /// A link that does not hold a digest is damage and never followed. It counts as missing, so that a new
+    /// push repairs it (a peer truncates links in place and can leave empty ones). White space around the
+    /// digest is tolerated; we never write it.
     pub(crate) async fn read(&self, path: &StoragePath) -> Result<Option<Digest>> {
         let content = match self.driver.get_optional(path, MAX_LINK_SIZE).await {
             Ok(Some(content)) => content,
@@ -44,8 +44,8 @@ impl<'a> LinkStore<'a> {
         Ok(digest)
     }
 
-    /// Follows a link at `path` that stands for `digest`: the canonical digest of the content, or `None`
-    /// where there is no link, or one that names other content.
+    /// Follows a link at `path` that stands for `digest`, and returns the canonical digest of the content.
+    /// Returns `None` if there is no link, or one that names other content.
     pub(crate) async fn follow(&self, path: &StoragePath, digest: &Digest) -> Result<Option<Digest>> {
         let Some(target) = self.read(path).await? else { return Ok(None) };
         // Under its own algorithm a link can only name itself; an alias names the canonical digest

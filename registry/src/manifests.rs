@@ -53,13 +53,15 @@ impl Manifests {
         RegistryError::ManifestUnknown { repository: self.repository.clone(), reference: reference.clone() }
     }
 
-    /// Reads a manifest: 3 driver calls by tag, 2 by digest, in 2 and 1 round trips; 2 more for one of more than
-    /// 256 KiB. At most 4 MiB, with its parsed form 24 MiB. Of manifests over 256 KiB 4 are read at a time; others
-    /// wait. What is returned is the caller's.
+    /// Reads a manifest by tag or digest.
+    ///
+    /// 3 driver calls by tag, 2 by digest, in 2 and 1 round trips; 2 more for a manifest over 256 KiB. It holds
+    /// at most 4 MiB, with its parsed form 24 MiB. At most 4 manifests over 256 KiB are read at a time; others
+    /// wait. The returned manifest is the caller's.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::Damaged`] when the stored bytes do not hash to
-    /// the digest.
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::Damaged`] if the stored bytes do not hash to the
+    /// digest.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -86,10 +88,10 @@ impl Manifests {
         self.by_digest_within(digest, MAX_MANIFEST_SIZE).await
     }
 
-    /// The same for at most `limit` bytes; more are an error of the kind `TooLarge`.
+    /// The same for at most `limit` bytes; more are an error of kind `TooLarge`.
     pub(crate) async fn by_digest_within(&self, digest: &Digest, limit: u64) -> Result<Option<Manifest>> {
         let (canonical, bytes) = if digest.is_canonical() {
-            // Both in one round trip; what the bytes are like matters only to a repository that has them.
+            // Both in one round trip. The state of the bytes matters only if the repository has the revision.
             let (revision, bytes) = join(self.revision(digest), self.store().get(digest, limit)).await;
             match revision? {
                 Some(canonical) => (Some(canonical), bytes?),
@@ -119,8 +121,8 @@ impl Manifests {
         }
     }
 
-    /// The canonical digest of a revision of this repository. An alias counts only while the canonical
-    /// revision is there too (ADR 0013).
+    /// Returns the canonical digest of a revision of this repository. An alias counts only while the canonical
+    /// revision exists too (ADR 0013).
     pub(crate) async fn revision(&self, digest: &Digest) -> Result<Option<Digest>> {
         let link = layout::revision_link(&self.repository, digest);
         let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
@@ -130,8 +132,8 @@ impl Manifests {
         self.links().follow(&layout::revision_link(&self.repository, &canonical), &canonical).await
     }
 
-    /// Whether the repository has a manifest, bytes included. One whose bytes are damaged is absent, so that a
-    /// push brings it again.
+    /// Returns whether the repository has a manifest, including its bytes. A manifest with damaged bytes counts
+    /// as absent, so that a push brings it again.
     ///
     /// # Errors
     /// Only those of the store.
@@ -143,27 +145,27 @@ impl Manifests {
         }
     }
 
-    /// Stores a manifest under a tag or digest; its bytes are kept exactly as they are.
+    /// Stores a manifest under a tag or digest, and keeps its bytes exactly as they are.
     ///
-    /// Everything that it names has to be in the repository first, as the registry's
-    /// [`ReferencePolicy`] says; if not, nothing is written and
-    /// [`RegistryError::ReferencesUnknown`] names what is missing. So a copy of an image that the location
-    /// may have already can put the manifest first and push only what is missing.
+    /// Everything that it references has to be in the repository first, as the registry's [`ReferencePolicy`]
+    /// says. If not, nothing is written, and [`RegistryError::ReferencesUnknown`] names what is missing. So a
+    /// copy of an image that the location may already have can put the manifest first and push only what is
+    /// missing.
     ///
-    /// What is wrong by a size alone is accepted only where the repository has the manifest already and the content
-    /// hashes to its digest, which reads it: so an image of an old store can get another tag, and no new image of
-    /// that kind is made ([`wholeness`](crate::wholeness)).
+    /// A manifest with only a wrong size is accepted only if the repository already has it and the content
+    /// hashes to its digest; checking that reads the content. So an image of an old store can get another tag,
+    /// but no new image of that kind is made ([`wholeness`](crate::wholeness)).
     ///
-    /// Order of writes: bytes, revision link, tag index, tag link. A crash between leaves the tag as it was.
-    /// 4 driver calls, and 1 listing and 1 a blob to check what it names.
+    /// Order of writes: bytes, revision link, tag index, tag link. A crash in between leaves the tag as it was.
+    /// 4 driver calls, plus 1 listing and 1 per blob to check what the manifest references.
     ///
-    /// Holds the bytes (at most 4 MiB) and their parsed form until it is done: up to 36 MiB. Of manifests over
-    /// 256 KiB 4 are put at a time; others wait, with their bytes, which the caller holds.
+    /// Holds the bytes (at most 4 MiB) and their parsed form until it is done: up to 36 MiB. At most 4
+    /// manifests over 256 KiB are put at a time. Others wait with their bytes, which the caller holds.
     ///
     /// # Errors
     /// [`RegistryError::ManifestInvalid`], [`RegistryError::ManifestTooLarge`],
-    /// [`RegistryError::ReferencesUnknown`], [`RegistryError::Mismatch`] when `reference` is the digest of
-    /// other bytes.
+    /// [`RegistryError::ReferencesUnknown`], [`RegistryError::Mismatch`] if `reference` is the digest of other
+    /// bytes.
     pub async fn put(
         &self,
         reference: &Reference,
@@ -176,10 +178,12 @@ impl Manifests {
         }
     }
 
-    /// [`put`](Self::put) under a digest and any number of tags at once (distribution-spec, end-7b).
+    /// Stores a manifest under a digest and any number of tags at once (distribution-spec, end-7b).
+    ///
+    /// Otherwise it is like [`put`](Self::put).
     ///
     /// # Errors
-    /// As [`put`](Self::put).
+    /// Those of [`put`](Self::put).
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -211,16 +215,18 @@ impl Manifests {
         self.finish(digest, tags, manifest, references.is_fresh).await
     }
 
-    /// Stores a manifest that comes out of another store, byte for byte: what no client may push any more but
-    /// [`Manifest::from_stored`] reads is taken, and all that there is to say against it is returned.
+    /// Stores a manifest that comes from another store, byte for byte.
     ///
-    /// Everything that it names has to be here as for [`put`](Self::put). Content whose size is in doubt is read
-    /// and has to hash to its digest; content that does not, and a blob of another size than is named, count as
-    /// missing, so that pushing them heals them.
+    /// It accepts what clients may no longer push but [`Manifest::from_stored`] reads, and returns every flaw
+    /// of it.
+    ///
+    /// Everything that it references has to be here, as for [`put`](Self::put). Content whose size is in doubt
+    /// is read and has to hash to its digest. Content that does not, and a blob of another size than named,
+    /// count as missing, so that pushing them heals them.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`RegistryError::ManifestInvalid`] for schema 1, for media types that are none of the
-    /// four, and where a flaw [is damage](Flaw::is_damage).
+    /// Those of [`put`](Self::put); [`RegistryError::ManifestInvalid`] for schema 1, for media types other than
+    /// the four, and for a flaw that [is damage](Flaw::is_damage).
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -286,8 +292,8 @@ impl Manifests {
     ) -> Result<Manifest> {
         let canonical = manifest.digest();
         let digest = digest.copied().unwrap_or(canonical);
-        // What was not pushed through this registry a moment ago is likely to be here already; then three
-        // reads save four writes.
+        // An image that was not pushed through this registry a moment ago is likely to be here already. Then
+        // three reads save four writes.
         if is_fresh || !self.is_complete(&digest, &manifest, tags).await? {
             self.write(&digest, &manifest, tags).await?;
         }
@@ -295,7 +301,7 @@ impl Manifests {
         Ok(manifest.with_digest(digest))
     }
 
-    /// A child of another size that does not hash to its digest is missing, so that pushing it heals it (ADR 0020).
+    /// A child of another size that does not hash to its digest counts as missing: a push heals it (ADR 0020).
     async fn miss_cut_children(&self, manifest: &Manifest, references: &mut References) -> Result<()> {
         for flaw in std::mem::take(&mut references.flaws) {
             match &flaw {
@@ -308,7 +314,7 @@ impl Manifests {
         Ok(())
     }
 
-    /// Whether the repository has the manifest already, and nothing but sizes is wrong with it.
+    /// Whether the repository already has the manifest, and nothing but sizes is wrong with it.
     async fn is_old(&self, manifest: &Manifest, flaws: &[Flaw]) -> Result<bool> {
         if !self.is_complete(&manifest.digest(), manifest, &[]).await? {
             return Ok(false);
@@ -322,13 +328,13 @@ impl Manifests {
         Ok(true)
     }
 
-    /// Whether what a manifest names is stored and hashes to its digest. Reads it.
+    /// Whether content that a manifest references is stored and hashes to its digest. Reads the content.
     async fn is_sound(&self, digest: &Digest, manifest: &Manifest) -> Result<bool> {
         let canonical = match manifest.kind() {
             ManifestKind::Index { .. } => self.revision(digest).await?,
             _ => Blobs::new(self.inner.clone(), self.repository.clone()).resolve(digest).await?,
         };
-        // A non-distributable layer may be elsewhere, a child where the policy says so.
+        // A non-distributable layer may be elsewhere, and so may a child if the policy says so.
         let Some(canonical) = canonical else { return Ok(true) };
         Ok(matches!(self.store().verify(&canonical).await?, Some(Ok(_))))
     }
@@ -383,7 +389,7 @@ impl Manifests {
         refused.map_or(Ok(()), |url| Err(ManifestError::Url(shown_line(url)).into()))
     }
 
-    /// Looks for what a manifest names.
+    /// Looks for everything that a manifest references.
     async fn check_references(&self, manifest: &Manifest) -> Result<References> {
         let policy = self.inner.options.references;
         let Links { blobs, manifests, flaws, .. } = layout::links_of(manifest);
@@ -411,8 +417,8 @@ impl Manifests {
         Ok(references)
     }
 
-    /// The size of a child, if the repository has it. One that was only seen, and is not the named one, may have
-    /// been healed since.
+    /// Returns the size of a child, if the repository has it. A remembered size that was only seen, and is not
+    /// the named one, is looked up again, since the child may have been healed.
     async fn size(&self, child: &Descriptor) -> Result<Option<u64>> {
         let Some(canonical) = self.revision(&child.digest).await? else { return Ok(None) };
         let is_named = |size| wholeness::named_size(child).is_none_or(|named| named == size);
@@ -422,11 +428,12 @@ impl Manifests {
         }
     }
 
-    /// Deletes a manifest and all tags that name it (by digest), or only a tag (by tag). Bytes, layers and
-    /// the index history of other tags stay.
+    /// Deletes a manifest and all tags that name it (by digest), or only a tag (by tag).
+    ///
+    /// Bytes, layers and the index history of other tags stay.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NotAllowed`] if deletes are off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -442,7 +449,7 @@ impl Manifests {
         };
         let canonical = self.revision(digest).await?.ok_or_else(|| self.unknown(reference))?;
         let names = self.names_of(&canonical, digest).await?;
-        // Tags go last in a push and so first here: a crash between leaves an untagged manifest, which is
+        // Tags go last in a push, and so first here. A crash in between leaves an untagged manifest, which is
         // data, not a tag that leads nowhere.
         let tags = self.tags().naming(&names).await?;
         self.tags().delete_all(tags).await?;
@@ -450,13 +457,14 @@ impl Manifests {
         self.links().remove(links.collect()).await
     }
 
-    /// All digests under which a manifest may be linked: aliases first, so that none ever stands alone.
+    /// Returns all digests under which a manifest may be linked. Aliases come first, so that none ever stands
+    /// alone.
     async fn names_of(&self, canonical: &Digest, asked: &Digest) -> Result<Vec<Digest>> {
         let mut names = match self.store().get(canonical, MAX_MANIFEST_SIZE).await {
             Ok(Some(bytes)) => {
                 [Algorithm::Sha512, Algorithm::Sha384].map(|other| Digest::of(other, &bytes)).to_vec()
             }
-            // Without good bytes only the asked name is known; the manifest goes all the same.
+            // Without good bytes, only the requested name is known. The manifest is deleted all the same.
             Ok(None) | Err(RegistryError::Damaged(_)) => vec![*asked],
             Err(error) => return Err(error),
         };
@@ -479,7 +487,7 @@ impl References {
         match wholeness::judge(part, descriptor, actual) {
             Verdict::Whole => {}
             Verdict::Absent => self.missing.push(descriptor.digest),
-            // Those that the document itself shows are there already.
+            // The document itself shows these, so they are in the list already.
             Verdict::Flawed(Flaw::NoSize { .. }) => {}
             Verdict::Flawed(flaw) => self.flaws.push(flaw),
         }

@@ -1,5 +1,6 @@
-//! A bounded memory: what was used longest ago is forgotten first. Empty, it takes no more than a few hundred bytes,
-//! because a host may have many registries that nobody uses at the moment.
+//! A bounded memory, which forgets the least recently used entry first.
+//!
+//! Empty, it takes no more than a few hundred bytes, because a host may have many idle registries.
 
 use std::{
     fmt,
@@ -45,13 +46,13 @@ struct Entry<V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
-    /// Remembers entries up to a weight of `capacity` in all.
+    /// Creates a memory for entries with a total weight of up to `capacity`.
     pub(crate) fn new(capacity: u64, lifetime: Lifetime) -> Self {
         let entries = Mutex::new(Entries { lru: LruCache::unbounded(), weight: 0 });
         Self { entries, capacity, rule: Rule { lifetime, is_kept: |_| false } }
     }
 
-    /// Never forgets an entry by itself of which `is_kept` is true, whatever its age and the room.
+    /// Never forgets an entry by itself while `is_kept` is true for it, whatever its age and the room.
     pub(crate) fn keeping(mut self, is_kept: fn(&V) -> bool) -> Self {
         self.rule.is_kept = is_kept;
         self
@@ -65,7 +66,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
         self.entries().insert(key, value, weight, self.capacity, &self.rule);
     }
 
-    /// The value that is there, or else `value`, which is there from now on.
+    /// Returns the existing value, or else inserts and returns `value`.
     pub(crate) fn get_or_insert(&self, key: K, value: V, weight: u64) -> V {
         let mut entries = self.entries();
         if let Some(found) = entries.get(&key, &self.rule) {

@@ -1,8 +1,8 @@
-//! Whose a name in a store is: the layout's, or another program's.
+//! Whether a name in a store belongs to the layout or to another program.
 //!
-//! File systems, desktops and sync tools leave files everywhere: `.DS_Store`, `Thumbs.db`, `.nfs…`, `.snapshot`. One
-//! rule holds for all of them: what the layout does not have is not ours, is never read, moved or deleted, and is
-//! told by its own path.
+//! File systems, desktops and sync tools leave files everywhere: `.DS_Store`, `Thumbs.db`, `.nfs…`,
+//! `.snapshot`. One rule holds for all of them: a name that the layout does not have is not ours. It is never
+//! read, moved or deleted, and is reported by its own path.
 
 use plugin_registry_core::{Digest, StoragePath, Tag};
 
@@ -10,14 +10,14 @@ use plugin_registry_core::{Digest, StoragePath, Tag};
 enum Component {
     Is(&'static str),
     Algorithm,
-    /// The hexadecimal digits of a digest of the algorithm before.
+    /// The hexadecimal digits of a digest of the algorithm in the component before.
     Hex,
     Tag,
 }
 
 use Component::{Algorithm, Hex, Is};
 
-/// The files of a repository, uploads aside.
+/// The files of a repository, except uploads.
 const FILES: [&[Component]; 5] = [
     &[Is("_layers"), Algorithm, Hex, Is("link")],
     &[Is("_manifests"), Is("revisions"), Algorithm, Hex, Is("link")],
@@ -27,8 +27,8 @@ const FILES: [&[Component]; 5] = [
     &[Is("_manifests"), Is("tags"), Component::Tag, Is("index"), Algorithm, Hex, Is("link")],
 ];
 
-/// The foreign part of a file's path below a repository, up to the first component that the layout does not have;
-/// `None` for a file of the layout.
+/// Returns the foreign part of a file's path below a repository, up to the first component that the layout does
+/// not have; `None` for a file of the layout.
 pub(crate) fn foreign(repository: &StoragePath, file: &StoragePath) -> Option<StoragePath> {
     let components: Vec<&str> = file.strip_prefix(repository)?.split('/').collect();
     let fitting = FILES.iter().map(|pattern| {
@@ -56,7 +56,7 @@ impl Component {
     }
 }
 
-/// The digest whose layer link or revision link a file of the layout is.
+/// Returns the digest of a file of the layout that is a layer link or a revision link.
 pub(crate) fn linked(repository: &StoragePath, file: &StoragePath) -> Option<Digest> {
     let components: Vec<&str> = file.strip_prefix(repository)?.split('/').collect();
     match components.as_slice() {
@@ -67,7 +67,7 @@ pub(crate) fn linked(repository: &StoragePath, file: &StoragePath) -> Option<Dig
     }
 }
 
-/// Whether a directory may be that of a digest algorithm: one of ours.
+/// Whether a directory's name is that of a digest algorithm that we know.
 pub(crate) fn is_algorithm(name: &str) -> bool {
     plugin_registry_core::Algorithm::ALL.iter().any(|algorithm| algorithm.as_str() == name)
 }

@@ -16,14 +16,14 @@ use crate::{
     turns::SMALL,
 };
 
-/// What a referrers list says of one manifest, and which subject it has. Facts about content.
+/// What a referrers list says of one manifest, and its subject. These are facts about content.
 #[derive(Debug)]
 pub(crate) struct Facts {
     subject: Option<Digest>,
     referrer: Option<Compact>,
 }
 
-/// A [`Referrer`] as it is remembered: with its annotations as text, which is the smallest form of them.
+/// A [`Referrer`] as it is remembered: with its annotations as text, which is their smallest form.
 #[derive(Debug)]
 struct Compact {
     media_type: Box<str>,
@@ -32,9 +32,10 @@ struct Compact {
     artifact_type: Option<Box<str>>,
     /// A JSON object.
     annotations: Option<Box<str>>,
-    /// Bytes of its descriptor in a list, about.
+    /// About how many bytes its descriptor takes in a list.
     listed: usize,
-    /// Bytes of its [`Referrer`] in memory, about: an annotation is two strings and a part of a tree's node.
+    /// About how many bytes its [`Referrer`] takes in memory: an annotation is two strings and a part of a
+    /// tree's node.
     unfolded: usize,
 }
 
@@ -74,7 +75,7 @@ impl Facts {
         Self { subject, referrer }
     }
 
-    /// About the bytes that it holds.
+    /// Returns about how many bytes it holds.
     pub(crate) fn weight(&self) -> u32 {
         let listed = self.referrer.as_ref().map_or(0, |referrer| referrer.listed);
         u32::try_from(listed.saturating_add(320)).unwrap_or(u32::MAX)
@@ -113,23 +114,23 @@ impl Compact {
             digest: self.digest.to_string(),
             size: self.size,
             artifact_type: self.artifact_type.as_deref().map(str::to_owned),
-            // It was written by us.
+            // We wrote this text ourselves.
             annotations: annotations.and_then(|text| serde_json::from_str(text).ok()),
         }
     }
 }
 
-/// Most bytes of a page's annotations, so that a page stays below the 4 MiB of a manifest
+/// The most bytes of annotations in a page, so that a page stays below the 4 MiB of a manifest
 /// (distribution-spec, "Listing Referrers").
 const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
-/// Most bytes of the same in memory, where many short annotations take far more than their text.
+/// The most bytes of them in memory, where many short annotations take far more than their text.
 const MAX_PAGE_MEMORY: usize = 12 * 1024 * 1024;
 
-/// What a look at a revision came to.
+/// What a look at a revision found.
 enum Look {
     Facts(Arc<Facts>),
-    /// Its manifest is to be read alone.
+    /// Its manifest has to be read alone.
     Large(Listed),
     /// It has nothing to show.
     Nothing,
@@ -149,10 +150,11 @@ impl<'a> Referrers<'a> {
         Manifests::new(self.inner.clone(), self.repository.clone())
     }
 
-    /// The referrers of `subject` after the digest `last`, in order of their digests: at most `limit`, and at
-    /// most 3 MiB of annotations, but at least one. All revisions are asked, so what a client listed
-    /// under a fallback tag while a registry without this API served the store is found as well
-    /// (distribution-spec, "Enabling the Referrers API").
+    /// Returns the referrers of `subject` after the digest `last`, in order of their digests.
+    ///
+    /// A page has at most `limit` of them, and at most 3 MiB of annotations, but at least one. All revisions
+    /// are looked at, so it also finds what a client listed under a fallback tag while a registry without this
+    /// API served the store (distribution-spec, "Enabling the Referrers API").
     ///
     /// Holds the page, one large manifest, and the small ones that are read at a time.
     #[tracing::instrument(
@@ -178,7 +180,7 @@ impl<'a> Referrers<'a> {
             Some(last) => LinkDirectory::from(directory, &last),
             None => LinkDirectory::all(directory),
         };
-        // What an earlier page had takes no look.
+        // Entries of earlier pages need no look.
         let after = revisions.list(&self.inner.driver).try_filter(|listed| {
             ready(
                 listed
@@ -212,7 +214,7 @@ impl<'a> Referrers<'a> {
         Ok(page)
     }
 
-    /// A look at a revision; larger manifests than [`SMALL`], which are rare, are read one after the other.
+    /// Looks at a revision. Manifests larger than [`SMALL`], which are rare, are read one after the other.
     async fn look(&self, listed: Result<Listed>) -> Result<Look> {
         let listed = listed?;
         match self.facts(listed, SMALL).await {
@@ -222,7 +224,7 @@ impl<'a> Referrers<'a> {
         }
     }
 
-    /// What a revision says of itself: remembered, or read once. A revision whose bytes are missing or
+    /// Returns what a revision says of itself, remembered or read once. A revision whose bytes are missing or
     /// damaged refers to nothing that can be shown.
     async fn facts(&self, listed: Listed, limit: u64) -> Result<Option<Arc<Facts>>> {
         let Some(digest) = listed.digest else { return Ok(None) };

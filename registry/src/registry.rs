@@ -15,8 +15,10 @@ use crate::{
 /// An OCI registry over one storage driver. Cloning is cheap and shares everything.
 ///
 /// It binds no socket, starts no task, reads no environment, and makes no driver call on its own.
-/// Memory at rest: about 4 KB; at most 10 MiB of memories when busy, plus what each operation states. Of manifests
-/// over 256 KiB 4 are parsed and 8 received over HTTP at a time, with some 240 MiB in all; more wait for their turn.
+///
+/// Memory: about 4 KB at rest. When busy it remembers at most 10 MiB, plus what each operation states. At most
+/// 4 manifests over 256 KiB are parsed at a time, and 8 received over HTTP; together they take some 240 MiB.
+/// Others wait for their turn.
 ///
 /// ```
 /// # use plugin_registry::Registry;
@@ -41,21 +43,21 @@ pub(crate) struct Inner {
     identity: Identity,
 }
 
-/// How spans name a registry. They are at the level of errors, so that whatever is logged says whose it is.
+/// How spans name a registry. Spans have the level `error`, so that every log line names its registry.
 #[derive(Clone, Debug, Default)]
 struct Identity {
     location: Option<Arc<str>>,
     instance: Option<Arc<str>>,
 }
 
-/// Which content a manifest may name that is not in its repository.
+/// Which content a manifest may reference although its repository does not have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReferencePolicy {
     /// None: every config, layer and child has to be there first.
     #[default]
     Complete,
-    /// Children of an index may be missing: a copy of only some platforms.
+    /// Children of an index may be missing, as in a copy of only some platforms.
     SparseIndexes,
     /// Anything may be missing. The registry then cannot promise that an image restores.
     Sparse,
@@ -70,7 +72,7 @@ pub enum UrlPolicy {
     Accept,
     /// Refuse it.
     Refuse,
-    /// Store it when every URL begins with one of these.
+    /// Store it if every URL begins with one of these.
     Prefixes(Vec<String>),
 }
 
@@ -98,7 +100,7 @@ pub struct RegistryBuilder {
 }
 
 impl Registry {
-    /// Begins with a driver, or an `Arc` of one that somebody else holds too, and the defaults.
+    /// Returns a builder with a driver, or an `Arc` of one that is shared, and the default options.
     #[must_use]
     pub fn builder(driver: impl StorageDriver) -> RegistryBuilder {
         RegistryBuilder {
@@ -119,19 +121,19 @@ impl Registry {
         }
     }
 
-    /// A repository. It need not exist yet.
+    /// Returns a repository, which need not exist yet.
     #[must_use]
     pub fn repository(&self, name: RepositoryName) -> Repository {
         Repository::new(self.inner.clone(), name)
     }
 
-    /// Counters of the driver calls of this registry.
+    /// Returns the counters of this registry's driver calls.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.inner.driver.metrics()
     }
 
-    /// The driver, wrapped as this registry uses it.
+    /// Returns the driver, wrapped as this registry uses it.
     #[must_use]
     pub fn driver(&self) -> &dyn StorageDriver {
         &self.inner.driver
@@ -146,15 +148,16 @@ impl RegistryBuilder {
         self
     }
 
-    /// Allows deletes of tags, manifests, blobs and upload sessions: one switch for all (CVE-2026-41888 was
-    /// two). Default off.
+    /// Allows deletes of tags, manifests, blobs and upload sessions. Default off.
+    ///
+    /// It is one switch for all of them; CVE-2026-41888 was a case of two switches.
     #[must_use]
     pub fn delete(mut self, yes: bool) -> Self {
         self.options.delete = yes;
         self
     }
 
-    /// Which content a manifest may name that is not there. Default: none.
+    /// Which content a manifest may reference although it is missing. Default: none.
     #[must_use]
     pub fn references(mut self, policy: ReferencePolicy) -> Self {
         self.options.references = policy;
@@ -168,27 +171,29 @@ impl RegistryBuilder {
         self
     }
 
-    /// The most entries of a page of tags, repositories or referrers. Default 1000.
+    /// The most entries in a page of tags, repositories or referrers. Default 1000.
     #[must_use]
     pub fn max_page(mut self, entries: usize) -> Self {
         self.options.max_page = entries.max(1);
         self
     }
 
-    /// Whether an HTTP client may take a blob over from a repository that it does not name (a mount without
-    /// `from`). Default off: whoever knows a digest could then read that blob, behind a server with rules for
-    /// each repository, too. Switch it on where one identity may read the whole location.
+    /// Whether an HTTP client may mount a blob without naming its repository (no `from`). Default off.
     ///
-    /// Off, such a mount becomes an upload, as with distribution; and a finish that was interrupted after its bytes
-    /// were visible and before they were linked has to be pushed again.
+    /// With it on, a client that knows a digest can read that blob, even behind a server with rules for each
+    /// repository. Switch it on if one identity may read the whole location.
+    ///
+    /// With it off, such a mount becomes an upload, as with distribution. A finish that was interrupted after
+    /// its bytes were visible and before they were linked then has to be pushed again.
     #[must_use]
     pub fn anonymous_mount(mut self, yes: bool) -> Self {
         self.options.anonymous_mount = yes;
         self
     }
 
-    /// Whether the HTTP service answers a GET of a blob with a redirect to a URL of the store, where the
-    /// driver can make one. Default off: in the host's process it would only add a round trip.
+    /// Whether the HTTP service answers a GET of a blob with a redirect to the store. Default off.
+    ///
+    /// It redirects only if the driver can make a URL. In the host's process that would only add a round trip.
     #[must_use]
     pub fn redirect(mut self, yes: bool) -> Self {
         self.options.redirect = yes;
@@ -202,32 +207,36 @@ impl RegistryBuilder {
         self
     }
 
-    /// How long the registry remembers that bytes of a digest are in the store, for the check of a
-    /// manifest's references. Default 60 s; zero asks the store every time.
+    /// How long the registry remembers that the store has the bytes of a digest. Default 60 s.
+    ///
+    /// The check of a manifest's references uses this memory. Zero asks the store every time.
     #[must_use]
     pub fn blob_memory(mut self, time: Duration) -> Self {
         self.blob_memory = time;
         self
     }
 
-    /// The secret behind the upload state in `Location` headers, the same for all instances that share a location.
-    /// Without one the key is made of the location's name ([`identity`](Self::identity)), or is a fixed one. It
-    /// protects nothing but the state's integrity: a session belongs to its repository, whatever a token says.
+    /// Sets the secret behind the upload state in `Location` headers.
+    ///
+    /// All instances that share a location need the same secret. Without one, the key is made of the location's
+    /// name ([`identity`](Self::identity)); without a name, it is a fixed one. It protects only the integrity
+    /// of the state: a session belongs to its repository, whatever a token says.
     #[must_use]
     pub fn upload_key(mut self, key: Secret) -> Self {
         self.upload_key = Some(key);
         self
     }
 
-    /// What every span of this registry says in its fields `location` and `instance`: which location it is, and
-    /// which of perhaps several registries of it. Default: nothing.
+    /// Sets the fields `location` and `instance` of every span of this registry. Default: nothing.
+    ///
+    /// They say which location it is, and which of perhaps several registries of that location.
     #[must_use]
     pub fn identity(mut self, location: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
         self.identity = Identity { location: Some(location.into()), instance: Some(instance.into()) };
         self
     }
 
-    /// The registry.
+    /// Builds the registry.
     #[must_use]
     pub fn build(self) -> Registry {
         Registry {

@@ -26,51 +26,53 @@ impl Repository {
         Self { inner, name }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &RepositoryName {
         &self.name
     }
 
-    /// Which content its manifests may name that is not in it. Only under
-    /// [`ReferencePolicy::Complete`] does an accepted manifest mean that everything is there.
+    /// Returns which content its manifests may reference although the repository does not have it.
+    ///
+    /// Only under [`ReferencePolicy::Complete`] does an accepted manifest mean that everything is there.
     #[must_use]
     pub fn references(&self) -> ReferencePolicy {
         self.inner.options.references
     }
 
-    /// Its blobs.
+    /// Returns its blobs.
     #[must_use]
     pub fn blobs(&self) -> Blobs {
         Blobs::new(self.inner.clone(), self.name.clone())
     }
 
-    /// Its upload sessions.
+    /// Returns its upload sessions.
     #[must_use]
     pub fn uploads(&self) -> Uploads {
         Uploads::new(self.inner.clone(), self.name.clone())
     }
 
-    /// Its manifests.
+    /// Returns its manifests.
     #[must_use]
     pub fn manifests(&self) -> Manifests {
         Manifests::new(self.inner.clone(), self.name.clone())
     }
 
-    /// Its tags.
+    /// Returns its tags.
     #[must_use]
     pub fn tags(&self) -> Tags {
         Tags::new(self.inner.clone(), self.name.clone())
     }
 
-    /// Lists the manifests whose subject is `subject`, optionally only those of one artifact type, in order of
-    /// their digests (distribution-spec, "Listing Referrers"): those after the digest `last`, at most
-    /// `limit` of them. A page ends earlier, but never empty, where its annotations reach 3 MiB;
-    /// [`more`](ReferrerPage::more) says whether others follow.
+    /// Lists the manifests whose subject is `subject`, in order of their digests.
     ///
-    /// 1 driver call a page of the store, and 2 for each manifest that this registry does not remember.
-    /// Memory: the page (at most 12 MiB, or one referrer), one manifest of up to 4 MiB with its parsed
-    /// form, and [`concurrency`](crate::RegistryBuilder::concurrency) manifests of up to 256 KiB.
+    /// `artifact_type` limits the list to one artifact type (distribution-spec, "Listing Referrers"). A page
+    /// holds at most `limit` manifests, those after the digest `last`. It ends earlier, but is never empty, if
+    /// its annotations reach 3 MiB; [`more`](ReferrerPage::more) says whether others follow.
+    ///
+    /// 1 driver call per page of the store, and 2 for each manifest that this registry does not remember.
+    /// Memory: the page (at most 12 MiB, or one referrer), one manifest of up to 4 MiB with its parsed form,
+    /// and [`concurrency`](crate::RegistryBuilder::concurrency) manifests of up to 256 KiB.
     ///
     /// # Errors
     /// Only those of the store.

@@ -38,7 +38,7 @@ impl Tags {
         LinkStore::new(&self.inner.driver)
     }
 
-    /// The digest that a tag names now; `None` for no such tag. 1 driver call.
+    /// Returns the digest that a tag names now, or `None` if there is no such tag. 1 driver call.
     ///
     /// # Errors
     /// Only those of the store.
@@ -50,11 +50,12 @@ impl Tags {
         self.links().read(&layout::tag_current(&self.repository, tag)).await
     }
 
-    /// Lists at most `limit` tags in byte order, those after `last`. 1 driver call a page of the store;
-    /// holds one page.
+    /// Lists at most `limit` tags after `last`, in byte order.
+    ///
+    /// 1 driver call per page of the store; holds one page.
     ///
     /// # Errors
-    /// [`RegistryError::RepositoryUnknown`] when the repository holds nothing.
+    /// [`RegistryError::RepositoryUnknown`] if the repository holds nothing.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -73,7 +74,7 @@ impl Tags {
                 entry => entry?,
             };
             any = true;
-            // Only directories with a tag's name are tags; whatever else lies there is not ours.
+            // Only directories with a tag's name are tags. Anything else was put there by other software.
             let Some(tag) = (entry.kind == EntryKind::Directory).then(|| entry.name.parse().ok()).flatten()
             else {
                 continue;
@@ -106,17 +107,18 @@ impl Tags {
         }
     }
 
-    /// Points a tag to a revision: the index entry first, then the current link. A crash between leaves the
+    /// Points a tag at a revision: the index entry first, then the current link. A crash in between leaves the
     /// tag as it was.
     pub(crate) async fn set(&self, tag: &Tag, digest: &Digest) -> Result<()> {
         self.links().write(&layout::tag_index(&self.repository, tag, digest), digest).await?;
         self.links().write(&layout::tag_current(&self.repository, tag), digest).await
     }
 
-    /// Deletes a tag with its history; what it named stays.
+    /// Deletes a tag with its history. What it named stays.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`] for no such tag; [`RegistryError::NotAllowed`] when deletes are off.
+    /// [`RegistryError::ManifestUnknown`] if there is no such tag; [`RegistryError::NotAllowed`] if deletes are
+    /// off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -135,7 +137,7 @@ impl Tags {
         }
     }
 
-    /// All tags that name one of `digests` now: 1 listing, and 1 driver call a tag, 16 at a time.
+    /// Returns all tags that name one of `digests` now: 1 listing, and 1 driver call per tag, 16 at a time.
     pub(crate) async fn naming(&self, digests: &[Digest]) -> Result<Vec<Tag>> {
         let directory = layout::tags(&self.repository);
         let entries = self.inner.driver.list(&directory, None).filter_map(|entry| async move {

@@ -1,8 +1,8 @@
-//! How many large manifests are in memory at a time.
+//! Limits how many large manifests are in memory at a time.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Manifests up to this size, which is nearly every one, wait for nobody.
+/// Manifests up to this size, as nearly all are, do not wait.
 pub(crate) const SMALL: u64 = 256 * 1024;
 
 /// Large manifests that are parsed at a time, each up to 36 MiB with its bytes.
@@ -10,8 +10,8 @@ const PARSED: usize = 4;
 /// Large manifests that are read from clients at a time, each up to 12 MiB while it grows.
 const RECEIVED: usize = 8;
 
-/// The turns of one registry. They are taken in order. A manifest is received before it is parsed, and nobody who
-/// has the second waits for the first.
+/// The turns of one registry. They are taken in order. A manifest is received before it is parsed, and a holder
+/// of the second turn never waits for the first.
 #[derive(Debug)]
 pub(crate) struct Turns {
     parsed: Semaphore,
@@ -23,7 +23,7 @@ impl Turns {
         Self { parsed: Semaphore::new(PARSED), received: Semaphore::new(RECEIVED) }
     }
 
-    /// Waits until a manifest of `size` bytes may be parsed; held as long as its parsed form is.
+    /// Waits until a manifest of `size` bytes may be parsed. The permit is held as long as its parsed form.
     pub(crate) async fn parse(&self, size: u64) -> Option<SemaphorePermit<'_>> {
         if size <= SMALL {
             return None;
@@ -32,7 +32,7 @@ impl Turns {
         self.parsed.acquire().await.ok()
     }
 
-    /// Waits until a body that is to be more than [`SMALL`] bytes may be received; held as long as its bytes are.
+    /// Waits until a body over [`SMALL`] bytes may be received. The permit is held as long as its bytes.
     pub(crate) async fn receive(&self) -> Option<SemaphorePermit<'_>> {
         self.received.acquire().await.ok()
     }

@@ -1,4 +1,4 @@
-//! What is whole: the one answer that a push, [`verify`](crate::Registry::verify) and a copy give (ADR 0021).
+//! Judges what is whole, alike for a push, [`verify`](crate::Registry::verify) and a copy (ADR 0021).
 
 use plugin_registry_core::{Descriptor, Digest};
 
@@ -6,18 +6,18 @@ use crate::{layout, manifest::Manifest};
 
 /// What is wrong with a manifest, or between it and the content that it names.
 ///
-/// A push is refused for any of them. What a store holds already is read, verified and copied on: with a note, or,
-/// where a flaw [is damage](Self::is_damage), with an error.
+/// A push is refused for any of them. What a store already holds is read, verified and copied on: with a note,
+/// or, if a flaw [is damage](Self::is_damage), with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// It cannot be known what it names, so a copy of it could have a hole.
+    /// What it names cannot be known, so a copy of it could have a hole.
     #[error("{problem}")]
     Unreadable {
         /// Why not.
         problem: &'static str,
     },
-    /// A key is a field's name but for case: Go reads it as the field, others do not.
+    /// A key is a field's name except for case: Go reads it as the field, others do not.
     #[error("the key `{key}` is not `{field}`, and some readers take it for that")]
     KeyCase {
         /// The key, escaped and cut.
@@ -25,36 +25,36 @@ pub enum Flaw {
         /// The field.
         field: &'static str,
     },
-    /// An object has a key twice, in this case or another: readers do not agree which one counts.
+    /// An object has a key twice, in this case or another: readers disagree which one counts.
     #[error("the key `{key}` occurs twice in an object, in this case or another")]
     KeyTwice {
         /// The second one, escaped and cut.
         key: String,
     },
-    /// A value is of another type than its field, so that strict readers refuse the document.
+    /// A value is of another type than its field, so strict readers refuse the document.
     #[error("`{field}` is of another JSON type than it should be")]
     ValueType {
         /// The field.
         field: &'static str,
     },
-    /// A field that is not read holds what many readers refuse: half a surrogate pair, a number beyond all others,
-    /// text that is not UTF-8, or values nested too deep.
+    /// A field that is not read holds something that many readers refuse: half a surrogate pair, a number out
+    /// of range, text that is not UTF-8, or values nested too deep.
     #[error("a field that is not read has a value that many readers refuse")]
     UnreadValue,
-    /// A map is longer than anybody needs, and is not read.
+    /// A map is longer than anyone needs, and is not read.
     #[error("`{field}` has more entries than are read")]
     TooLong {
         /// The field.
         field: &'static str,
     },
-    /// A registry gave it once, and takes none like it any more: schema 1, and forms and media types that do not
-    /// belong together. It can be pulled and copied into an OCI layout, and into no registry.
+    /// Registries once served it, but accept none like it any more: schema 1, and forms and media types that do
+    /// not belong together. It can be pulled and copied into an OCI layout, but not into a registry.
     #[error("registries of today do not take it: {problem}")]
     Kind {
         /// Why not.
         problem: String,
     },
-    /// A descriptor names no size, or 0 or less: old versions of `docker manifest` wrote such.
+    /// A descriptor names no size, or 0 or less: old versions of `docker manifest` wrote such descriptors.
     #[error("the manifest names no size of {digest}")]
     NoSize {
         /// The content.
@@ -72,7 +72,7 @@ pub enum Flaw {
         /// Another one.
         second: u64,
     },
-    /// A blob is not of the size that is named: clients refuse it, or the blob is cut.
+    /// A blob does not have the named size: clients refuse it, or the blob is cut.
     #[error("the manifest says that {digest} has {named} bytes, it has {actual}")]
     BlobSize {
         /// The blob.
@@ -82,7 +82,7 @@ pub enum Flaw {
         /// In the store.
         actual: u64,
     },
-    /// A child of an index is not of the size that is named: old versions of `docker manifest` wrote such.
+    /// A child of an index does not have the named size: old versions of `docker manifest` wrote such indexes.
     #[error("the index says that manifest {digest} has {named} bytes, it has {actual}")]
     ManifestSize {
         /// The child.
@@ -95,8 +95,8 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// Whether a manifest of a store that has it is damaged: it cannot be copied as something whole. The others
-    /// are told, and keep nobody from reading.
+    /// Returns whether a stored manifest with this flaw is damaged: it cannot be copied as something whole. The
+    /// other flaws are reported, and do not prevent reading.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -106,7 +106,7 @@ impl Flaw {
         }
     }
 
-    /// The content whose size is in doubt, while its bytes may be right.
+    /// Returns the content whose size is in doubt, while its bytes may be right.
     pub(crate) fn doubtful(&self) -> Option<Digest> {
         match self {
             Self::NoSize { digest } | Self::ManifestSize { digest, .. } | Self::TwoSizes { digest, .. } => {
@@ -117,7 +117,7 @@ impl Flaw {
     }
 }
 
-/// What is named.
+/// What a descriptor names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Part {
@@ -127,26 +127,26 @@ pub enum Part {
     Manifest,
 }
 
-/// How content is compared with what is said of it.
+/// How content compares with what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is there and as it is named.
+    /// It is there, and as named.
     Whole,
     /// It is not there.
     Absent,
-    /// It is there, and this is to be said.
+    /// It is there, with this flaw.
     Flawed(Flaw),
 }
 
-/// The size that a descriptor names: none where it is 0 and the content cannot be empty.
+/// Returns the size that a descriptor names, or `None` if it is 0 and the content cannot be empty.
 #[must_use]
 pub fn named_size(descriptor: &Descriptor) -> Option<u64> {
     let Descriptor { digest, size, .. } = descriptor;
     (*size > 0 || digest.is_of_nothing()).then_some(*size)
 }
 
-/// Compares content of `actual` bytes, or none, with the descriptor that names it.
+/// Compares content of `actual` bytes, or missing content, with the descriptor that names it.
 #[must_use]
 pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdict {
     let digest = descriptor.digest;
@@ -161,12 +161,12 @@ pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdic
     }
 }
 
-/// Everything that a manifest itself gives to say against it: its form, sizes that it does not name, sizes that
-/// contradict each other. Whether content is there, and of which size, [`judge`] says.
+/// Returns everything that a manifest itself shows to be wrong: its form, missing sizes, and sizes that
+/// contradict each other. [`judge`] says whether content is there, and of which size.
 #[must_use]
 pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
     let mut flaws = manifest.flaws().to_vec();
-    // What cannot be read was said to be that.
+    // A document that cannot be read has a flaw that says so.
     if let Err(error) = manifest.check_kind()
         && !flaws.iter().any(Flaw::is_damage)
     {

@@ -1,4 +1,4 @@
-//! Which image of a layout is meant.
+//! Finds the image of a layout that is meant.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,10 +10,10 @@ use crate::{
     reference::LayoutReference,
 };
 
-/// More images are counted, not listed.
+/// Further images are counted, not listed.
 const MAX_LISTED: usize = 10;
 
-/// The image that `reference` names; without one, the only image.
+/// Returns the image that `reference` names, or the only image if there is no reference.
 pub(super) fn resolve(
     place: &str,
     entries: &[LayoutEntry],
@@ -44,10 +44,12 @@ pub(super) fn resolve(
     Err(CopyError::Ambiguous { place: place.to_owned(), names })
 }
 
-/// What to write behind the directory for each of some images: a name without its colon, or `@` and the digest
-/// where no name belongs to one image alone. Linear, however many there are.
+/// Returns what to write after the directory for each of some images.
+///
+/// This is a name without its colon, or `@` and the digest if no name belongs to one image alone. Takes linear
+/// time, however many there are.
 fn listed<'a>(some: impl Iterator<Item = &'a LayoutEntry>, all: &'a [LayoutEntry]) -> Vec<String> {
-    // The digest of each name, `None` where several have it.
+    // The digest of each name, or `None` if several images have it.
     let mut owners: HashMap<&str, Option<Digest>> = HashMap::new();
     for entry in all {
         if let Some(name) = &entry.name {
@@ -59,7 +61,7 @@ fn listed<'a>(some: impl Iterator<Item = &'a LayoutEntry>, all: &'a [LayoutEntry
     for entry in some {
         let digest = entry.descriptor.digest;
         let own = entry.name.as_deref().filter(|name| owners.get(name).is_some_and(Option::is_some));
-        // What two images may have in common is the same line.
+        // Images with the same line are listed once.
         let full = entry.full_name.as_deref().filter(|_| own.is_none());
         if !seen.insert((own, own.is_none().then_some(digest), full)) || names.len() == MAX_LISTED {
             continue;

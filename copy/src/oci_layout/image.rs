@@ -20,7 +20,7 @@ use crate::{
     source::Source,
 };
 
-/// How many questions about blobs are asked at a time.
+/// How many blobs are looked up at a time.
 const QUESTIONS: usize = 16;
 
 /// An image in an OCI image layout, to be read or written.
@@ -28,15 +28,16 @@ const QUESTIONS: usize = 16;
 pub struct LayoutImage {
     layout: OciLayout,
     reference: Option<LayoutReference>,
-    /// What refers to what, as of the first question: a layout has no list of it.
+    /// The referrers of each manifest, as of the first question: a layout has no list of them.
     referrers: Arc<Mutex<Option<Referrers>>>,
 }
 
 type Referrers = HashMap<Digest, Vec<Descriptor>>;
 
 impl LayoutImage {
-    /// The image that `reference` names, or will name; without one, the only image, or one without
-    /// a name.
+    /// Creates the image that `reference` names, or will name.
+    ///
+    /// Without a reference it is the only image, or one without a name.
     #[must_use]
     pub fn new(layout: OciLayout, reference: Option<LayoutReference>) -> Self {
         Self { layout, reference, referrers: Arc::default() }
@@ -44,7 +45,7 @@ impl LayoutImage {
 }
 
 impl LayoutImage {
-    /// Reads every manifest that `index.json` names, each once, however often it is named. Holds about 200 bytes for
+    /// Reads every manifest that `index.json` names once, however often it is named. Holds about 200 bytes for
     /// each.
     async fn read_referrers(&self) -> Result<Referrers> {
         let (mut referrers, mut read) = (Referrers::new(), HashSet::new());
@@ -103,7 +104,7 @@ impl Destination for LayoutImage {
         false
     }
 
-    /// Children always count as lacking: that a manifest is there does not say that all of its content is.
+    /// Children always count as missing: a manifest that is there does not prove that all of its content is.
     async fn lacking(&self, links: &Links) -> Result<PutOutcome> {
         let wanted: Vec<Descriptor> = links.blobs.iter().chain(&links.optional_blobs).cloned().collect();
         let blobs =

@@ -11,27 +11,27 @@ use serde::{Deserialize, de::IgnoredAny};
 use self::text::{items, key_of, members};
 use super::MAX_INDEX_SIZE;
 
-/// The most members that `index.json` may have besides its images; the image-spec has six.
+/// The most members that `index.json` may have besides its images; the image-spec has five.
 const MAX_MEMBERS: usize = 1000;
-/// The most images that a layout may hold: as many as typical entries have room.
+/// The most images that a layout may hold: as many typical entries as fit.
 const MAX_IMAGES: usize = 1 << 16;
-/// The longest entry that is changed, in bytes: that takes a tree of its values.
+/// The longest entry that is changed, in bytes. Changing one takes a tree of its values.
 const MAX_CHANGED: usize = 256 << 10;
 
 /// An image of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayoutEntry {
-    /// Its name there, if it has one.
+    /// Its name in the layout, if it has one.
     pub name: Option<String>,
-    /// Its name with its repository (`io.containerd.image.name`), where a tool wrote one. For people to read:
-    /// several images of one `name` differ by it.
+    /// Its name with its repository (`io.containerd.image.name`), if a tool wrote one. It is for people to
+    /// read: several images of one `name` differ by it.
     pub full_name: Option<String>,
     /// Its manifest or index.
     pub descriptor: Descriptor,
 }
 
-/// `index.json`, with everything in it that we do not know, as its text. Takes its bytes and about 250 for each image.
+/// `index.json`, including its unknown members, as text. Takes the file's bytes and about 250 for each image.
 pub(super) struct Index {
     /// Each key, with its quotes, and its value.
     members: Vec<(String, String)>,
@@ -67,7 +67,7 @@ pub(super) enum IndexError {
     Digest { digest: String, source: plugin_registry_core::DigestError },
 }
 
-/// The version in `oci-layout`.
+/// Returns the version in `oci-layout`.
 pub(super) fn layout_version(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -125,7 +125,7 @@ impl Index {
             text.push_str(&image.text);
         }
         text.push_str("]}");
-        // One that is longer could not be read again.
+        // A longer one could not be read again.
         if text.len() as u64 > MAX_INDEX_SIZE { Err(IndexError::Full) } else { Ok(text.into()) }
     }
 
@@ -137,14 +137,15 @@ impl Index {
         self.images.iter().map(|image| &image.entry)
     }
 
-    /// Whether an image that was entered is still there. That its name went to another image since is not a loss.
+    /// Returns whether an image that was entered is still there. It is not a loss if its name has gone to
+    /// another image since.
     pub(super) fn kept(&self, name: Option<&str>, manifest: &Manifest) -> bool {
         let is_there = self.entries().any(|entry| entry.descriptor.digest == manifest.digest());
         let is_named = name.is_none() || self.entries().any(|entry| entry.name.as_deref() == name);
         is_there && is_named
     }
 
-    /// Adds an image, or gives one that is there its name; whether anything changed.
+    /// Adds an image, or names one that is there. Returns whether anything changed.
     pub(super) fn enter(&mut self, name: Option<&str>, manifest: &Manifest) -> Result<bool, IndexError> {
         let digest = manifest.digest();
         let same = |entry: &LayoutEntry| entry.descriptor.digest == digest;
@@ -154,7 +155,7 @@ impl Index {
         if was_there && !self.entries().any(is_taken) {
             return Ok(false);
         }
-        // An entry without a name gets it; the entry of another name stays beside the new one.
+        // An entry without a name gets it. An entry with another name stays beside the new one.
         let unnamed = self.entries().position(|entry| same(entry) && entry.name.is_none());
         for image in self.images.iter_mut().filter(|image| is_taken(&image.entry)) {
             image.text = entry::renamed(&image.text, None)?;

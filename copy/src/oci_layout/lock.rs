@@ -1,4 +1,4 @@
-//! One writer of `index.json` at a time, among all processes of a machine.
+//! Allows one writer of `index.json` at a time, among all processes of a machine.
 
 use std::{
     fs::{File, TryLockError},
@@ -9,18 +9,18 @@ use std::{
 
 use futures::channel::oneshot;
 
-/// How long another program's lock is waited for, and how often it is looked at meanwhile.
+/// How long to wait for another program's lock, and how often to try it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
 
-/// Locks a directory by `flock` until the file is closed, so that the kernel unlocks it also when the process
-/// dies. `None` where the system has no such locks, such as on some network filesystems.
+/// Locks a directory by `flock` until the file is closed, so the kernel unlocks it even if the process dies.
 ///
-/// While another program has the lock, a thread waits for it, at most [`PATIENCE`]: then `None`, since it may be held
-/// by who waits for us (`flock DIR plugin-registry copy …`). The thread ends with the wait, also when this future
-/// was dropped.
+/// Returns `None` if the system has no such locks, as on some network filesystems. While another program has
+/// the lock, a thread waits for it, at most [`PATIENCE`]. Then it returns `None`, because the holder may be
+/// waiting for us (`flock DIR plugin-registry copy …`). The thread ends with the wait, even if this future was
+/// dropped.
 pub(super) async fn lock(directory: &Path) -> Option<File> {
-    // The directory itself: it leaves no file behind, and nothing is ever renamed over it.
+    // Lock the directory itself: this leaves no file behind, and nothing is ever renamed over it.
     let file = File::open(directory).ok()?;
     match file.try_lock() {
         Ok(()) => return Some(file),
@@ -36,7 +36,7 @@ pub(super) async fn lock(directory: &Path) -> Option<File> {
         let mut left = PATIENCE.as_millis() / STEP.as_millis();
         while left > 0 && !sender.is_canceled() {
             if let Ok(()) = file.try_lock() {
-                // If nobody waits any more, the file is closed here.
+                // If the waiting future is gone, the file is closed here.
                 let _ = sender.send(Some(file));
                 return;
             }

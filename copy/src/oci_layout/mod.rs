@@ -27,25 +27,26 @@ use crate::{
     reference::LayoutReference,
 };
 
-/// The marker file, and the only version there is.
+/// The marker file, and the only version that exists.
 const MARKER: &str = "/oci-layout";
 const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "/index.json";
-/// Largest `index.json`, in bytes. What is read of it is at most as much again, and 16 MiB for its images.
+/// Largest `index.json`, in bytes. What is read of it takes at most as much again, and 16 MiB for its images.
 const MAX_INDEX_SIZE: u64 = 16 << 20;
 /// How often `index.json` is written before it is clear that another program keeps writing over it.
 const MAX_WRITES: usize = 8;
 
-/// An OCI image layout of version 1.0.0 in a directory, which a storage driver stands for: so its files are
-/// written whole and durable, and no link leads out of it. Cloning is cheap.
+/// An OCI image layout of version 1.0.0 in a directory that a storage driver stands for.
 ///
-/// What is read is verified. Paths are made of parsed digests only. `index.json` is written last and as
-/// a whole; keys in it that are not known are kept.
+/// So its files are written whole and durable, and no link leads out of it. Cloning is cheap.
 ///
-/// Many may write to one layout at a time: clones of this value take turns, and so do all values and processes
-/// that name the [directory](Self::with_directory). After each write `index.json` is read again; if another
-/// program wrote over it meanwhile, the entry is written once more. What such a program writes between our
-/// reading and our writing is lost to it, as between any two programs that take no lock.
+/// What is read is verified. Paths are made of parsed digests only. `index.json` is written last and as a
+/// whole. Its unknown keys are kept.
+///
+/// Many writers may use one layout at a time. Clones of this value take turns, and so do all values and
+/// processes that name the [directory](Self::with_directory). After each write, `index.json` is read again. If
+/// another program wrote over it meanwhile, the entry is written once more. What such a program writes between
+/// our reading and our writing is lost, as between any two programs that take no lock.
 #[derive(Clone)]
 pub struct OciLayout {
     driver: Arc<Checked<dyn StorageDriver>>,
@@ -58,7 +59,7 @@ impl OciLayout {
     /// Opens a layout to read it. `place` is what to call it in messages. 1 driver call.
     ///
     /// # Errors
-    /// [`CopyError::NotALayout`] when the directory is none, or of an unknown version.
+    /// Fails with [`CopyError::NotALayout`] if the directory is not one, or has an unknown version.
     pub async fn open(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Result<Self> {
         let layout = Self::new(driver, place);
         if layout.is_marked().await? {
@@ -68,10 +69,10 @@ impl OciLayout {
         }
     }
 
-    /// Opens a layout to write into it, and makes it where the directory is empty.
+    /// Opens a layout to write into it, and creates it if the directory is empty.
     ///
     /// # Errors
-    /// [`CopyError::NotALayout`] when something else is in the directory.
+    /// Fails with [`CopyError::NotALayout`] if something else is in the directory.
     pub async fn create(driver: Arc<dyn StorageDriver>, place: impl fmt::Display) -> Result<Self> {
         let layout = Self::new(driver, place);
         if layout.is_marked().await? {
@@ -80,7 +81,7 @@ impl OciLayout {
         let first = layout.driver.list(&StoragePath::root(), None).next().await;
         if let Some(entry) = first {
             let name = entry.map_err(|error| layout.storage(error))?.name;
-            // Another program may just have made it.
+            // Another program may just have created it.
             if layout.is_marked().await? {
                 return Ok(layout);
             }
@@ -97,31 +98,33 @@ impl OciLayout {
         Self { driver: Arc::new(Checked::new(driver)), place, index: Arc::default(), directory: None }
     }
 
-    /// Names the directory that the driver stands for, so that one writer at a time enters images, among all
-    /// processes: it is locked by `flock` meanwhile, which the kernel undoes when a process dies. Where the system
-    /// cannot lock a directory, nothing is locked.
+    /// Names the directory that the driver stands for, so that writers of all processes take turns.
+    ///
+    /// While an image is entered, the directory is locked by `flock`, which the kernel undoes if the process
+    /// dies. If the system cannot lock a directory, nothing is locked.
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into().into());
         self
     }
 
-    /// What to call it in messages.
+    /// Returns what to call it in messages.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Counters of the driver calls on this layout.
+    /// Returns counters of the driver calls on this layout.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.driver.metrics()
     }
 
-    /// The images in `index.json`, in its order. 1 driver call.
+    /// Returns the images in `index.json`, in its order. 1 driver call.
     ///
     /// # Errors
-    /// [`CopyError::Damaged`] when it cannot be read, [`CopyError::NotALayout`] when there is none.
+    /// Fails with [`CopyError::Damaged`] if it cannot be read, and with [`CopyError::NotALayout`] if it is
+    /// missing.
     pub async fn entries(&self) -> Result<Vec<LayoutEntry>> {
         match self.read_index().await? {
             Some(index) => Ok(index.into_entries()),
@@ -129,18 +132,19 @@ impl OciLayout {
         }
     }
 
-    /// The image that `reference` names; without one, the only image.
+    /// Returns the image that `reference` names, or the only image if there is no reference.
     ///
     /// # Errors
-    /// [`CopyError::NotFound`] and [`CopyError::Ambiguous`], each with what there is to choose from.
+    /// Fails with [`CopyError::NotFound`] or [`CopyError::Ambiguous`], each with the possible choices.
     pub async fn resolve(&self, reference: Option<&LayoutReference>) -> Result<Descriptor> {
         choice::resolve(&self.place, &self.entries().await?, reference)
     }
 
-    /// Reads a manifest, verified; at most 4 MiB. 1 driver call.
+    /// Reads a manifest and verifies it; at most 4 MiB. 1 driver call.
     ///
     /// # Errors
-    /// [`CopyError::NotFound`]; [`CopyError::Damaged`] when it is not what the descriptor says.
+    /// Fails with [`CopyError::NotFound`], or with [`CopyError::Damaged`] if it is not what the descriptor
+    /// says.
     pub async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
         let manifest = self.manifest_of_any_size(&descriptor.digest).await?;
         let (expected, actual) = (descriptor.size, manifest.bytes().len() as u64);
@@ -151,7 +155,7 @@ impl OciLayout {
         Err(self.damaged(&what, VerifyError::Size { expected, actual }))
     }
 
-    /// Reads a manifest whose size an index may have wrong.
+    /// Reads a manifest whose size may be wrong in an index.
     async fn manifest_of_any_size(&self, digest: &Digest) -> Result<Manifest> {
         let digest = *digest;
         let what = format!("manifest {digest}");
@@ -172,7 +176,7 @@ impl OciLayout {
         Ok(Manifest::from_stored(digest, bytes))
     }
 
-    /// The content of a blob, opened when it is polled. 1 driver call.
+    /// Returns the content of a blob, which is opened when it is polled. 1 driver call.
     #[must_use]
     pub fn blob(&self, digest: &Digest, size: Option<u64>) -> BlobContent<'static> {
         let (layout, digest, place) = (self.clone(), *digest, self.place.to_string());
@@ -195,7 +199,7 @@ impl OciLayout {
         BlobContent::unverified(place, digest, size, open.try_flatten_stream().boxed())
     }
 
-    /// Whether a file of this size is there; its content is not looked at. 1 driver call.
+    /// Returns whether a file of this size is there. Its content is not looked at. 1 driver call.
     async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
         match self.driver.stat(&blob_path(&descriptor.digest)).await {
             Ok(info) => Ok(info.size == descriptor.size),
@@ -204,12 +208,12 @@ impl OciLayout {
         }
     }
 
-    /// Stores a blob: verified, whole, durable. Holds what the driver's writer holds, and one piece.
+    /// Stores a blob, verified, whole and durable. Holds what the driver's writer holds, and one piece.
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<()> {
         let mode = WriteMode::Direct { size: content.size() };
         let path = blob_path(&descriptor.digest);
         let mut content = content.into_verified();
-        // The content first: when there is none, nothing is staged.
+        // Read content first: if there is none, nothing is staged.
         let mut piece = content.try_next().await?;
         let mut writer = self.driver.writer(&path, mode).await.map_err(|error| self.storage(error))?;
         let poured = async {
@@ -235,8 +239,10 @@ impl OciLayout {
         self.driver.put(&path, bytes).await.map_err(|error| self.storage(error))
     }
 
-    /// Enters an image into `index.json`; a name that another image had moves to this one. It is read again after
-    /// it was written. 1 driver call for an image that is there, else 3 unless another program writes too.
+    /// Enters an image into `index.json`, and reads it again after writing.
+    ///
+    /// A name that another image had moves to this one. 1 driver call for an image that is there, otherwise 3,
+    /// unless another program writes too.
     async fn enter(&self, name: Option<&str>, manifest: &Manifest) -> Result<()> {
         let _among_clones = self.index.lock().await;
         let _among_processes = match &self.directory {
@@ -303,13 +309,13 @@ impl fmt::Debug for OciLayout {
     }
 }
 
-/// Where a layout has the content of a digest.
+/// Returns where a layout has the content of a digest.
 fn blob_path(digest: &Digest) -> StoragePath {
     path(&format!("/blobs/{}/{}", digest.algorithm(), digest.hex()))
 }
 
-/// Paths are constants and parsed digests, so they always parse. Should that ever be wrong, the root comes
-/// out, which every file operation refuses.
+/// Paths are constants and parsed digests, so they always parse. If that is ever wrong, the result is the root,
+/// which every file operation refuses.
 fn path(text: &str) -> StoragePath {
     text.parse().unwrap_or_else(|_| StoragePath::root())
 }

@@ -1,4 +1,4 @@
-//! A body is what was announced.
+//! Holds a body to what was announced.
 
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
@@ -9,13 +9,14 @@ use crate::{
     file::Reader,
 };
 
-/// A reader that gives exactly the announced bytes or ends in an error, so that no caller takes a truncated body with a
-/// clean end for the whole (aws-sdk-rust#1079, attic#341).
+/// Wraps a reader so that it yields exactly the announced bytes or ends in an error.
+///
+/// So no caller takes a truncated body with a clean end for the whole (aws-sdk-rust#1079, attic#341).
 pub(super) fn exact(reader: Reader, scope: Scope) -> Reader {
     let (info, range) = (reader.info().clone(), reader.range());
     let mut missing = reader.content_length();
     let not_empty = |piece: &Result<Bytes>| future::ready(!matches!(piece, Ok(piece) if piece.is_empty()));
-    // An empty piece marks the end for the check and is taken out again behind it.
+    // An empty piece marks the end for the check. The filter behind it removes it again.
     let end = stream::once(async { Ok(Bytes::new()) });
     let stream = reader.into_stream().filter(not_empty).chain(end).map(move |piece| {
         let piece = piece.map_err(|error| scope.fail(error))?;

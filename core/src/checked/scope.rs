@@ -1,4 +1,4 @@
-//! Names of errors, and their count.
+//! Names errors and counts them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     path::StoragePath,
 };
 
-/// What an error of one call is named with.
+/// What the errors of one call are named with.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub(super) metrics: Arc<Metrics>,

@@ -1,4 +1,4 @@
-//! Nothing truncated is ever committed.
+//! Makes sure that nothing truncated is ever committed.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::{
     staged::Staged,
 };
 
-/// A writer that failed once fails for ever; a direct one is never closed.
+/// A writer that fails for ever once it has failed. A direct one is never closed.
 #[derive(Debug)]
 pub(super) struct CheckedWriter {
     writer: Box<dyn FileWriter>,

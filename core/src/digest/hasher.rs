@@ -1,4 +1,4 @@
-//! Streaming hashing over the three algorithms.
+//! Streaming hashes with the three algorithms.
 
 use sha2::digest::{Digest as _, common::hazmat::SerializableState};
 use sha2::{Sha256, Sha384, Sha512};
@@ -35,7 +35,7 @@ enum Inner {
 }
 
 impl Hasher {
-    /// Starts with no bytes.
+    /// Creates a hasher that has seen no bytes.
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
         let inner = match algorithm {
@@ -46,7 +46,7 @@ impl Hasher {
         Self { inner, length: 0 }
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match self.inner {
@@ -56,13 +56,13 @@ impl Hasher {
         }
     }
 
-    /// Bytes hashed so far.
+    /// Returns the number of bytes hashed so far.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Hashes more bytes. Blocks for about 0.7 ms a MiB and core.
+    /// Hashes more bytes. Blocks for about 0.7 ms per MiB and core.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.inner {
             Inner::Sha256(hasher) => hasher.update(bytes),
@@ -72,7 +72,7 @@ impl Hasher {
         self.length = self.length.saturating_add(bytes.len() as u64);
     }
 
-    /// The digest of everything hashed.
+    /// Returns the digest of everything hashed.
     #[must_use]
     pub fn finish(self) -> Digest {
         match self.inner {
@@ -82,7 +82,7 @@ impl Hasher {
         }
     }
 
-    /// The state, to be continued by [`Hasher::resume`] or by distribution.
+    /// Returns the state, for [`Hasher::resume`] or distribution to continue.
     #[must_use]
     pub fn state(&self) -> HashState {
         let layout = Layout::of(self.algorithm());
@@ -93,10 +93,10 @@ impl Hasher {
         }
     }
 
-    /// Continues a stored state.
+    /// Continues from a stored state.
     ///
     /// # Errors
-    /// [`HashStateError`] when the state is not consistent in itself.
+    /// Fails with [`HashStateError`] if the state is not consistent in itself.
     pub fn resume(state: &HashState) -> Result<Self, HashStateError> {
         let native = state.to_native();
         let inner = match state.algorithm() {

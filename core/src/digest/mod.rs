@@ -27,7 +27,7 @@ impl Algorithm {
     /// All algorithms.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    /// The identifier, as in `sha256:…` and in paths.
+    /// Returns the identifier, as in `sha256:…` and in paths.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Algorithm {
         }
     }
 
-    /// Length of the digest in bytes.
+    /// Returns the length of the digest in bytes.
     #[must_use]
     pub fn len(self) -> usize {
         match self {
@@ -47,7 +47,7 @@ impl Algorithm {
         }
     }
 
-    /// Never: no algorithm has digests of zero bytes.
+    /// Returns `false`: no algorithm has digests of zero bytes.
     #[must_use]
     pub fn is_empty(self) -> bool {
         false
@@ -71,11 +71,11 @@ impl FromStr for Algorithm {
     }
 }
 
-/// Why a text is no digest.
+/// Why a text is not a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigestError {
-    /// There is no `algorithm:hex`.
+    /// The text does not have the form `algorithm:hex`.
     #[error("a digest is written `algorithm:hex`")]
     Format,
     /// The algorithm is not one of sha256, sha384 and sha512.
@@ -89,7 +89,7 @@ pub enum DigestError {
     Hex,
 }
 
-/// The digest of some content: an algorithm and its value. `Copy`, compared by value.
+/// The digest of some content: an algorithm and its value. It is `Copy` and compared by value.
 ///
 /// ```
 /// use plugin_registry_core::{Algorithm, Digest};
@@ -106,7 +106,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The digest of `content`.
+    /// Returns the digest of `content`.
     #[must_use]
     pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
         let mut hasher = Hasher::new(algorithm);
@@ -114,7 +114,7 @@ impl Digest {
         hasher.finish()
     }
 
-    /// The canonical (sha256) digest of `content`.
+    /// Returns the canonical (sha256) digest of `content`.
     #[must_use]
     pub fn sha256(content: &[u8]) -> Self {
         Self::of(Algorithm::Sha256, content)
@@ -128,19 +128,19 @@ impl Digest {
         Self { algorithm, value }
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The value in bytes.
+    /// Returns the value in bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.value.get(..self.algorithm.len()).unwrap_or(&self.value)
     }
 
-    /// The value in lower-case hexadecimal.
+    /// Returns the value in lower-case hexadecimal.
     #[must_use]
     pub fn hex(&self) -> String {
         let mut hex = String::with_capacity(self.algorithm.len() * 2);
@@ -151,7 +151,7 @@ impl Digest {
         hex
     }
 
-    /// Whether this is the digest of no bytes. It is the only content whose size its digest tells.
+    /// Returns whether this is the digest of no bytes. No other digest tells the size of its content.
     ///
     /// ```
     /// use plugin_registry_core::Digest;
@@ -163,7 +163,7 @@ impl Digest {
         *self == Self::of(self.algorithm, b"")
     }
 
-    /// Whether this is a sha256 digest, under which blobs are stored.
+    /// Returns whether this is a sha256 digest, under which blobs are stored.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
         self.algorithm == Algorithm::Sha256

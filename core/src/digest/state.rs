@@ -4,32 +4,32 @@ use std::fmt;
 
 use super::Algorithm;
 
-/// The state of an unfinished hash, in the form that Go's crypto packages marshal and that
-/// distribution stores under `hashstates/` (docs, "The layout"):
-/// four bytes of magic, eight state words big-endian, the block buffer with the pending bytes and
-/// zeros, the total length in bytes as a 64-bit big-endian number. 108 bytes for sha256,
-/// 204 for sha384 and sha512.
+/// The state of an unfinished hash, in the form that Go's crypto packages marshal.
 ///
-/// It is private data of an upload in progress and an optimisation only: whoever cannot read it
-/// hashes the stored bytes again.
+/// distribution stores it under `hashstates/` (docs, "The layout"). It is four bytes of magic, eight state
+/// words big-endian, the block buffer with the pending bytes and zeros, and the total length in bytes as a
+/// 64-bit big-endian number. It has 108 bytes for sha256, and 204 for sha384 and sha512.
+///
+/// It is private data of an upload in progress, and only an optimisation: a program that cannot read it hashes
+/// the stored bytes again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashState {
     algorithm: Algorithm,
     bytes: Vec<u8>,
 }
 
-/// A stored hash state is damaged, cut short, or of a foreign form.
+/// The stored hash state is damaged, cut short, or of a foreign form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stored hash state is not readable")]
 pub struct HashStateError;
 
-/// Most bytes that a state may have seen: 1 EiB. SHA-256 counts bits in 64 bits, so that a count from 2 EiB
-/// on is a smaller one to it.
+/// The most bytes that a state may have seen: 1 EiB. SHA-256 counts bits in 64 bits, so from 2 EiB on its count
+/// wraps to a smaller one.
 const MAX_LENGTH: u64 = 1 << 60;
 
-/// Sizes of one algorithm's forms. "Native" is the form of the `sha2` crate: state words
-/// little-endian, the number of whole blocks little-endian (8 or 16 bytes), then one byte with the
-/// number of pending bytes and those bytes, zero-filled.
+/// Sizes of one algorithm's forms. "Native" is the form of the `sha2` crate: state words little-endian, the
+/// number of whole blocks little-endian (8 or 16 bytes), one byte with the number of pending bytes, and those
+/// bytes, zero-filled.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     algorithm: Algorithm,
@@ -65,7 +65,7 @@ impl HashState {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// [`HashStateError`] for an unknown magic, a wrong length, a buffer that holds more than its
+    /// Fails with [`HashStateError`] for an unknown magic, a wrong length, a buffer that holds more than its
     /// length says, or more than 1 EiB.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HashStateError> {
         let layout = Algorithm::ALL
@@ -80,19 +80,19 @@ impl HashState {
         if is_zero && state.length() <= MAX_LENGTH { Ok(state) } else { Err(HashStateError) }
     }
 
-    /// The stored form.
+    /// Returns the stored form.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Bytes hashed so far.
+    /// Returns the number of bytes hashed so far.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.bytes.last_chunk::<8>().map_or(0, |length| u64::from_be_bytes(*length))

@@ -1,12 +1,12 @@
-//! The one gate that content passes before it counts as itself.
+//! The one gate that content has to pass before it counts.
 
 use super::{Algorithm, Digest, Hasher};
 
-/// Compares a stream of bytes with the digest and the size that it was announced with.
+/// Compares a stream of bytes with the digest and the size that were announced for it.
 ///
-/// What it counted and hashed itself decides, never a file's size. Every push
-/// computes the canonical sha256 digest, because blobs are stored under it; where the announced
-/// digest is of another algorithm, both are computed in the same pass.
+/// It decides by what it counted and hashed itself, never by a file's size. Every push computes the canonical
+/// sha256 digest, because blobs are stored under it. If the announced digest has another algorithm, both are
+/// computed in the same pass.
 ///
 /// ```
 /// use plugin_registry_core::{Digest, Verifier, VerifyError};
@@ -36,8 +36,8 @@ pub enum VerifyError {
         /// What the bytes hash to.
         actual: Digest,
     },
-    /// There are fewer or more bytes than announced. For a stream that is too long, `actual` is the
-    /// count at which it was stopped.
+    /// There are fewer or more bytes than announced. For a stream that is too long, `actual` is the count at
+    /// which it was stopped.
     #[error("the content has {actual} bytes, not {expected}")]
     Size {
         /// What was announced.
@@ -58,7 +58,7 @@ impl Verifier {
     /// Takes more bytes.
     ///
     /// # Errors
-    /// [`VerifyError::Size`] as soon as there are more bytes than announced; the bytes in excess are
+    /// Fails with [`VerifyError::Size`] as soon as there are more bytes than announced. The excess bytes are
     /// not hashed.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), VerifyError> {
         let length = self.canonical.length().saturating_add(bytes.len() as u64);
@@ -72,16 +72,16 @@ impl Verifier {
         Ok(())
     }
 
-    /// Bytes taken so far.
+    /// Returns the number of bytes taken so far.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.canonical.length()
     }
 
-    /// Confirms size and digest and gives the canonical digest of the content.
+    /// Confirms size and digest and returns the canonical digest of the content.
     ///
     /// # Errors
-    /// [`VerifyError`] when the content is not what was announced.
+    /// Fails with [`VerifyError`] if the content is not what was announced.
     pub fn finish(self) -> Result<Digest, VerifyError> {
         let length = self.canonical.length();
         if let Some(expected) = self.size.filter(|size| *size != length) {

@@ -1,4 +1,4 @@
-//! What the contract makes of a driver's other methods where the driver has nothing better.
+//! The default methods of the contract, for drivers that have nothing better.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::{
     staged::Staged,
 };
 
-/// One by one.
+/// Deletes one by one.
 pub(super) async fn delete_many<D: StorageDriver + ?Sized>(
     driver: &D,
     files: Vec<StoragePath>,
@@ -29,7 +29,7 @@ pub(super) async fn delete_many<D: StorageDriver + ?Sized>(
     }
     for path in files {
         let deleted = match driver.stat(&path).await {
-            // A directory is no file.
+            // A directory is not a file.
             Ok(_) => driver.delete(&path).await,
             Err(error) => Err(error),
         };
@@ -41,7 +41,7 @@ pub(super) async fn delete_many<D: StorageDriver + ?Sized>(
     Ok(report)
 }
 
-/// Later than any time of a store's clock, where it does not tell when a stage was closed.
+/// Later than any time of a store's clock, for stores that do not tell when a stage was closed.
 const LATE: Duration = Duration::from_secs(200 * 365 * 24 * 60 * 60);
 
 async fn delete_stage<D: StorageDriver + ?Sized>(driver: &D, staged: &Staged) -> Result<()> {
@@ -57,14 +57,15 @@ async fn delete_stage<D: StorageDriver + ?Sized>(driver: &D, staged: &Staged) ->
     }
 }
 
-/// The first component of everything below, in order of the names: a walk meets `a-b/x` before `a/x`.
+/// Collects the first component of everything below, in order of the names: a walk meets `a-b/x` before `a/x`.
 pub(super) fn list<'a, D: StorageDriver + ?Sized>(
     driver: &'a D,
     path: &'a StoragePath,
     after: Option<&'a str>,
 ) -> BoxStream<'a, Result<Entry>> {
     let children = async move {
-        // Paths below greater names are greater too. What is no name has no path: then from the start.
+        // Paths below greater names are greater too. If `after` is not a valid name, it has no path: start at
+        // the beginning.
         let begin = after.and_then(|name| path.join(name).ok());
         let mut children = BTreeMap::new();
         let mut files = driver.walk(path, begin.as_ref());
@@ -83,7 +84,7 @@ pub(super) fn list<'a, D: StorageDriver + ?Sized>(
     stream::once(children).try_flatten().boxed()
 }
 
-/// Level by level, depth first, and never below a child that is marked.
+/// Looks level by level, depth first, and never below a marked child.
 pub(super) fn list_marked<'a, D: StorageDriver + ?Sized>(
     driver: &'a D,
     path: &'a StoragePath,
@@ -94,7 +95,7 @@ pub(super) fn list_marked<'a, D: StorageDriver + ?Sized>(
     let leads_on = move |found: &StoragePath| {
         is_later(found) || after.is_some_and(|it| it == found || it.strip_prefix(found).is_some())
     };
-    // Directories to look at, the next one last.
+    // The directories still to look at, the next one last.
     stream::try_unfold(vec![path.clone()], move |mut open| async move {
         while let Some(directory) = open.pop() {
             let level = level(driver, &directory, marker).await?;
@@ -114,7 +115,7 @@ struct Level {
     directories: Vec<StoragePath>,
 }
 
-/// What is missing, or vanishes meanwhile, has nothing in it.
+/// Lists a directory. One that is missing, or vanishes meanwhile, counts as empty.
 async fn level<D: StorageDriver + ?Sized>(
     driver: &D,
     directory: &StoragePath,
@@ -126,7 +127,7 @@ async fn level<D: StorageDriver + ?Sized>(
         match children.try_next().await {
             Ok(Some(child)) if child.name.starts_with(marker) => level.is_marked = true,
             Ok(Some(child)) if child.kind == EntryKind::Directory => {
-                // What is deeper than any path reaches has none.
+                // A child deeper than any path reaches has no path, and is skipped.
                 level.directories.extend(directory.join(&child.name));
             }
             Ok(Some(_)) => {}

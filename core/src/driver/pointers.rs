@@ -1,4 +1,4 @@
-//! What points to a driver is one.
+//! A pointer to a driver is a driver.
 
 use std::{sync::Arc, time::SystemTime};
 

@@ -1,4 +1,4 @@
-//! Reading parameters by their types, all mistakes at once.
+//! Reads parameters by their types and reports all mistakes at once.
 
 mod duration;
 mod remote;
@@ -13,16 +13,18 @@ use crate::{
     shown::shown_name,
 };
 
-/// More mistakes are counted, and not told: a file of another kind has one in each line. A credentials file has a list of
-/// eleven at most, which is told whole.
+/// Further mistakes are only counted: a file of another kind has one in each line. The list of a credentials
+/// file has eleven at most, and is reported whole.
 const MAX_TOLD: usize = 20;
 
-/// Reads [`Parameters`] key by key. Each call returns what it can, and remembers what is wrong;
-/// [`finish`](Self::finish) tells the first twenty and how many more there are, with every key that nobody asked for. A mistake names the key and
-/// its place and never repeats the value, which may be a secret in the wrong place.
+/// Reads [`Parameters`] key by key.
 ///
-/// An empty text is as good as none, as in distribution; only a [`secret`](Self::secret) that is empty is a
-/// mistake, since it hides that the real one was not found.
+/// Each call returns what it can, and remembers what is wrong. [`finish`](Self::finish) reports the first
+/// twenty mistakes and how many more there are, including every key that was not asked for. A mistake names the
+/// key and its place and never repeats the value, which may be a misplaced secret.
+///
+/// An empty text counts as unset, as in distribution. Only an empty [`secret`](Self::secret) is a mistake,
+/// because it hides that the real one was not found.
 ///
 /// ```
 /// use plugin_registry_core::Parameters;
@@ -39,7 +41,7 @@ const MAX_TOLD: usize = 20;
 pub struct ParameterReader<'a> {
     parameters: &'a Parameters,
     asked: BTreeSet<&'static str>,
-    /// The first of them.
+    /// The first mistakes.
     mistakes: Vec<String>,
     /// How many more there are.
     more: usize,
@@ -50,17 +52,17 @@ impl<'a> ParameterReader<'a> {
         Self { parameters, asked: BTreeSet::new(), mistakes: Vec::new(), more: 0 }
     }
 
-    /// Whether there is a value that is not empty.
+    /// Returns whether there is a value that is not empty.
     pub fn is_given(&mut self, key: &'static str) -> bool {
         self.value(key).is_some()
     }
 
-    /// A text.
+    /// Reads a text.
     pub fn text(&mut self, key: &'static str) -> Option<String> {
         self.value(key).map(str::to_owned)
     }
 
-    /// A text that has to be there; empty, and a mistake, where it is not.
+    /// Reads a text that has to be there. A missing one is a mistake, and returned as empty.
     pub fn required(&mut self, key: &'static str) -> String {
         let value = self.text(key);
         if value.is_none() {
@@ -69,7 +71,7 @@ impl<'a> ParameterReader<'a> {
         value.unwrap_or_default()
     }
 
-    /// A secret. An empty one is a mistake.
+    /// Reads a secret. An empty one is a mistake.
     pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
         self.asked.insert(key);
         let value = &self.parameters.values.get(key)?.text;
@@ -80,7 +82,7 @@ impl<'a> ParameterReader<'a> {
         Some(value.clone())
     }
 
-    /// True or false, as Go's `ParseBool` reads them: `1 t T TRUE true True 0 f F FALSE false False`.
+    /// Reads true or false as Go's `ParseBool` does: `1 t T TRUE true True 0 f F FALSE false False`.
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         match self.value(key)? {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
@@ -92,17 +94,17 @@ impl<'a> ParameterReader<'a> {
         }
     }
 
-    /// A whole number, decimal or hexadecimal after `0x`, within a range.
+    /// Reads a whole number within a range, decimal or hexadecimal after `0x`.
     pub fn number(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         self.within(key, range, "a number", |number| number.to_string())
     }
 
-    /// A number of bytes, within a range.
+    /// Reads a number of bytes within a range.
     pub fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         self.within(key, range, "a number of bytes", |number| Size(number).to_string())
     }
 
-    /// One of some words, in capitals or not.
+    /// Reads one of some words, in upper or lower case.
     pub fn choice(&mut self, key: &'static str, allowed: &[&'static str]) -> Option<&'static str> {
         let value = self.value(key)?;
         let found = allowed.iter().find(|word| word.eq_ignore_ascii_case(value));
@@ -113,17 +115,17 @@ impl<'a> ParameterReader<'a> {
         found.copied()
     }
 
-    /// Remembers a mistake if both are given.
+    /// Remembers a mistake if both keys are given.
     pub fn conflict(&mut self, key: &'static str, other: &'static str) {
         if self.is_given(key) && self.is_given(other) {
             self.mistake(key, format_args!("cannot be given together with `{other}`"));
         }
     }
 
-    /// Remembers what is wrong with a value. The words must not hold it if it can be a secret.
+    /// Remembers what is wrong with a value. The message must not contain the value if it can be a secret.
     pub fn mistake(&mut self, key: &str, what: impl fmt::Display) {
         let key = key.to_lowercase();
-        // Its own keys are no secrets, however long they are.
+        // The reader's own keys are not secrets, however long they are.
         let named = if self.asked.contains(key.as_str()) { Some(key.as_str()) } else { shown_name(&key) };
         let named = named.unwrap_or("…");
         let mistake = match self.parameters.source_of(&key) {
@@ -133,7 +135,7 @@ impl<'a> ParameterReader<'a> {
         self.note(mistake);
     }
 
-    /// Remembers a mistake that is not about a value: it names its place itself.
+    /// Remembers a mistake that is not about a value. The mistake names its place itself.
     pub fn note(&mut self, mistake: impl Into<String>) {
         if self.mistakes.len() < MAX_TOLD {
             self.mistakes.push(mistake.into());
@@ -142,15 +144,15 @@ impl<'a> ParameterReader<'a> {
         }
     }
 
-    /// Ends the reading. Whatever was not asked for is unknown.
+    /// Ends the reading. Every key that was not asked for is unknown.
     ///
     /// # Errors
-    /// One of the kind [`ErrorKind::InvalidConfig`] that lists the mistakes, each with its key and its place, and none
-    /// with a secret: the first twenty, and how many more there are.
+    /// Fails with [`ErrorKind::InvalidConfig`] and lists the first twenty mistakes, each with its key and place
+    /// and none with a secret, and how many more there are.
     pub fn finish(mut self) -> Result<()> {
         let unknown = self.parameters.keys().filter(|key| !self.asked.contains(*key));
         for key in unknown.collect::<Vec<_>>() {
-            // What is not told needs no words.
+            // A mistake that is only counted needs no message.
             if self.mistakes.len() == MAX_TOLD {
                 self.more += 1;
                 continue;
@@ -196,7 +198,8 @@ impl<'a> ParameterReader<'a> {
     }
 }
 
-/// A number without sign, and without the leading zero that means octal to some readers and nothing to others.
+/// Parses a number without a sign, and without the leading zero that some readers take for octal and others
+/// ignore.
 fn number(text: &str) -> Option<u64> {
     let is_number = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -206,7 +209,7 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
-/// A number of bytes, with the round number that somebody will remember.
+/// A number of bytes, with the round number that people remember.
 struct Size(u64);
 
 impl fmt::Display for Size {

@@ -1,12 +1,14 @@
-//! "Did you mean": the nearest of the words that are known.
+//! "Did you mean": finds the nearest known word.
 
-/// Longer words are nobody's slip of the pen, and would cost time.
+/// Longer words are not slips of the pen, and would cost time.
 const MAX_LEN: usize = 64;
 /// Shorter words begin and end too many others.
 const MIN_PART: usize = 4;
 
-/// The known word that `word` was probably meant to be, if one is near: every third character may be wrong,
-/// and two neighbours that changed places count once. Otherwise one that begins or ends with the word.
+/// Returns the known word that `word` was probably meant to be, if one is near.
+///
+/// Every third character may be wrong, and two swapped neighbours count once. Otherwise returns one that begins
+/// or ends with the word.
 ///
 /// ```
 /// use plugin_registry_core::did_you_mean;
@@ -29,8 +31,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
-/// How many characters are added, dropped, replaced or swapped with their neighbour to make one word of the
-/// other. Holds three rows of the table.
+/// Counts the characters to add, drop, replace or swap with their neighbour to make one word of the other.
+/// Holds three rows of the table.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let (mut before, mut above) = (Vec::new(), (0..=to.len()).collect::<Vec<usize>>());

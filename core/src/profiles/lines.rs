@@ -1,11 +1,10 @@
-//! Files of lines `KEY=VALUE`, as the clouds' tools write them.
+//! Files of `KEY=VALUE` lines, as the clouds' tools write them.
 
 /// What counts as space within a line.
 pub const SPACE: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 
-/// The lines that are neither empty nor comments, with their numbers from 1. Those that Windows ends differently
-/// are the same.
+/// Returns the lines that are neither empty nor comments, numbered from 1. Windows line endings do not matter.
 pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().map(|line| line.trim_end_matches('\r')).enumerate();
@@ -15,16 +14,17 @@ pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Key and value of a line, without the spaces around them. As for the SDK of AWS for Go, `:` separates them as well as
-/// `=`, whichever is first.
+/// Returns key and value of a line, without the spaces around them.
+///
+/// As in the SDK of AWS for Go, `:` separates them as well as `=`, whichever is first.
 pub fn pair(line: &str) -> Option<(&str, &str)> {
     let (key, rest) = line.split_once(['=', ':'])?;
     let key = key.trim_matches(SPACE);
     (!key.is_empty()).then(|| (key, value(rest)))
 }
 
-/// What is before a comment. As in the SDKs of AWS one begins with `#` or `;` after a space, since a secret may
-/// have either in it.
+/// Returns what is before a comment. As in the SDKs of AWS, a comment begins with `#` or `;` after a space,
+/// because a secret may contain either.
 pub(super) fn without_comment(text: &str) -> &str {
     let mut is_after_space = false;
     for (at, c) in text.char_indices() {
@@ -36,7 +36,8 @@ pub(super) fn without_comment(text: &str) -> &str {
     text.trim_matches(SPACE)
 }
 
-/// A value, without a comment and without one pair of quotes around it. In quotes `#` and `;` are like any letter.
+/// Returns a value without a comment and without one pair of quotes around it. In quotes, `#` and `;` are
+/// ordinary characters.
 fn value(rest: &str) -> &str {
     let quoted = |quote: char| {
         let (inner, after) = rest.trim_matches(SPACE).strip_prefix(quote)?.split_once(quote)?;

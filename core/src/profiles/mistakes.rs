@@ -1,11 +1,11 @@
-//! What is wrong with a file, as far as anybody reads it.
+//! What is wrong with a file, as far as it is read.
 
 use std::fmt;
 
-/// More are counted, and not told of: a file of another kind has one in each line.
+/// Further mistakes are only counted: a file of another kind has one in each line.
 const MAX_MISTAKES: usize = 10;
 
-/// What is wrong with a file. Never holds a secret.
+/// What is wrong with a file. It never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     place: Option<String>,
@@ -25,13 +25,13 @@ impl Mistake {
         Self { place: None, what: what.into() }
     }
 
-    /// Where it is in the file, such as `line 3`; `None` for the file as a whole.
+    /// Returns the place in the file, such as `line 3`, or `None` for the file as a whole.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
 
-    /// What is wrong there.
+    /// Returns what is wrong there.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what

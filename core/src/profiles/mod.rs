@@ -1,9 +1,9 @@
 //! Credentials files of AWS, read as data (ADR 0031).
 //!
-//! A credentials file comes from a Secret, and a Secret may be written by a tenant of the cluster. The SDKs of AWS take
-//! such a file for instructions: they open files that it names, run programs, ask other endpoints and borrow the
-//! identity of the machine. Here a profile gives keys and roles, and nothing else. What asks for more is a mistake that
-//! names its line.
+//! A credentials file comes from a Secret, which a tenant of the cluster may have written. The SDKs of AWS
+//! treat such a file as instructions: they open files that it names, run programs, call other endpoints and
+//! borrow the identity of the machine. Here a profile gives keys and roles, and nothing else. A property that
+//! asks for more is a mistake, reported with its line.
 //!
 //! ```
 //! use plugin_registry_core::profiles::{Profile, find};
@@ -39,13 +39,13 @@ pub use self::{
 
 /// Where EKS mounts the token of a service account with a role.
 pub const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
-/// Where OpenShift mounts it, and what OADP writes into the Secrets that it makes for AWS and Google.
+/// Where OpenShift mounts it. OADP writes this path into the Secrets that it makes for AWS and Google.
 pub const OPENSHIFT_TOKEN_FILE: &str = "/var/run/secrets/openshift/serviceaccount/token";
 
-/// The profile where none is named.
+/// The profile that is used if none is named.
 pub const DEFAULT: &str = "default";
 
-/// The longest credentials file that is read. One that was named by mistake may have no end.
+/// The longest credentials file that is read. A file that was named by mistake may have no end.
 pub const MAX_FILE: u64 = 1 << 20;
 
 /// What a profile gives.
@@ -54,7 +54,7 @@ pub const MAX_FILE: u64 = 1 << 20;
 pub enum Profile<'a> {
     /// Keys to sign with.
     Keys(Keys<'a>),
-    /// A role to ask AWS for keys of.
+    /// A role whose keys AWS is asked for.
     Role(Role<'a>),
 }
 
@@ -70,7 +70,7 @@ pub struct Keys<'a> {
     pub token: Option<Value<'a>>,
 }
 
-/// A role, and who asks for it.
+/// A role, and the identity that asks for it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Role<'a> {
@@ -80,13 +80,13 @@ pub struct Role<'a> {
     pub session_name: Option<Value<'a>>,
     /// `external_id`.
     pub external_id: Option<Value<'a>>,
-    /// `region`: that of the token service, where the store's is not known.
+    /// `region`: that of the token service, if the store's is not known.
     pub region: Option<Value<'a>>,
-    /// Who asks for it.
+    /// The identity that asks for it.
     pub base: Base<'a>,
 }
 
-/// Who asks for a role.
+/// The identity that asks for a role.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Base<'a> {
@@ -96,11 +96,11 @@ pub enum Base<'a> {
     Profile(Box<Profile<'a>>),
 }
 
-/// A value and its line, from 1. `Debug` shows the line alone.
+/// A value and its line, counted from 1. `Debug` shows only the line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Value<'a> {
-    /// As it is written, without quotes and comment.
+    /// The text as written, without quotes and comment.
     pub text: &'a str,
     /// Its line.
     pub line: usize,
@@ -112,17 +112,17 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// Reads one profile, and those that it names by `source_profile`. Lines of others do not matter.
+/// Reads one profile, and those that it names by `source_profile`. Lines of other profiles do not matter.
 ///
-/// `[NAME]` and `[profile NAME]` are both the profile; where a file has both, what the first says counts. Sections of
-/// the same name are one, and the last value of a property counts: as the SDK for Go has it, which Velero reads such
-/// files with. `tokens` are the files that `web_identity_token_file` may name, letter for letter.
+/// `[NAME]` and `[profile NAME]` both mean the profile. If a file has both, what the first form says counts.
+/// Sections of the same name are one, and the last value of a property counts, as in the SDK for Go, with which
+/// Velero reads such files. `tokens` are the files that `web_identity_token_file` may name, letter for letter.
 ///
 /// # Errors
-/// The mistakes of the profile, at most ten and how many more there are: a file that is longer than [`MAX_FILE`], what the
-/// profile lacks, lines that cannot be read, and properties that ask for more than keys and roles (`endpoint_url`,
-/// `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`, `login_session`, `mfa_serial`, another
-/// token file).
+/// Returns the mistakes of the profile, at most ten, and how many more there are: a file longer than
+/// [`MAX_FILE`], what the profile lacks, lines that cannot be read, and properties that ask for more than keys
+/// and roles (`endpoint_url`, `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`,
+/// `login_session`, `mfa_serial`, another token file).
 pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile<'a>, Vec<Mistake>> {
     if text.len() as u64 > MAX_FILE {
         return Err(vec![Mistake::of_file(format!("is longer than {MAX_FILE} bytes"))]);
@@ -143,8 +143,10 @@ pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile
     }
 }
 
-/// Whether the profile is there and names no identity: neither keys nor a role, right or wrong, nor anything that may be
-/// meant to be one. What it says then is where something is, such as `region`.
+/// Returns whether the profile exists and names no identity.
+///
+/// Then it has neither keys nor a role, right or wrong, nor anything that may be meant as one. It only says
+/// where something is, such as `region`.
 ///
 /// ```
 /// use plugin_registry_core::profiles::names_nobody;
@@ -161,7 +163,9 @@ pub fn names_nobody(text: &str, name: &str) -> bool {
     sections.get(name).is_some_and(|section| is_read && rules::names_nobody(&section))
 }
 
-/// Whether this is written like a region, such as `eu-west-1`: letters, digits and `-`. It becomes a part of a host's name.
+/// Returns whether a text is written like a region, such as `eu-west-1`: letters, digits and `-`.
+///
+/// The text becomes part of a host's name.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

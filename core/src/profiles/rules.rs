@@ -19,7 +19,8 @@ const ROLE: &str = "role_arn";
 const TOKEN_FILE: &str = "web_identity_token_file";
 const SOURCE: &str = "source_profile";
 
-/// What the SDKs take for instructions, and what to do instead. None of it is needed for a store of one's own.
+/// Properties that the SDKs take for instructions, and what to do instead. None of them is needed for one's own
+/// store.
 const REFUSED: &[(&str, &str)] = &[
     (
         "endpoint_url",
@@ -41,17 +42,17 @@ const REFUSED: &[(&str, &str)] = &[
     ("login_session", "asks for a session of a person: give keys, or a role"),
     ("mfa_serial", "asks for the code of a person: give keys, or a role without it"),
 ];
-/// The same of everything that begins so.
+/// Every property with this prefix is refused in the same way.
 const SSO: &str = "sso_";
 const NO_SSO: &str = "asks for a session of a person: give keys, or a role";
 
-/// The most settings that are looked through for an identity.
+/// The most settings that are searched for an identity.
 const MAX_SETTINGS: usize = 100;
 
-/// A source whose source has a source … is a mistake before that.
+/// A longer chain of source profiles is certainly a mistake.
 const MAX_SOURCES: usize = 5;
 
-/// Reads a profile; what is wrong is among the mistakes.
+/// Reads a profile and adds what is wrong to the mistakes.
 pub(super) fn read<'a>(
     sections: &Sections<'a>,
     section: &Named<'_, 'a>,
@@ -77,7 +78,7 @@ impl<'a> Reader<'_, '_, 'a> {
         if self.mistakes.len() > before {
             return None;
         }
-        // As the SDKs have it, a profile that is a source is asked for its keys first.
+        // As in the SDKs, a source profile is asked for its keys first.
         if !self.names.is_empty() && section.keys([ACCESS_KEY, SECRET_KEY]).iter().all(Option::is_some) {
             return self.keys(section).map(Profile::Keys);
         }
@@ -93,7 +94,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Properties that ask for more than keys and roles.
+    /// Adds a mistake for each property that asks for more than keys and roles.
     fn refused(&mut self, section: &Named<'_, 'a>) {
         for (name, value) in section.properties() {
             if let Some(what) = refusal(name) {
@@ -113,7 +114,7 @@ impl<'a> Reader<'_, '_, 'a> {
             let what = format!("`{TOKEN_FILE}` cannot be given together with `{SOURCE}`");
             return self.wrong(token, what);
         }
-        // As the SDK for Go has it: another profile first, then keys beside the role, then a token.
+        // As in the SDK for Go: another profile first, then keys beside the role, then a token.
         let mut keys = section.keys([ACCESS_KEY, SECRET_KEY]).into_iter().flatten();
         let has_keys = keys.any(|key| token.is_none() || !key.text.is_empty());
         let base = match source.filter(|source| source.text != section.name) {
@@ -133,12 +134,12 @@ impl<'a> Reader<'_, '_, 'a> {
         Some(Role { arn, session_name, external_id, region, base })
     }
 
-    /// The file of a token, if the host named it.
+    /// Returns the file of a token, if the host named it.
     fn token(&mut self, value: Value<'a>) -> Option<&'a Path> {
         if self.tokens.iter().any(|path| path.as_os_str() == value.text) {
             return Some(Path::new(value.text));
         }
-        // What does not begin like a path may be the token itself.
+        // A text that does not begin like a path may be the token itself.
         let path = Some(value.text).filter(|text| text.starts_with('/')).and_then(shown_path);
         let path = path.map_or("a file".to_owned(), |path| format!("`{path}`"));
         let what = format!(
@@ -185,24 +186,24 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
-/// Why a property is refused.
+/// Returns why a property is refused.
 fn refusal(name: &str) -> Option<&'static str> {
     let known = REFUSED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
     let is_sso = name.get(..SSO.len()).is_some_and(|start| start.eq_ignore_ascii_case(SSO));
     known.map(|(_, what)| *what).or(is_sso.then_some(NO_SSO))
 }
 
-/// Whether nothing in a profile is, or may be meant to be, an identity.
+/// Returns whether nothing in a profile is an identity, or may be meant as one.
 pub(super) fn names_nobody(section: &Named<'_, '_>) -> bool {
     let names = [ACCESS_KEY, SECRET_KEY, TOKEN, ROLE, TOKEN_FILE, SOURCE];
-    // A file of so many settings is none that anybody wrote.
+    // No person writes a file with so many settings.
     let all = section.all();
     section.unread().next().is_none()
         && all.len() <= MAX_SETTINGS
         && all.iter().all(|(name, _)| refusal(name).is_none() && did_you_mean(name, names).is_none())
 }
 
-/// The line of a key that is misspelt.
+/// Returns the line of a misspelt key.
 fn meant(section: &Named<'_, '_>, key: &'static str) -> Option<usize> {
     let is_known =
         |name: &str| [ACCESS_KEY, SECRET_KEY, TOKEN].iter().any(|known| name.eq_ignore_ascii_case(known));

@@ -1,4 +1,4 @@
-//! The sections of a credentials file, as they are written.
+//! The sections of a credentials file, as written.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::shown::shown_name;
 
-/// More lines that cannot be read say no more than the first ones.
+/// Further unreadable lines say no more than the first ones.
 const MAX_LINES: usize = 3;
-/// More profiles are not listed.
+/// Further profiles are not listed.
 const MAX_NAMES: usize = 10;
 
-/// The sections of a file, in the order of their beginnings.
+/// The sections of a file, in the order of their first lines.
 pub(super) struct Sections<'a> {
     all: Vec<Section<'a>>,
-    /// Where a section is among them, by its name and whether `profile` is before it.
+    /// The position of a section among them, by its name and whether `profile` is before it.
     index: BTreeMap<(&'a str, bool), usize>,
     is_empty: bool,
     /// Lines before the first section.
@@ -27,13 +27,13 @@ pub(super) struct Sections<'a> {
 struct Section<'a> {
     name: &'a str,
     line: usize,
-    /// By their names in small letters: of each the last one.
+    /// The last one of each name, by the names in lower case.
     properties: BTreeMap<String, (&'a str, Value<'a>)>,
-    /// Lines that are no properties.
+    /// Lines that are not properties.
     unread: Vec<usize>,
 }
 
-/// A profile: what is below `[NAME]`, and below `[profile NAME]` where the first says nothing.
+/// A profile: what is below `[NAME]`, and below `[profile NAME]` if the first says nothing.
 pub(super) struct Named<'s, 'a> {
     pub(super) name: &'a str,
     /// Where it begins.
@@ -45,7 +45,7 @@ impl<'a> Sections<'a> {
     pub(super) fn read(text: &'a str) -> Self {
         let is_empty = text.trim().is_empty();
         let mut sections = Self { all: Vec::new(), index: BTreeMap::new(), is_empty, before: Vec::new() };
-        // The section that the lines belong to. Those that are no profiles are skipped.
+        // The section that the lines belong to. Sections that are not profiles are skipped.
         let mut current = None;
         let mut is_before = true;
         let mut is_nested = false;
@@ -61,7 +61,7 @@ impl<'a> Sections<'a> {
                 continue;
             }
             let Some(section) = current.and_then(|at: usize| sections.all.get_mut(at)) else { continue };
-            // Settings of a service are below a property without a value.
+            // Settings of a service follow a property without a value.
             if is_nested && written.starts_with(SPACE) {
                 continue;
             }
@@ -76,7 +76,7 @@ impl<'a> Sections<'a> {
         sections
     }
 
-    /// The index of a section, which is made if it is new.
+    /// Returns the index of a section, and creates the section if it is new.
     fn begin(&mut self, name: &'a str, is_prefixed: bool, line: usize) -> usize {
         *self.index.entry((name, is_prefixed)).or_insert_with(|| {
             self.all.push(Section { name, line, properties: BTreeMap::new(), unread: Vec::new() });
@@ -91,13 +91,13 @@ impl<'a> Sections<'a> {
         Some(Named { name, line, sections: found })
     }
 
-    /// The lines that belong to nothing.
+    /// Returns the lines that belong to no section.
     pub(super) fn unread(&self) -> Vec<Mistake> {
         let what = "is before the first profile, which begins with its name, such as `[default]`";
         self.before.iter().take(MAX_LINES).map(|line| Mistake::at(*line, what)).collect()
     }
 
-    /// That a profile is not there.
+    /// Says that a profile does not exist.
     pub(super) fn lacks(&self, name: &str) -> String {
         if self.is_empty {
             return "is empty".to_owned();
@@ -127,21 +127,21 @@ impl<'a> Sections<'a> {
 }
 
 impl<'a> Named<'_, 'a> {
-    /// The value that counts.
+    /// Returns the value that counts.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
         let key = key.to_ascii_lowercase();
         self.sections.iter().flatten().find_map(|section| Some(section.properties.get(&key)?.1))
     }
 
-    /// The same, of a value that is not empty.
+    /// Returns the value that counts, if it is not empty.
     pub(super) fn given(&self, key: &str) -> Option<Value<'a>> {
         self.get(key).filter(|value| !value.text.is_empty())
     }
 
-    /// Every property, once, in the order of their lines.
+    /// Returns every property, once, in the order of their lines.
     pub(super) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
         let mut found = BTreeMap::new();
-        // What counts replaces what does not.
+        // A value that counts replaces one that does not.
         for (key, property) in self.sections.iter().rev().flatten().flat_map(|section| &section.properties) {
             found.insert(key, *property);
         }
@@ -150,33 +150,34 @@ impl<'a> Named<'_, 'a> {
         found
     }
 
-    /// Those that have a value.
+    /// Returns the properties that have a value.
     pub(super) fn properties(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         self.all().into_iter().filter(|(_, value)| !value.text.is_empty())
     }
 
-    /// The keys that count: both of one section, so that no pair is made of two.
+    /// Returns the keys that count. Both come from one section, so a pair is never made of two.
     pub(super) fn keys<const N: usize>(&self, keys: [&str; N]) -> [Option<Value<'a>>; N] {
         let of = |section: &Section<'a>| keys.map(|key| section.properties.get(key).map(|(_, value)| *value));
         let mut found = self.sections.iter().flatten().map(|section| of(section));
         found.find(|values| values.iter().any(Option::is_some)).unwrap_or([None; N])
     }
 
-    /// The lines that cannot be read.
+    /// Returns the lines that cannot be read.
     pub(super) fn unread(&self) -> impl Iterator<Item = Mistake> {
         let lines = self.sections.iter().flatten().flat_map(|section| section.unread.iter());
         lines.take(MAX_LINES).map(|line| Mistake::at(*line, "has to be KEY = VALUE or [PROFILE]"))
     }
 }
 
-/// What is between the brackets.
+/// Returns what is between the brackets.
 fn header(line: &str) -> Option<&str> {
     let (name, rest) = line.trim_matches(SPACE).strip_prefix('[')?.split_once(']')?;
     let rest = without_comment(rest);
     (rest.is_empty() || rest.starts_with(['#', ';'])).then(|| name.trim_matches(SPACE))
 }
 
-/// The name of a profile, and whether `profile` is before it; other sections, such as `[sso-session NAME]`, have none.
+/// Returns the name of a profile, and whether `profile` is before it. Other sections, such as
+/// `[sso-session NAME]`, have none.
 fn profile(header: &str) -> Option<(&str, bool)> {
     match header.split_once(SPACE) {
         None => Some((header, false)),

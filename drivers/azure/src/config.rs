@@ -1,4 +1,4 @@
-//! What the driver takes.
+//! The settings of the driver.
 
 mod parameters;
 mod setters;
@@ -31,25 +31,25 @@ pub struct AzureConfig {
     pub account_name: String,
     /// `container`, required.
     pub container: String,
-    /// `accountkey`, and what is below `credentials`.
+    /// `accountkey`, and the parameters below `credentials`.
     pub credentials: AzureCredentials,
     /// `realm`: the domain of the cloud. Default `core.windows.net`.
     pub realm: String,
-    /// `serviceurl`: where the account is. By default `https://ACCOUNT.blob.REALM`.
+    /// `serviceurl`: the URL of the account. By default `https://ACCOUNT.blob.REALM`.
     pub service_url: Option<Url>,
-    /// `rootdirectory`: without slashes at its ends; empty for the container's root.
+    /// `rootdirectory`: without slashes at its ends. Empty for the container's root.
     pub root_directory: String,
     /// `leadingslash`: whether the names of blobs begin with a slash. Default [`LeadingSlash::Detect`].
     pub leading_slash: LeadingSlash,
-    /// `max_retries`: how often a copy that takes its time is asked for again; 0 for never, which the parameter
-    /// calls -1. Default 5.
+    /// `max_retries`: how often the status of a slow copy is requested again. 0 means never, which the
+    /// parameter calls -1. Default 5.
     pub max_retries: u32,
-    /// `retry_delay`: the wait before the first of them; before the second it is twice as long, and so on.
-    /// Default 100 ms.
+    /// `retry_delay`: the wait before the first of these requests. Before the second it is twice as long,
+    /// before the third three times, and so on. Default 100 ms.
     pub retry_delay: Duration,
     /// `skipverify`: accepts any certificate of the store. Default false.
     pub skip_verify: bool,
-    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    /// `cabundle`: certificates in PEM that are trusted in addition to the system's, for this instance alone.
     pub ca_bundle: Option<String>,
     /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
     pub ca_bundle_path: Option<PathBuf>,
@@ -68,12 +68,12 @@ pub enum AzureCredentials {
     SharedKey(Secret),
     /// `client_secret`: a service principal.
     ClientSecret(ServicePrincipal),
-    /// `workload_identity`: an application that trusts whoever has the token in a file.
+    /// `workload_identity`: an application that trusts any holder of the token in a file.
     WorkloadIdentity(WorkloadIdentity),
 }
 
-/// An application in a tenant of Entra ID, and the file of the token that it trusts. Other than for
-/// [`Chain`](AzureCredentials::Chain), nothing of it comes from the environment of the process.
+/// An application in a tenant of Entra ID, and the file of the token that it trusts. Unlike
+/// [`Chain`](AzureCredentials::Chain), it takes nothing from the process environment.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct WorkloadIdentity {
@@ -97,13 +97,13 @@ pub struct ServicePrincipal {
     pub secret: Secret,
 }
 
-/// Whether the names of blobs begin with a slash, before [`root_directory`](AzureConfig::root_directory) too.
-/// Distribution up to 2.8 and the fork in OpenShift write `/docker/…`, distribution 3.x writes `docker/…`, and
-/// none of them finds what the other wrote.
+/// Whether the names of blobs begin with a slash, also before [`root_directory`](AzureConfig::root_directory).
+/// Distribution up to 2.8 and the fork in OpenShift write `/docker/…`, distribution 3.x writes `docker/…`.
+/// Neither finds what the other wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeadingSlash {
-    /// `detect`: as the container has it already.
+    /// `detect`: as the container already has it.
     #[default]
     Detect,
     /// `yes`: as distribution up to 2.8.
@@ -112,7 +112,7 @@ pub enum LeadingSlash {
     No,
 }
 
-/// A text that is not written like a name may be a secret in the wrong place.
+/// Hides text that does not look like a name: it may be a secret in the wrong place.
 impl fmt::Debug for AzureConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AzureConfig")
@@ -148,7 +148,7 @@ impl fmt::Debug for WorkloadIdentity {
 }
 
 impl WorkloadIdentity {
-    /// All that a token is asked for with.
+    /// Everything that is needed to request a token.
     #[must_use]
     pub fn new(
         client_id: impl Into<String>,
@@ -160,7 +160,7 @@ impl WorkloadIdentity {
 }
 
 impl ServicePrincipal {
-    /// All that a token is asked for with.
+    /// Everything that is needed to request a token.
     #[must_use]
     pub fn new(client_id: impl Into<String>, tenant_id: impl Into<String>, secret: Secret) -> Self {
         Self { client_id: client_id.into(), tenant_id: tenant_id.into(), secret }
@@ -168,7 +168,7 @@ impl ServicePrincipal {
 }
 
 impl AzureConfig {
-    /// Settings for a container of an account, everything else as by default.
+    /// Settings for a container of an account, with defaults for everything else.
     #[must_use]
     pub fn new(account_name: impl Into<String>, container: impl Into<String>) -> Self {
         Self {

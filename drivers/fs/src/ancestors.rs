@@ -1,18 +1,18 @@
-//! Directories that were made but are not yet sure to survive a power cut.
+//! Directories that were created but may not yet survive a power cut.
 
 use std::{collections::HashMap, io, sync::PoisonError};
 
 use plugin_registry_core::StoragePath;
 
-// Not those of `std` where `tests/ancestors.rs` tries every order of the threads.
+// `tests/ancestors.rs` replaces the locks of `std` to try every order of the threads.
 use crate::sync::{Mutex, MutexGuard};
 
-/// The directories whose entry in their parent is not synced yet, by path. A commit below one of them
-/// syncs it, whoever made it: the one who did may not have got there.
+/// The directories whose entry in their parent is not synced yet, by path. A commit below one of them syncs the
+/// entry, even if another task created the directory: that task may not have got there yet.
 ///
-/// The lock is held over each mkdir and rmdir, so a task that finds a directory on the disk also finds it
-/// here. Each making has its own number, so that a sync of an earlier directory of the same name does not
-/// count for a later one.
+/// The lock is held over each mkdir and rmdir, so a task that finds a directory on the disk also finds it here.
+/// Each creation has its own number, so a sync of an earlier directory of the same name does not count for a
+/// later one.
 #[derive(Debug, Default)]
 pub(crate) struct Ancestors(Mutex<Unsynced>);
 
@@ -23,7 +23,7 @@ struct Unsynced {
 }
 
 impl Ancestors {
-    /// Makes a directory. Whether it is new: an existing one is fine.
+    /// Creates a directory. Returns whether it is new; an existing one is not an error.
     pub(crate) fn make(&self, path: &str, make: impl FnOnce() -> rustix::io::Result<()>) -> io::Result<bool> {
         let mut unsynced = self.lock();
         match make() {
@@ -46,7 +46,7 @@ impl Ancestors {
         Ok(())
     }
 
-    /// The unsynced ones among a directory and those above it, with the number of their making.
+    /// The unsynced ones among a directory and its ancestors, each with the number of its creation.
     pub(crate) fn unsynced(&self, path: &StoragePath) -> Vec<(StoragePath, u64)> {
         let unsynced = self.lock();
         let mut found = Vec::new();
@@ -60,7 +60,7 @@ impl Ancestors {
         found
     }
 
-    /// Notes that the entry of this making was synced.
+    /// Records that the entry of this creation was synced.
     pub(crate) fn synced(&self, path: &StoragePath, making: u64) {
         let mut unsynced = self.lock();
         if unsynced.directories.get(path.as_str()) == Some(&making) {

@@ -1,9 +1,10 @@
-//! What the kernel has in its memory, read in the caller's thread: a hop to another thread and back costs more than
-//! the whole of a small read (ADR 0040).
+//! Reads what the kernel has in memory, in the caller's thread: a hop to another thread and back costs more
+//! than a whole small read (ADR 0040).
 //!
-//! A path is opened only as far as the kernel knows each name (`RESOLVE_CACHED`), bytes are taken only from its page
-//! cache (`RWF_NOWAIT`), no time of access is written (`O_NOATIME`), and all that only on filesystems of this machine,
-//! whose descriptions of a file ask nobody. For whatever else `None` says that blocking work has to find out.
+//! A path is opened only as far as the kernel knows each name (`RESOLVE_CACHED`). Bytes come only from its page
+//! cache (`RWF_NOWAIT`), and no access time is written (`O_NOATIME`). All of this is done only on local
+//! filesystems, which describe a file without a network request. In every other case the result is `None`, and
+//! blocking work has to find out.
 
 use std::{ops::Range, os::fd::AsFd};
 
@@ -12,7 +13,7 @@ use plugin_registry_core::{FileInfo, Result, StoragePath};
 
 use crate::root::Root;
 
-/// The most bytes that are copied in the caller's thread: some 10 microseconds.
+/// The most bytes that are copied in the caller's thread: about 10 microseconds.
 pub(crate) const SMALL: u64 = 64 << 10;
 
 /// Describes a visible file.
@@ -20,7 +21,7 @@ pub(crate) fn stat(root: &Root, path: &StoragePath) -> Option<Result<FileInfo>> 
     if root.is_cached { system::stat(root, path) } else { None }
 }
 
-/// Reads a range of at most `most` bytes of a visible file, and of [`SMALL`], after a look at the file.
+/// Looks at a visible file, then reads a range of at most `most` and at most [`SMALL`] bytes of it.
 pub(crate) fn read(
     root: &Root,
     path: &StoragePath,
@@ -44,7 +45,7 @@ pub(crate) fn read(
     is_whole.then(|| Ok((info, range, buffer.into())))
 }
 
-/// Whether the files below a directory are this machine's own.
+/// Whether the files below a directory are local to this machine.
 pub(crate) fn is_local(directory: &impl AsFd) -> bool {
     system::is_local(directory)
 }
@@ -64,7 +65,8 @@ mod system {
         root::{Root, describe},
     };
 
-    /// ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and ramfs, by their `linux/magic.h`.
+    /// ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and ramfs: `linux/magic.h`, and the sources of ZFS and
+    /// bcachefs.
     const LOCAL: [u64; 8] =
         [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e, 0x0102_1994, 0x8584_58f6];
 
@@ -74,7 +76,7 @@ mod system {
     }
 
     pub(super) fn open_file(root: &Root, path: &StoragePath) -> Option<Result<(File, FileInfo)>> {
-        // To write a time of access may wait for the journal; a file of somebody else does not allow to leave it out.
+        // Writing an access time may wait for the journal. Only a file's owner may leave it out.
         open(root, path, OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOATIME)
     }
 
@@ -83,7 +85,7 @@ mod system {
     }
 
     fn open(root: &Root, path: &StoragePath, flags: OFlags) -> Option<Result<(File, FileInfo)>> {
-        // As confined as cap-std makes it; another filesystem below the root may be a remote one.
+        // As confined as cap-std makes it. Another filesystem below the root may be a remote one.
         let resolve = ResolveFlags::BENEATH
             | ResolveFlags::NO_MAGICLINKS
             | ResolveFlags::NO_XDEV
@@ -95,7 +97,7 @@ mod system {
                 Some(stat.and_then(|stat| Ok((file.into(), describe(path, &stat)?))))
             }
             Err(Errno::NOENT) => Some(Err(error::read(Errno::NOENT.into()))),
-            // Not known without the disk, or not as simple.
+            // Not known without the disk, or not that simple.
             Err(_) => None,
         }
     }

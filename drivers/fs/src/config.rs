@@ -1,4 +1,4 @@
-//! What the driver takes.
+//! The settings of the driver.
 
 use std::path::PathBuf;
 
@@ -14,41 +14,42 @@ use std::path::PathBuf;
 pub struct FsConfig {
     /// The directory that holds the store. It may be a symbolic link.
     pub root: PathBuf,
-    /// Whether a missing root is made when the driver opens, with its parents. Default: true. Otherwise
-    /// a missing root is an error, so that an absent mount is not taken for an empty store.
+    /// Whether the driver creates a missing root, with its parents, when it opens. Default: true. Otherwise a
+    /// missing root is an error, so that an absent mount is not mistaken for an empty store.
     pub create_root: bool,
-    /// Whether writes wait until the disk has them. Default: true.
+    /// Whether a write waits until the disk has it. Default: true.
     ///
-    /// Without it the driver makes no fsync at all. A crash of the process still loses nothing, but after a
-    /// power cut or a crash of the system, what was written in the last seconds may be missing, empty or
-    /// damaged, also where a later write survived.
+    /// If false, the driver makes no fsync at all. A crash of the process still loses nothing. After a power
+    /// cut or a system crash, data written in the last seconds may be missing, empty or damaged, even if a
+    /// later write survived.
     pub durable: bool,
     /// Permission bits of each file. Default: `0o600`.
     pub file_mode: u32,
-    /// Permission bits of each directory that the driver makes. Default: `0o700`. A set-group-id bit that it
-    /// inherits stays.
+    /// Permission bits of each directory that the driver creates. Default: `0o700`. An inherited set-group-id
+    /// bit stays.
     pub dir_mode: u32,
-    /// Whether the process's umask takes bits from `file_mode` and `dir_mode`. Default: false, they are exact.
+    /// Whether the process's umask removes bits from `file_mode` and `dir_mode`. Default: false, the modes are
+    /// exact.
     ///
-    /// For directories that other programs share, such as OCI layouts: with `0o666` and `0o777` files are as private
-    /// as what other programs of this user write.
+    /// For directories that are shared with other programs, such as OCI layouts: with `0o666` and `0o777`,
+    /// files are as private as those that other programs of this user write.
     pub umask: bool,
-    /// The most pieces of blocking work at once, at least 1. Default: 100. Calls beyond it wait their turn.
+    /// The most pieces of blocking work at once, at least 1. Default: 100. Further calls wait their turn.
     pub max_threads: usize,
-    /// Whether what the kernel has in its memory anyway is read in the caller's thread, up to 64 KiB a file. Default:
-    /// true, which counts on Linux and on filesystems of this machine alone.
+    /// Whether data that the kernel has in memory is read in the caller's thread, up to 64 KiB a file. Default:
+    /// true. It only has an effect on Linux and on local filesystems.
     ///
-    /// It spares two switches of threads a call, most of what a small read costs. What would have to wait for
-    /// the disk, or for another machine, is left to the blocking pool (ADR 0040).
+    /// It saves two thread switches a call, which are most of the cost of a small read. Reads that would have
+    /// to wait for the disk or for another machine are left to the blocking pool (ADR 0040).
     pub cached_reads: bool,
-    /// Bytes of one read.
+    /// Bytes in one read.
     pub(crate) read_piece: usize,
     /// Bytes collected for one write.
     pub(crate) write_piece: usize,
 }
 
 impl FsConfig {
-    /// A store in the directory `root`, everything else at its default.
+    /// Settings for a store in the directory `root`, with defaults for everything else.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -60,8 +61,9 @@ impl FsConfig {
             umask: false,
             max_threads: 100,
             cached_reads: true,
-            // Measured with several streams at once (ADR 0009): of 1 MiB the end is out of a core's cache before the next
-            // station takes it, and below 256 KiB the hops between threads cost more. A GiB is 2048 calls each way.
+            // Measured with several streams at once (ADR 0009). The end of a 1 MiB piece is out of a core's
+            // cache before the next stage takes it. Below 256 KiB the hops between threads cost more. A GiB is
+            // 2048 calls each way.
             read_piece: 512 << 10,
             write_piece: 512 << 10,
         }

@@ -12,7 +12,7 @@ use crate::{
     tree,
 };
 
-/// Deletes a file with what is staged for it, or a directory with everything in it.
+/// Deletes a file and its staged bytes, or a directory with everything in it.
 pub(crate) fn delete(root: &Root, path: &StoragePath) -> Result<()> {
     let (parent, name) = names::split(path)?;
     let dir = root.open_dir(&parent).map_err(error::read)?;
@@ -32,7 +32,7 @@ pub(crate) fn delete(root: &Root, path: &StoragePath) -> Result<()> {
     if found { Ok(()) } else { Err(Error::new(ErrorKind::NotFound)) }
 }
 
-/// Deletes a file; a missing one is fine, a directory is not.
+/// Deletes a file. A missing file is not an error, a directory is.
 pub(crate) fn delete_file(root: &Root, path: &StoragePath) -> Result<()> {
     let (parent, name) = names::split(path)?;
     let dir = match root.open_dir(&parent) {
@@ -51,7 +51,7 @@ pub(crate) fn delete_file(root: &Root, path: &StoragePath) -> Result<()> {
     Ok(())
 }
 
-/// Whether there was something.
+/// Returns whether the file existed.
 fn unlink(dir: &File, name: &str) -> io::Result<bool> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Err(Errno::NOENT) => Ok(false),

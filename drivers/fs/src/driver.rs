@@ -1,4 +1,4 @@
-//! The contract.
+//! The implementation of the driver contract.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -26,10 +26,10 @@ use crate::{
     writer::FsWriter,
 };
 
-/// Files that `delete_many` deletes in one piece of blocking work.
+/// The number of files that `delete_many` deletes in one piece of blocking work.
 const DELETE_BATCH: usize = 256;
 
-/// How often a small file is written again whose stage somebody deleted meanwhile.
+/// How often a small file is written again because its stage was deleted meanwhile.
 const RETRIES: usize = 64;
 
 /// A store in a directory. Clones share it.
@@ -53,13 +53,13 @@ pub struct FsDriver {
 }
 
 impl FsDriver {
-    /// Opens the store. Writes nothing into an existing root, so a read-only one can be opened to read.
+    /// Opens the store. Writes nothing into an existing root, so a read-only root can be opened for reading.
     ///
     /// Needs a tokio runtime, here and in every later call.
     ///
     /// # Errors
-    /// All name the root: [`ErrorKind::NotFound`] when it is missing and may not be made,
-    /// [`ErrorKind::InvalidConfig`] when it is not a directory, and what the system says otherwise.
+    /// All errors name the root: [`ErrorKind::NotFound`] if it is missing and may not be created,
+    /// [`ErrorKind::InvalidConfig`] if it is not a directory, otherwise the error of the system.
     pub async fn open(config: FsConfig) -> Result<Self> {
         let root = Job::spawn(move |_| Root::open(config))?.await?;
         Ok(Self { root: Arc::new(root) })
@@ -91,7 +91,7 @@ impl StorageDriver for FsDriver {
         reader::open(&self.root, path, range).await
     }
 
-    /// The size of a direct writer is not used: what does not fit fails while it is written.
+    /// Ignores the size of a direct writer: a file that does not fit fails while it is written.
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
         Ok(Box::new(FsWriter::open(&self.root, path, mode).await?))
     }
@@ -202,13 +202,13 @@ impl StorageDriver for FsDriver {
     }
 }
 
-/// At least one.
+/// Splits files into batches, at least one.
 fn batches(files: &[StoragePath]) -> impl Iterator<Item = &[StoragePath]> {
     let none = files.is_empty().then_some(files);
     none.into_iter().chain(files.chunks(DELETE_BATCH))
 }
 
-/// Writes a whole file in one go. A crash leaves the old file or the new one, and perhaps a stage.
+/// Writes a whole file at once. A crash leaves the old file or the new one, and perhaps a stage.
 fn put(
     root: &Arc<Root>,
     path: &StoragePath,
@@ -217,14 +217,14 @@ fn put(
     abandoned: &Abandoned,
 ) -> Result<()> {
     if mode == PutMode::CreateOnly {
-        // The rename decides; this spares the writing when the answer is known.
+        // The rename decides. This only saves the write when the answer is already known.
         if root.stat(path).is_ok() {
             return Err(ErrorKind::AlreadyExists.into());
         }
     }
     for _ in 0..RETRIES {
         match put_once(root, path, &content, mode, abandoned) {
-            // Somebody deleted the directory, and the stage with it. The file comes after that.
+            // The directory was deleted, and the stage with it. This file comes after that deletion.
             Err(error) if error.kind() == ErrorKind::Conflict => std::thread::yield_now(),
             put => return put,
         }

@@ -1,4 +1,4 @@
-//! `std::io::Error` → [`ErrorKind`], as a table.
+//! Maps `std::io::Error` to [`ErrorKind`], as a table.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 const ESCAPE: &str = "a symbolic link leads out of the root";
 
-/// What an error means to a call that reads: a missing parent directory, or a file in its place, is a
-/// missing file.
+/// What an error means to a call that reads: if the parent directory is missing, or is a file, the file is
+/// missing.
 pub(crate) fn read(error: io::Error) -> Error {
     let (kind, message) = match Errno::from_io_error(&error) {
         Some(Errno::NOTDIR | Errno::ISDIR) => (ErrorKind::NotFound, None),
@@ -17,7 +17,7 @@ pub(crate) fn read(error: io::Error) -> Error {
     build(kind, message, error)
 }
 
-/// What an error means to a call that writes: it makes its own directories, so nothing is just missing.
+/// What an error means to a call that writes: it creates its own directories, so nothing is just missing.
 pub(crate) fn write(error: io::Error) -> Error {
     let (kind, message) = match Errno::from_io_error(&error) {
         Some(Errno::NOENT) => {
@@ -30,12 +30,12 @@ pub(crate) fn write(error: io::Error) -> Error {
     build(kind, message, error)
 }
 
-/// Whether nothing is there: no such name, or a file where a directory would have to be.
+/// Whether nothing exists there: no such name, or a file in place of a parent directory.
 pub(crate) fn is_missing(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
-/// `Ok` for what is missing.
+/// Turns the error of a missing file into `Ok`.
 pub(crate) fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_missing(&error) => Ok(()),
@@ -74,12 +74,12 @@ fn classify(errno: Option<Errno>, error: &io::Error) -> (ErrorKind, Option<&'sta
     }
 }
 
-/// cap-std's refusal has no error number; a refusal of the system has one.
+/// A refusal of cap-std has no error number; a refusal of the system has one.
 fn is_escape(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-/// Whether the system forbids to look. A path that leads out of the root, or in a circle, is not among these.
+/// Whether the system denies access. A path that leads out of the root, or in a circle, does not count.
 pub(crate) fn is_refused(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
 }

@@ -1,4 +1,4 @@
-//! Finding what other programs put under names that are no paths.
+//! Finds what other programs stored under names that are not valid in a path.
 
 use plugin_registry_core::{Result, StoragePath};
 use rustix::fs::{Dir, FileType};
@@ -16,7 +16,8 @@ use crate::{
 const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
 
-/// All names below a directory that no path can have, directory by directory: other characters, or too long a way.
+/// All names below a directory that no path can have, directory by directory: other characters, or too long a
+/// path.
 pub(crate) struct Foreign {
     /// Directories that are still to be read.
     open: Vec<StoragePath>,

@@ -16,28 +16,29 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-/// Blocking work that was handed over. Dropped before it began, it never begins; else it is told so and
-/// runs to its end, and its result is dropped there.
+/// Blocking work that was handed over. If the job is dropped before the work began, the work never begins.
+/// Otherwise the work is told, runs to its end and drops its result there.
 #[derive(Debug)]
 pub(crate) struct Job<T> {
     handle: JoinHandle<Result<T>>,
     abandoned: Abandoned,
 }
 
-/// Whether nobody waits for the work any more.
+/// Whether the caller no longer waits for the work.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Abandoned(Arc<AtomicBool>);
 
 impl Abandoned {
-    /// Asked before a step that others see, so that a call does not take effect long after it was dropped.
+    /// Fails if the call was dropped. Checked before a step that others see, so that it does not take effect
+    /// long after.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Acquire) { Err(other("the call was dropped")) } else { Ok(()) }
     }
 }
 
 impl<T: Send + 'static> Job<T> {
-    /// Hands work over once a permit is free. The permit is given back when the work ends, and work never
-    /// waits without a limit, for a consumer least of all, so every waiter gets its turn.
+    /// Hands work over once a permit is free. The work returns its permit when it ends. It never waits without
+    /// a limit, least of all for a consumer, so every waiter gets its turn.
     pub(crate) async fn start(
         permits: &Arc<Semaphore>,
         work: impl FnOnce(&Abandoned) -> Result<T> + Send + 'static,
@@ -75,7 +76,7 @@ impl<T> Drop for Job<T> {
     }
 }
 
-/// Drops what may block to drop: in the blocking pool, or here where there is no runtime.
+/// Drops a value whose drop may block: in the blocking pool, or right here without a runtime.
 pub(crate) fn drop_blocking(value: impl Send + 'static) {
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(move || drop(value))),

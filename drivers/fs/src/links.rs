@@ -1,4 +1,4 @@
-//! Symbolic links to directories that a listing goes through (ADR 0037). Everything here blocks.
+//! Symbolic links to directories that a listing follows (ADR 0037). Everything here blocks.
 
 use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StoragePath};
 use rustix::fs::Stat;
@@ -9,16 +9,16 @@ use crate::{
     root::{self, Root},
 };
 
-/// The most links to directories that one listing goes through: links that lead to each other multiply.
+/// The most links to directories that one listing follows: links that lead to each other multiply.
 const MAX_LINKS: usize = 10_000;
 
-/// How many links a listing has gone through.
+/// How many links a listing has followed.
 #[derive(Debug, Default)]
 pub(crate) struct Links(usize);
 
 impl Links {
-    /// Says of each link among the children of a directory what it leads to. One that leads nowhere in the root, or
-    /// to a directory that it lies in itself, is no child.
+    /// Turns links to directories among the children into directories. Removes a link that leads to no file or
+    /// directory in the root, or to a directory that contains the link.
     pub(crate) fn resolve(
         &mut self,
         root: &Root,
@@ -61,7 +61,7 @@ impl Links {
     }
 }
 
-/// The visible file that a link leads to, unless that is nowhere in the root.
+/// The visible file that a link leads to, unless the target is missing from the root.
 pub(crate) fn follow(root: &Root, path: &StoragePath) -> Result<Option<FileInfo>> {
     let Some(stat) = target(root, path)? else { return Ok(None) };
     match root::describe(path, &stat) {
@@ -72,7 +72,7 @@ pub(crate) fn follow(root: &Root, path: &StoragePath) -> Result<Option<FileInfo>
 
 fn target(root: &Root, path: &StoragePath) -> Result<Option<Stat>> {
     match root.stat_raw(path) {
-        // One that the system refuses may lead to anything.
+        // A link that the system refuses may lead to anything.
         Err(error) if error::is_refused(&error) => Err(error::read(error)),
         stat => match stat.map_err(error::read) {
             Err(error) if is_nowhere(&error) => Ok(None),
@@ -85,7 +85,7 @@ fn is_nowhere(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidPath)
 }
 
-/// Device and inode of a directory and of all that are above it on this way, where they are still there.
+/// Device and inode of a directory and of all directories above it on this path that still exist.
 fn ids(root: &Root, directory: &StoragePath) -> Result<Vec<(u64, u64)>> {
     let mut ids = Vec::new();
     let mut at = Some(directory.clone());

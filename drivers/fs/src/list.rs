@@ -1,4 +1,4 @@
-//! Directories: what is visible in them.
+//! Lists what is visible in a directory.
 
 use std::io;
 
@@ -34,7 +34,7 @@ pub(crate) enum ChildKind {
 /// The children of a directory in byte order of their names. Blocks.
 pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Result<Vec<Entry>> {
     let mut children = match children(root, path) {
-        // Nothing is left of a listing that was begun.
+        // The directory is gone: nothing is left of a listing that had begun.
         Err(error) if after.is_some() && error::is_missing(&error) => return Ok(Vec::new()),
         children => children.map_err(error::read)?.1,
     };
@@ -54,14 +54,14 @@ pub(crate) fn list(root: &Root, path: &StoragePath, after: Option<&str>) -> Resu
     Ok(entries)
 }
 
-/// A directory and its visible children, in no order. A link may lead nowhere.
+/// A directory and its visible children, in no particular order. A link may lead nowhere.
 pub(crate) fn children(root: &Root, path: &StoragePath) -> io::Result<(Dir, Vec<Child>)> {
     let (dir, mut children) = everything(root, path)?;
     children.retain(|child| child.kind != ChildKind::Staged);
     Ok((dir, children))
 }
 
-/// A directory and its children with the staged files, in no order.
+/// A directory and its children, including staged files, in no particular order.
 pub(crate) fn everything(root: &Root, path: &StoragePath) -> io::Result<(Dir, Vec<Child>)> {
     let mut dir = Dir::new(root.open_dir(path)?)?;
     let longest = MAX_PATH_LEN.saturating_sub(path.as_str().len() + 1);
@@ -85,7 +85,7 @@ pub(crate) fn everything(root: &Root, path: &StoragePath) -> io::Result<(Dir, Ve
     Ok((dir, children))
 }
 
-/// The type of an entry, also where the filesystem does not say it in a listing; `None` for one that is gone.
+/// The type of an entry, even if the filesystem leaves it out of a listing. `None` if the entry is gone.
 pub(crate) fn file_type(dir: &Dir, entry: &DirEntry) -> io::Result<Option<FileType>> {
     match entry.file_type() {
         FileType::Unknown => {

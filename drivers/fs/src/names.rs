@@ -3,16 +3,16 @@
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 use uuid::Uuid;
 
-/// The longest name that is written: with `.<uuid>.<size>.part`, and a size of at most 20 digits, it has the 255 bytes
-/// that filesystems allow.
+/// The longest name that can be written. With `.<uuid>.<size>.part`, and a size of at most 20 digits, it has
+/// the 255 bytes that filesystems allow.
 const MAX_NAME: usize = 255 - 63;
 
-/// Whether a regular file of this name is staged: ours, or one that distribution left.
+/// Whether a regular file of this name is staged, by this driver or by distribution.
 pub(crate) fn is_staged(name: &str) -> bool {
     target(name).is_some()
 }
 
-/// The name of the file that a regular file of this name is staged for, if it is.
+/// If a regular file of this name is staged, the name of the file that it is staged for.
 pub(crate) fn target(name: &str) -> Option<&str> {
     let identified = match (name.strip_suffix(".tmp"), name.strip_suffix(".part")) {
         (Some(rest), _) => rest,
@@ -22,31 +22,31 @@ pub(crate) fn target(name: &str) -> Option<&str> {
     identified.rsplit_once('.').filter(|(_, id)| is_uuid(id)).map(|(target, _)| target)
 }
 
-/// The name that a new stage of `name` is written under.
+/// The name under which a new stage of `name` is written.
 pub(crate) fn tmp(name: &str, stage: &Uuid) -> String {
     format!("{name}.{stage}.tmp")
 }
 
-/// The name under which the first `size` bytes of a stage of `name` wait to be resumed. No other stage ever has it,
-/// so whatever has it is this one.
+/// The name under which the first `size` bytes of a stage of `name` wait to be resumed. No other stage ever has
+/// this name, so a file with it is this stage.
 pub(crate) fn part(name: &str, stage: &Uuid, size: u64) -> String {
     format!("{name}.{stage}.{size}.part")
 }
 
-/// What waits under the name `candidate`, if it is a [`part`] of `name`.
+/// The stage and size in the name `candidate`, if it is a [`part`] of `name`.
 pub(crate) fn parse_part(name: &str, candidate: &str) -> Option<(Uuid, u64)> {
     let rest = candidate.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part")?;
     let (stage, size) = rest.split_once('.')?;
     Some((Uuid::try_parse(stage).ok().filter(|_| is_uuid(stage))?, parse_size(size)?))
 }
 
-/// Whether a path may hold this name. What else is in a directory is none of ours.
+/// Whether a path may hold this name. All other names in a directory are ignored.
 pub(crate) fn is_component(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// The directory and the name of a file.
+/// Splits a path into the directory and the name of a file.
 ///
 /// # Errors
 /// `InvalidPath` for the root.
@@ -55,7 +55,7 @@ pub(crate) fn split(path: &StoragePath) -> Result<(StoragePath, &str)> {
     path.parent().zip(path.file_name()).ok_or_else(root)
 }
 
-/// Refuses what would be invisible once written, or could not be staged.
+/// Refuses a name that would be invisible once written, or could not be staged.
 pub(crate) fn check_target(path: &StoragePath) -> Result<()> {
     let (_, name) = split(path)?;
     let message = if name.len() > MAX_NAME {
@@ -69,7 +69,7 @@ pub(crate) fn check_target(path: &StoragePath) -> Result<()> {
 }
 
 fn parse_size(text: &str) -> Option<u64> {
-    // One spelling a size, so that no two names mean the same.
+    // Each size has one spelling, so no two names mean the same.
     let canonical = text == "0" || !text.starts_with(['0', '+']);
     if canonical { text.parse().ok() } else { None }
 }

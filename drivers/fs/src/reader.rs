@@ -1,4 +1,4 @@
-//! Reading: the first piece comes with the file's description, each later one is read ahead.
+//! Reading. The first piece comes with the file's description, each later piece is read ahead.
 
 use std::{
     fs::File,
@@ -38,7 +38,7 @@ pub(crate) async fn read_whole(root: &Arc<Root>, path: &StoragePath, limit: u64)
     root.cached_or(at_hand, read).await
 }
 
-/// Opens a file. At most one piece of blocking work for a range of one piece.
+/// Opens a file. A range of one piece takes at most one piece of blocking work.
 pub(crate) async fn open(root: &Arc<Root>, path: &StoragePath, range: ByteRange) -> Result<Reader> {
     let most = root.config.read_piece as u64;
     let at_hand = cached::read(root, path, most, |info| range.resolve(info.size));
@@ -80,7 +80,7 @@ enum Next {
     End,
 }
 
-/// A piece and what follows it. The file is closed with the last piece.
+/// A piece and the rest that follows it. The file is closed with the last piece.
 struct Piece {
     bytes: Bytes,
     rest: Option<Rest>,
@@ -93,13 +93,13 @@ struct Rest {
     most: u64,
 }
 
-/// What all streams of a root read at a time, about: as much as stays in the caches until it is hashed and sent on.
-/// Those that are not taken hold three pieces each.
+/// The bytes that all streams of a root read at a time, approximately: as much as stays in the caches until it
+/// is hashed and sent on. A stream that its client does not read holds three pieces.
 const AT_A_TIME: u64 = 2 << 20;
 /// The least that a stream reads at a time.
 const LEAST: u64 = 64 << 10;
 
-/// One more stream, until it is dropped.
+/// Counts one more stream until it is dropped.
 struct Open(Arc<AtomicUsize>);
 
 impl Open {
@@ -108,7 +108,7 @@ impl Open {
         Self(streams.clone())
     }
 
-    /// How much to read: less, the more streams there are.
+    /// How much to read: the more streams there are, the less.
     fn piece(&self, most: u64) -> u64 {
         let streams = self.0.load(Ordering::Relaxed).max(1) as u64;
         (AT_A_TIME / streams / LEAST * LEAST).max(LEAST).min(most)
@@ -138,7 +138,7 @@ fn read_exact(file: &File, mut range: Range<u64>) -> Result<Bytes> {
         .try_reserve_exact(size)
         .map_err(|_| Error::new(ErrorKind::TooLarge).with_message("out of memory"))?;
     while !range.is_empty() {
-        // A buffer of more capacity than asked for must not read beyond the range: take what is wanted.
+        // A buffer with more capacity than requested must not read beyond the range: take only what is wanted.
         match rustix::io::pread(file, spare_capacity(&mut buffer), range.start) {
             Ok(0) => {
                 let message = "the file became shorter while it was read";

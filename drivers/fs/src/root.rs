@@ -28,7 +28,7 @@ use crate::{
     names,
 };
 
-/// How often a creation is tried whose directory is removed meanwhile because it was empty.
+/// How often a creation is retried because its directory was empty and therefore removed meanwhile.
 const RETRIES: usize = 64;
 
 /// The open root directory.
@@ -36,18 +36,18 @@ const RETRIES: usize = 64;
 pub(crate) struct Root {
     pub(crate) config: FsConfig,
     pub(crate) ancestors: Ancestors,
-    /// Files that are open for streams.
+    /// The number of files that are open for streams.
     pub(crate) streams: Arc<AtomicUsize>,
-    /// Whether what the kernel holds in its memory is read in the caller's thread.
+    /// Whether data that the kernel has in memory is read in the caller's thread.
     pub(crate) is_cached: bool,
     permits: Arc<Semaphore>,
     dir: Dir,
 }
 
 impl Root {
-    /// Opens the root. Writes nothing, except that it makes a missing root.
+    /// Opens the root. Writes nothing, except that it creates a missing root.
     pub(crate) fn open(config: FsConfig) -> Result<Self> {
-        // What is not written like a path may be a secret in the wrong place.
+        // A value that does not look like a path may be a secret in the wrong place.
         let shown = config.root.to_str().and_then(shown_path).unwrap_or("the root directory");
         let named = |error: Error| error.with_raw_path(shown).with_driver("filesystem");
         if config.root.as_os_str().is_empty() {
@@ -88,7 +88,7 @@ impl Root {
         Job::start(&self.permits, move |abandoned| work(&root, abandoned)).await
     }
 
-    /// Does work in the blocking pool.
+    /// Runs work in the blocking pool.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
@@ -96,7 +96,7 @@ impl Root {
         self.start(|root, _| work(root)).await?.await
     }
 
-    /// Takes what is at hand, and does blocking work otherwise.
+    /// Takes the result at hand, or runs blocking work if there is none.
     pub(crate) async fn cached_or<T: Send + 'static>(
         self: &Arc<Self>,
         at_hand: Option<Result<T>>,
@@ -104,7 +104,8 @@ impl Root {
     ) -> Result<T> {
         match at_hand {
             Some(result) => {
-                // Whoever asks for many things that are at hand, or known not to be there, leaves the runtime its turn.
+                // A caller that asks for many things that are at hand, or known to be missing, yields to the
+                // runtime.
                 tokio::task::consume_budget().await;
                 result
             }
@@ -112,7 +113,7 @@ impl Root {
         }
     }
 
-    /// Does work in the blocking pool that asks whether it is still wanted.
+    /// Runs work in the blocking pool that checks whether it is still wanted.
     pub(crate) async fn run_unless_abandoned<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
@@ -141,21 +142,21 @@ impl Root {
         describe(path, &self.stat_raw(path).map_err(error::read)?)
     }
 
-    /// What is at a path, at the end of all links.
+    /// Describes what is at a path, after following all links.
     pub(crate) fn stat_raw(&self, path: &StoragePath) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(self.open_flags(path, OPEN_PATH)?)?)
     }
 
     fn open_flags(&self, path: &StoragePath, flags: OFlags) -> io::Result<File> {
         let relative = if path.is_root() { "." } else { path.as_relative() };
-        // Flags are a bit mask; `std` takes the same bits as a signed number.
+        // Flags are a bit mask. `std` takes the same bits as a signed number.
         let flags = flags.bits().cast_signed();
         let file = self.dir.open_with(relative, OpenOptions::new().read(true).custom_flags(flags))?;
         Ok(file.into_std())
     }
 
-    /// Opens the directory `path`, made with all its parents where missing, and does something in it.
-    /// Begins anew when somebody removes the directory while it is still empty: `work` may be called again.
+    /// Opens the directory `path`, creates it and its parents where missing, and works in it. Starts again if
+    /// the directory is removed while it is still empty, so `work` may be called more than once.
     pub(crate) fn in_dir<T>(
         &self,
         path: &StoragePath,
@@ -206,8 +207,8 @@ impl Root {
         }
     }
 
-    /// Removes a directory and those above it, as far as they are empty. It only tidies up, so what
-    /// stands in the way is left there.
+    /// Removes a directory and those above it, as long as they are empty. It only tidies up, so it stops at the
+    /// first obstacle.
     pub(crate) fn prune(&self, directory: &StoragePath) {
         let mut at = directory.clone();
         while let Some(parent) = at.parent() {
@@ -219,8 +220,8 @@ impl Root {
         }
     }
 
-    /// Makes an entry of the directory `dir` at `path` survive a power cut, and the directory itself with
-    /// its parents where they are new.
+    /// Makes an entry of the directory `dir` at `path` survive a power cut, together with the directory itself
+    /// and its parents if they are new.
     pub(crate) fn sync_entry(&self, dir: &File, path: &StoragePath) -> io::Result<()> {
         if !self.config.durable {
             return Ok(());
@@ -229,7 +230,7 @@ impl Root {
         for (made, making) in self.ancestors.unsynced(path) {
             let Some(parent) = made.parent() else { continue };
             match self.open_dir(&parent) {
-                // Removed meanwhile, and what is below it too.
+                // Removed meanwhile, together with everything below it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 parent => sync_dir(&parent?)?,
             }
@@ -244,7 +245,7 @@ const OPEN_PATH: OFlags = OFlags::PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const OPEN_PATH: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
-/// What is at a name, without following a link.
+/// Describes what has this name, without following a link.
 pub(crate) fn stat_at(dir: &File, name: &str) -> io::Result<Stat> {
     Ok(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }
@@ -262,7 +263,7 @@ pub(crate) fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// A visible file in the words of the contract; a directory is none.
+/// Describes a visible file in the terms of the contract. A directory is not found.
 pub(crate) fn describe(path: &StoragePath, stat: &Stat) -> Result<FileInfo> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Err(ErrorKind::NotFound.into()),
@@ -291,13 +292,13 @@ fn modified(stat: &Stat) -> Option<SystemTime> {
 
 fn sync_dir(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
-        // Some filesystems cannot sync a directory; their entries are as durable as they make them.
+        // Some filesystems cannot sync a directory. Their entries are as durable as they make them.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
         result => result,
     }
 }
 
-/// Sets the exact mode, if it is wanted: the umask had its say when the directory was made.
+/// Sets the exact mode, unless the umask applies: then it did so when the directory was created.
 fn set_dir_mode(dir: &File, config: &FsConfig) -> io::Result<()> {
     if config.umask {
         return Ok(());
@@ -311,7 +312,7 @@ fn make_root(config: &FsConfig, path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     for at in missing.into_iter().rev() {
         match DirBuilder::new().mode(config.dir_mode).create(at) {
-            // Somebody else was faster.
+            // Another process created it first.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         }

@@ -23,30 +23,30 @@ use crate::{
     root::{self, Root},
 };
 
-/// How often nothing has to be found: a scan that meets the renaming of a close may miss both names.
+/// How many scans in a row must find nothing: a scan during the rename of a close may miss both names.
 const SCANS: usize = 5;
 
-/// How long a lock is waited for: a writer that was dropped in the middle of a piece keeps its lock until
-/// that piece is written.
+/// How long to wait for a lock. A writer that was dropped in the middle of a piece keeps its lock until that
+/// piece is written.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A staged file that is being written. Dropped, a new one is removed; one that was closed before stays
-/// for the next to resume.
+/// A staged file that is being written. Dropping a new one removes it. One that was closed before stays and can
+/// be resumed again.
 #[derive(Debug)]
 pub(crate) struct Stage {
     root: Arc<Root>,
     parent: StoragePath,
     dir: File,
-    /// Its own: no other stage ever has it.
+    /// Unique: no other stage ever has this name.
     name: String,
     file: File,
     size: u64,
-    /// Whether it was never closed: dropping it removes it.
+    /// Whether it was never closed, so that dropping it removes it.
     is_new: bool,
 }
 
 impl Stage {
-    /// A new stage beside `target`.
+    /// Creates a new stage beside `target`.
     pub(crate) fn create(root: &Arc<Root>, target: &StoragePath) -> Result<Self> {
         let (parent, name) = names::split(target)?;
         let name = names::tmp(name, &Uuid::new_v4());
@@ -58,11 +58,12 @@ impl Stage {
         Ok(Self { root: root.clone(), parent, dir, name, file: file.into(), size: 0, is_new: true })
     }
 
-    /// One that was closed, locked against every other writer, without what was written to it since.
+    /// Resumes a stage that was closed. Locks it against every other writer and discards what was written
+    /// since.
     ///
     /// # Errors
-    /// `NotFound` or `Conflict` where it was committed, continued or deleted; `Conflict` where somebody is at it;
-    /// `Corrupted` where bytes are missing.
+    /// `NotFound` or `Conflict` if it was committed, continued or deleted; `Conflict` if another writer has it
+    /// open; `Corrupted` if bytes are missing.
     pub(crate) fn resume(root: &Arc<Root>, staged: &Staged) -> Result<Self> {
         let (parent, target) = names::split(&staged.path)?;
         let id = Uuid::try_parse(staged.state()).map_err(|_| ErrorKind::NotFound)?;
@@ -78,7 +79,7 @@ impl Stage {
             file => file.map_err(|error| error::write(error.into()))?.into(),
         };
         lock(&file)?;
-        // Whoever held the lock may have closed, committed or cancelled it.
+        // The previous holder of the lock may have closed, committed or cancelled it.
         if !is_at(&file, &dir, &name) {
             return gone();
         }
@@ -88,7 +89,7 @@ impl Stage {
             return Err(Error::new(ErrorKind::Corrupted).with_message(message));
         }
         if stored > size {
-            // A writer that was dropped or killed wrote it after the last close.
+            // A writer that was dropped or killed wrote this after the last close.
             file.set_len(size).map_err(error::write)?;
         }
         Ok(Self { root: root.clone(), parent, dir, name, file, size, is_new: false })
@@ -118,8 +119,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes the bytes final. `touch` says that they were written over some time, and makes the file as
-    /// old as this moment.
+    /// Makes the bytes final. `touch` says that they were written over some time, and sets the file's time to
+    /// now.
     pub(crate) fn seal(&self, touch: bool) -> Result<()> {
         self.seal_io(touch).map_err(error::write)
     }
@@ -136,11 +137,11 @@ impl Stage {
         if self.root.config.durable { self.file.sync_all() } else { Ok(()) }
     }
 
-    /// Makes the sealed bytes visible at `target`, for good. What has its name is this stage: where that is gone, the
-    /// bytes are, and it is `Conflict`.
+    /// Makes the sealed bytes visible at `target`, for good. The stage's name belongs to this stage alone: if
+    /// the name is gone, so are the bytes, and the error is `Conflict`.
     ///
-    /// A crash before the rename leaves the stage as it is; one after it the whole file at the target,
-    /// or, as the directory may not be synced yet, still the stage.
+    /// A crash before the rename leaves the stage as it is. A crash after it leaves the whole file at the
+    /// target, or still the stage, as the directory may not be synced yet.
     pub(crate) fn place(mut self, target: &StoragePath, mode: PutMode, abandoned: &Abandoned) -> Result<()> {
         abandoned.check()?;
         let (parent, name) = names::split(target)?;
@@ -149,7 +150,7 @@ impl Stage {
         } else {
             let renamed = self.root.in_dir(&parent, |dir| {
                 rename(&self.dir, &self.name, dir, name, mode).map_err(|error| match error.kind() {
-                    // Either directory may have gone. Without ours there is nothing to try again.
+                    // Either directory may have gone. If ours has, there is nothing to retry.
                     io::ErrorKind::NotFound if root::stat_at(&self.dir, &self.name).is_err() => {
                         Errno::STALE.into()
                     }
@@ -166,27 +167,28 @@ impl Stage {
         self.root.sync_entry(dir.as_ref().unwrap_or(&self.dir), &parent).map_err(error::write)
     }
 
-    /// Keeps the sealed bytes of `path` for the next to resume, under a name that was never used before. Of several new
-    /// stages of a path one is kept, and the others are `Conflict`.
+    /// Keeps the sealed bytes of `path` for a later resume, under a name that was never used before. If a path
+    /// has several new stages, one is kept and the others get `Conflict`.
     pub(crate) fn keep(mut self, path: &StoragePath, abandoned: &Abandoned) -> Result<Staged> {
         abandoned.check()?;
         let id = Uuid::new_v4();
         let (_, name) = names::split(path)?;
         let part = names::part(name, &id, self.size);
-        // Nobody else's name appears between the look and the rename; a filesystem without locks does without.
+        // No other part can appear between the look and the rename. A filesystem without locks does without
+        // this.
         lock(&self.dir)?;
         if self.is_new && Parts::find_in(&self.dir, name).map_err(error::read)?.next().is_some() {
             return Err(Error::new(ErrorKind::Conflict).with_message("another writer has closed a stage"));
         }
         rename(&self.dir, &self.name, &self.dir, &part, PutMode::Overwrite).map_err(rename_error)?;
         self.is_new = false;
-        // The next one need not wait for the disk.
+        // The next writer does not have to wait for the disk.
         let _ = self.dir.unlock();
         self.root.sync_entry(&self.dir, &self.parent).map_err(error::write)?;
         Ok(staged(path, &id, self.size))
     }
 
-    /// Removes it, also one that was closed before.
+    /// Removes the stage, even if it was closed before.
     pub(crate) fn remove(mut self) -> Result<()> {
         self.is_new = false;
         let removed = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
@@ -199,22 +201,22 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if self.is_new {
-            // What cannot be removed stays invisible, and goes with its directory.
+            // If it cannot be removed, it stays invisible and is deleted with its directory.
             let _ = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
             self.root.prune(&self.parent);
         }
     }
 }
 
-/// What closed writers of one file left to be resumed, as it was at one moment: what another writer
-/// closes later is not ours to remove.
+/// The parts that closed writers of one file left to be resumed, as of one moment: this call must not remove
+/// what another writer closes later.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     dir: Option<File>,
     found: Vec<Part>,
 }
 
-/// A stage that waits. Ordered by size.
+/// A stage that waits to be resumed. Ordered by size.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     size: u64,
@@ -238,7 +240,7 @@ impl Parts {
             let entry = entry?;
             let Ok(candidate) = entry.file_name().to_str() else { continue };
             let Some((id, size)) = names::parse_part(name, candidate) else { continue };
-            // A directory may have such a name, and is none of ours.
+            // A directory may have such a name and is ignored.
             if root::stat_at(dir, candidate).is_ok_and(|stat| root::is_file(&stat)) {
                 found.push(Part { size, id });
             }
@@ -246,8 +248,8 @@ impl Parts {
         Ok(found.into_iter())
     }
 
-    /// The one to go on with. There are several only where a filesystem without locks let two first writers close at
-    /// once; the largest is taken, so that no acknowledged size is ever undercut.
+    /// The part to continue with. Only a filesystem without locks can let two first writers close at once and
+    /// leave several. The largest is taken, so that no acknowledged size is ever undercut.
     fn largest(self) -> Option<Part> {
         self.found.into_iter().max()
     }
@@ -258,7 +260,7 @@ impl Parts {
     }
 }
 
-/// The stage of a path.
+/// Finds the stage of a path.
 ///
 /// # Errors
 /// `NotFound`.
@@ -277,7 +279,7 @@ pub(crate) fn find(root: &Root, path: &StoragePath) -> Result<Staged> {
     Err(ErrorKind::NotFound.into())
 }
 
-/// Removes a stage; a missing one is removed already.
+/// Removes a stage. A missing stage is not an error.
 pub(crate) fn delete(root: &Root, staged: &Staged) -> Result<()> {
     let (parent, name) = names::split(&staged.path)?;
     let Ok(id) = Uuid::try_parse(staged.state()) else { return Ok(()) };
@@ -299,7 +301,7 @@ fn unlink(dir: &File, name: &str) -> Result<()> {
     error::ignore_missing(removed).map_err(error::write)
 }
 
-/// Locks a file or a directory against other processes and other writers of this one, until it is closed. A
+/// Locks a file or a directory against other processes and other writers of this process, until it is closed. A
 /// filesystem without locks does without.
 fn lock(file: &File) -> Result<()> {
     let begun = Instant::now();
@@ -339,7 +341,7 @@ fn rename(from: &File, old: &str, to: &File, new: &str, mode: PutMode) -> io::Re
         return Ok(rustix::fs::renameat(from, old, to, new)?);
     }
     let renamed = match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
-        // The filesystem or the kernel does not know the flag; a link never replaces anything.
+        // The filesystem or the kernel does not know the flag. A hard link never replaces anything either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, old, to, new, AtFlags::empty())
                 .and_then(|()| rustix::fs::unlinkat(from, old, AtFlags::empty()))

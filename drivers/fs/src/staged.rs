@@ -1,4 +1,4 @@
-//! Finding and throwing away what was staged. Everything here blocks.
+//! Finds and deletes staged files. Everything here blocks.
 
 use std::{io, time::SystemTime};
 
@@ -21,7 +21,7 @@ use crate::{
 const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
 
-/// All stages for a path and below it, directory by directory.
+/// Lists all stages for a path and below it, directory by directory.
 pub(crate) struct Staged {
     start: Option<StoragePath>,
     /// Directories that are still to be read.
@@ -77,7 +77,7 @@ impl Walk for Staged {
     }
 }
 
-/// Removes the stages of a path that changed before a moment; how many.
+/// Removes the stages of a path that changed before a given time, and returns how many.
 pub(crate) fn delete(root: &Root, path: &StoragePath, before: SystemTime) -> Result<usize> {
     let (parent, name) = names::split(path)?;
     let Some((dir, children)) = staged_in(root, &parent)? else { return Ok(0) };
@@ -99,7 +99,7 @@ pub(crate) fn delete(root: &Root, path: &StoragePath, before: SystemTime) -> Res
     Ok(deleted)
 }
 
-/// A directory and its staged files; `None` when it is missing.
+/// A directory and its staged files. `None` if the directory is missing.
 fn staged_in(root: &Root, parent: &StoragePath) -> Result<Option<(Dir, Vec<Child>)>> {
     match list::everything(root, parent) {
         Err(error) if error::is_missing(&error) => Ok(None),
@@ -111,7 +111,8 @@ fn staged_in(root: &Root, parent: &StoragePath) -> Result<Option<(Dir, Vec<Child
     }
 }
 
-/// A staged file under the path that it is meant for. `None` when it has gone meanwhile, or was for no path.
+/// Describes a staged file under the path that it is meant for. `None` if it has gone meanwhile, or that path
+/// is not valid.
 fn describe(parent: &StoragePath, dir: &Dir, child: &Child) -> Result<Option<FileInfo>> {
     let target = names::target(&child.name).filter(|name| !names::is_staged(name));
     let Some(path) = target.and_then(|name| parent.join(name).ok()) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Deleting a directory with everything in it, however deep that is. Everything here blocks.
+//! Deletes a directory with everything in it, however deep it is. Everything here blocks.
 
 use std::{
     ffi::{CStr, CString},
@@ -18,19 +18,21 @@ use crate::{
     root::{self, Root},
 };
 
-/// How often a directory is emptied again that others fill meanwhile.
+/// How often a directory is emptied again because others fill it meanwhile.
 const RETRIES: usize = 16;
 
-/// How many directories are open at a time. Above them only names are kept.
+/// How many directories are open at a time. For those above, only names are kept.
 const OPEN: usize = 8;
 
-/// Deletes the directory `name` of `parent`, which is at `path`. Never follows a link: what is outside stays.
+/// Deletes the directory `name` of `parent`, whose path is `path`. Never follows a link: whatever is outside
+/// stays.
 ///
-/// Directories go before the files beside them, so what is above one that lies too deep keeps its files.
+/// Directories are deleted before the files beside them, so an ancestor of a directory that is too deep keeps
+/// its files.
 ///
 /// # Errors
-/// `InvalidPath` for a directory whose path would have more than [`MAX_PATH_LEN`] bytes: no path leads there, so
-/// nothing that this program writes is in it.
+/// `InvalidPath` for a directory whose path would have more than [`MAX_PATH_LEN`] bytes. No path leads there,
+/// so it holds nothing that this program writes.
 pub(crate) fn delete(root: &Root, parent: BorrowedFd<'_>, name: &CStr, path: &str) -> Result<()> {
     let mut deletion = Deletion { root, parent, path: path.to_owned(), levels: Vec::new() };
     deletion.open(name.to_owned(), 0)?;
@@ -43,7 +45,7 @@ pub(crate) fn delete(root: &Root, parent: BorrowedFd<'_>, name: &CStr, path: &st
     Ok(())
 }
 
-/// The way down to where the deletion is. The last level is always open.
+/// The way down to the current position of the deletion. The last level is always open.
 struct Deletion<'a> {
     root: &'a Root,
     parent: BorrowedFd<'a>,
@@ -53,7 +55,7 @@ struct Deletion<'a> {
 
 struct Level {
     name: CString,
-    /// Bytes of the path above it.
+    /// The length of the path above it, in bytes.
     above: usize,
     dir: Option<OwnedFd>,
     /// Device and inode, once `dir` was closed.
@@ -63,7 +65,7 @@ struct Level {
     tries: usize,
 }
 
-/// A directory with what is in it.
+/// A directory and its entries.
 struct Opened {
     dir: OwnedFd,
     directories: Vec<CString>,
@@ -71,7 +73,7 @@ struct Opened {
 }
 
 impl Opened {
-    /// `None` when it is gone. What is a file or a link by now is deleted.
+    /// Opens a directory. `None` if it is gone. If it has become a file or a link, deletes that.
     fn at(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<Self>> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
@@ -120,7 +122,7 @@ impl Deletion<'_> {
         self.close_above().map_err(error::write)
     }
 
-    /// Closes the directory that is one too many.
+    /// Closes the one directory above the limit.
     fn close_above(&mut self) -> io::Result<()> {
         let far = self.levels.len().checked_sub(OPEN + 1).and_then(|at| self.levels.get_mut(at));
         if let Some(level) = far
@@ -138,7 +140,7 @@ impl Deletion<'_> {
         let Some(dir) = &level.dir else { return Ok(()) };
         for name in level.others.drain(..) {
             match rustix::fs::unlinkat(dir, &name, AtFlags::empty()) {
-                // A directory by now: then this one is not empty, and is read again.
+                // It is a directory by now. This level is then not empty, and is read again.
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
                 Err(error) => return Err(error::write(error.into())),
             }
@@ -148,7 +150,7 @@ impl Deletion<'_> {
         match self.root.ancestors.remove(&self.path, remove) {
             Err(error) if is_filled(&error) && level.tries > 0 => {
                 level.tries -= 1;
-                // Perhaps another directory of this name.
+                // This may be a different directory of the same name.
                 if let Some(opened) = Opened::at(parent, &level.name).map_err(error::write)? {
                     level.dir = Some(opened.dir);
                     (level.directories, level.others) = (opened.directories.into_iter(), opened.others);
@@ -169,7 +171,7 @@ impl Deletion<'_> {
         let Some(dir) = &level.dir else { return Ok(()) };
         let opened = rustix::fs::openat(dir, "..", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         if id(&opened)? != parent.id {
-            // Somebody moved the one below it.
+            // The directory below it was moved.
             return Err(Errno::STALE.into());
         }
         parent.dir = Some(opened);
@@ -185,7 +187,7 @@ fn id(dir: &OwnedFd) -> io::Result<(u64, u64)> {
     Ok(root::id(&rustix::fs::fstat(dir)?))
 }
 
-/// The directories in a directory, and all else.
+/// The directories in a directory, and everything else.
 fn names_in(dir: &OwnedFd) -> io::Result<(Vec<CString>, Vec<CString>)> {
     let (mut directories, mut others) = (Vec::new(), Vec::new());
     for entry in Dir::read_from(dir)? {

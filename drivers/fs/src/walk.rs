@@ -1,4 +1,4 @@
-//! Walks: depth first, a few directories at a time.
+//! Walks, depth first, a few directories at a time.
 
 use std::{cmp::Ordering, sync::Arc, vec};
 
@@ -20,18 +20,18 @@ use crate::{
 const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
 
-/// How many directories are open at a time. Above them only names are kept.
+/// How many directories are open at a time. For those above, only names are kept.
 const OPEN: usize = 8;
 
-/// A walk that goes on where it stopped. Blocks.
+/// A walk that continues where it stopped. Blocks.
 pub(crate) trait Walk: Send + 'static {
     type Found: Send + 'static;
 
-    /// Goes on until `found` has enough, or enough directories were read. Whether there is more.
+    /// Continues until `found` has enough, or enough directories were read. Returns whether there is more.
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<Self::Found>>) -> Result<bool>;
 }
 
-/// The stream of a walk. Its first error is its end.
+/// Streams a walk. The first error ends it.
 pub(crate) fn stream<W: Walk>(root: Arc<Root>, walk: W) -> BoxStream<'static, Result<W::Found>> {
     stream::unfold(Some(walk), move |walk| {
         let root = root.clone();
@@ -65,7 +65,7 @@ pub(crate) struct Files {
 
 struct OpenDirectory {
     path: StoragePath,
-    /// `None` above many others.
+    /// `None` if many others are open below it.
     dir: Option<Dir>,
     children: vec::IntoIter<Child>,
 }
@@ -75,7 +75,7 @@ impl Files {
         Self { start: Some(path), after, open: Vec::new(), links: Links::default() }
     }
 
-    /// Whether the directory is there.
+    /// Enters a directory. Returns whether it exists.
     fn enter(&mut self, root: &Root, path: StoragePath) -> Result<bool> {
         let (dir, mut children) = match list::children(root, &path) {
             Err(error) if error::is_missing(&error) => return Ok(false),
@@ -85,7 +85,7 @@ impl Files {
         if let Some(after) = &self.after {
             children.retain(|child| is_later(&path, child, after));
         }
-        // Below a directory all paths have a `/` behind its name, so that is its place in the order.
+        // All paths below a directory have a `/` after its name, so that determines its place in the order.
         children.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
         if let Some(far) = self.open.len().checked_sub(OPEN).and_then(|at| self.open.get_mut(at)) {
             far.dir = None;
@@ -96,7 +96,8 @@ impl Files {
 }
 
 impl OpenDirectory {
-    /// A visible file in it, unless it was deleted, or replaced by something else, since its name was read.
+    /// Describes a visible file in it, unless it was deleted or replaced by something else since its name was
+    /// read.
     fn file(&mut self, root: &Root, name: &str, path: &StoragePath) -> Result<Option<FileInfo>> {
         let dir = match &mut self.dir {
             Some(dir) => dir,
@@ -120,7 +121,7 @@ impl Walk for Files {
         if let Some(path) = self.start.take()
             && !self.enter(root, path)?
         {
-            // Nothing is left of a walk that was begun.
+            // The directory is gone: nothing is left of a walk that had begun.
             return if self.after.is_some() { Ok(false) } else { Err(ErrorKind::NotFound.into()) };
         }
         let mut directories = 1;
@@ -150,7 +151,7 @@ fn sort_key(child: &Child) -> impl Iterator<Item = u8> {
     child.name.bytes().chain(end)
 }
 
-/// Whether a child, or anything below it, is later than `after` in byte order of the paths.
+/// Whether a child, or anything below it, comes after `after` in byte order of the paths.
 fn is_later(directory: &StoragePath, child: &Child, after: &StoragePath) -> bool {
     let Ok(path) = directory.join(&child.name) else { return false };
     match child.kind {
@@ -167,7 +168,7 @@ pub(crate) struct Marked {
     start: Option<StoragePath>,
     marker: String,
     after: Option<StoragePath>,
-    /// For each open directory its children that are still to come.
+    /// For each open directory, the children that are still to come.
     open: Vec<vec::IntoIter<StoragePath>>,
     links: Links,
 }
@@ -178,7 +179,7 @@ impl Marked {
         Self { start: Some(path), marker, after, open: Vec::new(), links }
     }
 
-    /// Whether the directory has a marked child; `None` when it is missing.
+    /// Enters a directory. Returns whether it has a marked child, or `None` if it is missing.
     fn enter(&mut self, root: &Root, path: &StoragePath) -> Result<Option<bool>> {
         let children = match list::children(root, path) {
             Err(error) if error::is_missing(&error) => return Ok(None),
@@ -192,7 +193,7 @@ impl Marked {
         if let Some(after) = &self.after {
             paths.retain(|path| after.strip_prefix(path).is_some() || compare(path, after).is_ge());
         }
-        // All in one directory, so the order of the paths is that of the names.
+        // All are in one directory, so the paths are in the order of the names.
         paths.sort_unstable();
         self.open.push(paths.into_iter());
         Ok(Some(!marked.is_empty()))
@@ -225,7 +226,7 @@ impl Walk for Marked {
     }
 }
 
-/// In order of the components: `a/b` before `a-b`.
+/// Compares paths component by component: `a/b` comes before `a-b`.
 fn compare(a: &StoragePath, b: &StoragePath) -> Ordering {
     a.components().cmp(b.components())
 }

@@ -16,7 +16,7 @@ use crate::{
 /// The most chunks in one piece: one call writes them all.
 const MAX_CHUNKS: usize = 256;
 
-/// Collects chunks, as they come, until they make a piece, and writes it while the next is collected. Holds
+/// Collects chunks as they come until they make a piece, and writes it while the next piece is collected. Holds
 /// at most two pieces, each of `FsConfig::write_piece` bytes and the rest of one chunk.
 ///
 /// Opens nothing before the first piece is full, so a small file costs one piece of blocking work in all.
@@ -29,11 +29,11 @@ pub(crate) struct FsWriter {
     size: u64,
 }
 
-/// The stage, `None` before the first piece.
+/// The state of the stage, which is `None` before the first piece.
 enum State {
     Idle(Option<Stage>),
     Writing(Job<Stage>),
-    /// An earlier call failed, or was dropped halfway.
+    /// An earlier call failed or was dropped halfway.
     Failed,
 }
 
@@ -57,7 +57,7 @@ impl FsWriter {
         })
     }
 
-    /// Takes the stage, once the piece that is being written is.
+    /// Takes the stage, once the piece in progress is written.
     async fn settle(&mut self) -> Result<Option<Stage>> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Idle(stage) => Ok(stage),
@@ -69,7 +69,7 @@ impl FsWriter {
         }
     }
 
-    /// Begins to write what was collected.
+    /// Begins to write the collected chunks.
     async fn flush(&mut self) -> Result<()> {
         let stage = self.settle().await?;
         let chunks = std::mem::take(&mut self.chunks);
@@ -120,7 +120,7 @@ impl FileWriter for FsWriter {
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
-        // What failed before left no stage, or the one that was closed.
+        // An earlier failure left no stage, or the one that was closed.
         match self.settle().await.unwrap_or_default() {
             Some(stage) => self.root.run(move |_| stage.remove()).await,
             None => Ok(()),
@@ -144,7 +144,7 @@ impl FileWriter for FsWriter {
 
 impl Drop for FsWriter {
     fn drop(&mut self) {
-        // A piece that is being written drops its stage in the blocking pool anyway. A resumed stage is only
+        // A job that is writing a piece drops its stage in the blocking pool anyway. A resumed stage is only
         // closed, at once, so that its lock does not outlive the writer.
         if let State::Idle(Some(stage)) = std::mem::replace(&mut self.state, State::Failed)
             && stage.is_new()

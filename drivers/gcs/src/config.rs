@@ -1,4 +1,4 @@
-//! What the driver takes.
+//! The settings of the driver.
 
 mod files;
 mod parameters;
@@ -28,16 +28,16 @@ use url::Url;
 pub struct GcsConfig {
     /// `bucket`, required.
     pub bucket: String,
-    /// `rootdirectory`: without slashes at its ends; empty for the bucket's root.
+    /// `rootdirectory`: without slashes at its ends. Empty for the bucket's root.
     pub root_directory: String,
     /// `keyfile`, `credentials`, `anonymous`.
     pub credentials: GcsCredentials,
-    /// `tokenfiles`: the files that a document for an external account may name, letter for letter. By default none: a
-    /// document may come from somebody else's Secret, and the token is this process's.
+    /// `tokenfiles`: the files that a document for an external account may name, letter for letter. By default
+    /// none: a document may come from someone else's Secret, while the token belongs to this process.
     pub token_files: Vec<PathBuf>,
     /// `endpoint`: scheme and host of the JSON API, for an emulator or a private endpoint. By default Google's.
     pub endpoint: Option<Url>,
-    /// `chunksize`: bytes of a chunk of an upload, a multiple of 256 KiB. Default 16 MiB.
+    /// `chunksize`: bytes in a chunk of an upload, a multiple of 256 KiB. Default 16 MiB.
     pub chunk_size: u64,
     /// `maxconcurrency`: operations of the driver at a time. Default 50.
     pub concurrency: usize,
@@ -45,7 +45,7 @@ pub struct GcsConfig {
     pub user_agent: Option<String>,
     /// `skipverify`: accepts any certificate of the store. Default false.
     pub skip_verify: bool,
-    /// `cabundle`: certificates in PEM that are trusted besides the system's, for this instance alone.
+    /// `cabundle`: certificates in PEM that are trusted in addition to the system's, for this instance alone.
     pub ca_bundle: Option<String>,
     /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
     pub ca_bundle_path: Option<PathBuf>,
@@ -60,8 +60,9 @@ pub enum GcsCredentials {
     /// The application default: environment, the file of `gcloud`, the metadata server.
     #[default]
     Chain,
-    /// `keyfile`: a document of JSON, for a service account or an external account. It is read by
-    /// [`document`](GcsConfig::document), which checks it: the file may be a tenant's, as the one in `credentials` is.
+    /// `keyfile`: a JSON document for a service account or an external account.
+    /// [`document`](GcsConfig::document) reads and checks it: the file may be a tenant's, just like the
+    /// document in `credentials`.
     KeyFile(PathBuf),
     /// `credentials`: the document itself, or the keys below `credentials` put together as one.
     Json(Secret),
@@ -69,7 +70,7 @@ pub enum GcsCredentials {
     Anonymous,
 }
 
-/// A text that is not written like a name may be a secret in the wrong place.
+/// Hides text that does not look like a name: it may be a secret in the wrong place.
 impl fmt::Debug for GcsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GcsConfig")
@@ -94,7 +95,7 @@ impl fmt::Debug for GcsCredentials {
 }
 
 impl GcsConfig {
-    /// Settings for a bucket, everything else as by default.
+    /// Settings for a bucket, with defaults for everything else.
     #[must_use]
     pub fn new(bucket: impl Into<String>) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! The settings of the storage driver of an embedded OCI registry for Google Cloud Storage.
+//! The settings of the Google Cloud Storage driver of an embedded OCI registry.
 //!
-//! **The driver itself is to come.** So far this crate reads the settings and checks them, all mistakes at once,
-//! by the names that distribution has for them; nothing here connects to a store.
+//! **The driver itself is still to come.** So far this crate reads and checks the settings, all mistakes at
+//! once, under distribution's names. It does not connect to a store.
 //!
 //! ```
 //! use plugin_registry_core::Parameters;

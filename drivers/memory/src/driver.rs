@@ -1,4 +1,4 @@
-//! The contract.
+//! The implementation of the driver contract.
 
 use std::time::SystemTime;
 
@@ -94,7 +94,7 @@ impl StorageDriver for MemoryDriver {
         stream::iter(list::list_marked(self.store.clone(), path, marker, after)).boxed()
     }
 
-    /// Where only staged bytes are below the path, they are removed, and the answer is `NotFound`.
+    /// If only staged bytes are below the path, removes them and fails with `NotFound`.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         match self.store.lock().remove_tree(path) {
             0 => Err(ErrorKind::NotFound.into()),
@@ -132,7 +132,7 @@ impl StorageDriver for MemoryDriver {
     }
 }
 
-/// The bytes of a range as slices of the stored pieces. Holds one reference to the content.
+/// The bytes of a range, as slices of the stored pieces. Holds one reference to the content.
 fn slices(content: Content, range: std::ops::Range<u64>) -> impl Iterator<Item = Bytes> + Send {
     let mut index = 0;
     let mut begin = 0_u64;

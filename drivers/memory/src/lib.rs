@@ -1,15 +1,14 @@
-//! A store in memory: the reference model of the storage driver contract, for tests and for
-//! registries that live no longer than their process.
+//! A store in memory: the reference model of the storage driver contract, for tests and for registries that
+//! live no longer than their process.
 //!
-//! [`MemoryDriver`] is exact to every `# Behavior` bullet of
-//! [`StorageDriver`](plugin_registry_core::StorageDriver) and needs no runtime: no call ever waits.
+//! [`MemoryDriver`] implements every `# Behavior` bullet of
+//! [`StorageDriver`](plugin_registry_core::StorageDriver) exactly. It needs no runtime: no call ever waits.
 //!
-//! Memory: the stored bytes, plus about 200 bytes for each file and 40 for each chunk it was written
-//! in. A chunk is kept as it came, neither copied nor joined, so one that is a slice of a larger
-//! buffer keeps that buffer alive; replaced and deleted bytes stay until their last reader is gone.
-//! Reading allocates nothing that grows with the file, except that
-//! [`get_content`](plugin_registry_core::StorageDriver::get_content) joins a file of several chunks.
-//! [`MemoryDriver::with_capacity_limit`] sets an upper bound.
+//! Memory: the stored bytes, plus about 200 bytes for each file and 40 for each chunk it was written in. A
+//! chunk is kept as it came, neither copied nor joined, so a slice of a larger buffer keeps that buffer alive.
+//! Replaced and deleted bytes stay until their last reader is gone. Reading allocates nothing that grows with
+//! the file, except that [`get_content`](plugin_registry_core::StorageDriver::get_content) joins a file of
+//! several chunks. [`MemoryDriver::with_capacity_limit`] sets an upper bound.
 
 mod driver;
 mod list;
@@ -20,7 +19,7 @@ use std::fmt;
 
 use self::store::Shared;
 
-/// A store in memory. Clones share the store; it is gone with the last of them.
+/// A store in memory. Clones share the store. It is dropped with the last of them.
 ///
 /// ```
 /// use plugin_registry_core::{Checked, StorageDriver, StorageDriverExt};
@@ -38,14 +37,14 @@ pub struct MemoryDriver {
 }
 
 impl MemoryDriver {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Answers `NoSpace` to a write that would bring the content of all files, stages and open
-    /// writers together over `bytes`. Holds for all clones.
+    /// Fails a write with `NoSpace` if all files, stages and open writers together would hold more than
+    /// `bytes`. Applies to all clones.
     #[must_use]
     pub fn with_capacity_limit(self, bytes: u64) -> Self {
         self.store.lock().set_capacity(bytes);

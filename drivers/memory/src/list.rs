@@ -1,4 +1,4 @@
-//! Listings: lazy, each step a few look-ups, jumping over what lies below.
+//! Lazy listings: each step is a few look-ups and jumps over everything below a directory.
 
 use std::{cmp::Ordering, ops::Bound};
 
@@ -6,7 +6,7 @@ use plugin_registry_core::{Entry, EntryKind, ErrorKind, FileInfo, Result, Storag
 
 use crate::store::{Files, Shared, below, has_prefix};
 
-/// Greater than every character of a path, so `name` + this is behind all names that begin with `name`.
+/// Greater than every character of a path, so `name` + this comes after all names that begin with `name`.
 const LAST: char = '\u{7f}';
 
 /// The children of a directory in byte order of their names.
@@ -131,9 +131,9 @@ fn open_directories(base: &StoragePath, marker: &str, after: &StoragePath) -> Ve
 
 /// The first child of the directory `prefix` (with its `/`) whose name is greater than `after`.
 ///
-/// Keys are in order of the whole path, where `a-b` comes before `a/x`, children in order of their
-/// names, where `a` comes before `a-b`. So the first key behind `after` either belongs to the child
-/// wanted, or to one whose name begins with the wanted name and `-` or `.`, the characters before `/`.
+/// Keys are in the order of the whole path, where `a-b` comes before `a/x`. Children are in the order of their
+/// names, where `a` comes before `a-b`. So the first key after `after` belongs either to the wanted child, or
+/// to one whose name begins with the wanted name and `-` or `.`, the characters before `/`.
 fn next_child(files: &Files, prefix: &str, after: &str) -> Option<Entry> {
     let mut bound = Bound::Excluded(format!("{prefix}{after}"));
     loop {
@@ -145,7 +145,7 @@ fn next_child(files: &Files, prefix: &str, after: &str) -> Option<Entry> {
             None => (rest, EntryKind::File),
         };
         if name <= after {
-            // A directory that was listed before; `0` follows `/`.
+            // A directory that was listed before. `0` follows `/`.
             bound = Bound::Included(format!("{prefix}{name}0"));
             continue;
         }

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use plugin_registry_core::{Error, ErrorKind, FileInfo, PutMode, Result, StageId, Staged, StoragePath};
 
-/// A path as a key that is found by text, so that a bound such as `/a/` needs no valid path.
+/// A path as a key that is looked up by text, so that a bound such as `/a/` need not be a valid path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(pub(crate) StoragePath);
 
@@ -28,7 +28,7 @@ pub(crate) type Files = BTreeMap<Key, File>;
 pub(crate) struct Content {
     pub(crate) pieces: Arc<[Bytes]>,
     pub(crate) size: u64,
-    /// The close that staged it, counted from 1.
+    /// The number of the close that staged it, counted from 1.
     stage: u64,
 }
 
@@ -39,7 +39,7 @@ impl Content {
     }
 }
 
-/// A visible file, or one that is staged.
+/// A visible or a staged file.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     pub(crate) content: Content,
@@ -64,7 +64,7 @@ pub(crate) struct Shared(Arc<Mutex<Store>>);
 impl Shared {
     /// The guard never lives across an await: every call is one synchronous step.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Store> {
-        // No step leaves the maps half changed, so a panic elsewhere does not spoil them.
+        // No step leaves the maps half changed, so a panic elsewhere does not corrupt them.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,7 +72,7 @@ impl Shared {
 #[derive(Default)]
 pub(crate) struct Store {
     files: Files,
-    /// What closed writers left for resumption.
+    /// The stages that closed writers left for resumption.
     stages: Files,
     /// Paths with an open resumed writer.
     resumed: BTreeSet<StoragePath>,
@@ -80,7 +80,7 @@ pub(crate) struct Store {
     /// Bytes of all files, stages and open writers.
     used: u64,
     last_change: Option<SystemTime>,
-    /// Stages closed so far.
+    /// The number of stages closed so far.
     closed: u64,
 }
 
@@ -101,12 +101,12 @@ impl Store {
         self.files.get(path.as_str())
     }
 
-    /// Whether files lie below the path. One look-up.
+    /// Whether there are files below the path. One look-up.
     pub(crate) fn is_directory(&self, path: &StoragePath) -> bool {
         has_prefix(&self.files, &below(path))
     }
 
-    /// Takes note of `bytes` more, or refuses them.
+    /// Counts `bytes` more as used, or refuses them.
     pub(crate) fn reserve(&mut self, bytes: u64) -> Result<()> {
         self.check_room(bytes, 0)?;
         self.charge(bytes);
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// Makes content visible that counts as used already.
+    /// Makes content visible that already counts as used.
     pub(crate) fn set_file(&mut self, path: &StoragePath, content: Content, mode: PutMode) -> Result<()> {
         if mode == PutMode::CreateOnly && self.file(path).is_some() {
             return Err(ErrorKind::AlreadyExists.into());
@@ -163,7 +163,8 @@ impl Store {
         file.is_some()
     }
 
-    /// Removes the file or directory and every stage at and below the path; how many files went.
+    /// Removes the file or directory and every stage at and below the path. Returns how many files were
+    /// removed.
     pub(crate) fn remove_tree(&mut self, path: &StoragePath) -> usize {
         let mut removed = usize::from(self.remove_file(path));
         self.remove_stage(path);
@@ -180,7 +181,7 @@ impl Store {
         removed
     }
 
-    /// Keeps content for resumption that counts as used already.
+    /// Keeps content for resumption that already counts as used.
     pub(crate) fn set_stage(&mut self, path: &StoragePath, content: Content) -> Staged {
         let modified = self.now();
         self.closed += 1;
@@ -196,7 +197,7 @@ impl Store {
         Ok(self.stages.get(path.as_str()).ok_or(ErrorKind::NotFound)?.staged(path))
     }
 
-    /// The bytes of a stage, if it is still this one.
+    /// The bytes of a stage, if it has not been replaced.
     fn stage(&self, staged: &Staged) -> Result<&Content> {
         let found = self.stages.get(staged.path.as_str()).ok_or(ErrorKind::NotFound)?;
         if found.staged(&staged.path).id != staged.id {
@@ -206,18 +207,18 @@ impl Store {
         Ok(&found.content)
     }
 
-    /// Refuses what is no longer staged.
+    /// Fails if the stage is gone or was replaced.
     pub(crate) fn require(&self, staged: &Staged) -> Result<()> {
         self.stage(staged).map(drop)
     }
 
-    /// Makes a stage visible that nobody goes on with.
+    /// Makes a stage visible, unless an open writer has resumed it.
     pub(crate) fn commit_stage(&mut self, staged: &Staged, to: &StoragePath) -> Result<()> {
         let content = self.stage(staged)?.clone();
         if self.resumed.contains(&staged.path) {
             return Err(busy());
         }
-        // Not released: the bytes are those of the file from now on.
+        // Not released: from now on the bytes count for the file.
         self.stages.remove(staged.path.as_str());
         self.set_file(to, content, PutMode::Overwrite)
     }
@@ -234,7 +235,7 @@ impl Store {
         }
     }
 
-    /// Removes a stage that changed before a moment; whether there was one.
+    /// Removes a stage that changed before a given time. Returns whether there was one.
     pub(crate) fn remove_stage_before(&mut self, path: &StoragePath, before: SystemTime) -> bool {
         let is_old = self.stages.get(path.as_str()).is_some_and(|stage| stage.modified < before);
         if is_old {
@@ -243,7 +244,7 @@ impl Store {
         is_old
     }
 
-    /// What is staged for the path and below it.
+    /// All stages for the path and below it.
     pub(crate) fn staged(&self, path: &StoragePath) -> Vec<FileInfo> {
         let prefix = below(path);
         let here = self.stages.get(path.as_str()).map(|stage| stage.info(path));
@@ -252,7 +253,7 @@ impl Store {
         here.into_iter().chain(children.map(|(key, stage)| stage.info(&key.0))).collect()
     }
 
-    /// What a resumed writer begins with; nobody else resumes the path before `unlock`.
+    /// Returns the content that a resumed writer starts with. No other writer resumes the path before `unlock`.
     pub(crate) fn resume(&mut self, staged: &Staged) -> Result<Content> {
         let content = self.stage(staged)?.clone();
         if self.resumed.insert(staged.path.clone()) { Ok(content) } else { Err(busy()) }
@@ -262,7 +263,7 @@ impl Store {
         self.resumed.remove(path);
     }
 
-    /// The store's clock: never the same twice, never backwards.
+    /// The store's clock. It never returns the same time twice and never goes backwards.
     fn now(&mut self) -> SystemTime {
         let least = self.last_change.and_then(|last| last.checked_add(Duration::from_nanos(1)));
         let now = least.map_or_else(SystemTime::now, |least| least.max(SystemTime::now()));
@@ -275,12 +276,12 @@ fn busy() -> Error {
     Error::new(ErrorKind::Conflict).with_message("another writer that resumed this stage is open")
 }
 
-/// What every path below this one begins with.
+/// The prefix of every path below this one.
 pub(crate) fn below(path: &StoragePath) -> String {
     if path.is_root() { "/".to_owned() } else { format!("{path}/") }
 }
 
-/// Whether any path begins so. One look-up.
+/// Whether any path begins with this prefix. One look-up.
 pub(crate) fn has_prefix(files: &Files, prefix: &str) -> bool {
     let mut range = files.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
     range.next().is_some_and(|(key, _)| key.0.as_str().starts_with(prefix))

@@ -8,11 +8,11 @@ use plugin_registry_core::{Error, ErrorKind, FileWriter, PutMode, Result, Staged
 
 use crate::store::{Content, Shared, Store};
 
-/// Holds its chunks itself, so nothing of it is in the store before `close` or `commit`.
+/// Holds its chunks itself, so the store has none of them before `close` or `commit`.
 #[derive(Debug)]
 pub(crate) struct MemoryWriter {
     lease: Lease,
-    /// What it goes on with.
+    /// The stage that it continues.
     resumed: Option<Staged>,
     pieces: Vec<Bytes>,
     size: u64,
@@ -81,7 +81,8 @@ impl FileWriter for MemoryWriter {
     async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
         let Self { mut lease, resumed, pieces, size } = *self;
         let shared = lease.store.clone();
-        // Declared behind the lease, so unlocked before an early return drops the lease, which locks.
+        // Declared after the lease, so an early return unlocks the store before it drops the lease, which locks
+        // it.
         let mut store = shared.lock();
         resumed.iter().try_for_each(|staged| store.require(staged))?;
         store.set_file(to, Content::new(pieces), PutMode::Overwrite)?;
@@ -91,8 +92,8 @@ impl FileWriter for MemoryWriter {
     }
 }
 
-/// What an open writer holds in the store: its bytes in the count and, resumed, the path to itself.
-/// Given back on drop, so a writer that is forgotten behaves like a killed process.
+/// What an open writer holds in the store: the count of its bytes and, if resumed, the sole right to the path.
+/// Released on drop, so a writer that is forgotten behaves like a killed process.
 struct Lease {
     store: Shared,
     path: StoragePath,
@@ -101,7 +102,7 @@ struct Lease {
 }
 
 impl Lease {
-    /// Hands the bytes over to a file or stage of `size` bytes that was just put into the store.
+    /// Hands the bytes over to a file or stage of `size` bytes that was just stored.
     fn settle(&mut self, store: &mut Store, size: u64) {
         store.release(std::mem::take(&mut self.reserved));
         store.charge(size);

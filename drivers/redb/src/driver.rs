@@ -1,4 +1,4 @@
-//! The contract.
+//! The implementation of the driver contract.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ use crate::store::{
 use crate::writer::Writer;
 
 impl RedbDriver {
-    /// Each page is a read transaction, so that a slow listing holds none.
+    /// Lists rows. Each page is its own read transaction, so a slow listing holds none.
     fn list_rows(
         &self,
         rows: Rows,
@@ -89,7 +89,7 @@ impl StorageDriver for RedbDriver {
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
         let resumed = if let WriteMode::Resume(staged) = mode { Some(staged) } else { None };
-        // Its end compares again.
+        // The end of the writer compares again.
         if let Some(staged) = &resumed
             && self.find_staged(&staged.path).await?.id != staged.id
         {
@@ -129,7 +129,7 @@ impl StorageDriver for RedbDriver {
         self.list_rows(FILES, range, after.is_some() || path.is_root())
     }
 
-    /// Where only staged bytes are below the path, they are removed, and the answer is `NotFound`.
+    /// If only staged bytes are below the path, removes them and fails with `NotFound`.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let path = path.clone();
         let deleted = self.change(move |change| {

@@ -1,4 +1,4 @@
-//! redb's errors as those of the contract.
+//! Maps redb's errors to those of the contract.
 
 use std::io::ErrorKind as Io;
 
@@ -38,7 +38,7 @@ fn of_redb(error: Redb) -> Error {
         Redb::LockProtocolMismatch => (ErrorKind::Unavailable, error.to_string()),
         Redb::Corrupted(_) | Redb::UpgradeRequired(_) => (ErrorKind::Corrupted, error.to_string()),
         Redb::Io(io) => (of_io(io.kind()), error.to_string()),
-        // `PreviousIo` among them: it stays until the file is opened again.
+        // Includes `PreviousIo`, which stays until the file is opened again.
         _ => (ErrorKind::Other, error.to_string()),
     };
     Error::new(kind).with_driver("redb").with_message(message).with_source(error)

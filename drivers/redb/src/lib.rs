@@ -1,23 +1,26 @@
 //! An example of a driver whose store survives its process: one file of the embedded database
 //! [redb](https://docs.rs/redb). `drivers/example` is shorter.
 //!
-//! A run is what one writer wrote, in pieces of up to 248 KiB, under its own id: no writer touches the bytes of another.
-//! The table `pieces` holds runs by id and number. `files` and `stages` hold, by path, an identity, the time of the last
-//! change and a list of runs. `open` holds the runs of writers that have not ended, `clock` the time of the last change.
+//! A run is what one writer wrote, in pieces of up to 248 KiB, under its own id: no writer touches the bytes of
+//! another. The table `pieces` holds runs by id and number. `files` and `stages` hold, by path, an identity,
+//! the time of the last change and a list of runs. `open` holds the runs of writers that have not ended,
+//! `clock` the time of the last change.
 //!
-//! A writer stores full pieces without a sync. Its last transaction stores the rest, compares the stage with the one
-//! that the writer resumed, adds the run to that stage's list, puts the row in place and syncs everything. So two
-//! writers may resume one stage, and the second one to end gets `Conflict`. `commit_staged` moves a row and no bytes.
-//! Replaced and deleted rows take their pieces along.
+//! A writer stores full pieces without a sync. Its last transaction stores the rest, compares the stage with
+//! the one that the writer resumed, adds the run to that stage's list, puts the row in place and syncs
+//! everything. So two writers may resume one stage, and the second one to end gets `Conflict`. `commit_staged`
+//! moves a row and no bytes. Replacing or deleting a row deletes its pieces.
 //!
-//! When a writer is dropped, the next transaction deletes its run. The runs of a killed process are deleted when the
-//! file is opened. Both find in `open` what to delete, instead of looking through all pieces.
+//! When a writer is dropped, the next transaction deletes its run. The runs of a killed process are deleted
+//! when the file is opened. Both find the runs to delete in `open`, instead of looking through all pieces.
 //!
-//! A reader holds a read transaction, so it sees the file as it was. Meanwhile redb reuses no pages, and the database
-//! file grows. Memory: redb's cache of 16 MiB, a piece for each reader, a piece and a chunk for each writer.
+//! A reader holds a read transaction, so it sees the file as it was. Meanwhile redb does not reuse pages, and
+//! the database file grows. Memory: redb's cache of 16 MiB, a piece for each reader, a piece and a chunk for
+//! each writer.
 //!
-//! Limits: one process at a time. One transaction writes at a time. Listings walk. Deleting reads what it deletes.
-//! After a crash, opening reads the whole file. After an I/O error, all calls fail until the file is opened again.
+//! Limits: one process at a time. One transaction writes at a time. Listings walk. Deleting reads what it
+//! deletes. After a crash, opening reads the whole file. After an I/O error, all calls fail until the file is
+//! opened again.
 
 mod driver;
 mod error;
@@ -31,7 +34,7 @@ use redb::{Durability, WriteTransaction};
 
 use self::store::{Outcome, Store};
 
-/// A store in one database file. Clones share it. Dropping the last one closes the file, which blocks.
+/// A store in one database file. Clones share it. Dropping the last clone closes the file, which blocks.
 #[derive(Clone, Debug)]
 pub struct RedbDriver {
     store: Arc<Store>,
@@ -41,7 +44,7 @@ impl RedbDriver {
     /// Opens the database in a file, or creates it. The directory has to exist.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] if the file cannot be opened, or is open already in this process or in another one;
+    /// [`ErrorKind::Unavailable`] if the file cannot be opened, or is already open in this or another process;
     /// [`ErrorKind::Corrupted`] if it is not such a database.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self> {
         let file = file.as_ref().to_owned();
@@ -58,7 +61,7 @@ impl RedbDriver {
         blocking(move || call(&store)).await
     }
 
-    /// One durable transaction. It goes on when this future is dropped.
+    /// Runs one durable transaction. It continues if this future is dropped.
     async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Outcome<T> + Send + 'static,
@@ -67,10 +70,10 @@ impl RedbDriver {
     }
 }
 
-/// Runs what blocks on a thread that may.
+/// Runs blocking work on a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    // redb panics on some damaged files; or the runtime shuts down.
+    // redb panics on some damaged files, or the runtime is shutting down.
     let aborted = |error| Error::new(ErrorKind::Other).with_driver("redb").with_source(error);
     done.map_err(aborted)?.map_err(|failure| failure.0)
 }

@@ -1,4 +1,4 @@
-//! The tables, and what a transaction does with them. All of it blocks.
+//! The tables, and the operations of a transaction on them. All of it blocks.
 
 use std::mem;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::error::Failure;
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
-/// A file or a stage: its identity, nanoseconds from 1970 to its last change, its runs with their sizes.
+/// A file or a stage: its identity, the nanoseconds from 1970 to its last change, its runs with their sizes.
 pub(crate) type Row = (u128, u64, Vec<(u128, u64)>);
 pub(crate) type Rows = TableDefinition<'static, &'static str, Row>;
 
@@ -26,10 +26,10 @@ const PIECES: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("pi
 pub(crate) const OPEN: TableDefinition<'_, u128, ()> = TableDefinition::new("open");
 const CLOCK: TableDefinition<'_, (), u64> = TableDefinition::new("clock");
 
-/// A piece and small neighbours fit a page of 256 KiB; the next larger one has twice the size.
+/// A piece and small neighbours fit a page of 256 KiB. The next larger page has twice the size.
 pub(crate) const PIECE: usize = 248 << 10;
 const CACHE: usize = 16 << 20;
-/// Rows that a listing holds at a time.
+/// The number of rows that a listing holds at a time.
 const LISTED: usize = 500;
 
 pub(crate) fn info(path: &StoragePath, (_, modified, runs): &Row) -> FileInfo {
@@ -42,12 +42,12 @@ pub(crate) fn staged(path: &StoragePath, row: &Row) -> Staged {
     Staged::new(path, size, StageId::of(row.0.to_be_bytes())).with_modified(modified)
 }
 
-/// The keys that are this path.
+/// The range of keys that holds exactly this path.
 pub(crate) fn at(path: &StoragePath) -> Range<String> {
     path.to_string()..format!("{path}\0")
 }
 
-/// The keys below this path: `0` follows `/`.
+/// The range of keys below this path: `0` follows `/`.
 pub(crate) fn below(path: &StoragePath) -> Range<String> {
     let path = path.as_str().trim_end_matches('/');
     format!("{path}/")..format!("{path}0")
@@ -71,7 +71,7 @@ pub(crate) fn closed_meanwhile() -> Error {
 #[derive(Debug)]
 pub(crate) struct Store {
     db: Database,
-    /// Runs whose writers are gone.
+    /// Runs whose writers were dropped.
     dropped: Mutex<Vec<u128>>,
 }
 
@@ -80,7 +80,7 @@ impl Store {
         let db = Database::builder().set_cache_size(CACHE).create(file)?;
         let store = Self { db, dropped: Mutex::default() };
         store.change(Durability::Immediate, |change| {
-            // For transactions that read, which make no tables.
+            // For read transactions, which do not create tables.
             for rows in [FILES, STAGES] {
                 change.open_table(rows)?;
             }
@@ -96,7 +96,7 @@ impl Store {
         self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One transaction. Without any effect where it fails.
+    /// Runs one transaction. It has no effect if it fails.
     pub(crate) fn change<T>(
         &self,
         durability: Durability,
@@ -123,7 +123,7 @@ impl Store {
         Ok(Snapshot { info: info(path, &file), runs: file.2, pieces: read.open_table(PIECES)? })
     }
 
-    /// The first files or stages of a range, and the range of the others.
+    /// The first files or stages of a range, and the rest of the range.
     pub(crate) fn list(&self, rows: Rows, range: Range<String>) -> Outcome<(Vec<FileInfo>, Range<String>)> {
         let mut found = Vec::new();
         for row in self.db.begin_read()?.open_table(rows)?.range(keys(&range))?.take(LISTED) {
@@ -136,7 +136,7 @@ impl Store {
     }
 }
 
-/// A file as it was.
+/// A file as it was when it was opened.
 pub(crate) struct Snapshot {
     pub(crate) info: FileInfo,
     runs: Vec<(u128, u64)>,
@@ -175,7 +175,8 @@ fn delete_run(change: &WriteTransaction, run: u128) -> Outcome<()> {
     Ok(change.open_table(PIECES)?.retain_in((run, 0)..=(run, u64::MAX), |_, _| false)?)
 }
 
-/// The store's clock: never the same twice, never backwards, also where the system's is set back.
+/// The store's clock. It never returns the same time twice and never goes backwards, even if the system clock
+/// does.
 pub(crate) fn now(change: &WriteTransaction) -> Outcome<u64> {
     let mut clock = change.open_table(CLOCK)?;
     let last = clock.get(())?.map_or(0, |last| last.value());
@@ -185,7 +186,7 @@ pub(crate) fn now(change: &WriteTransaction) -> Outcome<u64> {
     Ok(now)
 }
 
-/// Adds bytes to a run of so many bytes, which are whole pieces.
+/// Adds bytes to a run that has `size` bytes so far, in whole pieces.
 pub(crate) fn append(change: &WriteTransaction, run: u128, size: u64, bytes: &[u8]) -> Outcome<()> {
     let mut pieces = change.open_table(PIECES)?;
     for (number, piece) in (size / PIECE as u64..).zip(bytes.chunks(PIECE)) {
@@ -200,7 +201,7 @@ pub(crate) fn put(change: &WriteTransaction, path: &StoragePath, row: Row) -> Ou
     Ok(())
 }
 
-/// Removes rows with their pieces; how many.
+/// Removes rows and their pieces. Returns how many rows.
 pub(crate) fn remove(change: &WriteTransaction, rows: Rows, range: &Range<String>) -> Outcome<usize> {
     let mut removed = 0;
     for row in change.open_table(rows)?.extract_from_if(keys(range), |_, _| true)? {
@@ -210,7 +211,7 @@ pub(crate) fn remove(change: &WriteTransaction, rows: Rows, range: &Range<String
     Ok(removed)
 }
 
-/// Takes the row of a stage, if it is still this one. Its pieces stay.
+/// Takes the row of a stage, if it has not been replaced. Its pieces stay.
 pub(crate) fn take_stage(change: &WriteTransaction, wanted: &Staged) -> Outcome<Row> {
     let mut stages = change.open_table(STAGES)?;
     let row = stages.remove(wanted.path.as_str())?.ok_or(ErrorKind::NotFound)?.value();

@@ -1,4 +1,4 @@
-//! The writer: pieces when they are full, the rest and the row in its last transaction.
+//! The writer. It stores pieces when they are full, and the rest and the row in its last transaction.
 
 use std::{mem, sync::Arc};
 
@@ -26,7 +26,7 @@ pub(crate) struct Writer {
     rest: BytesMut,
 }
 
-/// Held by the writer and by its transaction, which goes on when the writer is dropped.
+/// Held by the writer and by its transaction, which continues if the writer is dropped.
 #[derive(Debug)]
 struct Run {
     id: u128,
@@ -35,7 +35,7 @@ struct Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // What was committed is no longer in `open`, and stays.
+        // A run that was committed is no longer in `open`, so it stays.
         self.store.dropped().push(self.id);
     }
 }
@@ -48,7 +48,7 @@ impl Writer {
         Self { driver, path, resumed, run, stored: 0, rest: BytesMut::new() }
     }
 
-    /// The last transaction. It takes the stage that was resumed; `place` gets the row of the whole content.
+    /// Runs the last transaction. It takes the resumed stage and gives `place` the row of the whole content.
     pub(crate) async fn end<T: Send + 'static>(
         self,
         place: impl FnOnce(&WriteTransaction, Row) -> Outcome<T> + Send + 'static,
@@ -97,7 +97,7 @@ impl FileWriter for Writer {
         let keep = move |change: &WriteTransaction, row: Row| {
             let mut stages = change.open_table(STAGES)?;
             match stages.insert(path.as_str(), &row)? {
-                // The one that was resumed is taken.
+                // The resumed stage is already taken, so this is another one.
                 Some(_) => Err(closed_meanwhile().into()),
                 None => Ok(staged(&path, &row)),
             }
@@ -107,7 +107,7 @@ impl FileWriter for Writer {
 
     async fn cancel(self: Box<Self>) -> Result<()> {
         let Self { driver, resumed, run, .. } = *self;
-        // Before the transaction, which deletes it.
+        // Dropped before the transaction, which deletes the run.
         drop(run);
         driver.change(move |change| resumed.iter().try_for_each(|staged| delete_stage(change, staged))).await
     }

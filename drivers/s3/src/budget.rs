@@ -1,4 +1,4 @@
-//! What the writers of one instance hold together.
+//! The memory that the writers of one instance hold together.
 
 use std::{
     collections::VecDeque,
@@ -15,14 +15,15 @@ use tokio::{
 /// The unit of a reservation.
 const UNIT: u64 = 1 << 10;
 
-/// How long a part may gather in the memory of all.
+/// How long a part may gather in the shared memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way to the store.
+/// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way to
+/// the store.
 ///
-/// Who finds it used up waits, first come first served. What is on its way ends by itself. What gathers depends on a
-/// client, which may be slow or gone: after a second others take its memory over, and it goes on with its own. So
-/// nobody waits for a client for longer than that, and nobody who stops stops others.
+/// A writer that finds it used up waits, first come first served. A part on its way finishes by itself. A part
+/// that gathers depends on a client, which may be slow or gone: after a second others take its memory over, and
+/// it continues with its own. So no writer waits longer for a client, and a client that stops stops no other.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
@@ -33,7 +34,7 @@ pub(crate) struct Budget {
 /// `None` once it was taken over.
 type Permit = Mutex<Option<OwnedSemaphorePermit>>;
 
-/// What gathers, since when, in the order of time.
+/// The parts that gather, each with its start, in order of time.
 type Queue = VecDeque<(Instant, Weak<Permit>)>;
 
 /// The memory of a part that gathers.
@@ -43,7 +44,7 @@ pub(crate) struct Gathers(Arc<Permit>);
 /// The memory of a part that is on its way, until the store has it.
 #[derive(Debug)]
 pub(crate) struct OnItsWay {
-    /// `None` where it is not the budget's.
+    /// `None` if it does not belong to the budget.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -54,12 +55,13 @@ impl Budget {
         Self { units: Arc::new(Semaphore::new(permits)), all, gathering: Arc::default() }
     }
 
-    /// Memory for a part of so many bytes; one that is larger than everything takes everything. Cancel safe.
+    /// Reserves memory for a part of so many bytes. A part larger than the whole budget takes all of it. Cancel
+    /// safe.
     pub(crate) async fn reserve(&self, bytes: u64) -> Gathers {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let mut reserve = pin!(self.units.clone().acquire_many_owned(units));
         let permit = loop {
-            // Whatever begins to gather from now on has its second after this one has looked again.
+            // Anything that begins to gather from now on has its second after this call has looked again.
             let look = self.take_over(Instant::now()).unwrap_or_else(|| Instant::now() + PATIENCE);
             if let Ok(permit) = timeout_at(look, &mut reserve).await {
                 break permit.ok();
@@ -70,7 +72,7 @@ impl Budget {
         Gathers(permit)
     }
 
-    /// Takes the memory of what has gathered for too long by now; when the next one will have.
+    /// Takes the memory of everything that has gathered for too long. Returns when the next part will have.
     fn take_over(&self, now: Instant) -> Option<Instant> {
         let mut gathering = self.gathering();
         while let Some((since, part)) = gathering.front() {
@@ -91,7 +93,7 @@ impl Budget {
 }
 
 impl Gathers {
-    /// From here on the store is waited for, and nobody takes the memory over.
+    /// From here on only the store is waited for, and the memory cannot be taken over.
     pub(crate) fn into_sent(self) -> OnItsWay {
         OnItsWay { _permit: lock(&self.0).take() }
     }

@@ -1,4 +1,4 @@
-//! What the driver takes.
+//! The settings of the driver.
 
 mod assumed;
 mod debug;
@@ -40,9 +40,9 @@ use url::Url;
 pub struct S3Config {
     /// `bucket`, required.
     pub bucket: String,
-    /// `rootdirectory`: without slashes at its ends; empty for the bucket's root.
+    /// `rootdirectory`: without slashes at its ends. Empty for the bucket's root.
     pub root_directory: String,
-    /// `region`. Found out where neither it nor an endpoint is given.
+    /// `region`. Found automatically if neither it nor an endpoint is given.
     pub region: Option<String>,
     /// `regionendpoint`, with a scheme.
     pub endpoint: Option<Url>,
@@ -50,27 +50,28 @@ pub struct S3Config {
     pub force_path_style: Option<bool>,
     /// `accesskey`, `secretkey`, `sessiontoken`, `credentials`, `credentialsconfigpath`.
     pub credentials: S3Credentials,
-    /// `tokenfiles`: the files that a profile may name as `web_identity_token_file`, letter for letter. By default
-    /// none: a profile may come from somebody else's Secret, and the token is this process's.
+    /// `tokenfiles`: the files that a profile may name as `web_identity_token_file`, letter for letter. By
+    /// default none: a profile may come from someone else's Secret, while the token belongs to this process.
     pub token_files: Vec<PathBuf>,
-    /// `stsendpoint`: the token service, where a profile has a role. By default AWS's, of the region.
+    /// `stsendpoint`: the token service, for a profile with a role. By default AWS's, of the region.
     pub sts_endpoint: Option<Url>,
-    /// `stscabundle`: certificates in PEM that are trusted of the token service besides the system's, which
-    /// [`ca_bundle`](Self::ca_bundle) is not: it may come from the one who has the store.
+    /// `stscabundle`: certificates in PEM that are trusted for the token service in addition to the system's.
+    /// [`ca_bundle`](Self::ca_bundle) is not trusted for it, since that may come from the store's owner.
     pub sts_ca_bundle: Option<String>,
     /// `stscabundlepath`: a file to read [`sts_ca_bundle`](Self::sts_ca_bundle) from, at open.
     pub sts_ca_bundle_path: Option<PathBuf>,
-    /// `secure`: HTTPS where the endpoint has no scheme, or there is none. Default true.
+    /// `secure`: HTTPS for an endpoint without a scheme. Default true.
     pub secure: bool,
     /// `skipverify`: accepts any certificate of the endpoint. Default false.
     pub skip_verify: bool,
-    /// `cabundle`: certificates in PEM that are trusted of the store besides the system's, for this instance alone.
+    /// `cabundle`: certificates in PEM that are trusted for the store in addition to the system's, for this
+    /// instance alone.
     pub ca_bundle: Option<String>,
     /// `proxy`: an HTTP proxy, which may hold a password.
     pub proxy: Option<Secret>,
     /// `encrypt`: server-side encryption.
     pub encrypt: bool,
-    /// `keyid`: the key of KMS to encrypt with.
+    /// `keyid`: the KMS key to encrypt with.
     pub key_id: Option<String>,
     /// `storageclass`; `None` sends no header.
     pub storage_class: Option<String>,
@@ -78,7 +79,7 @@ pub struct S3Config {
     pub object_acl: Option<String>,
     /// `useragent`.
     pub user_agent: Option<String>,
-    /// `chunksize`: bytes of a part, 5 MiB to 5 GiB. Default 10 MiB.
+    /// `chunksize`: bytes in a part, 5 MiB to 5 GiB. Default 10 MiB.
     pub chunk_size: u64,
     /// `multipartcopychunksize`. Default 32 MiB.
     pub copy_chunk_size: u64,
@@ -96,29 +97,30 @@ pub struct S3Config {
     pub redirect_endpoint: Option<Url>,
     /// `checksums`.
     pub checksums: Checksums,
-    /// `maxconcurrency`: parts in memory at a time, of all writers of the instance, gathering or on their way; 1 counts
-    /// as 2. Default 3.
+    /// `maxconcurrency`: parts in memory at a time, gathering or on their way, of all writers of the instance.
+    /// 1 counts as 2. Default 3.
     pub concurrency: usize,
-    /// `maxattempts`: of one request, the first included. Default 5.
+    /// `maxattempts`: attempts of one request, including the first. Default 5.
     pub max_attempts: u32,
-    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for so long. Default 60 s.
+    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for this long.
+    /// Default 60 s.
     pub idle_timeout: Duration,
-    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its answer; ten
-    /// times that where it makes an object of parts or copies one. Default 60 s.
+    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its answer.
+    /// Ten times that if it makes an object of parts or copies one. Default 60 s.
     pub answer_timeout: Duration,
     /// `cabundlepath`: a file to read [`ca_bundle`](Self::ca_bundle) from, at open.
     pub ca_bundle_path: Option<PathBuf>,
-    /// `conditionalwrites`: the store honours `If-None-Match` and `If-Match` on writes, and, where
-    /// [`directories`](Self::directories) is said too, `x-amz-copy-source-if-match` on copies. Where it is not
-    /// said and the store is not known, it is asked before the first write.
+    /// `conditionalwrites`: whether the store honours `If-None-Match` and `If-Match` on writes and, if
+    /// [`directories`](Self::directories) is set too, `x-amz-copy-source-if-match` on copies. If it is not set
+    /// and the store is not known, the driver asks it before the first write.
     pub conditional_writes: Option<bool>,
-    /// `directories`: the store keeps keys in directories as a file system does (SeaweedFS), so that empty ones
-    /// are listed. Where it is not said and the store is not known, it is asked before the first write; until
-    /// then lists are read as if it did, which is right for any store and takes more requests.
+    /// `directories`: whether the store keeps keys in directories as a file system does (SeaweedFS), so that
+    /// empty ones are listed. If it is not set and the store is not known, the driver asks it before the first
+    /// write. Until then lists are read as if it did, which is right for any store and takes more requests.
     pub directories: Option<bool>,
 }
 
-/// Where requests get their credentials from. Asked for each request, so a rotated key is used at once.
+/// Where requests get their credentials from. Asked for each request, so that a rotated key is used at once.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum S3Credentials {
@@ -127,8 +129,8 @@ pub enum S3Credentials {
     Chain,
     /// Fixed keys.
     Keys(Keys),
-    /// What is in a shared credentials file (`credentials`). Of a profile, keys and roles are used, and nothing
-    /// else: see [`profiles`](plugin_registry_core::profiles).
+    /// The content of a shared credentials file (`credentials`). Only the keys and roles of a profile are used:
+    /// see [`profiles`](plugin_registry_core::profiles).
     Text {
         /// The content.
         text: Secret,
@@ -142,7 +144,7 @@ pub enum S3Credentials {
         /// The profile; `default` if not given.
         profile: Option<String>,
     },
-    /// The host's own.
+    /// The host's own source.
     Source(Arc<dyn CredentialsSource>),
 }
 
@@ -160,10 +162,11 @@ pub struct Keys {
     pub expires: Option<SystemTime>,
 }
 
-/// Gives the keys of the moment: for hosts that rotate them.
+/// Gives the current keys, for hosts that rotate them.
 #[async_trait]
 pub trait CredentialsSource: fmt::Debug + Send + Sync + 'static {
-    /// The keys to sign the next request with. Called for every request: it should remember them.
+    /// The keys to sign the next request with. Called for every request, so an implementation should cache
+    /// them.
     async fn keys(&self) -> Result<Keys>;
 }
 
@@ -171,11 +174,11 @@ pub trait CredentialsSource: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Checksums {
-    /// `automatic`: CRC32 for every upload, as Velero and the SDK have it, so that buckets with Object Lock take
-    /// them. A store that refuses it is noticed once; uploads go on without.
+    /// `automatic`: CRC32 for every upload, as in Velero and the SDK, so that buckets with Object Lock accept
+    /// them. If a store refuses it, that is noticed once, and uploads continue without.
     #[default]
     Automatic,
-    /// `required`: only where S3 wants one.
+    /// `required`: only where S3 requires one.
     Required,
     /// `supported`: CRC32 for every upload, checked by the server.
     Supported,
@@ -204,7 +207,7 @@ impl Keys {
 }
 
 impl S3Config {
-    /// Settings for a bucket, everything else as by default.
+    /// Settings for a bucket, with defaults for everything else.
     #[must_use]
     pub fn new(bucket: impl Into<String>) -> Self {
         const MIB: u64 = 1 << 20;

@@ -1,5 +1,5 @@
-//! The bytes of one request, in the pieces in which they came: nothing is copied to hold them together, and a
-//! request that is sent again costs no byte.
+//! The bytes of one request, in the pieces in which they came: they are not copied to be held together, and
+//! sending a request again costs no extra byte.
 
 use std::{
     convert::Infallible,
@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use plugin_registry_core::{Algorithm, Hasher};
 
-/// Shorter pieces are copied together: each piece costs some bytes, and may hold a larger buffer.
+/// Shorter pieces are copied together: each piece costs some bytes, and may keep a larger buffer alive.
 const SHORT: usize = 64 << 10;
 /// The most that is reserved to copy them to.
 const BLOCK: usize = 256 << 10;
@@ -34,7 +34,7 @@ impl Content {
         &self.pieces
     }
 
-    /// All of them in one; a copy, unless they are.
+    /// All pieces in one. A copy, unless there is only one.
     pub(crate) fn to_bytes(&self) -> Bytes {
         match self.pieces.as_slice() {
             [] => Bytes::new(),
@@ -43,14 +43,14 @@ impl Content {
         }
     }
 
-    /// What a signature names: 64 hexadecimal digits.
+    /// The hash that a signature names: 64 hexadecimal digits.
     pub(crate) fn sha256(&self) -> String {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         self.pieces.iter().for_each(|piece| hasher.update(piece));
         hasher.finish().hex()
     }
 
-    /// The body of a request, of known length, which can be had again for another attempt.
+    /// The body of a request. Its length is known, and it can be created again for another attempt.
     pub(crate) fn into_body(self) -> ByteStream {
         if self.pieces.len() <= 1 {
             return ByteStream::new(SdkBody::from(self.to_bytes()));
@@ -105,11 +105,11 @@ impl http_body::Body for Body {
     }
 }
 
-/// Content that grows. It holds the pieces that were pushed, so as much memory as they do.
+/// Content that grows. It holds the pieces that were pushed, so it takes as much memory as they do.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     content: Content,
-    /// Short pieces, after those of `content`.
+    /// Short pieces, which follow those of `content`.
     short: BytesMut,
 }
 
@@ -130,13 +130,13 @@ impl Gathering {
         }
         if self.short.capacity() - self.short.len() < piece.len() {
             self.seal();
-            // A small file takes little, whatever it grows to.
+            // A small file takes little memory, whatever it grows to.
             self.short = BytesMut::with_capacity(self.len().min(BLOCK).max(piece.len()));
         }
         self.short.extend_from_slice(&piece);
     }
 
-    /// What has gathered; then nothing has.
+    /// Takes what has gathered and leaves nothing.
     pub(crate) fn take(&mut self) -> Content {
         self.seal();
         std::mem::take(&mut self.content)

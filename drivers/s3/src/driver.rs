@@ -1,4 +1,4 @@
-//! The contract.
+//! The implementation of the driver contract.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
@@ -25,15 +25,15 @@ pub struct S3Driver {
 }
 
 impl S3Driver {
-    /// Opens a location. This makes no request, except one at AWS without a region, to find it out.
+    /// Opens a location. Makes no request, except one at AWS without a region, to find it.
     ///
-    /// What kind of store another endpoint is, its answers may tell. If they do not, the first write of an instance
-    /// asks, by at most 6 requests, unless [`conditional_writes`](S3Config::conditional_writes) and
-    /// [`directories`](S3Config::directories) say it. Reading never writes.
+    /// For another endpoint, its answers may tell which kind of store it is. If they do not, the first write of
+    /// an instance asks, by at most 6 requests, unless [`conditional_writes`](S3Config::conditional_writes) and
+    /// [`directories`](S3Config::directories) are set. Reading never writes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and the like from
-    /// that request.
+    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and the like come
+    /// from that request.
     pub async fn open(config: S3Config) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
@@ -99,7 +99,8 @@ impl StorageDriver for S3Driver {
         staged::find(&self.store, path).await
     }
 
-    /// One request for a stage without parts; its object stays, and with parts what describes it.
+    /// Makes one request for a stage without parts that the store can copy; the stage's object stays. For a stage
+    /// with parts, its description is deleted at the end.
     async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
         staged::commit(&self.store, staged, to).await
     }
@@ -130,12 +131,12 @@ impl StorageDriver for S3Driver {
         list::list_marked(&self.store, path, marker, after)
     }
 
-    /// A directory: one listing for 1000 files and a request to delete them; holds at most about 100,000 keys. A file:
-    /// two look-ups first.
-    /// Multipart uploads that broke off before their first close are found by a purge alone.
+    /// For a directory: one listing for 1000 files and a request to delete them. Holds at most about 100,000
+    /// keys. For a file: two look-ups first. Multipart uploads that broke off before their first close are only
+    /// found by a purge.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let store = &self.store;
-        // Where no file can have this name, the object with it is another path's stage.
+        // If no file can have this name, the object with it is another path's stage.
         let file = match store.keys.visible(path) {
             Err(error) if !error.is_not_found() => return Err(error),
             file => file.ok(),
@@ -196,7 +197,7 @@ impl StorageDriver for S3Driver {
         let mut failed = Vec::new();
         for path in files {
             match self.store.keys.visible(&path) {
-                // There is no such file.
+                // No such file can exist.
                 Err(error) if error.is_not_found() => {}
                 Ok(key) => {
                     if by_key.insert(key.clone(), path).is_none() {
@@ -230,7 +231,7 @@ impl StorageDriver for S3Driver {
     }
 }
 
-/// Aborts the multipart upload of a stage; whether there is a stage.
+/// Aborts the multipart upload of a stage. Returns whether there is a stage.
 async fn abort_promised(store: &Store, path: &StoragePath) -> Result<bool> {
     match store.stage(path).await {
         Ok(Some(found)) => {

@@ -7,7 +7,7 @@ use plugin_registry_core::{Error, ErrorKind, profiles::is_region, shown, shown_l
 
 use crate::client::{Oversized, Stalled, Wrong, element};
 
-/// By the code in the answer's body. First what the contract knows, then what users get wrong.
+/// Kinds by the code in the answer's body.
 const CODES: &[(&str, ErrorKind)] = &[
     ("NoSuchKey", ErrorKind::NotFound),
     ("NoSuchUpload", ErrorKind::NotFound),
@@ -63,8 +63,8 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("NotImplemented", ErrorKind::Unsupported),
 ];
 
-/// By the status, where the answer has no code that is known: a HEAD has no body. Never `NotFound` for what
-/// the store did not say: a 403 to a HEAD may hide a missing key from who may not list.
+/// By status, for an answer without a known code: a HEAD has no body. Never `NotFound` unless the store says
+/// so: a 403 to a HEAD may hide a missing key from a caller who may not list.
 const STATUSES: &[(u16, ErrorKind)] = &[
     (301, ErrorKind::InvalidConfig),
     (307, ErrorKind::InvalidConfig),
@@ -86,10 +86,10 @@ const STATUSES: &[(u16, ErrorKind)] = &[
     (507, ErrorKind::NoSpace),
 ];
 
-/// Codes of a 400 that may be about a header which the store does not know.
+/// Codes of a 400 that may be about a header that the store does not know.
 const NOT_UNDERSTOOD: &[&str] = &["InvalidArgument", "InvalidRequest", "NotImplemented"];
 
-/// The source of an error whose answer may be about a header which the store does not know.
+/// The source of an error whose answer may be about a header that the store does not know.
 #[derive(Debug)]
 struct NotUnderstood;
 
@@ -106,7 +106,7 @@ pub(crate) fn is_not_understood(error: &Error) -> bool {
     error.kind() == ErrorKind::Unsupported || caused_by::<NotUnderstood>(error)
 }
 
-/// What is known of an answer that is an error.
+/// What is known about an answer that is an error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: Option<u16>,
@@ -122,14 +122,14 @@ pub(crate) fn kind(status: Option<u16>, code: Option<&str>) -> ErrorKind {
     let by_code = CODES.iter().find(|(known, _)| Some(*known) == code).map(|(_, kind)| *kind);
     let by_status = || STATUSES.iter().find(|(known, _)| Some(*known) == status).map(|(_, kind)| *kind);
     let by_class = || match status {
-        // A body of success that cannot be read, or says an unknown error.
+        // A success whose body cannot be read, or names an unknown error.
         Some(200..300 | 500..) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     };
     by_code.or_else(by_status).unwrap_or_else(by_class)
 }
 
-/// An answer as an error that says what to look at. It quotes no URL and no header: they may be signed.
+/// Turns an answer into an error that says what to look at. It quotes no URL and no header: they may be signed.
 pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
     let kind = kind(answer.status, answer.code);
     let mut text = match (answer.code, answer.status) {
@@ -213,7 +213,7 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
     Some(text.to_owned())
 }
 
-/// Whether the words of a refusal are about retention: AWS has no code for it. They change nothing but the hint.
+/// Whether a refusal speaks of retention: AWS has no code for it. This changes only the hint.
 fn is_retained(code: Option<&str>, message: Option<&str>) -> bool {
     let message = message.unwrap_or_default().to_ascii_lowercase();
     matches!(code, Some("ObjectLocked" | "ObjectUnderRetention"))
@@ -221,7 +221,7 @@ fn is_retained(code: Option<&str>, message: Option<&str>) -> bool {
         || message.contains("worm protected")
 }
 
-/// Any error of the SDK.
+/// Maps any error of the SDK.
 pub(crate) fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -242,7 +242,7 @@ where
         SdkError::TimeoutError(_) => Error::new(ErrorKind::Timeout),
         SdkError::DispatchFailure(failure) => {
             let kind = match failure.as_connector_error() {
-                // Credentials are asked for while a request is dispatched.
+                // Credentials are requested while a request is dispatched.
                 _ if caused_by::<CredentialsError>(error) => of_credentials(error),
                 Some(error) if error.is_timeout() => ErrorKind::Timeout,
                 _ if caused_by::<Stalled>(error) => ErrorKind::Timeout,
@@ -258,26 +258,26 @@ where
                 status => kind(Some(status), None),
             };
             let found = Error::new(kind).with_message(causes(error));
-            // It would come again.
+            // It would happen again.
             if caused_by::<Oversized>(error) { found.with_retryable(false) } else { found }
         }
         _ => Error::new(ErrorKind::Other).with_message(causes(error)),
     }
 }
 
-/// The kind of an error of a body that was on its way, and its words.
+/// The kind and text of an error of a body that was on its way.
 pub(crate) fn of_body(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, String) {
     let kind = if caused_by::<Stalled>(error) { ErrorKind::Timeout } else { ErrorKind::Unavailable };
     (kind, causes(error))
 }
 
-/// Who was asked for keys may be down, or slow; everything else is a refusal.
+/// A credentials provider may be down, or slow. Everything else is a refusal.
 fn of_credentials(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
     if let Some(wrong) = cause::<Wrong>(error) {
         return wrong.kind;
     }
     match (cause::<CredentialsError>(error), cause::<Error>(error).map(Error::kind)) {
-        // Of a source of the host.
+        // From a source of the host.
         (_, Some(kind @ (ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited))) => kind,
         (Some(CredentialsError::ProviderTimedOut(_)), _) => ErrorKind::Timeout,
         _ => ErrorKind::Unauthenticated,
@@ -292,8 +292,8 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
     cause::<E>(error).is_some()
 }
 
-/// The chain of causes in words. Errors of the transport name hosts and system errors, never headers or
-/// queries; the SDK's `Debug`, which does, is not used.
+/// The chain of causes in words. Transport errors name hosts and system errors, never headers or queries. The
+/// SDK's `Debug` would, so it is not used.
 pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let words: Vec<String> = chain.map(ToString::to_string).collect();

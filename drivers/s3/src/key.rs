@@ -4,8 +4,8 @@ use std::fmt;
 
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 
-/// The last component of a key under which bytes wait to be resumed ends so. It has to follow the grammar of
-/// paths: distribution's purge and garbage collection stop at keys that do not.
+/// The suffix of a key under which bytes wait to be resumed. It has to follow the grammar of paths:
+/// distribution's purge and garbage collection stop at keys that do not.
 const STAGED: &str = ".staged";
 
 /// S3 takes keys of up to 1024 bytes.
@@ -30,10 +30,10 @@ impl Keys {
         Self { root: if root.is_empty() { String::new() } else { format!("{root}/") } }
     }
 
-    /// The key of a file that is looked for.
+    /// The key of a file that is looked up.
     ///
     /// # Errors
-    /// `NotFound` for names that no file has, though a directory may; else as [`file`](Self::file).
+    /// `NotFound` for names that only a directory can have; otherwise as for [`file`](Self::file).
     pub(crate) fn visible(&self, path: &StoragePath) -> Result<String> {
         if is_staged(path.as_str()) { Err(ErrorKind::NotFound.into()) } else { self.file(path) }
     }
@@ -41,7 +41,7 @@ impl Keys {
     /// The key of a file that is written.
     ///
     /// # Errors
-    /// `InvalidPath` for names that are those of staged bytes, and for keys that S3 does not take.
+    /// `InvalidPath` for names of staged bytes, and for keys that S3 does not accept.
     pub(crate) fn file(&self, path: &StoragePath) -> Result<String> {
         let key = format!("{}{}", self.root, path.as_relative());
         let message = if is_staged(&key) {
@@ -59,12 +59,12 @@ impl Keys {
         format!("{}{}{STAGED}", self.root, path.as_relative())
     }
 
-    /// A directory for questions to the store, below the one place of a tree where no registry looks.
+    /// A directory for probing the store, below the one place in a tree where no registry looks.
     pub(crate) fn probe(&self, name: &str) -> String {
         format!("{}docker/registry/v2/gc/probe/{name}/", self.root)
     }
 
-    /// The directories above a key, as keys, the deepest first; none of those above the root.
+    /// The directories above a key and below the root, as keys, the deepest first.
     pub(crate) fn directories_above(&self, key: &str) -> Vec<String> {
         let relative = key.strip_prefix(&self.root).unwrap_or_default();
         let ends = relative.char_indices().filter(|(_, char)| *char == '/').map(|(at, _)| at);
@@ -74,7 +74,7 @@ impl Keys {
         above
     }
 
-    /// What the keys of everything below a directory begin with: never half a component.
+    /// The prefix of all keys below a directory: it never ends within a component.
     pub(crate) fn below(&self, path: &StoragePath) -> String {
         match path.as_relative() {
             "" => self.root.clone(),
@@ -82,13 +82,14 @@ impl Keys {
         }
     }
 
-    /// The path of a key: `None` for keys that no path has, such as markers ending in `/`.
+    /// The path of a key. `None` for keys that no path has, such as markers ending in `/`.
     pub(crate) fn path(&self, key: &str) -> Option<StoragePath> {
         let relative = key.strip_prefix(&self.root).filter(|relative| !relative.is_empty())?;
         format!("/{relative}").parse().ok()
     }
 
-    /// The path for which bytes wait under a key, if they do: for no name of staged bytes themselves.
+    /// The path for which bytes wait under a key. `None` for other keys, and if that path is itself a staged
+    /// name.
     pub(crate) fn staged_path(&self, key: &str) -> Option<StoragePath> {
         self.path(key.strip_suffix(STAGED).filter(|target| !is_staged(target))?)
     }

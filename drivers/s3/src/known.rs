@@ -1,11 +1,11 @@
-//! Stores whose behaviour is documented or was measured, so that they need not be asked.
+//! Stores whose behaviour is documented or was measured, so that the driver does not have to ask them.
 //!
-//! A store is known by the host of its endpoint, or by the `Server` header of any answer. A header alone says nothing
-//! about AWS: stores that are like it send `AmazonS3`, too.
+//! A store is known by the host of its endpoint, or by the `Server` header of any answer. A header alone does
+//! not identify AWS: stores that imitate it send `AmazonS3`, too.
 
 use url::Url;
 
-/// How a store differs from S3, as far as it is known.
+/// How a store differs from S3, as far as known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traits {
     pub(crate) conditions: Option<bool>,
@@ -13,14 +13,14 @@ pub(crate) struct Traits {
     pub(crate) copies: Option<bool>,
 }
 
-/// A store, and what is known of it.
+/// A store, and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) name: &'static str,
     pub(crate) traits: Traits,
 }
 
-/// Keys that are ordered by their bytes, without directories.
+/// Keys in byte order, without directories.
 const PLAIN: Traits = Traits { conditions: None, directories: Some(false), copies: None };
 
 /// S3 as AWS documents it.
@@ -43,7 +43,7 @@ const HOSTS: &[(&str, Known)] = &[
 const SEAWEEDFS: u32 = 4;
 
 impl Known {
-    /// The store of an endpoint; AWS where there is none.
+    /// The store of an endpoint. AWS if there is none.
     pub(crate) fn of_endpoint(endpoint: Option<&Url>) -> Option<Self> {
         let Some(endpoint) = endpoint else { return Some(AWS) };
         let host = endpoint.host_str()?;
@@ -54,7 +54,7 @@ impl Known {
         HOSTS.iter().find(|(end, _)| is_of(end)).map(|(_, known)| *known)
     }
 
-    /// The store that says so in its answers.
+    /// The store that its answers name.
     pub(crate) fn of_server(header: &str) -> Option<Self> {
         if let Some(rest) = header.strip_prefix("SeaweedFS") {
             let version = rest.split_whitespace().last().unwrap_or_default();
@@ -76,7 +76,7 @@ impl Known {
 }
 
 impl Traits {
-    /// These, and those of `other` where they do not say.
+    /// These traits, completed by those of `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             conditions: self.conditions.or(other.conditions),

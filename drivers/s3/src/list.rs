@@ -14,7 +14,7 @@ use crate::{
     store::Store,
 };
 
-/// So many keys are collected at a time, of what is deleted or staged: at most about 100 MB.
+/// How many keys are collected at a time, of what is deleted or staged: at most about 100 MB.
 pub(crate) const COLLECTED: usize = 100_000;
 
 /// The pages of one listing.
@@ -60,12 +60,12 @@ impl<'a> Pages<'a> {
 pub(crate) async fn has_any(store: &Store, prefix: &str) -> Result<bool> {
     let listing = Listing { prefix, limit: Some(1), ..Listing::default() };
     let page = store.client.list(&listing, None).await?;
-    // A marker of the directory itself is no child of it.
+    // A marker of the directory itself is not a child of it.
     Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
 }
 
-/// The keys below a prefix under which bytes wait to be resumed, [`COLLECTED`] and a page at the most. Holds a page,
-/// and those.
+/// The keys below a prefix under which bytes wait to be resumed, at most [`COLLECTED`] and a page. Holds these
+/// and one page.
 pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<String>> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
@@ -80,8 +80,8 @@ pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<St
     Ok(keys)
 }
 
-/// Keys below a prefix, whatever they mean: all of them, or, with `false`, the first [`COLLECTED`] and a page at the
-/// most.
+/// Keys below a prefix, whatever they mean: all of them, or, with `false`, the first, at most [`COLLECTED`] and
+/// a page.
 pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<(Vec<String>, bool)> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<(Vec<Str
     Ok((keys, pages.is_done))
 }
 
-/// One level, in order of the names.
+/// Lists one level, in order of the names.
 pub(crate) fn list<'a>(
     store: &'a Store,
     path: &'a StoragePath,
@@ -113,7 +113,7 @@ pub(crate) fn list<'a>(
     .boxed()
 }
 
-/// All files, in order of their paths' bytes.
+/// Lists all files, in byte order of their paths.
 pub(crate) fn walk<'a>(
     store: &'a Store,
     path: &'a StoragePath,
@@ -122,7 +122,7 @@ pub(crate) fn walk<'a>(
     let files =
         if store.nature().directories { by_levels(store, path, after) } else { by_keys(store, path, after) };
     let is_certain = path.is_root() || after.is_some();
-    // The first item says whether the directory is there.
+    // The first item tells whether the directory exists.
     stream::once(async move {
         let mut files = files;
         match files.next().await {
@@ -135,7 +135,7 @@ pub(crate) fn walk<'a>(
     .boxed()
 }
 
-/// As S3 lists: one request for 1000 files.
+/// As S3 lists, in order of the keys: one request for 1000 files.
 fn by_keys<'a>(
     store: &'a Store,
     path: &'a StoragePath,
@@ -165,7 +165,7 @@ fn by_keys<'a>(
     .boxed()
 }
 
-/// Directory by directory, for stores whose listings are in another order.
+/// Directory by directory, for stores that list in another order.
 fn by_levels<'a>(
     store: &'a Store,
     path: &'a StoragePath,

@@ -1,7 +1,7 @@
-//! What kind of store answers: S3 itself, or one of those that are like it.
+//! What kind of store answers: S3 itself, or a store that is like it.
 //!
-//! Reading assumes what is safe for every store, and asks nothing. What cannot be known otherwise is asked once, before
-//! the first write (ADR 0025).
+//! Reading assumes what is safe for every store, and asks nothing. What cannot be known otherwise is asked
+//! once, before the first write (ADR 0025).
 
 use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
@@ -20,21 +20,21 @@ use crate::{
 pub(crate) struct Nature {
     /// Conditions on writes are honoured. Some stores accept and ignore them (maxio issue 20).
     pub(crate) conditions: bool,
-    /// Keys lie in directories: empty ones stay and are listed, and listings are in order of the components
-    /// (`a/b` before `a-b`), not of the keys' bytes. SeaweedFS.
+    /// Keys lie in directories: empty directories stay and are listed, and listings are in order of the
+    /// components (`a/b` before `a-b`), not of the keys' bytes. SeaweedFS.
     pub(crate) directories: bool,
-    /// Conditions on what is copied are honoured, and objects keep their metadata: a stage may be bytes that the
-    /// store copies.
+    /// Conditions on what is copied are honoured, and objects keep their metadata: a stage may be plain bytes
+    /// that the store copies.
     pub(crate) copies: bool,
 }
 
 /// What works with any store: conditions are sent, and lists are read as if there were directories.
 const SAFE: Nature = Nature { conditions: true, directories: true, copies: false };
 
-/// The kind of a store, as far as it is known by now.
+/// The kind of a store, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Natures {
-    /// By the settings, else by the endpoint's host.
+    /// From the settings, otherwise from the endpoint's host.
     said: Traits,
     found: OnceCell<Nature>,
 }
@@ -50,14 +50,15 @@ impl Natures {
         nature.as_seen(client)
     }
 
-    /// What a write has to know. The first one asks, unless the settings, the endpoint or an answer have said it.
+    /// What a write has to know. The first write asks, unless the settings, the endpoint or an answer have
+    /// told.
     ///
     /// # Errors
-    /// Where the store cannot be reached, or does not know the credentials or the bucket.
+    /// If the store cannot be reached, or does not know the credentials or the bucket.
     pub(crate) async fn before_writing(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
         let find = async || match self.find(client, keys).await {
             Ok(found) => Ok(found),
-            // One that is full is asked again.
+            // A store that is full is asked again.
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(Ok(self.unknown(client, &error))),
             Err(error) => Err(Err(error)),
         };
@@ -71,7 +72,7 @@ impl Natures {
         }
         let answers = match Question::new(self, client, keys).ask().await {
             Ok(answers) => answers,
-            // Credentials that may not write, or a store that takes no writes.
+            // Credentials that may not write, or a store that accepts no writes.
             Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnly) => {
                 return Ok(self.unknown(client, &error));
             }
@@ -99,18 +100,18 @@ impl Natures {
 }
 
 impl Nature {
-    /// No setting says that a store honours conditions on copies which is known not to.
+    /// No setting can claim that a store honours conditions on copies if it is known not to.
     fn as_seen(self, client: &S3Client) -> Self {
         let is_wrong = client.seen().store().is_some_and(|known| known.traits.copies == Some(false));
         Self { copies: self.copies && !is_wrong, ..self }
     }
 }
 
-/// What the settings say, and the endpoint.
+/// What the settings and the endpoint tell.
 pub(crate) fn said(config: &S3Config) -> Traits {
     let (conditions, directories) = (config.conditional_writes, config.directories);
     let copies = match (conditions, directories) {
-        // Both leave every question out.
+        // Both settings leave no question open.
         (Some(conditions), Some(_)) => Some(conditions),
         (Some(false), None) => Some(false),
         _ => None,
@@ -132,7 +133,7 @@ fn known(traits: Traits) -> Nature {
     }
 }
 
-/// At most six requests. Its objects lie where no registry looks.
+/// Asks the store, by at most six requests. Its objects lie where no registry looks.
 struct Question<'a> {
     natures: &'a Natures,
     client: &'a S3Client,
@@ -152,7 +153,7 @@ impl<'a> Question<'a> {
         let conditions = self.conditions().await;
         let deleted = self.client.delete(&self.file).await.map_err(|error| during("DeleteObject", &error));
         let mut traits = Traits { conditions: conditions?, ..Traits::default() };
-        // The answers so far may have named the store.
+        // The answers so far may have identified the store.
         let directories = match (deleted, self.natures.traits(self.client).directories) {
             (Err(error), _) => Err(error),
             (Ok(()), None) => self.directories().await,
@@ -165,7 +166,7 @@ impl<'a> Question<'a> {
         match directories {
             Ok(directories) => traits.directories = directories,
             Err(error) if is_for_the_write_as_well(&error) => return Err(error),
-            // What was found out so far stands.
+            // What was found so far stands.
             Err(error) => {
                 tracing::info!(%error, "an object of this question may be left below `{}`", self.place);
             }
@@ -173,7 +174,7 @@ impl<'a> Question<'a> {
         Ok(traits)
     }
 
-    /// Whether conditions hold, of an object that is there: `None` where that need not be asked.
+    /// Whether conditions hold for an object that exists. `None` if the driver does not have to ask.
     async fn conditions(&self) -> Result<Option<bool>> {
         self.put(Condition::Any).await?;
         if self.natures.traits(self.client).conditions.is_some() {
@@ -183,7 +184,8 @@ impl<'a> Question<'a> {
         Ok(Some(!self.put(Condition::Absent).await? && !self.put(other).await?))
     }
 
-    /// Whether it was written, or refused as a header that the store does not know, which must not be sent then.
+    /// Whether it was written, or refused because the store does not know the header, which must not be sent
+    /// then.
     async fn put(&self, condition: Condition<'_>) -> Result<bool> {
         let put = self.client.put(&self.file, Content::default(), condition, Marks::default());
         match put.await {
@@ -199,7 +201,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether the directory is listed that was left empty.
+    /// Whether the directory that was left empty is listed.
     async fn directories(&self) -> Result<Option<bool>> {
         let listing = Listing { prefix: &self.place, delimiter: Some("/"), ..Listing::default() };
         let page = self.client.list(&listing, None).await.map_err(|error| during("ListObjectsV2", &error))?;
@@ -210,10 +212,10 @@ impl<'a> Question<'a> {
         Ok(Some(found))
     }
 
-    /// Takes the empty directories away, which would be listed for a while. The store refuses to delete those that are
-    /// not empty.
+    /// Deletes the empty directories, which would be listed for a while. The store refuses to delete those that
+    /// are not empty.
     async fn tidy(&self) {
-        // A bucket with versions would get a marker of each that never was.
+        // A bucket with versions would get a marker for each that never existed.
         if self.client.seen().has_versions() {
             return;
         }
@@ -224,13 +226,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Whether the write that is to come would fail like this, too: a delete or a list that fails otherwise does not hinder it.
+/// Whether the write to come would fail in the same way. Any other failure of a delete or a list does not stop
+/// it.
 fn is_for_the_write_as_well(error: &Error) -> bool {
     use ErrorKind::{InvalidConfig, RateLimited, Timeout, Unauthenticated, Unavailable};
     matches!(error.kind(), Unauthenticated | InvalidConfig | Unavailable | Timeout | RateLimited)
 }
 
-/// Names the request, and the settings that leave it out.
+/// Names the request, and the settings that make it unnecessary.
 fn during(request: &str, error: &Error) -> Error {
     let said = error.message().unwrap_or_default();
     let message = format!(

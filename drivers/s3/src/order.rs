@@ -1,10 +1,10 @@
-//! Bringing a listing into another order with little memory.
+//! Brings a listing into another order with little memory.
 
 use std::collections::BTreeMap;
 
-/// Holds items back until nothing smaller can come any more.
+/// Holds items back until nothing smaller can come.
 ///
-/// A store lists `a-b` before `a/`, because `-` comes before `/`; by their names, `a` comes before `a-b`. So
+/// A store lists `a-b` before `a/`, because `-` comes before `/`. By their names, `a` comes before `a-b`. So
 /// `a-b` waits until the listing is past `a/`.
 #[derive(Debug)]
 pub(crate) struct Reorder<T> {
@@ -23,8 +23,8 @@ impl<T> Reorder<T> {
         Self { held: BTreeMap::new(), last: None, position: String::new(), ended: false }
     }
 
-    /// Takes an item: its place in the wanted order, and how far the listing has to be before nothing smaller
-    /// can come. An item that came before is dropped.
+    /// Adds an item. `order` is its place in the wanted order, and `until` how far the listing must be before
+    /// nothing smaller can come. An item that came before is dropped.
     pub(crate) fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), Unsorted> {
         match &self.last {
             Some(last) if order < *last => return Err(Unsorted),
@@ -34,14 +34,14 @@ impl<T> Reorder<T> {
         Ok(())
     }
 
-    /// Says how far the listing is.
+    /// Records how far the listing is.
     pub(crate) fn reached(&mut self, position: &str) {
         if position > self.position.as_str() {
             position.clone_into(&mut self.position);
         }
     }
 
-    /// Says that nothing comes any more.
+    /// Records that no more items come.
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }
@@ -61,12 +61,12 @@ impl<T> Reorder<T> {
         self.held.len()
     }
 
-    /// The place of the first item that waits, and for what.
+    /// The place of the first item that waits, and what it waits for.
     pub(crate) fn first(&self) -> Option<(&[u8], &str)> {
         self.held.first_key_value().map(|(order, (until, _))| (order.as_slice(), until.as_str()))
     }
 
-    /// Sets anew what each item waits for.
+    /// Sets again what each item waits for.
     pub(crate) fn wait_until(&mut self, until: impl Fn(&[u8]) -> String) {
         for (order, (waits, _)) in &mut self.held {
             *waits = until(order);
@@ -74,15 +74,15 @@ impl<T> Reorder<T> {
     }
 }
 
-/// The ends of names that `/` could come after: `a` and `a-b` for `a-b.c`. What comes after them in a listing
-/// of keys comes before the name in one of names.
+/// The prefixes of a name that `/` could follow: `a` and `a-b` for `a-b.c`. In a listing of keys, what comes
+/// after them precedes the name in one of names.
 pub(crate) fn beginnings(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     name.char_indices()
         .filter(|(at, char)| *at > 0 && matches!(char, '-' | '.'))
         .filter_map(|(at, _)| name.get(..at))
 }
 
-/// A path's place in the order of components.
+/// The place of a path in the order of components.
 pub(crate) fn by_components(path: &str) -> Vec<u8> {
     path.bytes().map(|byte| if byte == b'/' { 0 } else { byte }).collect()
 }

@@ -2,19 +2,19 @@
 
 use plugin_registry_core::{Error, ErrorKind, Result};
 
-/// S3 takes so many parts.
+/// The most parts that S3 accepts.
 pub(crate) const MAX_PARTS: u64 = 10_000;
-/// Each but the last has at least so many bytes.
+/// The least bytes in each part but the last.
 pub(crate) const MIN_PART: u64 = 5 << 20;
-/// And at most so many; also the most that one request copies.
+/// The most bytes in a part, and the most that one request copies.
 pub(crate) const MAX_PART: u64 = 5 << 30;
 /// The largest object.
 pub(crate) const MAX_FILE: u64 = 5 << 40;
 
 const MIB: u64 = 1 << 20;
 
-/// The part sizes of one file. Where its size is known, all are equal, and as large as configured if that
-/// is enough for 10,000 parts. Where it is not, they double every 900 parts: 10 MiB for the first 8.8 GiB.
+/// The part sizes of one file. If its size is known, all are equal, and as large as configured if that is
+/// enough for 10,000 parts. If not, they double every 900 parts: 10 MiB for the first 8.8 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartSizes {
     first: u64,
@@ -23,7 +23,7 @@ pub(crate) struct PartSizes {
 
 impl PartSizes {
     /// # Errors
-    /// `TooLarge` for what no object can hold.
+    /// `TooLarge` for more than an object can hold.
     pub(crate) fn new(chunk: u64, expected: Option<u64>) -> Result<Self> {
         let Some(expected) = expected else { return Ok(Self { first: chunk, grows: true }) };
         if expected > MAX_FILE {
@@ -34,7 +34,7 @@ impl PartSizes {
         Ok(Self { first: chunk.max(least), grows: false })
     }
 
-    /// The bytes of the part with this number, from 1 on.
+    /// The bytes in the part with this number, counted from 1.
     pub(crate) fn of(&self, number: i32) -> u64 {
         let doublings = if self.grows { number.saturating_sub(1).max(0) / 900 } else { 0 };
         self.first.checked_shl(doublings.unsigned_abs()).unwrap_or(MAX_PART).min(MAX_PART)

@@ -1,4 +1,4 @@
-//! Reading an object to its end, whatever happens to connections.
+//! Reads an object to its end, whatever happens to connections.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     error::of_body,
 };
 
-/// How often in a row a body is asked for again before it brought a byte.
+/// How often in a row a body is requested again before it brings a byte.
 const ATTEMPTS: u32 = 5;
-/// The same of a body that stands still.
+/// The same for a body that stalls.
 const STALLS: u32 = 1;
 
-/// Opens a file; one request, and one more where the range begins at the end or beyond it.
+/// Opens a file. One request, and one more if the range begins at the end or beyond it.
 pub(crate) async fn open(
     client: &S3Client,
     key: String,
@@ -29,7 +29,7 @@ pub(crate) async fn open(
     let wanted = match (range.offset(), range.length()) {
         (_, Some(0)) => return empty(client, &key, path, range).await,
         (0, None) => None,
-        // Servers take no end beyond 63 bits.
+        // Servers accept no end beyond 63 bits.
         (first, length) => {
             let last = length.map(|length| first.saturating_add(length - 1));
             Some((first, last.filter(|last| i64::try_from(*last).is_ok())))
@@ -37,7 +37,7 @@ pub(crate) async fn open(
     };
     let Download { object, range: bytes, body } = match client.get(&key, wanted, None).await {
         Ok(download) => download,
-        // There is no such byte: the offset is the end, or beyond it.
+        // There is no such byte: the offset is at the end, or beyond it.
         Err(error) if error.kind() == ErrorKind::InvalidOffset => {
             return empty(client, &key, path, range).await;
         }
@@ -66,7 +66,7 @@ pub(crate) fn info(path: &StoragePath, object: &Object) -> FileInfo {
     FileInfo::new(path.clone(), object.size, object.modified)
 }
 
-/// No byte of a file, if the range allows for that.
+/// Opens a reader without bytes, if the range allows that.
 async fn empty(client: &S3Client, key: &str, path: &StoragePath, range: ByteRange) -> Result<Reader> {
     let object = client.head(key).await?;
     let bytes = range.resolve(object.size)?;
@@ -77,8 +77,8 @@ async fn empty(client: &S3Client, key: &str, path: &StoragePath, range: ByteRang
     Ok(Reader::new(info(path, &object), bytes, stream::empty().boxed()))
 }
 
-/// The rest of a body. A connection that breaks, or ends early as if that were all, costs another request for
-/// what is missing, of the same object (aws-sdk-rust issue 1079, attic issue 341).
+/// The rest of a body. If a connection breaks, or ends early as if it were complete, another request gets what
+/// is missing, from the same object (aws-sdk-rust issue 1079, attic issue 341).
 #[derive(Debug)]
 struct Body {
     client: S3Client,
@@ -113,7 +113,7 @@ impl Body {
 
     async fn reopen(&mut self, failure: Option<(ErrorKind, String)>) -> Result<()> {
         let stood_still = failure.as_ref().is_some_and(|(kind, _)| *kind == ErrorKind::Timeout);
-        // Each time that it stands still takes as long as is allowed.
+        // Each stall takes the whole time that is allowed.
         let attempts = if stood_still { STALLS } else { ATTEMPTS };
         if self.failures >= attempts {
             let left = self.end - self.at;

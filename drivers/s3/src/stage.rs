@@ -1,13 +1,13 @@
 //! What waits to be resumed: parts that the store has, and the bytes after them that are too few for one.
 //!
-//! All of it is one object beside the file, written as a whole. Without parts it is the bytes themselves, and its
-//! metadata says of which stage; with parts, or in a store that keeps no metadata, it begins with a description.
-//! So a resume never depends on a listing of multipart uploads or parts, which stores get wrong (distribution
-//! issue 3420, PR 2389), and bytes of a writer that was killed after its last close do not count.
+//! All of it is one object beside the file, written as a whole. Without parts it is the bytes themselves, and
+//! its metadata names the stage. With parts, or in a store that keeps no metadata, it begins with a
+//! description. So a resume never depends on a listing of multipart uploads or parts, which stores get wrong
+//! (distribution issue 3420, PR 2389). Bytes of a writer that was killed after its last close do not count.
 //!
-//! Each close has an identity of its own. Writers that resume the same bytes go on in the same upload, so each writes
-//! parts of numbers that it has reserved by rewriting the object on the condition of its ETag: nobody ever sends a part
-//! of a number that another one's close names (ADR 0039).
+//! Each close has its own identity. Writers that resume the same bytes continue the same upload. So each writes
+//! only parts of numbers that it has reserved, by rewriting the object on the condition of its ETag: no writer
+//! ever sends a part of a number that another one's close names (ADR 0039).
 
 use std::ops::RangeInclusive;
 
@@ -21,13 +21,13 @@ use crate::{
     parts::MAX_PARTS,
 };
 
-/// What such an object begins with.
+/// The beginning of such an object.
 const MAGIC: &[u8] = b"plugin-registry stage 2\n";
 
-/// The last number that a writer may use: one more is for the bytes after its parts.
+/// The last number that a writer may use. One more is kept for the bytes after its parts.
 pub(crate) const LAST: i32 = MAX_PARTS as i32 - 1;
 
-/// So many numbers of parts a writer reserves at once.
+/// How many part numbers a writer reserves at once.
 const RESERVED: i32 = 100;
 
 /// Everything but the last bytes.
@@ -37,34 +37,34 @@ pub(crate) struct Stage {
     pub(crate) id: String,
     /// The multipart upload of its parts, once it has some.
     pub(crate) upload: Option<Promised>,
-    /// All bytes, those after the parts included.
+    /// The size of all bytes, including those after the parts.
     pub(crate) size: u64,
 }
 
-/// A multipart upload that a stage goes on with.
+/// A multipart upload that a stage continues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Promised {
     pub(crate) id: UploadId,
-    /// What is on the object that it becomes.
+    /// The mark of the object that it becomes.
     pub(crate) mark: String,
     /// Whether it began with a CRC32 for each part.
     pub(crate) has_crc32: bool,
     /// Its parts, in order. Numbers may be missing.
     pub(crate) parts: Vec<Part>,
-    /// The number of a part for the last bytes, if they are all that comes; whatever else comes has later ones.
+    /// The number of a part for the last bytes, if nothing else comes. Anything else gets later numbers.
     pub(crate) next: i32,
-    /// A commit has begun: the upload may be used up, and nobody goes on with it.
+    /// A commit has begun: the upload may be used up, and no writer may continue it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) is_ending: bool,
 }
 
 impl Stage {
-    /// One without parts.
+    /// A stage without parts.
     pub(crate) fn of_bytes(id: String, size: u64) -> Self {
         Self { id, upload: None, size }
     }
 
-    /// The object for this and the bytes after its parts.
+    /// Encodes the object for this stage and the bytes after its parts.
     pub(crate) fn encode(&self, tail: &Content) -> Result<Bytes> {
         let text =
             serde_json::to_vec(self).map_err(|error| Error::new(ErrorKind::Other).with_source(error))?;
@@ -90,7 +90,7 @@ impl Stage {
         Ok((stage, tail))
     }
 
-    /// Reads the beginning of such an object, and where its last bytes begin.
+    /// Reads the beginning of such an object. Also returns where its last bytes begin.
     pub(crate) fn head(object: &[u8]) -> Option<(Self, usize)> {
         let (length, rest) = object.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -98,7 +98,7 @@ impl Stage {
         stage.upload.as_ref().is_none_or(Promised::is_sound).then_some((stage, MAGIC.len() + 4 + length))
     }
 
-    /// The bytes in parts.
+    /// The number of bytes in parts.
     pub(crate) fn staged_in_parts(&self) -> u64 {
         self.upload.iter().flat_map(|upload| &upload.parts).map(|part| part.size).sum()
     }
@@ -110,11 +110,11 @@ impl Promised {
         numbers().zip(numbers().skip(1)).all(|(one, other)| one < other) && numbers().all(|number| number > 0)
     }
 
-    /// Takes numbers out of what others may use; those from the first to the last are the caller's once the stage is
-    /// written with them taken out. The next one is kept for the last bytes, unless there are none.
+    /// Takes numbers that no other writer may use. They belong to the caller once the stage is written without
+    /// them. The next number is kept for the last bytes, unless there are none.
     ///
     /// # Errors
-    /// `TooLarge` where there are none left.
+    /// `TooLarge` if there are none left.
     pub(crate) fn reserve(&mut self, has_no_tail: bool) -> Result<RangeInclusive<i32>> {
         let first = if has_no_tail { self.next } else { self.next + 1 };
         let last = self.next.saturating_add(RESERVED).min(LAST);
@@ -131,7 +131,7 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// What does not fit the parts that S3 takes.
+/// The error if a file does not fit into the parts that S3 accepts.
 pub(crate) fn too_many_parts() -> Error {
     let message =
         "more than 10,000 parts, with those that broke off: announce the size, or raise `chunksize`";

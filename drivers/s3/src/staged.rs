@@ -1,4 +1,4 @@
-//! Finding what writers have left, making it visible, and throwing it away.
+//! Finds what writers have left, makes it visible, and deletes it.
 
 use std::{collections::HashSet, time::SystemTime};
 
@@ -22,9 +22,9 @@ struct Open {
     begun: Option<SystemTime>,
 }
 
-/// The stage of a path. One request; two where the store keeps no metadata.
+/// Finds the stage of a path. One request, two if the store keeps no metadata.
 pub(crate) async fn find(store: &Store, path: &StoragePath) -> Result<Staged> {
-    // Nothing is staged for what no file can be.
+    // No file can have this name, so nothing is staged for it.
     store.keys.visible(path)?;
     let object = store.client.head(&store.keys.staged(path)).await?;
     let staged = match (&object.stage, object.staged) {
@@ -38,12 +38,12 @@ pub(crate) async fn find(store: &Store, path: &StoragePath) -> Result<Staged> {
     Ok(staged.with_modified(object.modified))
 }
 
-/// The value of a stage. Its state is the ETag of an object that is the very bytes.
+/// The value of a stage. Its state is the ETag, if the object is the bytes themselves.
 pub(crate) fn value(path: &StoragePath, id: &str, size: u64) -> Staged {
     Staged::new(path.clone(), size, StageId::of(id))
 }
 
-/// A stage, if it is still this one.
+/// Opens a stage, if it has not been replaced.
 pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
     let found = store.stage(&staged.path).await?.ok_or(ErrorKind::NotFound)?;
     if StageId::of(&found.stage.id) != staged.id {
@@ -55,7 +55,7 @@ pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
     Ok(found)
 }
 
-/// The same to go on with: not where a commit has begun, which may have used its upload up.
+/// Opens a stage to continue it. Fails if a commit has begun, which may have used up its upload.
 pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
     let found = open(store, staged).await?;
     if found.stage.upload.as_ref().is_some_and(|upload| upload.is_ending) {
@@ -64,7 +64,7 @@ pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
     Ok(found)
 }
 
-/// Lets the store copy the bytes of a stage, or sends them again where it cannot.
+/// Lets the store copy the bytes of a stage, or sends them again if it cannot.
 pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) -> Result<()> {
     let key = store.keys.file(to)?;
     let nature = store.before_writing().await?;
@@ -81,7 +81,8 @@ pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) ->
     let Some(promised) = &mut found.stage.upload else {
         return store.overwrite(&key, found.tail.into()).await;
     };
-    // From here on no writer that has resumed it can close: it would promise bytes of an upload that is used up.
+    // From here on no writer that has resumed it can close: that would promise bytes of an upload that is used
+    // up.
     if !std::mem::replace(&mut promised.is_ending, true) {
         let object = found.stage.encode(&found.tail.clone().into())?.into();
         replace(store, &staged.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
@@ -89,10 +90,10 @@ pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) ->
     commit_parts(store, &staged.path, found, &key).await
 }
 
-/// Makes an object of a stage in parts that nobody goes on with.
+/// Makes an object of a stage in parts that no writer continues.
 ///
-/// Of an upload with this mark and this size there is one content: sizes grow with each close, and one writer closes at
-/// a time. So an object with both is what an earlier attempt has made, which was interrupted.
+/// An upload with this mark and this size has only one content: sizes grow with each close, and one writer
+/// closes at a time. So an object with both was made by an earlier attempt that was interrupted.
 pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Found, to: &str) -> Result<()> {
     let Found { stage, tail, .. } = found;
     let promised = stage.upload.as_ref().ok_or(ErrorKind::Other)?;
@@ -120,8 +121,8 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
     };
     let mut rest = vec![store.keys.staged(path)];
     if own != to {
-        // Visible under its own key first, then copied by the store, then gone from its own: a crash between
-        // leaves a file in an upload's directory, and the stage, to be committed again.
+        // Visible under its own key first, then copied by the store, then deleted from its own key. A crash in
+        // between leaves a file in an upload's directory, and the stage, to be committed again.
         let source = Source { key: &own, etag: etag.as_deref(), mark: &promised.mark };
         store.copy(&source, to, stage.size).await?;
         rest.push(own);
@@ -130,9 +131,9 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
     Ok(())
 }
 
-/// Ends the multipart upload of a stage, if it has one and is still there.
+/// Aborts the multipart upload of a stage, if it has one and still exists.
 pub(crate) async fn abort(store: &Store, staged: &Staged) -> Result<()> {
-    // What has an ETag is the very bytes, and fewer are no part.
+    // An object with an ETag is the bytes themselves. Fewer bytes are not a part.
     if !staged.state().is_empty() || staged.size < MIN_PART {
         return Ok(());
     }
@@ -150,7 +151,7 @@ pub(crate) async fn abort(store: &Store, staged: &Staged) -> Result<()> {
     }
 }
 
-/// Writes the object of a stage anew, where it is still the one with this ETag.
+/// Rewrites the object of a stage, if it still has this ETag.
 pub(crate) async fn replace(
     store: &Shared,
     path: &StoragePath,
@@ -168,7 +169,7 @@ pub(crate) async fn replace(
     }
 }
 
-/// What is said of the object of a stage beside its bytes.
+/// The metadata of a stage's object.
 pub(crate) fn marks_of(stage: &Stage) -> Marks<'_> {
     Marks { mark: None, stage: Some(&stage.id), staged: Some(stage.size) }
 }
@@ -177,8 +178,8 @@ pub(crate) fn overtaken() -> Error {
     Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
 }
 
-/// All stages below a path and at it: those that wait to be resumed, and multipart uploads that nobody
-/// promised to keep, 100,000 and a page of each at the most. Holds one page of keys, and what is staged.
+/// Lists all stages at and below a path: those that wait to be resumed, and multipart uploads that no close
+/// promised to keep. At most 100,000 and a page of each. Holds one page of keys, and what is staged.
 pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
     stream::once(async move {
         let mut promised = HashSet::new();
@@ -208,7 +209,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
             }
             match store.client.staged_parts(&key, &id).await {
                 Ok((size, last)) => found.push(FileInfo::new(target, size, last.max(begun))),
-                // Finished or given up meanwhile.
+                // Completed or aborted meanwhile.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
             }
@@ -219,7 +220,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
     .boxed()
 }
 
-/// What is known of the stage under a key without its last bytes. Damage has an age, too.
+/// What is known of the stage under a key without its last bytes. A damaged stage has an age, too.
 async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<SystemTime>)>> {
     // A description of 10,000 parts with checksums is longer than 1 MiB.
     const ENOUGH: u64 = 4 << 20;
@@ -240,7 +241,7 @@ async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<
     Ok(Some((stage, object.modified)))
 }
 
-/// When the object of a stage changed, or a part came for it since.
+/// When the object of a stage last changed, or a part came for it since.
 async fn last_change(
     store: &Store,
     path: &StoragePath,
@@ -251,7 +252,7 @@ async fn last_change(
     match store.client.staged_parts(&store.keys.file(path)?, &upload.id).await {
         Ok((_, last)) => Ok(modified.max(last)),
         Err(error) if error.is_retryable() || error.kind() == ErrorKind::Unauthenticated => Err(error),
-        // There is no such upload, or it may not be looked at: then the stage has its own age.
+        // There is no such upload, or it may not be read: then the stage has its own age.
         Err(error) => {
             tracing::debug!(%path, %error, "the parts of a stage could not be looked at");
             Ok(modified)
@@ -259,12 +260,12 @@ async fn last_change(
     }
 }
 
-/// The multipart uploads whose keys begin so. Credentials that may not list them are common, as Velero's
+/// The multipart uploads whose keys begin with a prefix. Credentials often may not list them, as Velero's
 /// documentation does not ask for that right: then nothing is found.
 async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
     let (mut found, mut from) = (Vec::new(), Some(Uploads::default()));
     let mut progress = Progress::default();
-    // Some stores ignore where a page should begin, and give the first one again.
+    // Some stores ignore where a page should begin, and return the first one again.
     let mut known = HashSet::new();
     while let Some(here) = from {
         let page = match store.client.list_uploads(prefix, &here).await {
@@ -293,11 +294,11 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
     Ok(found)
 }
 
-/// Throws away what is staged for a path and changed before a time of the store's clock.
+/// Deletes what is staged for a path and changed before a time of the store's clock.
 pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: SystemTime) -> Result<usize> {
     let is_old = |time: Option<SystemTime>| time.is_some_and(|time| time < before);
     let key = match store.keys.visible(path) {
-        // Nothing is staged for what no file can be.
+        // No file can have this name, so nothing is staged for it.
         Err(error) if error.is_not_found() => return Ok(0),
         key => key?,
     };
@@ -321,7 +322,8 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
             is_busy = true;
         }
     }
-    // Whoever has resumed it sends parts: of its own upload, or, where it had none, of one that it does not name yet.
+    // A writer that has resumed it sends parts: of its own upload or, if it had none, of one that it does not
+    // name yet.
     if let Some((stage, modified)) = stage
         && !is_busy
         && is_old(modified)

@@ -1,4 +1,4 @@
-//! What a driver and its writers share: requests that know each other's pitfalls.
+//! What a driver and its writers share: requests that handle each other's pitfalls.
 
 use std::{
     collections::BTreeSet,
@@ -27,17 +27,17 @@ use crate::{
     writer::MAX_INLINE,
 };
 
-/// How often a write is tried again that another one was in the way of.
+/// How often a write is retried because another one was in the way.
 const CONFLICTS: u32 = 6;
 
-/// How often a stage is asked for whose body breaks off.
+/// How often a stage is requested if its body breaks off.
 const FETCHES: u32 = 3;
 
-/// The most bytes of a stage's object: those of a file without parts, or a description of 10,000 parts with those
-/// that are too few for one more.
+/// The most bytes in a stage's object: those of a file without parts, or a description of 10,000 parts with the
+/// bytes that are too few for another one.
 const MAX_STAGE: u64 = MAX_INLINE as u64 + (8 << 20);
 
-/// So many objects are looked at together.
+/// How many objects are looked at in parallel.
 const LOOKS: usize = 8;
 
 /// The most keys that one request deletes.
@@ -55,7 +55,7 @@ pub(crate) struct Store {
     copy_concurrency: usize,
     pub(crate) copy_threshold: u64,
     natures: Natures,
-    /// The store compares the ETag of what it copies in a way of its own, and refuses what is right.
+    /// The store compares the ETag of what it copies in its own way, and refuses correct ones.
     copies_by_name: AtomicBool,
 }
 
@@ -92,12 +92,12 @@ impl Store {
         })
     }
 
-    /// What is known of the store, and what is safe for the rest. Asks nothing.
+    /// What is known about the store, and what is safe for the rest. Asks nothing.
     pub(crate) fn nature(&self) -> Nature {
         self.natures.now(&self.client)
     }
 
-    /// The same before a write: the first one may have to ask.
+    /// Does the same before a write: the first write may have to ask.
     pub(crate) async fn before_writing(&self) -> Result<Nature> {
         self.natures.before_writing(&self.client, &self.keys).await
     }
@@ -108,10 +108,10 @@ impl Store {
         self.client.put(key, content, Condition::Any, Marks::default()).await.map(drop)
     }
 
-    /// Writes an object that must not be there.
+    /// Writes an object that must not exist yet.
     ///
     /// # Errors
-    /// `AlreadyExists` where one is, and it is not this very write, which the store had done before its answer
+    /// `AlreadyExists` if one exists, unless it is this very write, which the store completed before its answer
     /// was lost (slatedb issues 766, 1164).
     pub(crate) async fn create(&self, key: &str, content: Content) -> Result<()> {
         if !self.before_writing().await?.conditions {
@@ -126,10 +126,10 @@ impl Store {
         self.put_if(key, content, Condition::Absent, Marks::default()).await.map(drop)
     }
 
-    /// Writes an object if a condition holds; gives its ETag. Its mark is made here.
+    /// Writes an object if a condition holds. Returns its ETag. Its mark is created here.
     ///
     /// # Errors
-    /// `AlreadyExists` where it does not hold.
+    /// `AlreadyExists` if the condition does not hold.
     pub(crate) async fn put_if(
         &self,
         key: &str,
@@ -144,11 +144,12 @@ impl Store {
                 Err(error) if is_condition(&error) => {
                     return self.is_ours(key, &mark, condition, error).await;
                 }
-                // Another write was under way: nothing is there yet, or something is (object_store issue 852).
+                // Another write was in progress: nothing is there yet, or something is (object_store issue
+                // 852).
                 Err(error) if error.kind() == ErrorKind::Conflict && attempt < CONFLICTS => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                 }
-                // Without an answer nobody knows, so the store is asked.
+                // Without an answer the outcome is unknown, so the store is asked.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -163,8 +164,8 @@ impl Store {
         Err(ErrorKind::Conflict.into())
     }
 
-    /// Whether the object at a key is the one with this mark; if not, `failure` stands, unless there is none that the
-    /// condition could hold for.
+    /// Checks that the object at a key has this mark. If not, `failure` stands, unless no object exists for
+    /// which the condition could hold.
     async fn is_ours(
         &self,
         key: &str,
@@ -182,10 +183,10 @@ impl Store {
         }
     }
 
-    /// Makes an object of parts; gives its ETag, where the answer was not lost.
+    /// Makes an object of parts. Returns its ETag, unless the answer was lost.
     ///
     /// # Errors
-    /// `NotFound` when the upload is gone, and no object is there that it has become.
+    /// `NotFound` if the upload is gone, and the object that it should have become does not exist.
     pub(crate) async fn complete(
         &self,
         key: &str,
@@ -200,7 +201,7 @@ impl Store {
                 Err(error) => error,
             };
             let is_lost = error.is_not_found();
-            // Who asks for a slower pace has been waited for already.
+            // The SDK has already waited for a store that asks for a slower pace.
             let is_slow = error.kind() == ErrorKind::RateLimited;
             // Each attempt without an answer has taken minutes.
             let most = if error.kind() == ErrorKind::Timeout { 1 } else { CONFLICTS };
@@ -209,16 +210,16 @@ impl Store {
             if !(is_lost || is_open) {
                 return Err(error);
             }
-            // An attempt whose answer was lost may have done it: then the upload is gone (opendal issue 5101). The
-            // size alone would not tell whose object it is.
+            // An attempt whose answer was lost may have succeeded: then the upload is gone (opendal issue
+            // 5101). The size alone would not tell whose object it is.
             match self.client.head(key).await {
                 Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => {
                     return Ok(object.etag);
                 }
                 Err(asked) if !asked.is_not_found() && !is_open => return Err(asked),
-                // Nobody answers any more.
+                // The store no longer answers.
                 Err(asked) if asked.kind() == ErrorKind::Timeout => return Err(error),
-                // Status 200 with an error in the body, or none at all: Complete may be sent again.
+                // Status 200 with an error in the body, or no answer at all: Complete may be sent again.
                 _ if is_open && !is_slow && attempt < most => {
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                 }
@@ -231,7 +232,7 @@ impl Store {
     /// Copies the bytes of an object that has this ETag.
     ///
     /// # Errors
-    /// `AlreadyExists` where it has another one.
+    /// `AlreadyExists` if it has another one.
     pub(crate) async fn copy_bytes(&self, from: &str, etag: &str, to: &str) -> Result<()> {
         match self.client.copy_bytes(from, etag, to).await {
             Err(error) if is_copied_again(&error) => self.client.copy_bytes(from, etag, to).await,
@@ -239,15 +240,16 @@ impl Store {
         }
     }
 
-    /// Copies an object of this size that an upload with this mark has become, where it has the ETag, if one is known.
+    /// Copies an object of this size that an upload with this mark has become, if it has this ETag, when one is
+    /// known.
     ///
     /// # Errors
-    /// `Conflict` where another object is in its place.
+    /// `Conflict` if another object is in its place.
     pub(crate) async fn copy(&self, from: &Source<'_>, to: &str, size: u64) -> Result<()> {
         self.before_writing().await?;
         let etag = from.etag.filter(|_| !self.copies_by_name.load(Ordering::Relaxed));
         match self.copy_where(from.key, etag, to, size).await {
-            // Some know no such condition, or not on parts (ADR 0039).
+            // Some stores do not know this condition, or not for parts (ADR 0039).
             Err(error) if etag.is_some() && (is_condition(&error) || is_not_understood(&error)) => {
                 if self.client.head(from.key).await?.mark.as_deref() != Some(from.mark) {
                     let message = "another object is in the place of what was written";
@@ -302,17 +304,17 @@ impl Store {
         done
     }
 
-    /// Aborts an upload; a failure to do so leaves invisible bytes, which a purge finds.
+    /// Aborts an upload. If that fails, invisible bytes remain, which a purge finds.
     pub(crate) async fn give_up(&self, key: &str, upload: &str) {
         if let Err(error) = self.client.abort(key, upload).await {
             tracing::warn!(key, %error, "a multipart upload could not be aborted; a purge will");
         }
     }
 
-    /// Bytes of an object in memory, at most so many; again where they break off.
+    /// Reads at most `most` bytes of an object into memory. Retries if they break off.
     ///
     /// # Errors
-    /// `Corrupted` where there are more: they are not read.
+    /// `Corrupted` if there are more: they are not read.
     pub(crate) async fn fetch(
         &self,
         key: &str,
@@ -351,13 +353,14 @@ impl Store {
         Ok(Some(Found { stage, tail, etag: object.etag }))
     }
 
-    /// Deletes objects; gives those that could not be, with the reason. What is missing is deleted already.
+    /// Deletes objects. Returns those that could not be deleted, with the reason. A missing object is not an
+    /// error.
     pub(crate) async fn remove(&self, keys: Vec<String>) -> Result<Vec<(String, Error)>> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut keys = keys;
-        // A bucket with versions would get a marker of each that never was.
+        // A bucket with versions would get a marker for each that never existed.
         if self.before_writing().await?.directories && !self.client.seen().has_versions() {
             // Directories that are empty now would be listed for a while. The store refuses to delete others.
             let above: BTreeSet<String> =
@@ -386,11 +389,11 @@ impl Store {
         Ok(failed)
     }
 
-    /// Of some keys, those that are there, where deleting others would leave something: in a bucket with versions, a
-    /// marker of each.
+    /// Filters keys to those that exist, if deleting others would leave something: in a bucket with versions, a
+    /// marker each.
     pub(crate) async fn only_present(&self, keys: Vec<String>) -> Result<Vec<String>> {
         let seen = self.client.seen();
-        // Before any object was seen, few are looked at; many are not worth as many requests.
+        // Before any object was seen, few are looked at. Many are not worth as many requests.
         if !seen.has_versions() && (seen.has_no_versions() || keys.len() > LOOKS) {
             return Ok(keys);
         }
@@ -398,7 +401,7 @@ impl Store {
             match self.client.head(&key).await {
                 Ok(_) => Ok(Some(key)),
                 Err(error) if error.is_not_found() => Ok(None),
-                // What may not be looked at is deleted as it was asked.
+                // A key that may not be looked at is deleted as requested.
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(key)),
                 Err(error) => Err(error),
             }
@@ -406,7 +409,7 @@ impl Store {
         stream::iter(keys).map(look).buffered(LOOKS).try_filter_map(future::ok).try_collect().await
     }
 
-    /// Deletes what a commit leaves whose object is visible: a failure is no failure of the commit.
+    /// Deletes what a commit leaves behind once its object is visible. A failure does not fail the commit.
     pub(crate) async fn tidy(&self, keys: Vec<String>) {
         let left = match self.remove(keys).await {
             Ok(failed) => failed.into_iter().next().map(|(_, error)| error),
@@ -417,7 +420,7 @@ impl Store {
         }
     }
 
-    /// Deletes objects, all of them.
+    /// Deletes all of the objects.
     ///
     /// # Errors
     /// The first failure.
@@ -434,17 +437,17 @@ impl Store {
     }
 }
 
-/// Whether a copy that failed like this is sent once more: status 200 with an error in the body, or no answer. A copy
-/// that was done is done again.
+/// Whether a copy that failed like this is sent once more: status 200 with an error in the body, or no answer.
+/// A copy that succeeded is then repeated.
 fn is_copied_again(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
-/// Nobody can go on with a multipart upload that the store does not know.
+/// The error for a multipart upload that the store does not know: no writer can continue it.
 pub(crate) fn gone(kind: ErrorKind) -> Error {
     let message = "the multipart upload is gone: it was aborted, or a lifecycle rule ended it";
     Error::new(kind).with_message(message).with_retryable(false)
 }
 
-/// The store, by a driver and its writers.
+/// The store as shared by a driver and its writers.
 pub(crate) type Shared = Arc<Store>;

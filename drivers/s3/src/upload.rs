@@ -1,4 +1,4 @@
-//! A multipart upload on its way.
+//! A multipart upload in progress.
 
 use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::{runtime::Handle, task::JoinSet};
@@ -11,28 +11,28 @@ use crate::{
     store::{Shared, gone},
 };
 
-/// The multipart upload of a writer. Dropped in the middle, it is aborted, unless a close has promised it.
+/// The multipart upload of a writer. Dropping it in the middle aborts it, unless a close has promised it.
 pub(crate) struct Upload {
     pub(crate) store: Shared,
     pub(crate) key: String,
     pub(crate) id: UploadId,
-    /// Made when it began; on the object that it becomes.
+    /// Created when it began. The object that it becomes has it.
     pub(crate) mark: String,
     pub(crate) parts: Vec<Part>,
-    /// It began so that its parts have a CRC32.
+    /// Whether it began so that its parts have a CRC32.
     pub(crate) has_crc32: bool,
     /// The number of the last part that was sent.
     pub(crate) last: i32,
     /// The greatest number that this writer may use.
     pub(crate) limit: i32,
     on_their_way: JoinSet<Result<Part>>,
-    /// How many parts there are in all, those on their way included.
+    /// How many parts there are, including those on their way.
     pub(crate) count: usize,
     pub(crate) is_promised: bool,
 }
 
 impl Upload {
-    /// One that has just begun: nobody else knows it.
+    /// Creates one that has just begun: no other writer knows it.
     pub(crate) fn new(
         store: Shared,
         key: String,
@@ -56,7 +56,7 @@ impl Upload {
         }
     }
 
-    /// That of a stage. Its writer may use no number yet.
+    /// The upload of a stage. Its writer may not use any number yet.
     pub(crate) fn promised(store: Shared, key: String, promised: &Promised) -> Self {
         let Promised { id, mark, has_crc32, parts, next, .. } = promised.clone();
         let (count, last) = (parts.len(), next - 1);
@@ -67,7 +67,7 @@ impl Upload {
         upload
     }
 
-    /// What a stage keeps of it.
+    /// What a stage keeps of the upload.
     pub(crate) fn promise(&self) -> Promised {
         Promised {
             id: self.id.clone(),
@@ -79,12 +79,13 @@ impl Upload {
         }
     }
 
-    /// Lets the next part have the number that is kept for the last bytes: whoever sends a part of it sends these.
+    /// Lets the next part have the number kept for the last bytes: any writer that sends a part of that number
+    /// sends the same bytes.
     pub(crate) fn take_last(&mut self) {
         self.limit = self.last + 1;
     }
 
-    /// Sends a part beside those on their way.
+    /// Sends a part in parallel with those on their way.
     pub(crate) async fn send(&mut self, content: Content, memory: Option<OnItsWay>) -> Result<()> {
         let concurrency = self.store.concurrency;
         while self.on_their_way.len() >= concurrency {
@@ -98,7 +99,7 @@ impl Upload {
         let (client, key, id, number) =
             (self.store.client.clone(), self.key.clone(), self.id.clone(), self.last);
         let (has_crc32, kind) = (self.has_crc32, self.kind_when_gone());
-        // On the caller's runtime, so that it goes on while the caller waits for its next bytes; ended with
+        // On the caller's runtime, so that it continues while the caller waits for its next bytes. It ends with
         // the writer.
         self.on_their_way.spawn(async move {
             let _held = memory;
@@ -108,7 +109,7 @@ impl Upload {
         Ok(())
     }
 
-    /// What it means that the store does not know it: a stage is gone, or a write has failed.
+    /// What an unknown upload means: the stage is gone, or the write has failed.
     fn kind_when_gone(&self) -> ErrorKind {
         if self.is_promised { ErrorKind::NotFound } else { ErrorKind::Conflict }
     }
@@ -130,23 +131,23 @@ impl Upload {
             self.arrived().await?;
         }
         self.parts.sort_unstable_by_key(|part| part.number);
-        // A part that failed would be missing in the middle, or, worse, at the end (tidb issue 71162).
+        // A part that failed would be missing in the middle or, worse, at the end (tidb issue 71162).
         let is_whole = self.parts.len() == self.count;
         if is_whole { Ok(()) } else { Err(Error::new(ErrorKind::Other).with_message("a part is missing")) }
     }
 
-    /// Ends what is on its way: it would be stored after an abort.
+    /// Stops the parts on their way: they would be stored after an abort.
     pub(crate) async fn stop(&mut self) {
         self.on_their_way.shutdown().await;
     }
 
-    /// Makes the object; gives its ETag, where it is known.
+    /// Makes the object. Returns its ETag, if known.
     pub(crate) async fn complete(&mut self) -> Result<Option<String>> {
         let kind = self.kind_when_gone();
         let was_promised = std::mem::replace(&mut self.is_promised, true);
         let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark).await;
         done.map_err(|error| {
-            // Only a clear no ends it; without an answer the object may be there, or come.
+            // Only a clear refusal ends it. Without an answer the object may exist, or still appear.
             self.is_promised = was_promised || error.is_retryable();
             if error.is_not_found() { gone(kind) } else { error }
         })
@@ -165,7 +166,7 @@ impl Drop for Upload {
             store.give_up(&key, &id).await;
         };
         match Handle::try_current() {
-            // A drop cannot wait. What this leaves behind when the runtime ends first, a purge finds.
+            // A drop cannot wait. If the runtime ends first, a purge finds what is left.
             Ok(runtime) => drop(runtime.spawn(abort)),
             Err(_) => tracing::warn!("a multipart upload was left open; a purge will find it"),
         }

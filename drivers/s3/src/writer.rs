@@ -1,7 +1,7 @@
 //! The staged writer.
 //!
 //! Bytes gather in memory up to one part. A file that fits is one request to its final key. A larger one
-//! becomes a multipart upload on the writer's key, parts on their way while the next one gathers.
+//! becomes a multipart upload on the writer's key, with parts on their way while the next one gathers.
 
 use std::fmt;
 
@@ -27,23 +27,23 @@ pub(crate) const MAX_INLINE: usize = 16 << 20;
 /// What a writer holds without a reservation.
 const FREE: usize = 128 << 10;
 
-/// Holds 128 KiB, its share of the parts that all writers of the instance hold together, and, of a stage that it
+/// Holds 128 KiB, its share of the parts that all writers of the instance hold together and, of a stage that it
 /// resumed, the bytes after the last part.
 pub(crate) struct S3Writer {
     store: Shared,
     path: StoragePath,
     key: String,
-    /// Never closed, so no number of a part is kept for the last bytes.
+    /// Never closed, so no part number is kept for the last bytes.
     is_direct: bool,
     sizes: PartSizes,
-    /// The size of all, where it was announced.
+    /// The announced size of the whole file.
     expected: Option<u64>,
     /// The memory of the part that gathers.
     memory: Option<Gathers>,
     /// Bytes after the parts.
     buffer: Gathering,
     size: u64,
-    /// The stage that was resumed, as its object is now.
+    /// The resumed stage, as its object is now.
     resumed: Option<Found>,
     upload: Option<Upload>,
 }
@@ -69,9 +69,9 @@ impl S3Writer {
         Ok(Self { store, path, key, is_direct, sizes, expected, memory, buffer, size, resumed, upload })
     }
 
-    /// The bytes that the part takes which gathers now.
+    /// The size of the part that gathers now.
     fn room(&self) -> usize {
-        // Numbers that broke off make no part larger.
+        // Numbers lost to interruptions make no part larger.
         let count = self.upload.as_ref().map_or(0, |upload| upload.count);
         let number = i32::try_from(count).unwrap_or(i32::MAX).saturating_add(1);
         usize::try_from(self.sizes.of(number)).unwrap_or(usize::MAX)
@@ -97,7 +97,7 @@ impl S3Writer {
         }
     }
 
-    /// Sends what has gathered, if a part may be so small, or a stage not hold as much.
+    /// Sends what has gathered, if it is large enough for a part, or too large for a stage.
     async fn flush_part(&mut self) -> Result<()> {
         let is_part = if self.upload.is_some() {
             self.buffer.len() as u64 >= MIN_PART
@@ -107,8 +107,8 @@ impl S3Writer {
         if is_part { self.flush().await } else { Ok(()) }
     }
 
-    /// Writes the stage, to be gone on with or, where it `is_ending`, to be committed; and whether its object is no more
-    /// than its bytes.
+    /// Writes the stage, to be continued or, if `is_ending`, to be committed. Also returns whether its object
+    /// is only its bytes.
     async fn keep(&mut self, is_ending: bool) -> Result<(Found, bool)> {
         let _held = self.memory.take().map(Gathers::into_sent);
         let mut was_promised = false;
@@ -119,7 +119,7 @@ impl S3Writer {
         }
         let promise = |upload: &Upload| Promised { is_ending, ..upload.promise() };
         let stage = Stage { id: new_id(), upload: self.upload.as_ref().map(promise), size: self.size };
-        // Nothing has an ETag that tells it from nothing.
+        // An empty object has an ETag that does not distinguish it.
         let is_bytes = stage.upload.is_none() && stage.size > 0 && self.store.nature().copies;
         let tail = self.buffer.take();
         let (object, marks, tail) = if is_bytes {
@@ -135,7 +135,7 @@ impl S3Writer {
         match put {
             Ok(etag) => Ok((Found { stage, tail, etag }, is_bytes)),
             Err(error) => {
-                // A clear no has promised nothing.
+                // A clear refusal has promised nothing.
                 if let Some(upload) = &mut self.upload {
                     let is_open = error.is_retryable() && error.kind() != ErrorKind::Conflict;
                     upload.is_promised = was_promised || is_open;
@@ -145,8 +145,8 @@ impl S3Writer {
         }
     }
 
-    /// Takes numbers of parts that nobody else uses who resumed the same stage. Whoever is second is refused before
-    /// it has sent a part.
+    /// Reserves part numbers that no other writer uses that resumed the same stage. A second writer is refused
+    /// before it has sent a part.
     async fn reserve(&mut self) -> Result<()> {
         let (Some(found), Some(upload)) = (&mut self.resumed, &mut self.upload) else {
             return Err(too_many_parts());
@@ -161,7 +161,7 @@ impl S3Writer {
     }
 }
 
-/// Writes the object of a stage where there is none.
+/// Writes the object of a stage if there is none yet.
 async fn create(
     store: &Shared,
     path: &StoragePath,
@@ -195,13 +195,13 @@ impl FileWriter for S3Writer {
         }
         while !chunk.is_empty() {
             let room = self.room();
-            // Sent only when more comes: what fits one part goes to its final key in one request.
+            // Sent only when more comes: a file that fits one part goes to its final key in one request.
             if self.buffer.len() >= room {
                 self.flush().await?;
                 continue;
             }
             if self.memory.is_none() && self.buffer.len() + chunk.len() > FREE {
-                // As much as this part will have, and the end of what was announced.
+                // As much as this part will need, up to the end of what was announced.
                 let before = self.size - (chunk.len() + self.buffer.len()) as u64;
                 let left = self.expected.map_or(u64::MAX, |expected| expected.saturating_sub(before));
                 self.memory = Some(self.store.budget.reserve((room as u64).min(left)).await);
@@ -228,7 +228,7 @@ impl FileWriter for S3Writer {
             upload.stop().await;
         }
         if let Some(found) = &self.resumed {
-            // Nobody goes on with it from here on, or somebody has, and it is not thrown away.
+            // From here on no writer can continue it. If one already has, it is not deleted.
             let nothing = Stage { id: new_id(), ..found.stage.clone() };
             let object = nothing.encode(&found.tail.clone().into())?.into();
             match replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&nothing)).await {
@@ -253,8 +253,8 @@ impl FileWriter for S3Writer {
             let Some(found) = &self.resumed else {
                 return self.store.overwrite(&key, self.buffer.take()).await;
             };
-            // Whoever has resumed it too cannot close any more, or has done so, and then this one is late. As a
-            // description it has another ETag; the bytes are the same.
+            // Another writer that has resumed it can no longer close. If it already has, this one is late. As a
+            // description the object has another ETag; the bytes are the same.
             let object = found.stage.encode(&found.tail.clone().into())?.into();
             replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
             self.store.overwrite(&key, self.buffer.take()).await?;
@@ -262,7 +262,7 @@ impl FileWriter for S3Writer {
             return Ok(());
         }
         if self.resumed.is_some() {
-            // Others may have resumed the same upload, so it is closed first: one of them can.
+            // Others may have resumed the same upload, so this one closes first: only one of them can.
             self.flush_part().await?;
             let (found, _) = self.keep(true).await?;
             return staged::commit_parts(&self.store, &self.path, found, &key).await;
@@ -276,8 +276,8 @@ impl FileWriter for S3Writer {
         if key == self.key {
             return Ok(());
         }
-        // Visible under its own key first, then copied by the store, then gone from its own: a crash between
-        // leaves a file in an upload's directory.
+        // Visible under its own key first, then copied by the store, then deleted from its own key. A crash in
+        // between leaves a file in an upload's directory.
         let source = Source { key: &self.key, etag: etag.as_deref(), mark: &upload.mark };
         self.store.copy(&source, &key, self.size).await?;
         self.store.tidy(vec![self.key.clone()]).await;

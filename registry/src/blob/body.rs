@@ -13,9 +13,9 @@ use crate::{
     registry::Inner,
 };
 
-/// What a whole blob has to be.
+/// What a whole blob is expected to be.
 pub(crate) struct Expected {
-    /// The digest that it was asked for by.
+    /// The digest that was asked for.
     pub(crate) digest: Digest,
     /// Its size in the store.
     pub(crate) size: u64,
@@ -28,11 +28,11 @@ struct Verification {
     held: Option<Bytes>,
 }
 
-/// The bytes of `reader`, read in the span in which they were asked for; where a
-/// digest is expected, hashed on the way, beside the reading and the sending. The last
-/// piece is held back until the digest agrees, so that a client which counts bytes cannot take damaged
-/// content for the whole. As long as the stream lives, so does the registry: a pool sees that it is in use, and its
-/// driver stays open.
+/// Streams the bytes of `reader`, reading them in the span in which they were asked for.
+///
+/// If a digest is expected, the bytes are hashed on the way, beside the reading and the sending. The last piece
+/// is held back until the digest agrees, so that a client which counts bytes cannot take damaged content for
+/// the whole. The stream keeps the registry alive: a pool sees that it is in use, and its driver stays open.
 pub(crate) fn verified(
     reader: Reader,
     expected: Option<Expected>,
@@ -64,7 +64,7 @@ pub(crate) fn verified(
     within(stream, inner.clone())
 }
 
-/// The stream, polled inside the span of this moment: whoever reads it has another, or none. It keeps the registry.
+/// Polls the stream in the current span, since its reader has another or none. Keeps the registry alive.
 fn within<S>(stream: S, inner: Arc<Inner>) -> BoxStream<'static, S::Item>
 where
     S: Stream + Send + 'static,
@@ -82,7 +82,7 @@ fn damaged(digest: &Digest, error: &plugin_registry_core::VerifyError) -> Regist
     RegistryError::Damaged(format!("blob {digest}: {error}"))
 }
 
-/// All pieces as one.
+/// Collects all pieces into one.
 pub(super) async fn collect(mut stream: BoxStream<'static, Result<Bytes>>) -> Result<Bytes> {
     let Some(first) = stream.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = stream.try_next().await? else { return Ok(first) };

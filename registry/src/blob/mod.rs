@@ -27,8 +27,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The blobs of one repository: [`Repository::blobs`](crate::Repository::blobs).
 ///
-/// A blob is in a repository when a layer link names it and its bytes are in the store; the bytes
-/// are stored once for all repositories. Cheap to clone.
+/// A blob is in a repository if a layer link names it and its bytes are in the store. The bytes are stored once
+/// for all repositories. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Blobs {
     inner: Arc<Inner>,
@@ -53,7 +53,7 @@ pub struct BlobInfo {
 pub enum PushOutcome {
     /// The bytes were read, verified and stored.
     Stored,
-    /// The location had the bytes already: only a link was written, the content was not read.
+    /// The location already had the bytes: only a link was written, and the content was not read.
     Deduplicated,
 }
 
@@ -65,21 +65,22 @@ pub struct BlobReader {
 }
 
 impl BlobReader {
-    /// The blob.
+    /// Returns which blob it is.
     #[must_use]
     pub fn info(&self) -> &BlobInfo {
         &self.info
     }
 
-    /// The bytes that come.
+    /// Returns the range of bytes that the stream yields.
     #[must_use]
     pub fn range(&self) -> std::ops::Range<u64> {
         self.range.clone()
     }
 
-    /// The content. A whole blob is verified on the way: when the stored bytes do not hash to the
-    /// digest, the stream ends in [`RegistryError::Damaged`] before its last piece, never cleanly.
-    /// A part cannot be verified.
+    /// Returns the content as a stream, which verifies a whole blob on the way.
+    ///
+    /// If the stored bytes do not hash to the digest, the stream ends with [`RegistryError::Damaged`] before
+    /// its last piece, never cleanly. A part of a blob cannot be verified.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
         self.stream
@@ -112,8 +113,8 @@ impl Blobs {
         RegistryError::BlobUnknown { repository: self.repository.clone(), digest: *digest }
     }
 
-    /// The canonical digest of a blob that is linked into this repository. 1 driver call; 2 for an
-    /// alias, which counts only while the canonical link is there too (ADR 0013).
+    /// Returns the canonical digest of a blob that is linked into this repository. 1 driver call; 2 for an
+    /// alias, which counts only while the canonical link exists too (ADR 0013).
     pub(crate) async fn resolve(&self, digest: &Digest) -> Result<Option<Digest>> {
         let link = layout::layer_link(&self.repository, digest);
         let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
@@ -130,11 +131,12 @@ impl Blobs {
 
     /// Describes a blob. 2 driver calls, 1 when it is not in the repository. Cancel safe.
     ///
-    /// Bytes that cannot be right count as missing, so that a client brings them again: an empty file of a blob that
-    /// is not empty, or another size than this registry itself has hashed under the digest.
+    /// Bytes that cannot be right count as missing, so that a client brings them again. Such bytes are an empty
+    /// file for a blob that is not empty, or of another size than this registry itself has hashed under the
+    /// digest.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`] when it is not in this repository.
+    /// [`RegistryError::BlobUnknown`] if it is not in this repository.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -149,7 +151,7 @@ impl Blobs {
         }
     }
 
-    /// As [`stat`](Self::stat), with [`RegistryError::Damaged`] for bytes that cannot be right.
+    /// Like [`stat`](Self::stat), but fails with [`RegistryError::Damaged`] for bytes that cannot be right.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<BlobInfo> {
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
         let size = self.store().look(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
@@ -160,8 +162,8 @@ impl Blobs {
     /// driver's reader holds, plus one piece. Cancel safe.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] when the range begins
-    /// beyond the end; [`RegistryError::Damaged`] for bytes that cannot be right, as in [`stat`](Self::stat).
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] if the range begins beyond the
+    /// end; [`RegistryError::Damaged`] for bytes that cannot be right, as in [`stat`](Self::stat).
     #[tracing::instrument(
         level = "error", skip(self, range),
         fields(
@@ -187,10 +189,10 @@ impl Blobs {
         Ok(BlobReader { info, range: bytes, stream })
     }
 
-    /// Reads a whole blob of at most `limit` bytes into memory, verified.
+    /// Reads a whole blob of at most `limit` bytes into memory and verifies it.
     ///
     /// # Errors
-    /// As [`open`](Self::open); a blob beyond the limit is a storage error of kind `TooLarge`.
+    /// Those of [`open`](Self::open); a blob beyond the limit is a storage error of kind `TooLarge`.
     pub async fn get(&self, digest: &Digest, limit: usize) -> Result<Bytes> {
         let reader = self.open(digest, ByteRange::full()).await?;
         if reader.info.size > limit as u64 {
@@ -200,16 +202,18 @@ impl Blobs {
         body::collect(reader.stream).await
     }
 
-    /// Stores a blob whose digest and size are known, and links it into this repository: the straight
-    /// line of a copy. If the location has bytes of that digest and size already, `content` is not
-    /// polled and only the link is written. A size of 0 counts as not known, unless the digest is that of no bytes.
+    /// Stores a blob whose digest and size are known, and links it into this repository.
     ///
-    /// 3 driver calls, 2 when deduplicated. Holds what the driver's writer holds. The order is data, then
-    /// link: whatever is interrupted, by an error, a drop or a power cut, leaves at most an unlinked blob.
+    /// This is the direct path of a copy. If the location already has bytes of that digest and size, `content`
+    /// is not polled and only the link is written. A size of 0 counts as unknown, unless the digest is that of
+    /// no bytes.
+    ///
+    /// 3 driver calls, 2 when deduplicated. Holds what the driver's writer holds. The data is written before
+    /// the link, so an interruption by an error, a drop or a power cut leaves at most an unlinked blob.
     ///
     /// # Errors
-    /// [`RegistryError::Mismatch`] when the content is not what the descriptor says, and
-    /// [`RegistryError::Body`] when it fails: nothing is stored then.
+    /// [`RegistryError::Mismatch`] if the content is not what the descriptor says, and [`RegistryError::Body`]
+    /// if it fails. Nothing is stored then.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -224,12 +228,12 @@ impl Blobs {
     {
         self.inner.require_writable()?;
         let digest = &descriptor.digest;
-        // Bytes under another algorithm are found when this registry hashed them itself, or by their link.
+        // Bytes under another algorithm are found if this registry hashed them itself, or by their link.
         let canonical = match self.inner.known.canonical(digest) {
             Some(canonical) => Some(canonical),
             None => self.resolve(digest).await?,
         };
-        // Without a size nothing tells whether stored bytes are whole, so they are replaced.
+        // Without a size, nothing tells whether the stored bytes are whole, so they are replaced.
         let size = wholeness::named_size(descriptor);
         if let Some(canonical) = canonical
             && size.is_some()
@@ -242,8 +246,8 @@ impl Blobs {
         Ok(PushOutcome::Stored)
     }
 
-    /// Stores and links content under `digest`, replacing whatever is stored: the bytes at hand are
-    /// verified, those in the store may be damaged.
+    /// Stores and links content under `digest`, replacing whatever is stored. The new bytes are verified; the
+    /// stored ones may be damaged.
     pub(crate) async fn store_content<S, E>(
         &self,
         digest: &Digest,
@@ -259,7 +263,7 @@ impl Blobs {
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
-    /// Links stored bytes into this repository: the canonical link first, so that an alias never stands
+    /// Links stored bytes into this repository. The canonical link comes first, so that an alias never stands
     /// alone.
     pub(crate) async fn link(&self, digest: &Digest, canonical: &Digest) -> Result<()> {
         self.links().write(&layout::layer_link(&self.repository, canonical), canonical).await?;
@@ -269,10 +273,10 @@ impl Blobs {
         Ok(())
     }
 
-    /// Takes a blob over from another repository of the location without moving bytes. 3 driver calls.
+    /// Mounts a blob from another repository of the location without moving bytes. 3 driver calls.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`] when it is not in `from`.
+    /// [`RegistryError::BlobUnknown`] if it is not in `from`.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -287,12 +291,13 @@ impl Blobs {
         Ok(info)
     }
 
-    /// Takes a blob over from wherever in the location it is ("anonymous mount"): by its sha256 digest, under
-    /// which it can be found without a repository, or by another one that this registry has itself hashed
-    /// lately. 2 driver calls.
+    /// Mounts a blob from anywhere in the location ("anonymous mount"). 2 driver calls.
+    ///
+    /// A sha256 digest finds the blob without a repository. A digest of another algorithm finds it only if this
+    /// registry itself has hashed the content lately.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`] when the location has no such blob.
+    /// [`RegistryError::BlobUnknown`] if the location has no such blob.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -308,8 +313,9 @@ impl Blobs {
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
-    /// Which of these the repository lacks: no link, no bytes, or bytes of another size. One listing of
-    /// the links for all of them, and one driver call a blob for its bytes, 16 at a time.
+    /// Returns which of these the repository lacks: no link, no bytes, or bytes of another size.
+    ///
+    /// One listing of the links for all of them, and one driver call per blob for its bytes, 16 at a time.
     ///
     /// # Errors
     /// Only those of the store.
@@ -320,11 +326,12 @@ impl Blobs {
         Ok(lacking.cloned().collect())
     }
 
-    /// Takes a blob out of this repository, at once, and out of this one only: its bytes stay in the
-    /// store. An alias takes its canonical link with it.
+    /// Removes a blob from this repository at once, and from no other.
+    ///
+    /// Its bytes stay in the store. Deleting an alias also removes its canonical link.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`]; [`RegistryError::NotAllowed`] when deletes are off.
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::NotAllowed`] if deletes are off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(

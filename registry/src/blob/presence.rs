@@ -18,25 +18,25 @@ const LIST_PAGE: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     sizes: HashMap<Digest, u64>,
-    /// Whether this registry stored the bytes of every one a moment ago: the image is being pushed now.
+    /// Whether this registry stored the bytes of every blob a moment ago: the image is being pushed now.
     pub(crate) fresh: bool,
 }
 
 impl Presence {
-    /// The size of a blob that is linked and stored. Stored bytes of another size than wanted are absent, so that
-    /// the right ones are pushed; unless this registry has hashed them, for then the descriptor is wrong.
+    /// Returns the size of a linked and stored blob. Bytes of another size than wanted count as absent, so that
+    /// the right ones are pushed, unless this registry has hashed them: then the descriptor is wrong.
     pub(crate) fn size(&self, digest: &Digest) -> Option<u64> {
         self.sizes.get(digest).copied()
     }
 }
 
 impl Blobs {
-    /// Looks all of `wanted` up. Links are always looked up live, in one listing; only that bytes of a digest
-    /// are in the store is remembered for a while (ADR 0012).
+    /// Looks up all of `wanted`. Links are always looked up live, in one listing. Only the fact that bytes of a
+    /// digest are in the store is remembered for a while (ADR 0012).
     pub(crate) async fn presence(&self, wanted: &[Descriptor]) -> Result<Presence> {
         let linked = self.linked(wanted).await?;
         let stated: HashSet<(Digest, u64)> = wanted.iter().map(|one| (one.digest, one.size)).collect();
-        // Old programs wrote a size of 0 where they knew none.
+        // Old programs wrote a size of 0 if they did not know it.
         let is_stated = |digest, size| stated.contains(&(digest, size)) || stated.contains(&(digest, 0));
         let known = &self.inner.known;
         let fresh = linked.values().all(|canonical| known.blob(canonical).is_some_and(|seen| seen.stored));
@@ -56,7 +56,7 @@ impl Blobs {
         Ok(Presence { sizes, fresh })
     }
 
-    /// The canonical digests of those that have a link.
+    /// Returns the canonical digests of those that have a link.
     async fn linked(&self, wanted: &[Descriptor]) -> Result<HashMap<Digest, Digest>> {
         let mut found = HashMap::new();
         let (canonical, mut single): (BTreeSet<Digest>, BTreeSet<Digest>) =
@@ -81,11 +81,11 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Lists the canonical links from the first to the last wanted one; gives back those that have to be read
-    /// one by one: the listing did not reach them, or does not say that they are links.
+    /// Lists the canonical links from the first to the last wanted one. Returns those that have to be read one
+    /// by one, because the listing did not reach them or does not say that they are links.
     ///
-    /// A page is one round trip, and so are as many reads as are made at a time. The listing goes on while its pages
-    /// hold at least so many of the wanted links.
+    /// A page is one round trip, and so are as many reads as are made at a time. The listing continues while
+    /// its pages hold at least that many of the wanted links.
     async fn list_links(
         &self,
         links: &LinkDirectory,

@@ -28,8 +28,8 @@ impl<'a> BlobStore<'a> {
         Self { inner }
     }
 
-    /// The size of a stored blob, or `None`. Bytes that cannot be right count as missing, so that a push brings
-    /// them again (ADR 0020).
+    /// Returns the size of a stored blob, or `None`. Bytes that cannot be right count as missing, so that a
+    /// push brings them again (ADR 0020).
     pub(crate) async fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
         match self.look(digest).await {
             Err(RegistryError::Damaged(_)) => Ok(None),
@@ -37,7 +37,7 @@ impl<'a> BlobStore<'a> {
         }
     }
 
-    /// The size of a stored blob, or `None`; an error where its size says that it is damaged.
+    /// Returns the size of a stored blob, or `None`. Fails if its size says that it is damaged.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<Option<u64>> {
         match self.inner.driver.stat(&layout::blob_data(digest)).await {
             Ok(info) => {
@@ -53,7 +53,7 @@ impl<'a> BlobStore<'a> {
         }
     }
 
-    /// Refuses stored bytes that cannot be those of `digest`, as far as their number tells.
+    /// Refuses stored bytes whose number shows that they cannot be those of `digest`.
     fn check_size(&self, digest: &Digest, size: u64) -> Result<()> {
         let Some(problem) = self.inner.known.size_problem(digest, size) else { return Ok(()) };
         self.inner.known.forget_blob(digest);
@@ -61,8 +61,8 @@ impl<'a> BlobStore<'a> {
         Err(RegistryError::Damaged(format!("blob {digest}: {problem}; a push of it repairs it")))
     }
 
-    /// Opens stored bytes: `None` where there are none, an inner error for a range outside of them and for bytes
-    /// that cannot be right.
+    /// Opens stored bytes, or returns `None` if there are none. The inner error is for a range outside of them,
+    /// and for bytes that cannot be right.
     pub(crate) async fn open(&self, digest: &Digest, range: ByteRange) -> Result<Option<Result<Reader>>> {
         match self.inner.driver.reader(&layout::blob_data(digest), range).await {
             Ok(reader) => Ok(Some(self.check_size(digest, reader.info().size).map(|()| reader))),
@@ -74,8 +74,8 @@ impl<'a> BlobStore<'a> {
         }
     }
 
-    /// Reads stored bytes to their end: their size if they hash to `digest`, an inner error if they do not,
-    /// `None` where there are none.
+    /// Reads stored bytes to their end, and returns their size if they hash to `digest`. If they do not,
+    /// returns an inner error; if there are none, `None`.
     pub(crate) async fn verify(&self, digest: &Digest) -> Result<Option<Result<u64, VerifyError>>> {
         let reader = match self.inner.driver.reader(&layout::blob_data(digest), ByteRange::full()).await {
             Ok(reader) => reader,
@@ -96,8 +96,8 @@ impl<'a> BlobStore<'a> {
         Ok(Some(verified.map(|_| size)))
     }
 
-    /// A manifest, verified, or `None`. More than `limit` bytes are an error of the kind `TooLarge`, and more than
-    /// any manifest has are damage.
+    /// Returns a verified manifest, or `None`. More than `limit` bytes are an error of kind `TooLarge`, and
+    /// more than any manifest has are damage.
     pub(crate) async fn get(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {
             Ok(content) => content,
@@ -115,7 +115,7 @@ impl<'a> BlobStore<'a> {
         Ok(Some(content))
     }
 
-    /// Stores a small blob that is at hand, replacing what may be there.
+    /// Stores a small blob that is at hand, replacing an existing one.
     pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
         let size = content.len() as u64;
         self.inner.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
@@ -123,9 +123,10 @@ impl<'a> BlobStore<'a> {
         Ok(())
     }
 
-    /// Streams content to its final path, verifying it on the way; nothing is visible before it agrees.
-    /// Content known by another algorithm only has its path at the end, so it is staged in an upload
-    /// directory of the repository first. Gives the canonical digest, and the size.
+    /// Streams content to its final path and verifies it on the way. Nothing is visible before it agrees.
+    ///
+    /// Content named by another algorithm has its path only at the end, so it is staged in an upload directory
+    /// of the repository first. Returns the canonical digest and the size.
     pub(crate) async fn write<S, E>(
         &self,
         repository: &RepositoryName,
@@ -174,7 +175,7 @@ pub(crate) struct Poured {
 }
 
 impl Poured {
-    /// The canonical digest and the size of content that is whole and what it was announced as.
+    /// Returns the canonical digest and the size, if the content is whole and what it was announced as.
     fn verify(self, digest: &Digest, size: Option<u64>) -> Result<(Digest, u64)> {
         let actual = self.counted;
         match (self.failure, self.hashers) {
@@ -188,8 +189,8 @@ impl Poured {
     }
 }
 
-/// Hands every piece of `content` to the hashers and to `writer`, which both work while the next one comes.
-/// Content that fails is no error here: the bytes before came in order, and the caller may keep them.
+/// Passes every piece of `content` to the hashers and to `writer`, which both work while the next one arrives.
+/// Content that fails is not an error here: the bytes before came in order, and the caller may keep them.
 ///
 /// # Errors
 /// Those of the store, and a size mismatch as soon as there are more than `limit` bytes.
@@ -227,7 +228,7 @@ where
     Ok(Poured { counted, hashers, failure })
 }
 
-/// Throws a stage away; a failure to do so leaves invisible bytes only, so it is logged, not returned.
+/// Discards a stage. A failure leaves only invisible bytes, so it is logged, not returned.
 pub(crate) async fn discard(writer: Box<dyn FileWriter>) {
     if let Err(error) = writer.cancel().await {
         tracing::warn!(%error, "a stage could not be thrown away");

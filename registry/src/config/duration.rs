@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longer first where one begins with the other.
+/// If one unit begins with another, the longer one comes first.
 const UNITS: &[(&str, u128)] = &[
     ("ns", 1),
     ("us", 1_000),
@@ -18,7 +18,7 @@ const MAX: u128 = i64::MAX as u128;
 /// More digits than any number of nanoseconds has before its point, or that count behind one.
 const MAX_DIGITS: usize = 19;
 
-/// Reads what Go's `time.ParseDuration` reads, except what is below zero. `0` needs no unit; a fraction of a
+/// Reads what Go's `time.ParseDuration` reads, except negative durations. `0` needs no unit; a fraction of a
 /// nanosecond is dropped.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
             return None;
         }
         let (unit, after) = UNITS.iter().find_map(|(name, unit)| Some((*unit, after.strip_prefix(name)?)))?;
-        // 19 digits by 42 bits, three times, stay below 128 bits.
+        // 19 digits times 42 bits, added up three times, stay below 128 bits.
         let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         total += whole * unit + parts(fraction)? * unit / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
         if total > MAX {

@@ -1,4 +1,4 @@
-//! From variables to settings: each is one leaf, laid over what is there.
+//! From variables to settings: each variable is one leaf, laid over what is there.
 
 mod service;
 
@@ -21,7 +21,7 @@ const CONFIGURATION_PATH: &str = "configuration_path";
 const NO_FILE: &str = "the text of the file is passed in";
 const NO_SECTION: &str = "has to be a map in braces, or a variable for each of its keys";
 
-/// Lays variables over what was found. Those of other programs are passed over. They are taken in the order of
+/// Lays variables over what was found, and ignores those of other programs. They are applied in the order of
 /// their names, so the order in which they come does not matter.
 pub(super) fn overlay<K, V>(found: &mut Found, pairs: impl IntoIterator<Item = (K, V)>)
 where
@@ -61,18 +61,18 @@ struct Variable {
 
 struct Overlay<'a, 'v> {
     found: &'a mut Found,
-    /// The log's.
+    /// The names of the log's fields.
     fields: Written,
-    /// What `REGISTRY_STORAGE` says.
+    /// The driver that `REGISTRY_STORAGE` names.
     driver: Option<Driver>,
-    /// Those of drivers: they are set when it is clear which driver it is.
+    /// Variables for drivers. They are applied once it is clear which driver is meant.
     parameters: Vec<Given<'v>>,
 }
 
 /// A variable for a driver.
 struct Given<'v> {
     driver: String,
-    /// The rest of the name behind that of the driver.
+    /// The part of the name behind the driver's.
     rest: Option<&'v str>,
     variable: &'v Variable,
 }
@@ -129,7 +129,7 @@ impl<'v> Overlay<'_, 'v> {
         }
     }
 
-    /// A map in braces, as the files of existing deployments have it. Never for what may hold a secret.
+    /// Reads a map in braces, as existing deployments have it. Never for what may hold a secret.
     fn whole(&mut self, key: &'static Key, name: &str, parent: &str, variable: &Variable) {
         let path = join(parent, name);
         let text = variable.text.expose();
@@ -149,7 +149,7 @@ impl<'v> Overlay<'_, 'v> {
         }
     }
 
-    /// A field of the log. One that is there keeps its name as it is written there.
+    /// Sets a field of the log. A field that is there already keeps its name as written.
     fn field(&mut self, rest: &str, variable: &Variable) {
         let known = self.fields.find(rest).map(str::to_owned);
         let name = known.unwrap_or_else(|| rest.replace('_', "."));
@@ -157,7 +157,7 @@ impl<'v> Overlay<'_, 'v> {
         self.found.raw.fields.insert(name, variable.text.expose().to_owned());
     }
 
-    /// `REGISTRY_STORAGE`, which comes before all that begin with it.
+    /// Handles `REGISTRY_STORAGE`, which comes before all names that begin with it.
     fn driver(&mut self, variable: &Variable) {
         let name = variable.text.expose();
         if !names::is_driver(name) {
@@ -166,13 +166,13 @@ impl<'v> Overlay<'_, 'v> {
         self.driver = Some(Driver { name: name.to_owned(), source: variable.source.clone() });
     }
 
-    /// What is below `storage`: keys beside the driver, and parameters of drivers.
+    /// Handles a name below `storage`: a key beside the driver, or a parameter of a driver.
     fn storage(&mut self, rest: &'v str, path: &str, variable: &'v Variable) {
         let (name, below) = parted(rest);
         if let Some(key) = find(STORAGE, name) {
             return self.key(key, name, below, path, variable);
         }
-        // Names of drivers may hold `_`: if it is known which driver it is, there is no doubt.
+        // The name of a driver may contain `_`. If the driver is known, there is no doubt.
         let named = [self.driver.as_ref(), self.found.raw.driver.as_ref()].into_iter().flatten();
         let known = named.into_iter().find_map(|Driver { name, .. }| {
             let below = match rest.strip_prefix(name.to_lowercase().as_str())? {
@@ -204,14 +204,14 @@ impl<'v> Overlay<'_, 'v> {
         let Some((name, source)) = named.first().cloned() else { return };
         if named.len() > 1 {
             self.found.mistakes.push(format!("`storage`: {}", names::only_one(named)));
-            // Too many are not too few.
+            // Set all the same, so that too many drivers are not reported as none.
             let name = name.to_owned();
             return self.found.raw.set_driver(name, source, Parameters::new());
         }
         let name = name.to_owned();
         let is_there = raw.driver.as_ref().is_some_and(|driver| names::is_same(&driver.name, &name));
         if !is_there {
-            // What is missing is looked for here.
+            // The place that mistakes about missing parameters name.
             let missing = format!("{PREFIX}STORAGE_{}_*", shown(&name).to_uppercase());
             self.found.raw.set_driver(name, source, Parameters::new().with_source(missing));
         } else if let Some(driver) = self.driver.take() {
@@ -250,7 +250,7 @@ impl<'v> Overlay<'_, 'v> {
                 return self.found.raw.ignore(join(&path, rest), source.clone(), reason);
             }
         };
-        // By two names of one driver.
+        // Set twice, by two names of one driver.
         if let Some(before) = set.insert(name.clone(), source) {
             let what = format!("is given twice, also by {before}");
             return self.found.mistake(&join(&path, &name), source, what);
@@ -259,7 +259,7 @@ impl<'v> Overlay<'_, 'v> {
         self.found.raw.set_parameter(&name, text.expose(), source);
     }
 
-    /// With words of the name joined where that makes a key: `MAX_ENTRIES` is `maxentries`.
+    /// Reports an unknown name, with its words joined if that makes a key: `MAX_ENTRIES` is `maxentries`.
     fn unknown(&mut self, rows: Rows, rest: &str, path: &str, variable: &Variable) {
         let (name, _) = parted(rest);
         let (name, near) = match near(rows, rest) {
@@ -270,12 +270,12 @@ impl<'v> Overlay<'_, 'v> {
     }
 }
 
-/// The first word of a name, and what is behind its `_`.
+/// Splits off the first word of a name; the rest is what follows its `_`.
 fn parted(rest: &str) -> (&str, Option<&str>) {
     rest.split_once('_').map_or((rest, None), |(name, below)| (name, Some(below)))
 }
 
-/// Whether a secret is among what is read of a key.
+/// Whether a secret is among the values that are read below a key.
 fn has_secret(key: &Key) -> bool {
     match key {
         Key::Section(rows) | Key::Given(_, rows) => rows.iter().any(|(_, key)| has_secret(key)),

@@ -1,4 +1,4 @@
-//! Telling one configuration from another without keeping it.
+//! Tells one configuration from another without keeping it.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Config;
 
 /// A keyed hash of everything that a registry is made of, secrets included. The key is random and stays in the
-/// process, so that nobody can try secrets out on a fingerprint that a log or a dump has.
+/// process, so that nobody can try out secrets on a fingerprint from a log or a dump.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u8; 32]);
 
@@ -26,7 +26,7 @@ impl FingerprintKey {
         Self(key)
     }
 
-    /// The fingerprint of a configuration. Where a value was found does not count, nor what is ignored.
+    /// Returns the fingerprint of a configuration. Sources of values and ignored keys do not count.
     pub(crate) fn of(&self, config: &Config) -> Fingerprint {
         let Config { driver, parameters, delete, redirect, read_only, max_page, references, .. } = config;
         let Config { secret, log, purge, addr: _, ignored: _, .. } = config;
@@ -43,12 +43,12 @@ impl FingerprintKey {
     }
 }
 
-/// Texts with their lengths, so that no two sequences look the same.
+/// Hashes texts with their lengths, so that no two sequences look the same.
 struct Hash(Option<Hmac<Sha256>>);
 
 impl Hash {
     fn new(key: &[u8]) -> Self {
-        // A key of any length is taken.
+        // HMAC takes a key of any length.
         Self(Hmac::new_from_slice(key).ok())
     }
 

@@ -9,13 +9,13 @@ pub(super) type Rows = &'static [(&'static str, Key)];
 pub(super) enum Key {
     /// More keys are below it.
     Section(Rows),
-    /// The same, and that it is there says something itself: it is noted under this path.
+    /// The same, but its presence has a meaning too: it is noted under this path.
     Given(&'static str, Rows),
     /// Its value is read, under this path.
     Read(&'static str),
-    /// Texts under names that are free.
+    /// Texts under arbitrary names.
     Fields,
-    /// Known, but not served; with the reason.
+    /// Known but without effect, for this reason.
     Ignored(&'static str),
     /// The section of the drivers.
     Storage,
@@ -46,7 +46,7 @@ const TLS: &str = "there is no encryption";
 const URLS: &str = "URLs of layers are stored and never followed";
 const ASKED: &str = "the store is asked each time, nothing is remembered in a service of its own";
 
-/// The keys at the top.
+/// The top-level keys.
 pub(super) const ROOT: Rows = &[
     ("version", Read(VERSION)),
     ("log", Section(LOG)),
@@ -135,8 +135,8 @@ pub(super) const STORAGE: Rows = &[
     ),
 ];
 
-/// The drivers that distribution has or had, and our name for one: whatever else is near to one of the keys above
-/// is a slip of the pen.
+/// The drivers that distribution has or had, and our name for one. Any other name that is near to one of the
+/// keys above is a typo.
 pub(super) const DRIVERS: &[&str] =
     &["azure", "filesystem", "gcs", "inmemory", "memory", "oss", "s3", "s3aws", "swift"];
 
@@ -150,7 +150,7 @@ pub(super) fn near(rows: Rows, name: &str) -> Option<&'static str> {
     did_you_mean(name, rows.iter().map(|(known, _)| *known))
 }
 
-/// A key within another one.
+/// Returns the path of a key within another one.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }

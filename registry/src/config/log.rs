@@ -6,8 +6,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::source::shown;
 
-/// The section `log` of distribution's configuration, for one instance. It takes effect where the host has put
-/// a layer of this crate into its subscriber; nothing here sets one up. `Debug` shows no value of a field.
+/// The section `log` of distribution's configuration, for one instance.
+///
+/// It takes effect if the host has put a layer of this crate into its subscriber; nothing here sets one up.
+/// `Debug` shows no value of a field.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogSettings {
@@ -15,7 +17,7 @@ pub struct LogSettings {
     pub level: Option<LevelFilter>,
     /// `log.formatter`.
     pub formatter: LogFormatter,
-    /// `log.fields`: in every line of the instance.
+    /// `log.fields`: fields in every line of the instance.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -26,9 +28,9 @@ pub enum LogFormatter {
     /// `text`: `time="…" level=info msg="…" key=value`.
     #[default]
     Text,
-    /// `json`: an object a line, with `time`, `level` and `msg`.
+    /// `json`: one object per line, with `time`, `level` and `msg`.
     Json,
-    /// `logstash`: an object a line, with `@timestamp`, `@version`, `level`, `message` and `type`.
+    /// `logstash`: one object per line, with `@timestamp`, `@version`, `level`, `message` and `type`.
     Logstash,
 }
 

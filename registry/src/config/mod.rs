@@ -1,7 +1,8 @@
-//! The configuration of a registry, from the file and the variables that CNCF distribution reads.
+//! The configuration of a registry, read from the file and the variables of CNCF distribution.
 //!
-//! A file ([`Config::from_yaml`]) and variables ([`Config::from_env`]) are texts that the host passes in; where both
-//! are given, each variable replaces one leaf of the file ([`Config::from_yaml_and_env`], [`Config::merge_env`]).
+//! The host passes in the text of a file ([`Config::from_yaml`]), variables ([`Config::from_env`]) or both.
+//! With both, each variable replaces one leaf of the file ([`Config::from_yaml_and_env`],
+//! [`Config::merge_env`]).
 
 #[cfg(test)]
 mod canary;
@@ -40,10 +41,11 @@ pub use self::{
 };
 use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 
-/// What a file of distribution (version 0.1) and its variables say that concerns an embedded registry.
+/// The settings of distribution (version 0.1) that concern an embedded registry.
 ///
-/// Parameters of the driver are the texts as they are written: an access key `0123456` is not a number. Nothing
-/// is read but the texts that are passed in: no file, no environment. `Debug` shows no value that may be a secret.
+/// They come from distribution's file and its variables. The driver's parameters stay text as written: an
+/// access key `0123456` is not a number. Nothing is read but the texts that are passed in: no file, no
+/// environment. `Debug` shows no value that may be a secret.
 ///
 /// ```
 /// use plugin_registry::config::Config;
@@ -74,51 +76,51 @@ use crate::registry::{ReferencePolicy, Registry, RegistryBuilder};
 pub struct Config {
     /// The name of the driver under `storage`.
     pub driver: String,
-    /// Its parameters. Those in a section of their own have names such as `credentials.type`.
+    /// The driver's parameters. A parameter in its own section has a name such as `credentials.type`.
     pub parameters: Parameters,
     /// `storage.delete.enabled`. Default: false.
     pub delete: bool,
-    /// The contrary of `storage.redirect.disable`, where the file says it. Distribution redirects unless told
-    /// otherwise, an embedded registry does not.
+    /// The inverse of `storage.redirect.disable`, if it is set. Distribution redirects unless told otherwise;
+    /// an embedded registry does not.
     pub redirect: Option<bool>,
     /// `storage.maintenance.readonly.enabled`. Default: false.
     pub read_only: bool,
-    /// The smaller of `catalog.maxentries` and `tags.maxtags`, where the file has one; 0 is as good as none.
+    /// The smaller of `catalog.maxentries` and `tags.maxtags`, if either is set; 0 counts as unset.
     pub max_page: Option<usize>,
     /// `validation.manifests.indexes.platforms`: `all` is [`ReferencePolicy::Complete`], `none` is
-    /// [`ReferencePolicy::SparseIndexes`], and `list` requires all, which is more than it asks for.
+    /// [`ReferencePolicy::SparseIndexes`]. `list` requires all platforms, which is more than it asks for.
     pub references: Option<ReferencePolicy>,
-    /// `http.addr`, for whoever listens; the registry does not.
+    /// `http.addr`, for a host that listens; the registry itself does not.
     pub addr: Option<String>,
     /// `http.secret`: the key of the upload state.
     pub secret: Option<Secret>,
-    /// `log.level`, `log.formatter` and `log.fields`. The level is also read from the older `loglevel`, where
-    /// `log.level` is not given; `warning`, `trace`, `fatal` and `panic` are levels too, the last two as `error`.
+    /// `log.level`, `log.formatter` and `log.fields`. Without `log.level`, the level is read from the older
+    /// `loglevel`. `warning`, `trace`, `fatal` and `panic` are levels too; the last two count as `error`.
     pub log: LogSettings,
-    /// `storage.maintenance.uploadpurging`, where it or one of its keys is given and `enabled` is not false.
-    /// Default: none; distribution purges unless told otherwise.
+    /// `storage.maintenance.uploadpurging`, if it or one of its keys is set and `enabled` is not false.
+    /// Default: none. Distribution purges unless told otherwise.
     pub purge: Option<PurgeSettings>,
-    /// What distribution knows and what changes nothing here, in the order of the file, then of the variables' names.
+    /// Keys of distribution that have no effect here, in the order of the file, then of the variables' names.
     pub ignored: Vec<Ignored>,
-    /// What all of it was read from, for what comes on top.
+    /// The raw settings that all of this was read from, for variables that are laid on top.
     raw: Raw,
 }
 
 impl Config {
-    /// Reads the text of a file. At most 1 MiB; anchors, tags and several documents are not read.
+    /// Reads the text of a file. At most 1 MiB; anchors, tags and multiple documents are not read.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes
-    /// with their lines: what is no YAML, unknown keys, wrong values, no driver or more than one. The driver's
-    /// parameters are checked by whoever opens it.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
+    /// their lines: invalid YAML, unknown keys, wrong values, no driver or more than one. The driver's
+    /// parameters are checked when the driver is opened.
     pub fn from_yaml(text: &str) -> Result<Self> {
         Self::read(walk::walk(yaml::parse(text)?))
     }
 
-    /// Reads variables alone: names and values, where a value may be a secret.
+    /// Reads variables alone: pairs of a name and a value, which may be a secret.
     ///
-    /// Names that do not begin with `REGISTRY_` are passed over, so the whole environment of a process may be
-    /// given. The order does not matter. Values are texts and never YAML, except a map in braces for a section
+    /// Names that do not begin with `REGISTRY_` are ignored, so the whole environment of a process may be
+    /// passed. The order does not matter. Values are text and never YAML, except a map in braces for a section
     /// that holds no secret: `REGISTRY_LOG_FIELDS={service: backup}`.
     ///
     /// ```
@@ -134,8 +136,8 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// As of [`from_yaml`](Self::from_yaml), with the names of variables instead of lines. No value of a driver's
-    /// parameter and no secret is repeated.
+    /// Fails as [`from_yaml`](Self::from_yaml) does, with the names of variables instead of lines. The error
+    /// repeats no value of a driver's parameter and no secret.
     pub fn from_env<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: AsRef<str>,
@@ -144,12 +146,14 @@ impl Config {
         Self::with_env(Raw::new().into(), pairs)
     }
 
-    /// Reads a file with variables on top: each replaces one leaf, and nothing else. Naming another driver drops
-    /// the parameters of the file's, and no other key of `storage`; naming the same one keeps them.
+    /// Reads a file with variables on top: each variable replaces one leaf and nothing else.
+    ///
+    /// Naming another driver drops the parameters of the file's driver, but no other key of `storage`. Naming
+    /// the same driver keeps them.
     ///
     /// # Errors
-    /// Those of [`from_yaml`](Self::from_yaml) and [`from_env`](Self::from_env), all mistakes of both at once;
-    /// those of the file alone if it is no YAML.
+    /// Fails as [`from_yaml`](Self::from_yaml) and [`from_env`](Self::from_env) do, with all mistakes of both
+    /// at once. If the file is not valid YAML, the error is about the file alone.
     pub fn from_yaml_and_env<K, V>(text: &str, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: AsRef<str>,
@@ -158,11 +162,13 @@ impl Config {
         Self::with_env(walk::walk(yaml::parse(text)?), pairs)
     }
 
-    /// Lays variables over what this was read from, as [`from_yaml_and_env`](Self::from_yaml_and_env) does, and
-    /// reads it anew. Public fields that were changed since are as they had been read.
+    /// Lays variables over the settings that this was read from, and reads the result.
+    ///
+    /// The variables count as in [`from_yaml_and_env`](Self::from_yaml_and_env). Changes made to public fields
+    /// since then are lost.
     ///
     /// # Errors
-    /// Those of [`from_env`](Self::from_env).
+    /// Fails as [`from_env`](Self::from_env) does.
     pub fn merge_env<K, V>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: AsRef<str>,
@@ -180,7 +186,7 @@ impl Config {
         Self::read(found)
     }
 
-    /// What a location says; everything else is as by default, until variables come on top.
+    /// Makes the configuration of a location. All else has its default until variables are laid on top.
     fn of_location(
         location: Source,
         driver: &str,
@@ -199,13 +205,13 @@ impl Config {
         Self::read(raw.into())
     }
 
-    /// What to open.
+    /// Returns the driver and the parameters to open.
     #[must_use]
     pub fn storage(&self) -> StorageConfig {
         StorageConfig::new(&self.driver).with_parameters(self.parameters.clone())
     }
 
-    /// Begins a registry over the opened driver, with everything that the file says about it.
+    /// Begins a registry over the opened driver, with everything that the configuration says about it.
     #[must_use]
     pub fn builder(&self, driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
         let mut builder = Registry::builder(driver).delete(self.delete).read_only(self.read_only);

@@ -4,37 +4,37 @@ use std::collections::BTreeMap;
 
 use super::source::{Source, shown};
 
-/// What is wrong with a text that names no driver. It is not repeated, since it may be a map with secrets.
+/// The mistake of a text that does not name a driver. The text is not repeated: it may be a map with secrets.
 pub(super) const NO_DRIVER: &str = "has to be the name of a driver, such as `s3` or `filesystem`";
 
 /// Drivers with two names.
 const ALIASES: &[(&str, &str)] = &[("s3aws", "s3"), ("memory", "inmemory")];
 
-/// Parameters with keys of their own, by driver. In variables `_` stands for the dot behind them. Everywhere else
-/// a `_` is a letter like any other: `max_retries` is one parameter.
+/// Parameters that have their own keys, by driver. In variables, `_` stands for the dot behind them. Everywhere
+/// else `_` is a letter like any other: `max_retries` is one parameter.
 const SECTIONS: &[(&str, &str)] = &[("azure", "credentials"), ("gcs", "credentials")];
 
-/// The variables of OADP that no driver of distribution reads, and the parameters that they mean.
+/// The variables of OADP that no driver of distribution reads, and the parameters that they stand for.
 const PRINCIPAL: &[(&str, &str)] = &[
     ("spn_client_id", "credentials.clientid"),
     ("spn_client_secret", "credentials.secret"),
     ("spn_tenant_id", "credentials.tenantid"),
 ];
 
-/// More drivers are counted, and not named.
+/// Drivers beyond this number are counted but not named.
 const MAX_DRIVERS: usize = 10;
 
-/// Parameters that are secrets themselves, of any driver; so is all that begins with `credentials`.
+/// Parameters of any driver that are secrets themselves. So are names that begin with `credentials`.
 const SECRETS: &[&str] = &["accesskey", "secretkey", "sessiontoken", "accountkey"];
 
-/// What a variable names of a driver.
+/// What a variable means to a driver.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parameter {
-    /// A parameter.
+    /// A parameter of the driver.
     Own(String),
-    /// One of a service principal.
+    /// A parameter of a service principal.
     Principal(&'static str),
-    /// Nothing that a driver could use.
+    /// Nothing that a driver could use, for this reason.
     Ignored(&'static str),
 }
 
@@ -43,19 +43,20 @@ pub(super) fn is_driver(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
-/// Whether two names are one driver's.
+/// Whether two names belong to one driver.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     usual(one) == usual(other)
 }
 
-/// Names that are there already, by the way in which variables write them: any number of variables looks each up once.
+/// Names that are there already, by the way in which variables write them, so that each variable needs one
+/// lookup.
 #[derive(Default)]
 pub(super) struct Written {
     names: BTreeMap<String, String>,
 }
 
 impl Written {
-    /// Notes a name. Of two that are written alike, the first in the order of names counts.
+    /// Adds a name. Of two that variables write alike, the first in the order of names counts.
     pub(super) fn add(&mut self, name: &str) {
         let written = name.to_lowercase().replace('.', "_");
         let known = self.names.entry(written).or_insert_with(|| name.to_owned());
@@ -64,7 +65,7 @@ impl Written {
         }
     }
 
-    /// The name that the rest of a variable's name, in lower case, means.
+    /// Finds the name that the rest of a variable's name, in lower case, stands for.
     pub(super) fn find(&self, rest: &str) -> Option<&str> {
         self.names.get(rest).map(String::as_str)
     }
@@ -84,7 +85,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name.as_str()) || name.starts_with("credentials")
 }
 
-/// The mistake that there are several drivers. The first ten are named.
+/// Describes the mistake that there are several drivers. The first ten are named.
 pub(super) fn only_one<'a>(named: impl IntoIterator<Item = (&'a str, Source)>) -> String {
     let mut named = named.into_iter().map(|(name, source)| format!("`{}` ({source})", shown(name)));
     let first = named.by_ref().take(MAX_DRIVERS).collect::<Vec<_>>().join(" and ");
@@ -94,8 +95,8 @@ pub(super) fn only_one<'a>(named: impl IntoIterator<Item = (&'a str, Source)>) -
     }
 }
 
-/// The parameter that the rest of a variable's name, in lower case, means to a driver. Where one of those that
-/// are there already is written so, it is that one.
+/// Returns the parameter that the rest of a variable's name, in lower case, means to a driver. If a known
+/// parameter is written like that, it is that one.
 pub(super) fn parameter(driver: &str, rest: &str, given: &Written) -> Parameter {
     let driver = usual(driver);
     if driver == "azure" {
@@ -114,7 +115,7 @@ pub(super) fn parameter(driver: &str, rest: &str, given: &Written) -> Parameter 
     Parameter::Own(known.unwrap_or_else(|| rest.to_owned()))
 }
 
-/// The usual one of a driver's names.
+/// Returns the usual name of a driver.
 pub(super) fn usual(name: &str) -> String {
     let name = name.to_lowercase();
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, usual)| (*usual).to_owned())

@@ -6,11 +6,12 @@ use plugin_registry_core::{Parameters, Result, Secret};
 
 use super::source::shown;
 
-/// Nobody's variables are longer, and a file that was named by mistake may be.
+/// Real variables are never longer, but a file that was named by mistake may be.
 const MAX_LEN: usize = 1 << 20;
 
-/// Variables from a file or from a list, for [`Config::from_env`](super::Config::from_env). Names of all kinds are
-/// kept, in the order given; `Debug` shows names that are written like one, and no value.
+/// Variables from a file or from a list, for [`Config::from_env`](super::Config::from_env).
+///
+/// All names are kept, in the order given. `Debug` shows names that are written like one, and no value.
 ///
 /// ```
 /// use plugin_registry::config::{Config, EnvPairs};
@@ -38,14 +39,14 @@ impl fmt::Debug for EnvPairs {
 impl EnvPairs {
     /// Reads the text of a file with a line `NAME=VALUE` for each variable. At most 1 MiB.
     ///
-    /// Empty lines and those that begin with `#` are skipped. `export ` before a name, spaces around a name, CRLF
-    /// and a byte order mark are tolerated. A value is everything behind the first `=`, spaces included, without
-    /// one pair of quotes around all of it (`'…'` or `"…"`). Nothing in it is expanded or escaped, and `#` begins
-    /// no comment.
+    /// Empty lines and lines that begin with `#` are skipped. `export ` before a name, spaces around a name,
+    /// CRLF and a byte order mark are tolerated. A value is everything after the first `=`, including spaces,
+    /// without one pair of quotes around all of it (`'…'` or `"…"`). Nothing in it is expanded or escaped, and
+    /// `#` does not begin a comment.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all lines that are no variable. It
-    /// repeats nothing of them.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists all lines that
+    /// are not variables, without repeating anything from them.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_LEN {
             let what = format!("the variables are longer than {MAX_LEN} bytes");
@@ -63,15 +64,15 @@ impl EnvPairs {
     /// Reads a list of texts `NAME=VALUE`, as a process has them. Values are taken as they are.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the entries that are no variable by
-    /// their places, from 1. It repeats nothing of them.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the positions,
+    /// from 1, of the entries that are not variables, without repeating anything from them.
     pub fn from_entries<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self> {
         let entries: Vec<T> = entries.into_iter().collect();
         let entries = entries.iter().enumerate();
         Self::read(entries.map(|(at, entry)| (format!("entry {}", at + 1), entry.as_ref())), |value| value)
     }
 
-    /// The names, in the order given.
+    /// Returns the names, in the order given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().map(|(name, _)| name.as_str())
     }
@@ -115,7 +116,7 @@ fn unquoted(value: &str) -> &str {
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
-/// In the form that all configuration has.
+/// Makes one error of all mistakes, in the form that all configuration has.
 fn refused(mistakes: impl IntoIterator<Item = String>) -> Result<()> {
     let parameters = Parameters::new();
     let mut reader = parameters.reader();

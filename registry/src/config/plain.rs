@@ -1,4 +1,4 @@
-//! Endpoints that are asked in clear.
+//! Endpoints that are used without encryption.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ pub(super) const PLAIN: &str = "is http to another machine: anyone on the networ
 /// The parameters that name an endpoint.
 const ENDPOINTS: &[&str] = &["endpoint", "regionendpoint", "serviceurl", "stsendpoint"];
 
-/// Whether requests to this URL can be read on their way. What never leaves the machine cannot.
+/// Whether requests to this URL can be read on their way. Requests that never leave the machine cannot.
 pub(super) fn is_plain(text: &str) -> bool {
     let Some(url) = store_url(text).filter(|url| url.scheme() == "http") else { return false };
     let host = url.host_str().unwrap_or_default();
@@ -26,8 +26,8 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 impl Config {
-    /// What to tell whoever set it up; the registry works all the same. What a location says itself is among
-    /// [its own](super::BackupStorageLocation::warnings).
+    /// Returns what to tell the user who set this up; the registry works all the same. Warnings about a
+    /// location are in [`BackupStorageLocation::warnings`](super::BackupStorageLocation::warnings).
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let value = |key: &str| self.parameters.get(key).unwrap_or_default();

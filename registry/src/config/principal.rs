@@ -13,8 +13,8 @@ const SECRET: &str = "credentials.secret";
 const TYPE: &str = "credentials.type";
 const CLIENT_SECRET: &str = "client_secret";
 
-/// The parameters of the driver with the service principal among them, as far as it is used; what is not used is
-/// noted. OADP passes every variable, also the empty ones: those do no harm.
+/// Returns the parameters of the driver, with the service principal as far as it is used. Unused parts are
+/// noted. OADP passes every variable, including the empty ones, which do no harm.
 pub(super) fn resolved(raw: &Raw, ignored: &mut Vec<Ignored>) -> Parameters {
     let mut parameters = raw.parameters.clone();
     if !raw.driver.as_ref().is_some_and(|driver| names::is_same(&driver.name, "azure")) {
@@ -30,7 +30,7 @@ pub(super) fn resolved(raw: &Raw, ignored: &mut Vec<Ignored>) -> Parameters {
     } else if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case(CLIENT_SECRET)) {
         Some("credentials.type is another one")
     } else if !is_given(&parameters, SECRET) && !principal.iter().any(|(name, ..)| *name == SECRET) {
-        // That of a workload identity: its id and its tenant are in the environment of the SDK as well.
+        // It belongs to a workload identity, whose id and tenant are also in the environment of the SDK.
         Some("without a client secret it is no credential")
     } else {
         None

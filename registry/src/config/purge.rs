@@ -1,4 +1,4 @@
-//! When uploads that nobody will finish are thrown away.
+//! When abandoned uploads are deleted.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurgeSettings {
-    /// `age`: how long nothing of an upload may have changed. Default 168 h.
+    /// `age`: how long an upload must have been unchanged. Default 168 h.
     pub older_than: Duration,
     /// `interval`: how often. Default 24 h.
     pub interval: Duration,
-    /// `dryrun`: only say what would be deleted. Default false.
+    /// `dryrun`: only report what would be deleted. Default false.
     pub dry_run: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What was said, still as text: the form in which files, variables and locations are laid over each other.
+//! Settings, still as text: the form in which files, variables and locations are laid over each other.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,17 +9,17 @@ use super::{
     source::{Ignored, Source, shown},
 };
 
-/// Settings leaf by leaf, each with its source. What is set again is replaced, and nothing else with it.
+/// Settings leaf by leaf, each with its source. Setting a leaf again replaces it and nothing else.
 #[derive(Clone, Default)]
 pub(super) struct Raw {
-    /// By the paths in `keys`: what is read.
+    /// The settings that are read, by the paths in `keys`.
     pub(super) settings: Parameters,
-    /// `log.fields`, by their names with dots.
+    /// `log.fields`, by their dotted names.
     pub(super) fields: BTreeMap<String, String>,
     pub(super) driver: Option<Driver>,
-    /// The driver's.
+    /// The driver's parameters.
     pub(super) parameters: Parameters,
-    /// The service principal under the names that OADP has for it, by ours.
+    /// The service principal, given under OADP's names, by our names.
     pub(super) principal: BTreeMap<&'static str, (Secret, Source)>,
     pub(super) ignored: Vec<Ignored>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Driver {
     pub(super) source: Source,
 }
 
-/// The raw form while it is being made, with what is wrong so far.
+/// The raw form while it is being made, with the mistakes so far.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) raw: Raw,
@@ -39,7 +39,7 @@ pub(super) struct Found {
 }
 
 impl Raw {
-    /// Nothing but the version, which only a file has to say.
+    /// Starts with nothing but the version, which only a file has to state.
     pub(super) fn new() -> Self {
         let mut raw = Self::default();
         raw.settings = raw.settings.with(keys::VERSION, "0.1");
@@ -52,7 +52,7 @@ impl Raw {
         self.settings = settings.with_from(path, text, source.to_string());
     }
 
-    /// Sets the driver and its parameters, and drops those of the one before.
+    /// Sets the driver and its parameters, and drops the parameters of the previous driver.
     pub(super) fn set_driver(&mut self, name: impl Into<String>, source: Source, parameters: Parameters) {
         self.driver = Some(Driver { name: name.into(), source });
         self.parameters = parameters;
@@ -65,7 +65,7 @@ impl Raw {
         self.parameters = parameters.with_from(name, text, source.to_string());
     }
 
-    /// Notes a key that changes nothing.
+    /// Notes a key that has no effect.
     pub(super) fn ignore(&mut self, key: impl Into<String>, source: Source, reason: &'static str) {
         self.ignored.push(Ignored { key: key.into(), source, reason });
     }

@@ -1,4 +1,4 @@
-//! From texts to values: the same checks whatever the texts come from.
+//! From texts to values: the checks are the same for every source.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tracing::level_filters::LevelFilter;
 use super::{Config, LogFormatter, LogSettings, PurgeSettings, duration, keys, principal, raw::Found};
 use crate::registry::ReferencePolicy;
 
-/// Those of distribution, and the others of its logger.
+/// The levels of distribution, and the other levels of its logger.
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "warning", "trace", "fatal", "panic"];
 
 impl Config {
-    /// Reads what was found. This is where every source ends.
+    /// Reads what was found. Every source ends here.
     pub(super) fn read(found: Found) -> Result<Self> {
         let Found { raw, mistakes } = found;
         let mut reader = raw.settings.reader();
@@ -62,7 +62,7 @@ fn log(reader: &mut ParameterReader<'_>) -> LogSettings {
         "info" => LevelFilter::INFO,
         "debug" => LevelFilter::DEBUG,
         "trace" => LevelFilter::TRACE,
-        // There is nothing above: what ends distribution is an error here.
+        // There is no level above: what ends distribution is an error here.
         _ => LevelFilter::ERROR,
     });
     let formatter = match reader.choice(keys::FORMATTER, &["text", "json", "logstash"]) {
@@ -76,7 +76,7 @@ fn log(reader: &mut ParameterReader<'_>) -> LogSettings {
 fn purge(reader: &mut ParameterReader<'_>) -> Option<PurgeSettings> {
     const KEYS: [&str; 5] =
         [keys::PURGE, keys::PURGE_ENABLED, keys::PURGE_AGE, keys::PURGE_INTERVAL, keys::PURGE_DRY_RUN];
-    // All are asked for, so that none is unknown.
+    // All keys are asked for, so that none counts as unknown.
     let given = KEYS.map(|key| reader.is_given(key));
     let is_enabled = reader.flag(keys::PURGE_ENABLED).unwrap_or(true);
     let usual = PurgeSettings::default();
@@ -88,7 +88,7 @@ fn purge(reader: &mut ParameterReader<'_>) -> Option<PurgeSettings> {
     (is_enabled && given.contains(&true)).then_some(settings)
 }
 
-/// A duration of Go that is longer than 0.
+/// Reads a duration of Go that is longer than 0.
 fn time(reader: &mut ParameterReader<'_>, key: &'static str) -> Option<Duration> {
     let text = reader.text(key)?;
     let time = duration::parse(&text).filter(|time| !time.is_zero());

@@ -8,21 +8,21 @@ use plugin_registry_core::{shown_name, shown_words};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// A line of the file, from 1.
+    /// A line of the file, counted from 1.
     Line(usize),
-    /// The name of a variable, or of a place that is neither.
+    /// The name of a variable, or of a place that is neither line nor variable.
     Named(String),
 }
 
-/// A key that changes nothing.
+/// A key that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ignored {
     /// Its path, such as `http.tls`.
     pub key: String,
-    /// Where it is.
+    /// Where it was found.
     pub source: Source,
-    /// Why.
+    /// Why it is ignored.
     pub reason: &'static str,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// As it is shown: the name of a variable may hold a secret that stands in the wrong place.
+/// Shown as by `Display`: the name of a variable may hold a misplaced secret.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string())
@@ -51,7 +51,7 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// A key for a message, if it is written like one: anything else may be a secret in the wrong place.
+/// Returns a key for a message, if it is written like one: anything else may be a misplaced secret.
 pub(super) fn shown(name: &str) -> &str {
     if name.is_empty() { name } else { shown_name(name).unwrap_or("…") }
 }

@@ -1,4 +1,4 @@
-//! From the tree to settings: every key meets its row in the table.
+//! From the tree to settings: each key is looked up in the table.
 
 use plugin_registry_core::Parameters;
 
@@ -32,7 +32,7 @@ pub(super) fn walk_variable(
 
 struct Walk<'a> {
     found: &'a mut Found,
-    /// Whose lines are not the file's.
+    /// Set if the lines are those of a variable and not of the file.
     variable: Option<&'a Source>,
 }
 
@@ -73,7 +73,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Fields of the log; those in a map of their own are named `map.field`.
+    /// Reads the fields of the log. Fields in their own map are named `map.field`.
     fn fields(&mut self, node: Node, prefix: &str, path: &str) {
         for Entry { key, line, node } in self.entries(node, path) {
             let (name, path) = (join(prefix, &key), join(path, &key));
@@ -92,7 +92,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The drivers, and the keys beside them.
+    /// Reads the drivers, and the keys beside them.
     fn storage(&mut self, node: Node) {
         let line = node.line;
         // `storage: inmemory`
@@ -121,7 +121,7 @@ impl Walk<'_> {
             self.mistake("storage", line, &what);
         }
         let Some(Entry { key, line, node }) = drivers.into_iter().next() else {
-            // Without an own mistake of its lines: what is missing has none.
+            // No mistake is added here: what is missing has no line.
             return;
         };
         let path = join("storage", &key);
@@ -131,7 +131,7 @@ impl Walk<'_> {
         self.parameters_of(node, "", &path);
     }
 
-    /// The parameters of the driver; those in a section of their own are named `section.key`.
+    /// Reads the parameters of the driver. Those in their own section are named `section.key`.
     fn parameters_of(&mut self, node: Node, prefix: &str, path: &str) {
         for Entry { key, line, node } in self.entries(node, path) {
             let (name, path) = (join(prefix, &key), join(path, &key));
@@ -139,7 +139,7 @@ impl Walk<'_> {
                 self.parameters_of(node, &name, &path);
                 continue;
             }
-            // As in distribution. A secret stays what is written: nothing guesses at its letters.
+            // As in distribution. A secret stays as written: its text is never interpreted.
             if node.is_null() && !names::is_secret(&name) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! YAML as a tree of texts. Nothing here guesses at types: `0123456` stays `0123456`.
+//! YAML as a tree of texts. Types are never guessed: `0123456` stays `0123456`.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -7,12 +7,13 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::source::shown;
 
-/// Nobody's configuration is longer, and a file that was named by mistake may be. A ConfigMap or a Secret holds no more.
+/// Real configurations are never longer, but a file that was named by mistake may be. A ConfigMap or a Secret
+/// holds no more.
 const MAX_LEN: usize = 1 << 20;
-/// How deep sections may lie in each other; the deepest of distribution's is 6.
+/// How deep sections may be nested. The deepest of distribution's is 6.
 const MAX_DEPTH: usize = 32;
 
-/// A place in the document, with what is there.
+/// A place in the document and its value.
 pub(super) struct Node {
     /// From 1.
     pub(super) line: usize,
@@ -20,7 +21,7 @@ pub(super) struct Node {
 }
 
 pub(super) enum Value {
-    /// A text as it is written, without its quotes. It may be a secret.
+    /// A text as written, without its quotes. It may be a secret.
     Text {
         text: Secret,
         is_plain: bool,
@@ -28,25 +29,25 @@ pub(super) enum Value {
     Map(Vec<Entry>),
     /// No setting that we read is a list.
     List,
-    /// Something that is among the mistakes already.
+    /// A value that is already among the mistakes.
     Refused,
 }
 
-/// A key of a map and what it names.
+/// A key of a map and its value.
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) line: usize,
     pub(super) node: Node,
 }
 
-/// A document, and what is wrong with it although it can be read.
+/// A document, and the mistakes in it that do not prevent reading it.
 pub(super) struct Document {
     pub(super) root: Node,
     pub(super) mistakes: Vec<String>,
 }
 
 impl Node {
-    /// Whether nothing is there, or `~` or `null` without quotes.
+    /// Whether the node is empty, or an unquoted `~` or `null`.
     pub(super) fn is_null(&self) -> bool {
         match &self.value {
             Value::Text { text, is_plain: true } => {
@@ -60,7 +61,7 @@ impl Node {
 /// Reads a document.
 ///
 /// # Errors
-/// For what is no YAML, and for what is too long or too deep. The text itself is not repeated.
+/// Fails if the text is not valid YAML, or is too long or too deep. The error does not repeat the text.
 pub(super) fn parse(text: &str) -> Result<Document> {
     let wrong = |message: String| Err(Error::new(ErrorKind::InvalidConfig).with_message(message));
     if text.len() > MAX_LEN {
@@ -83,7 +84,7 @@ pub(super) fn parse(text: &str) -> Result<Document> {
     Ok(Document { root: tree.root.unwrap_or(nothing), mistakes: tree.mistakes })
 }
 
-/// The tree as it grows, without recursion.
+/// The tree while it grows, without recursion.
 struct Tree<'a> {
     source: &'a str,
     open: Vec<Open>,
@@ -92,7 +93,7 @@ struct Tree<'a> {
     mistakes: Vec<String>,
 }
 
-/// A map or list whose end has not come.
+/// A map or list whose end has not come yet.
 struct Open {
     line: usize,
     content: Content,
@@ -101,16 +102,16 @@ struct Open {
 enum Content {
     Map {
         entries: Vec<Entry>,
-        /// The keys so far: a map may have as many as there is room for in the text.
+        /// The keys so far. A map may have as many as fit into the text.
         keys: HashSet<String>,
         key: Pending,
     },
     List,
 }
 
-/// What becomes of the value that comes next in a map.
+/// What the next node of a map is.
 enum Pending {
-    /// It is a key itself.
+    /// A key.
     Key,
     /// It is the value of this key, in this line.
     Value(String, usize),
@@ -138,7 +139,7 @@ impl<'a> Tree<'a> {
                     return self.add(Node { line, value: Value::Refused });
                 }
                 let is_plain = style == ScalarStyle::Plain;
-                // The parser says `~` where nothing is written.
+                // The parser reports `~` if nothing is written.
                 let is_written = !is_plain || text != "~" || span.slice(self.source) == Some("~");
                 let text = if is_written { text } else { Cow::Borrowed("") };
                 self.add(Node { line, value: Value::Text { text: Secret::new(text), is_plain } });
@@ -165,7 +166,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Puts a whole node where it belongs.
+    /// Puts a finished node in its place.
     fn add(&mut self, node: Node) {
         let Some(Open { content, .. }) = self.open.last_mut() else {
             self.root.get_or_insert(node);

@@ -37,8 +37,8 @@ pub(super) async fn get(
         let (info, stream) = (*reader.info(), reader.into_stream());
         return Ok(whole(&info, Body::stream(stream, info.size)));
     }
-    // A client that asks whether the blob is there has to bring it again when it is damaged; one that wants the
-    // bytes learns why it cannot have them.
+    // On HEAD, a damaged blob counts as missing, so that the client brings it again. On GET, the client learns
+    // why it cannot have the bytes.
     let blobs = repository.blobs();
     let info = if is_head { blobs.stat(&digest).await? } else { blobs.look(&digest).await? };
     if request.matches_etag(&digest.to_string()) {
@@ -71,7 +71,7 @@ pub(super) async fn delete(repository: &Repository, digest: &str) -> Result<ApiR
     Ok(empty(StatusCode::ACCEPTED))
 }
 
-/// The `Range` header, unless `If-Range` speaks of another content.
+/// Returns the `Range` header, unless `If-Range` names other content.
 fn current_range<'a>(request: &'a ApiRequest, digest: &Digest) -> Option<Cow<'a, str>> {
     let is_current = match request.header(header::IF_RANGE) {
         Some(etag) => etag.trim_matches('"') == digest.to_string(),
@@ -109,8 +109,8 @@ async fn redirect(registry: &Registry, info: &BlobInfo, request: &ApiRequest) ->
     Ok(Some(response))
 }
 
-/// One range as it is, several as `multipart/byteranges` (RFC 9110, section 14.6), opened one after the
-/// other as the client reads.
+/// Answers one range as it is, and several as `multipart/byteranges` (RFC 9110, section 14.6). Several are
+/// opened one after the other as the client reads.
 async fn partial(registry: &Registry, info: &BlobInfo, ranges: Vec<Range<u64>>) -> Result<ApiResponse> {
     let mut response = match <[Range<u64>; 1]>::try_from(ranges) {
         Ok([range]) => {
@@ -131,7 +131,7 @@ async fn partial(registry: &Registry, info: &BlobInfo, ranges: Vec<Range<u64>>) 
 }
 
 fn several(registry: &Registry, info: &BlobInfo, ranges: Vec<Range<u64>>) -> ApiResponse {
-    // The digest's beginning cannot be chosen by whoever wrote the content to end a part early, as it
+    // The author of the content cannot have chosen it so that this boundary ends a part early: the content
     // would have to contain its own hash.
     let boundary = format!("{:.32}", info.canonical.hex());
     let heads: Vec<(Bytes, Range<u64>)> = ranges

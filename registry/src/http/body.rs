@@ -1,4 +1,4 @@
-//! Bodies on their way out.
+//! The bodies of responses.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::error::RegistryError;
 
-/// The body of a response. Its length is always known; a stream that cannot keep it ends in an error.
+/// The body of a response. Its length is always known; a stream that cannot deliver it ends with an error.
 pub struct Body(Kind);
 
 enum Kind {
@@ -21,13 +21,13 @@ enum Kind {
 }
 
 impl Body {
-    /// No bytes.
+    /// Returns a body without bytes.
     #[must_use]
     pub fn empty() -> Self {
         Self(Kind::Full(None))
     }
 
-    /// All of it, where it is in memory; `None` for content that is read from the store as it is sent.
+    /// Returns all of it if it is in memory, or `None` for content that is read from the store as it is sent.
     #[must_use]
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -73,7 +73,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        // A stream is at its end when it says so: its last word may be that the content is damaged.
+        // A stream is at its end only when it says so: its last item may be that the content is damaged.
         matches!(self.0, Kind::Full(None))
     }
 

@@ -5,7 +5,7 @@ use http::header;
 use super::{ApiRequest, ApiResponse, json, set, tags::next_page};
 use crate::{error::Result, registry::Registry};
 
-/// The page size where none is asked for, as in distribution.
+/// The page size if none is asked for, as in distribution.
 const DEFAULT_PAGE: usize = 100;
 
 pub(super) async fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse> {

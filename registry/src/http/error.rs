@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{ApiResponse, Body, set};
 use crate::error::{ErrorCode, RegistryError};
 
-/// Most references that one answer names as missing.
+/// The most missing references that one answer names.
 const MAX_NAMED: usize = 100;
 
-/// Most bytes of a message: texts of a request that it quotes may be as long as a manifest.
+/// The most bytes of a message: it may quote texts of a request that are as long as a manifest.
 const MAX_MESSAGE: usize = 1024;
 
-/// An error as a response; a 405 with the methods that are `allowed`, none, perhaps.
+/// Answers with an error. A 405 lists the `allowed` methods, which may be none.
 pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
     if status.is_server_error() {
@@ -29,7 +29,7 @@ pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiRespons
                 .map(|digest| entry(code, "the repository lacks this content", Some(digest.to_string())))
                 .collect()
         }
-        // What went wrong inside a store is for the log; the client learns the kind.
+        // Details of a store's failure are for the log; the client learns the kind.
         RegistryError::Storage(error) => {
             vec![entry(code, &format!("the store failed: {}", error.kind()), None)]
         }

@@ -14,11 +14,11 @@ use crate::{
     repository::Repository,
 };
 
-/// Most `tag` parameters of one request; the specification asks for at least 10.
+/// The most `tag` parameters of one request; the specification asks for at least 10.
 const MAX_TAGS: usize = 100;
 
-/// Manifests are served as they are stored, whatever the Accept header prefers: the content type of a
-/// pulled manifest is that of the pushed one (distribution-spec, "Pulling manifests").
+/// Serves manifests as they are stored, whatever the Accept header prefers. The content type of a pulled
+/// manifest is that of the pushed one (distribution-spec, "Pulling manifests").
 pub(super) async fn get(
     repository: &Repository,
     reference: &str,
@@ -27,7 +27,7 @@ pub(super) async fn get(
     let is_head = is_head(request.method());
     let reference: Reference = reference.parse()?;
     let manifest = match repository.manifests().get(&reference).await {
-        // A client that asks whether the manifest is there has to bring it again.
+        // On HEAD, a damaged manifest counts as missing, so that the client brings it again.
         Err(RegistryError::Damaged(_)) if is_head => {
             return Err(RegistryError::ManifestUnknown { repository: repository.name().clone(), reference });
         }
@@ -48,8 +48,9 @@ pub(super) async fn get(
     Ok(response)
 }
 
-/// The type that a stored document is served with. It says itself what it is, and whoever wrote it may have had a
-/// browser in mind: what is not JSON of a vendor's type, as all manifests are, is served as bytes.
+/// Returns the type that a stored document is served with. The document itself names its type, and its author
+/// may have had a browser in mind: what is not JSON of a vendor's type, as all manifests are, is served as
+/// bytes.
 fn served_type(own: &str) -> &str {
     let is_manifest =
         own.starts_with("application/vnd.") && (own.ends_with("+json") || own == docker::SCHEMA1_SIGNED);

@@ -40,22 +40,22 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 
 type ApiResponse = Response<Body>;
 
-/// The distribution API of one registry as a [`tower_service::Service`]: made by [`Registry::service`].
+/// The distribution API of one registry as a [`tower_service::Service`], made by [`Registry::service`].
 ///
 /// It is always ready, never fails (errors are responses) and needs no connection: a client inside the
 /// process calls it with an `http::Request` and gets an `http::Response`, both with streaming bodies.
 /// Dropping the response future or body cancels the request and leaves the store sound.
 ///
-/// It asks nobody who they are. A host that puts it behind a socket decides who may ask what (a mount reads from the
-/// repository in `from`), and refuses the web pages of a browser that reaches the socket, by `Host`, `Origin` and
-/// `Sec-Fetch-Site`.
+/// It does no access control. A host that puts it behind a socket decides who may ask for what (a mount reads
+/// from the repository in `from`). It also refuses the web pages of a browser that reaches the socket, by
+/// `Host`, `Origin` and `Sec-Fetch-Site`.
 #[derive(Clone, Debug)]
 pub struct RegistryService {
     registry: Registry,
 }
 
 impl Registry {
-    /// The distribution API over this registry.
+    /// Returns the distribution API over this registry.
     #[must_use]
     pub fn service(&self) -> RegistryService {
         RegistryService { registry: self.clone() }
@@ -136,8 +136,8 @@ async fn dispatch(
     }
 }
 
-/// The answer to HEAD: the headers of the answer to GET, and no content (RFC 9110, section 9.3.2). Nobody
-/// else would take it away when no HTTP connection is between.
+/// Makes the answer to HEAD: the headers of the answer to GET, and no content (RFC 9110, section 9.3.2).
+/// Without an HTTP connection in between, nothing else would remove it.
 fn without_body(response: ApiResponse) -> ApiResponse {
     let (parts, body) = response.into_parts();
     let mut response = Response::from_parts(parts, Body::empty());
@@ -176,7 +176,7 @@ fn json_as(value: &impl serde::Serialize, content_type: &'static str) -> Result<
     Ok(response)
 }
 
-/// A header made of parsed identifiers, which hold no character that a header cannot.
+/// Sets a header from parsed identifiers, which hold only characters that a header can hold.
 fn set(response: &mut ApiResponse, name: HeaderName, value: impl std::fmt::Display) {
     if let Ok(value) = HeaderValue::try_from(value.to_string()) {
         response.headers_mut().insert(name, value);

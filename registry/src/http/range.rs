@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use crate::error::{RegistryError, Result};
 
-/// Most ranges of one request; more are answered with the whole content.
+/// The most ranges of one request; more are answered with the whole content.
 const MAX_RANGES: usize = 32;
 
-/// What a `Range` header asks of content of `size` bytes: `None` for the whole of it.
+/// Returns what a `Range` header asks of content of `size` bytes, or `None` for the whole of it.
 ///
-/// A range whose end lies before its start is refused, although RFC 9110 (section 14.1.1) would let it
-/// be ignored: the official conformance program takes a whole blob for it as a missing feature. Ranges
-/// of which none lies in the content are not satisfiable; a header in another unit or syntax is ignored.
+/// A range whose end lies before its start is refused, although RFC 9110 (section 14.1.1) would let it be
+/// ignored: the official conformance program counts a reply with the whole blob as a missing feature. If no
+/// range lies in the content, they are not satisfiable. A header in another unit or syntax is ignored.
 pub(crate) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Range<u64>>>> {
     let Some(list) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Ok(None) };
     let mut ranges = Vec::new();
@@ -58,8 +58,8 @@ fn number(text: &str) -> Number {
     }
 }
 
-/// A chunk's `Content-Range`, `start-end` with both ends included (distribution-spec, "Pushing a blob in
-/// chunks"); RFC 9110's `bytes start-end/…` is read too. Gives start and length.
+/// Reads a chunk's `Content-Range`, `start-end` with both ends included (distribution-spec, "Pushing a blob in
+/// chunks"). RFC 9110's `bytes start-end/…` is read too. Returns start and length.
 pub(crate) fn chunk(header: &str) -> Result<(u64, u64)> {
     let text = header.trim();
     let text = text.strip_prefix("bytes ").unwrap_or(text);

@@ -45,12 +45,13 @@ impl ApiRequest {
         &self.parts.headers
     }
 
-    /// A header as text. What is not text becomes text that nothing accepts, instead of a missing header.
+    /// Returns a header as text. A value that is not text becomes text that nothing accepts, instead of a
+    /// missing header.
     pub(super) fn header(&self, name: header::HeaderName) -> Option<Cow<'_, str>> {
         self.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
-    /// All values of a query parameter, decoded.
+    /// Returns all values of a query parameter, decoded.
     pub(super) fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         let query = self.parts.uri.query().unwrap_or_default();
         query.split('&').filter_map(move |pair| {
@@ -63,8 +64,8 @@ impl ApiRequest {
         self.parameters(name).next()
     }
 
-    /// `n`, the page size: `None` where it is not given, or empty, as in distribution. A number too large for memory is as good as the
-    /// largest; nothing is allocated by it (CVE-2023-2253).
+    /// Returns `n`, the page size, or `None` if it is absent or empty, as in distribution. A number too large
+    /// for memory counts as the largest; nothing is allocated by it (CVE-2023-2253).
     pub(super) fn page_size(&self) -> Result<Option<usize>> {
         let Some(text) = self.parameter("n").filter(|text| !text.is_empty()) else { return Ok(None) };
         if !text.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -95,8 +96,8 @@ impl ApiRequest {
         })
     }
 
-    /// The whole body, at most `limit` bytes; `None` when it is longer. For a large one its turn, which the bytes
-    /// have as long as they are held: however many clients send slowly, only so many bodies gather.
+    /// Reads the whole body, at most `limit` bytes; `None` if it is longer. A large one comes with its turn,
+    /// which is held as long as the bytes: however many clients send slowly, only so many bodies gather.
     pub(super) async fn read<'a>(
         &self,
         mut body: Content,
@@ -128,7 +129,7 @@ impl ApiRequest {
     }
 }
 
-/// A plus is a plus (RFC 3986): media types have them, and nothing in this API has a space.
+/// A plus stays a plus (RFC 3986): media types have them, and nothing in this API has a space.
 fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

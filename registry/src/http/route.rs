@@ -1,4 +1,4 @@
-//! From a path to an endpoint.
+//! Maps a path to an endpoint.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -37,8 +37,8 @@ impl Endpoint {
         }
     }
 
-    /// The methods that a registry with these options takes, as an `Allow` header lists them.
-    /// Not `refused`, of course: a store may refuse what the options do not.
+    /// Returns the methods that a registry with these options takes, as an `Allow` header lists them. It leaves
+    /// out `refused`: a store may refuse what the options do not.
     pub(super) fn allowed(self, refused: &Method, options: &Options) -> String {
         let allowed = self.methods().iter();
         let allowed =
@@ -46,7 +46,7 @@ impl Endpoint {
         allowed.copied().collect::<Vec<_>>().join(", ")
     }
 
-    /// Why a method is not taken, whatever it is about.
+    /// Returns why a method is not taken, whatever the request is about.
     pub(super) fn refuse(self, method: &Method, options: &Options) -> Option<RegistryError> {
         if self.methods().contains(&method.as_str()) {
             switched_off(method.as_str(), options)
@@ -65,8 +65,8 @@ fn switched_off(method: &str, options: &Options) -> Option<RegistryError> {
     }
 }
 
-/// A request's path, taken apart; name and argument are not parsed yet, so that a bad one gets the
-/// error code of its kind instead of a plain 404.
+/// A request's path, taken apart. Name and argument are not parsed yet, so that a bad one gets the error code
+/// of its kind instead of a plain 404.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
@@ -75,9 +75,10 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Names hold slashes, so a path is read from its end. Percent-encoding is taken away first; what it
-    /// may hide is refused by the identifiers' own grammars. An encoded slash is none of the path's
-    /// separators, and nothing that this API names has one inside.
+    /// Parses a path from its end, because names hold slashes.
+    ///
+    /// Percent-encoding is decoded first; what it may hide is refused by the identifiers' own grammars. An
+    /// encoded slash is not one of the path's separators, and nothing that this API names contains one.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         if path.to_ascii_lowercase().contains("%2f") {
             return None;

@@ -13,8 +13,8 @@ struct List<'a> {
     tags: &'a [&'a str],
 }
 
-/// Without `n` the whole list comes at once, as the specification says, and is held twice: as names of up
-/// to 128 bytes, and as the answer. With `n` at most `max_page` tags are.
+/// Lists the tags. Without `n` the whole list comes at once, as the specification says, and is held twice: as
+/// names of up to 128 bytes, and as the answer. With `n`, at most `max_page` tags are held.
 pub(super) async fn list(
     registry: &Registry,
     repository: &Repository,
@@ -32,7 +32,7 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// The `Link` to the next page.
+/// Returns the `Link` to the next page.
 pub(super) fn next_page(path: &str, parameters: &[(&str, &str)]) -> String {
     let encoded =
         |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));

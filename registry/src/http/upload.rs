@@ -22,7 +22,7 @@ pub(super) async fn start(
     body: Content,
 ) -> Result<ApiResponse> {
     if let Some(digest) = request.parameter("mount") {
-        // As in distribution, a mount that does not work out is a session: also one that cannot be read.
+        // As in distribution, a mount that fails becomes a session, even if its digest cannot be read.
         let Ok(digest) = digest.parse::<Digest>() else {
             return started(registry, repository, repository.uploads().start_with(Algorithm::Sha256)?);
         };
@@ -46,7 +46,8 @@ pub(super) async fn start(
     started(registry, repository, repository.uploads().start_with(algorithm)?)
 }
 
-/// Whether the blob could be mounted. If its source cannot be read, the client uploads the blob instead.
+/// Mounts the blob and returns whether it could. If its source cannot be read, the client uploads the blob
+/// instead.
 async fn mount(
     registry: &Registry,
     repository: &Repository,
@@ -71,8 +72,8 @@ async fn mount(
     }
 }
 
-/// Whether the source of a mount is absent or cannot be read. Where trying again may help, or where the link
-/// cannot be written, an upload would meet the same error after all bytes were sent.
+/// Whether the source of a mount is absent or cannot be read. If trying again may help, or if the link cannot
+/// be written, an upload would meet the same error after all bytes were sent.
 fn is_unreadable(error: &RegistryError) -> bool {
     match error {
         RegistryError::BlobUnknown { .. } | RegistryError::Damaged(_) => true,
@@ -134,8 +135,8 @@ pub(super) async fn finish(
     }
 }
 
-/// A refusal that the client can go on from: 416 says where the upload stands, as the Docker Registry HTTP
-/// API V2 has it ("Chunked Upload"), and a busy session asks for another try.
+/// Answers a refusal after which the client can continue. 416 says where the upload stands, as in the Docker
+/// Registry HTTP API V2 ("Chunked Upload"), and a busy session asks for another try.
 async fn refused(
     registry: &Registry,
     repository: &Repository,
@@ -160,7 +161,7 @@ async fn refused(
     Ok(response)
 }
 
-/// GET, HEAD: where the upload stands. While a PATCH is under way, how far that has come.
+/// GET, HEAD: where the upload stands, or, during a PATCH, how far that has come.
 pub(super) async fn status(
     registry: &Registry,
     repository: &Repository,
@@ -172,7 +173,7 @@ pub(super) async fn status(
     Ok(progress(registry, repository, &session, offset, StatusCode::NO_CONTENT))
 }
 
-/// DELETE: gives the upload up.
+/// DELETE: cancels the upload.
 pub(super) async fn cancel(
     registry: &Registry,
     repository: &Repository,
@@ -187,7 +188,7 @@ pub(super) async fn cancel(
     Ok(response)
 }
 
-/// The session of a location. Its state token is optional, but has to be genuine when it is there.
+/// Returns the session of a location. Its state token is optional, but has to be genuine if present.
 async fn session(
     registry: &Registry,
     repository: &Repository,
@@ -204,7 +205,7 @@ async fn session(
     }
 }
 
-/// Where a request's bytes belong and how many it announces. A `Content-Range` says it; without one the
+/// Returns where a request's bytes belong and how many it announces. `Content-Range` says it; without one the
 /// location's state does, so that a chunk sent twice is noticed.
 fn place(request: &ApiRequest, state: Option<&UploadState>) -> Result<(Option<u64>, Option<u64>)> {
     let length = request.content_length()?;
@@ -237,7 +238,7 @@ fn progress(
     response
 }
 
-/// Where the upload stands, and the location that goes on there.
+/// Describes where the upload stands, and the location that continues there.
 fn describe(
     response: &mut ApiResponse,
     registry: &Registry,

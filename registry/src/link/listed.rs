@@ -1,4 +1,4 @@
-//! Links by a listing: what is not listed is not there, what is listed may be there (ADR 0019).
+//! Links found by a listing: what is not listed does not exist, what is listed may exist (ADR 0019).
 
 use std::future::ready;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 /// The size of a link to a canonical digest: `sha256:` and 64 characters.
 const LINK_SIZE: u64 = 71;
 
-/// A directory of links by sha256, listed from some digest on.
+/// A directory of sha256 links, listed from some digest on.
 #[derive(Debug)]
 pub(crate) struct LinkDirectory {
     path: StoragePath,
@@ -21,7 +21,8 @@ pub(crate) struct LinkDirectory {
 /// One entry of the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// The digest whose link may be there. `None` for a foreign name, which takes room in the listing all the same.
+    /// The digest whose link may exist. `None` for a foreign name, which takes room in the listing all the
+    /// same.
     pub(crate) digest: Option<Digest>,
     /// Whether the link was listed by its own key and has the size of one. If not, it has to be read.
     pub(crate) is_link: bool,
@@ -33,19 +34,20 @@ impl LinkDirectory {
         Self { path, before: None, after: None }
     }
 
-    /// Those of `first` and of greater digests.
+    /// The links of `first` and of greater digests.
     pub(crate) fn from(path: StoragePath, first: &Digest) -> Self {
         let hex = first.hex();
-        // A name that is shorter comes before it, and so does the directory before the link in it.
+        // A shorter name sorts before it, and so does the directory before the link in it.
         let before = hex.get(..hex.len().saturating_sub(1)).map(str::to_owned);
         let after = path.join(&hex).ok();
         Self { path, before, after }
     }
 
-    /// Lists it in order of the digests: 1 driver call a page of the store. A directory that is missing has no links.
+    /// Lists the links in order of the digests: 1 driver call per page of the store. A missing directory has
+    /// none.
     pub(crate) fn list<'a>(&'a self, driver: &'a dyn StorageDriver) -> BoxStream<'a, Result<Listed>> {
         let listed = if driver.capabilities().empty_directories {
-            // By their keys, the store would look into each directory.
+            // Walking by keys, such a store would look into each directory.
             let names = driver.list(&self.path, self.before.as_deref());
             names.map(|entry| entry.map(|entry| Listed::of_name(&entry.name))).boxed()
         } else {

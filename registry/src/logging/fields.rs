@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use tracing::field::{Field, Visit};
 
-/// A value, as a line has it.
+/// A value as it appears in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// A number or a truth value: the same in every form.
+    /// A number or a Boolean: the same in every form.
     Bare(String),
     /// Anything else, not yet quoted.
     Text(String),
@@ -18,7 +18,7 @@ pub(super) enum Value {
 pub(super) struct Fields(pub(super) BTreeMap<&'static str, Value>);
 
 impl Fields {
-    /// Takes the message of an event out.
+    /// Removes and returns the message of an event.
     pub(super) fn take_message(&mut self) -> String {
         match self.0.remove("message") {
             Some(Value::Bare(text) | Value::Text(text)) => text,

@@ -19,10 +19,10 @@ use super::{
     table::Table,
 };
 
-/// Lets through what its instance's level allows, and of the rest what the host's does. Made by
-/// [`InstanceLogs::filter`](super::InstanceLogs::filter); see [the module](super) for what it costs.
+/// Lets through what an instance's level allows and, for everything else, what the host's level allows.
 ///
-/// It may stand on several layers of one subscriber, also with different levels of the host's.
+/// Made by [`InstanceLogs::filter`](super::InstanceLogs::filter); see [the module](super) for its cost. It may
+/// be used on several layers of one subscriber, also with different host levels.
 #[derive(Clone, Debug)]
 pub struct InstanceFilter {
     table: Arc<Table>,
@@ -39,7 +39,7 @@ impl InstanceFilter {
         self.table.max_level().map_or(self.host, |level| level.max(self.host))
     }
 
-    /// What is let through in `span`.
+    /// Returns the level that applies in `span`.
     fn level_in<S>(&self, span: Option<SpanRef<'_, S>>) -> LevelFilter
     where
         S: for<'a> LookupSpan<'a>,
@@ -66,15 +66,15 @@ where
 {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         if !metadata.is_span() {
-            // Whose it is depends on the parent that it may name, which is known in `event_enabled` only.
+            // The instance depends on the parent that the event may name, which only `event_enabled` knows.
             return *metadata.level() <= self.max_level();
         }
-        // A parent that a new span names is not known here either. So the level is that of the current span, and
-        // at worst lines lack the fields of a span, or have them.
+        // A parent that a new span names is not known here either, so the level is that of the current span. At
+        // worst, lines lack the fields of a span or have them needlessly.
         InstanceName::is_in(metadata) || *metadata.level() <= self.level_in(context.lookup_current())
     }
 
-    /// Never cached: the same callsite is called by instances of different levels.
+    /// Never cached: instances of different levels share a callsite.
     fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
     }

@@ -1,4 +1,4 @@
-//! Telling tracing that other levels are wanted than before.
+//! Tells tracing that the wanted levels have changed.
 
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
@@ -7,15 +7,15 @@ use tracing::{
     subscriber::Interest,
 };
 
-/// Wants nothing. It is never anybody's default.
+/// A subscriber that wants nothing. It is never set as a default.
 struct Nobody;
 
 /// Makes tracing ask every subscriber again, from whichever thread.
 ///
-/// `rebuild_interest_cache` alone asks the subscriber of this thread, as long as there is only one in the
-/// process. Where that one is scoped to another thread, this thread has none, and it would switch the whole
-/// process off. Making a second subscriber has all of them asked, one such making at a time, so that the last
-/// one sees the levels of all; and after it `rebuild_interest_cache` asks those that are left.
+/// As long as there is only one subscriber in the process, `rebuild_interest_cache` alone asks the subscriber
+/// of this thread. If that one is scoped to another thread, this thread has none, and the call would switch the
+/// whole process off. Making a second subscriber has all of them asked, one such making at a time, so that the
+/// last one sees the levels of all. After it, `rebuild_interest_cache` asks those that are left.
 pub(super) fn rebuild() {
     drop(Dispatch::new(Nobody));
     tracing::callsite::rebuild_interest_cache();

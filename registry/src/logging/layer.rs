@@ -16,7 +16,7 @@ use tracing_subscriber::{
 
 use super::{fields::Fields, line::Line, scope::nearest, table::Table};
 
-/// Writes the events of instances. At which level is up to the filter it stands behind.
+/// Writes the events of instances. The filter in front of it decides at which level.
 pub(super) struct Lines<W> {
     table: Arc<Table>,
     writer: W,
@@ -45,7 +45,7 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        // Values are formatted before the lock is taken: their code is anybody's.
+        // Values are formatted before the lock is taken, since their code may do anything.
         let mut fields = Fields::default();
         values.record(&mut fields);
         if let Some(SpanFields(known)) = span.extensions_mut().get_mut() {
@@ -67,7 +67,7 @@ where
         }
         line.add(&fields);
         let text = line.format(settings.formatter);
-        // Nobody is left to be told of a log that cannot be written.
+        // A log that cannot be written has no place to report that.
         let _ = self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes());
     }
 }

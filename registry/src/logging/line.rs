@@ -1,8 +1,9 @@
 //! A line, in the three forms of CNCF distribution 2.8.
 //!
-//! Sources: `registry/registry.go`, `configureLogging`; logrus 1.9, `text_formatter.go`, `json_formatter.go` and
-//! `formatter.go` (names that clash); logrus-logstash-hook 0.4 and 1.0 (version and type). Distribution 3.1 sets
-//! its `logstash` up without names and version, so that it writes what `json` does; this is the form of 2.8.
+//! Sources: `registry/registry.go`, `configureLogging`; logrus 1.9, `text_formatter.go`, `json_formatter.go`
+//! and `formatter.go` (names that clash); logrus-logstash-hook 0.4 and 1.0 (version and type). Distribution 3.1
+//! sets its `logstash` up without names and version, so that it writes what `json` does. This is the form of
+//! 2.8.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -26,7 +27,7 @@ pub(super) struct Line<'a> {
     fields: BTreeMap<&'a str, Part<'a>>,
 }
 
-/// A value, borrowed from wherever it is.
+/// A borrowed value.
 #[derive(Clone, Copy)]
 enum Part<'a> {
     Bare(&'a str),
@@ -98,7 +99,7 @@ impl<'a> Line<'a> {
         to_json(&object)
     }
 
-    /// The fields, out of the way of the line's own keys.
+    /// Returns the fields, renamed where they clash with the line's own keys.
     fn fields(&self, own: &[&str]) -> BTreeMap<Cow<'a, str>, Part<'a>> {
         let key = |name: &'a str| match own.contains(&name) {
             true => Cow::Owned(format!("fields.{name}")),
@@ -131,7 +132,7 @@ impl<'a> From<&'a Value> for Part<'a> {
     }
 }
 
-/// An object and the end of its line; keys in their order, as Go writes a map.
+/// Writes an object and the end of its line, with the keys in their order, as Go writes a map.
 fn to_json(object: &BTreeMap<Cow<'_, str>, Part<'_>>) -> String {
     let mut line = String::new();
     for (key, part) in object {

@@ -2,14 +2,14 @@
 //!
 //! Everything that a registry does happens in a span with the fields `location` and `instance`
 //! ([`RegistryBuilder::identity`](crate::RegistryBuilder::identity)). An event belongs to the instance of the
-//! nearest span around it that has an `instance`, whoever it comes from: the registry, a driver, an SDK.
-//! [`InstanceLogs`] knows the [`LogSettings`] of each instance, and makes of them
+//! nearest span around it that has an `instance`, whether it comes from the registry, a driver or an SDK.
+//! [`InstanceLogs`] knows the [`LogSettings`] of each instance and turns them into
 //!
-//! - `InstanceLogs::filter`, for a layer of the host's: its form of lines, the instance's level;
+//! - `InstanceLogs::filter`, for a layer of the host: its form of lines, the instance's level;
 //! - `InstanceLogs::layer`, for lines in the form of CNCF distribution.
 //!
-//! Both need the feature `logging`. Nothing here sets a subscriber, and nothing is global: the host composes its
-//! own, and a process may hold several tables.
+//! Both need the feature `logging`. Nothing here sets a subscriber, and nothing is global: the host composes
+//! its own, and a process may hold several tables.
 #![cfg_attr(not(feature = "logging"), doc = "```ignore")]
 #![cfg_attr(feature = "logging", doc = "```")]
 //! use plugin_registry::{Registry, config::LogSettings, logging::InstanceLogs};
@@ -34,30 +34,31 @@
 //!
 //! # Levels
 //!
-//! | the event is | decides |
+//! | The event is | The level is |
 //! |---|---|
 //! | in a span of an instance that has a level | that level |
-//! | in a span of an instance without one, or of one that is not in the table | the level that the host gave to `filter` |
-//! | in no such span, also on a thread or in a task that nobody brought the span to | the level that the host gave to `filter` |
+//! | in a span of an instance without a level, or of one that is not in the table | the level that the host passed to `filter` |
+//! | in no such span, or on a thread or in a task that the span was not carried to | the level that the host passed to `filter` |
 //!
-//! A span asks the table once, when it is made: insert an instance before its registry is used. A level that
-//! changes counts at once, also in open spans. Spans that have an `instance` always pass, others as the level
-//! around them allows. A span that does not pass is not seen: what happens in it belongs to the spans around it
-//! on that thread.
+//! A span asks the table once, when it is made, so insert an instance before its registry is used. A changed
+//! level takes effect at once, also in open spans. Spans that have an `instance` always pass, others as the
+//! level around them allows. A span that does not pass is not seen: what happens in it belongs to the spans
+//! around it on that thread.
 //!
 //! # Cost
 //!
-//! Tracing drops what is more verbose than anybody wants at the cost of one comparison, and that stays so: the
-//! filter says that it wants the most verbose of the host's level and those of the instances. Whatever is not
-//! more verbose than that is asked about each time, in the whole process: a call into the subscriber, and a walk over
-//! the spans around the event until one has an instance. So one instance at `debug` makes all `debug` events of the
-//! process cost that much, until its level changes or it goes. With none above `info` they cost the comparison.
+//! Tracing drops events that are more verbose than any subscriber wants at the cost of one comparison. That
+//! stays so: the filter asks for the most verbose of the host's level and those of the instances. For events up
+//! to that verbosity, tracing asks each time, in the whole process. That costs a call into the subscriber and a
+//! walk over the spans around the event, up to the first that has an instance. So one instance at `debug` makes
+//! all `debug` events of the process cost that much, until its level changes or it is removed. With no level
+//! above `info`, they cost only the comparison.
 //!
-//! Each time this most verbose level changes, by an insert, a removal or [`InstanceLog::set_level`], tracing is
-//! made to ask all subscribers about all callsites again, twice, which takes time with their number and a lock of
-//! the process's. It does not happen for other changes, nor for a table of which no filter or layer was ever made.
+//! Each time this most verbose level changes, by an insert, a removal or [`InstanceLog::set_level`], tracing
+//! asks all subscribers about all callsites again, twice. That takes time with their number and a lock of the
+//! process. Other changes do not cause it, nor does a table from which no filter or layer was ever made.
 //!
-//! In memory an instance takes its settings and about 200 bytes.
+//! In memory, an instance takes its settings and about 200 bytes.
 
 #[cfg(feature = "logging")]
 mod fields;
@@ -84,16 +85,17 @@ pub use self::filter::InstanceFilter;
 use self::table::{Entry, Table};
 use crate::config::LogSettings;
 
-/// Which instances there are and how each logs. Cloning is cheap and shares everything; see [the module](self).
+/// The table of instances and how each of them logs. Cloning is cheap and shares everything.
+/// See [the module](self).
 ///
-/// A pool fills it, or the host itself. It is there without the feature `logging` too.
+/// A pool fills it, or the host itself. It also exists without the feature `logging`.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceLogs {
     table: Arc<Table>,
 }
 
-/// An instance's place in [`InstanceLogs`]. Dropping it removes the instance; what it still logs is then the
-/// host's, at the host's level.
+/// An instance's place in [`InstanceLogs`]. Dropping it removes the instance. What the instance logs after that
+/// belongs to the host, at the host's level.
 #[derive(Debug)]
 #[must_use = "dropping it removes the instance"]
 pub struct InstanceLog {
@@ -103,21 +105,23 @@ pub struct InstanceLog {
 }
 
 impl InstanceLogs {
-    /// A table without instances.
+    /// Makes a table without instances.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an instance under the name that its spans have in the field `instance`. Names are unique: of two with
-    /// the same name the later one counts, and the drop of the earlier one changes nothing.
+    /// Adds an instance under the name that its spans have in the field `instance`.
+    ///
+    /// Names are unique. Of two instances with the same name the later one counts, and dropping the earlier one
+    /// changes nothing.
     pub fn insert(&self, instance: impl Into<Arc<str>>, settings: LogSettings) -> InstanceLog {
         let instance = instance.into();
         let entry = self.table.insert(instance.clone(), settings);
         InstanceLog { table: self.table.clone(), instance, entry }
     }
 
-    /// How an instance logs now; `None` where there is none of this name.
+    /// Returns how an instance logs now, or `None` if there is none of this name.
     #[must_use]
     pub fn get(&self, instance: &str) -> Option<LogSettings> {
         let entry = self.table.get(instance)?;
@@ -126,36 +130,37 @@ impl InstanceLogs {
         Some(settings)
     }
 
-    /// The most verbose level that an instance has; `None` where none has one.
+    /// Returns the most verbose level of the instances, or `None` if none has a level.
     #[must_use]
     pub fn max_level(&self) -> Option<LevelFilter> {
         self.table.max_level()
     }
 
-    /// A filter for a layer of the host's. `host` is the level of whatever is no instance's, and of instances
-    /// without a level of their own.
+    /// Makes a filter for a layer of the host.
     ///
-    /// Keep it whole: joined by `and` with a filter that drops the spans of instances, it does not know whose an
-    /// event is.
+    /// `host` is the level of everything that belongs to no instance, and of instances without their own level.
+    /// Use the filter whole: joined by `and` with a filter that drops the spans of instances, it cannot tell
+    /// which instance an event belongs to.
     #[cfg(feature = "logging")]
     #[must_use]
     pub fn filter(&self, host: impl Into<LevelFilter>) -> InstanceFilter {
         InstanceFilter::new(self.table.clone(), host.into())
     }
 
-    /// A layer that writes the lines of instances in the form of CNCF distribution, each as its
-    /// [`formatter`](LogSettings::formatter) says, and nothing else: what is no instance's is left to other layers.
-    /// An instance without a level logs from `info` on, as distribution does.
+    /// Makes a layer that writes the lines of instances in the form of CNCF distribution.
     ///
-    /// A line has the fields of the event, of the spans around it and of [`LogSettings::fields`], in the order of
-    /// their names; of equal names the event's wins, then the innermost span's. A field whose name is one of the
-    /// line's own (`time`, `level`, `msg`; `@timestamp`, `@version`, `level`, `message`) gets `fields.` in front. Times
-    /// are UTC with nine digits of the second. Whatever could begin a line or steer a terminal is escaped, in names
-    /// as in values.
+    /// Each instance's lines follow its [`formatter`](LogSettings::formatter). Events of no instance are left
+    /// to other layers. An instance without a level logs from `info` on, as distribution does.
     ///
-    /// Each line is one write to the writer, made on the thread of the event, which waits for it; a line is held in
-    /// memory as a whole. A write that fails is lost without a word. The fields of an open span are held as text
-    /// until it ends.
+    /// A line has the fields of the event, of the spans around it and of [`LogSettings::fields`], in the order
+    /// of their names. Of equal names the event's wins, then the innermost span's. A field whose name is one of
+    /// the line's own (`time`, `level`, `msg`; `@timestamp`, `@version`, `level`, `message`) gets the prefix
+    /// `fields.`. Times are UTC with nine digits of the second. Characters that could begin a line or control a
+    /// terminal are escaped, in names as in values.
+    ///
+    /// Each line is one write to the writer, made on the thread of the event, which waits for it. A line is
+    /// held in memory as a whole. A write that fails is lost silently. The fields of an open span are held as
+    /// text until it ends.
     #[cfg(feature = "logging")]
     pub fn layer<S, W>(
         &self,
@@ -171,19 +176,19 @@ impl InstanceLogs {
 }
 
 impl InstanceLog {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// The level; `None` leaves it to the host.
+    /// Returns the level; `None` leaves it to the host.
     #[must_use]
     pub fn level(&self) -> Option<LevelFilter> {
         self.entry.level()
     }
 
-    /// Changes the level, at once, also for what is open.
+    /// Changes the level. It takes effect at once, also in open spans.
     pub fn set_level(&self, level: impl Into<Option<LevelFilter>>) {
         self.table.set_level(&self.entry, level.into());
     }

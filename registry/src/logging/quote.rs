@@ -1,9 +1,9 @@
-//! Text that cannot be taken for anything else in a line.
+//! Quotes text so that it cannot be taken for anything else in a line.
 
 use std::fmt::Write;
 
-/// Adds `text` as logrus does: as it is where all its characters are safe, in quotes as of Go otherwise. logrus
-/// does the same with values only, and would write any name as it is.
+/// Adds `text` as logrus does: unchanged if all its characters are safe, otherwise quoted as in Go. logrus
+/// quotes only values, and would write any name as it is.
 pub(super) fn push_text(line: &mut String, text: &str) {
     if text.chars().all(is_safe) {
         line.push_str(text);
@@ -30,8 +30,8 @@ pub(super) fn push_text(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// Adds `text` as a string of JSON. Beyond what JSON asks for, all that is not printable is escaped: some readers
-/// take U+0085 and U+2028 for the end of a line too.
+/// Adds `text` as a JSON string. Beyond what JSON requires, all characters that are not printable are escaped:
+/// some readers also take U+0085 and U+2028 for the end of a line.
 pub(super) fn push_json(line: &mut String, text: &str) {
     line.push('"');
     for c in text.chars() {
@@ -52,15 +52,15 @@ pub(super) fn push_json(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// What logrus leaves without quotes.
+/// Whether logrus leaves this character without quotes.
 fn is_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/' | '@' | '^' | '+')
 }
 
-/// Neither a control or format character nor a space other than U+0020, and assigned.
+/// Whether a character is assigned, and not a control or format character or a space other than U+0020.
 ///
-/// The standard library knows them for its own escapes. There it escapes marks that join the character before
-/// them too, unless they follow one: so ask it with one before.
+/// The standard library knows these characters for its own escapes. It also escapes marks that join the
+/// character before them, unless they follow one, so each is checked behind one.
 fn is_printable(c: char) -> bool {
     match c {
         ' '..='~' => true,

@@ -1,4 +1,4 @@
-//! Whose an event is: marks on the spans that have a field `instance`.
+//! Finds the instance of an event by marks on the spans that have a field `instance`.
 
 use std::{fmt, sync::Arc};
 
@@ -12,16 +12,16 @@ use super::table::{Entry, Table};
 
 const INSTANCE: &str = "instance";
 
-/// What the tables of a subscriber know of a span; as a rule there is one.
+/// What the tables of a subscriber know about a span. Usually there is one table.
 struct Marks(Vec<Mark>);
 
 struct Mark {
     table: Arc<Table>,
-    /// `None` where the table has no such instance.
+    /// `None` if the table has no such instance.
     entry: Option<Arc<Entry>>,
 }
 
-/// The text of the field `instance`, where it has one.
+/// The text of the field `instance`, if it has one.
 #[derive(Default)]
 pub(super) struct InstanceName(Option<String>);
 
@@ -31,7 +31,7 @@ impl InstanceName {
         metadata.fields().field(INSTANCE).is_some()
     }
 
-    /// Marks `span`. A field without a value, as of a registry without a name, is as good as none.
+    /// Marks `span`. A field without a value, as in a registry without a name, counts as no field.
     pub(super) fn mark<S>(self, span: &SpanRef<'_, S>, table: &Arc<Table>)
     where
         S: for<'a> LookupSpan<'a>,
@@ -42,7 +42,7 @@ impl InstanceName {
         match extensions.get_mut::<Marks>() {
             None => extensions.insert(Marks(vec![mark])),
             Some(Marks(marks)) => {
-                // The filters of one table share it.
+                // The filters of one table share the mark.
                 marks.retain(|other| !Arc::ptr_eq(&other.table, table));
                 marks.push(mark);
             }
@@ -64,7 +64,7 @@ impl Visit for InstanceName {
     }
 }
 
-/// The instance of the nearest span that has one, from `span` outwards; `None` where the table does not have it.
+/// Returns the instance of the nearest span that has one, from `span` outwards, if the table has it.
 pub(super) fn nearest<S>(table: &Arc<Table>, span: Option<SpanRef<'_, S>>) -> Option<Arc<Entry>>
 where
     S: for<'a> LookupSpan<'a>,

@@ -1,4 +1,4 @@
-//! The instances there are, and the level of each.
+//! The instances and the level of each.
 
 use std::{
     collections::HashMap,
@@ -17,13 +17,13 @@ const GONE: u8 = u8::MAX;
 
 type Entries = HashMap<Arc<str>, Arc<Entry>>;
 
-/// What all clones of a table and its filters share.
+/// The state that all clones of a table and its filters share.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: RwLock<Entries>,
     /// The most verbose level in `entries`: read at every event, so not under the lock.
     max: AtomicU8,
-    /// Whether anything reads `max`, and tracing has to know when it changes.
+    /// Whether anything reads `max`, so that tracing has to know when it changes.
     #[cfg(feature = "logging")]
     filtered: std::sync::atomic::AtomicBool,
 }
@@ -44,7 +44,7 @@ impl Table {
         entry
     }
 
-    /// Removes `entry`, unless another has taken its place under that name.
+    /// Removes `entry`, unless another entry has taken its place under that name.
     pub(super) fn remove(&self, instance: &str, entry: &Arc<Entry>) {
         self.change(|entries| {
             entry.level.store(GONE, Ordering::Relaxed);
@@ -62,15 +62,15 @@ impl Table {
         self.read().get(instance).cloned()
     }
 
-    /// The most verbose level that an instance has; `None` where none has one.
+    /// Returns the most verbose level of the instances, or `None` if none has a level.
     pub(super) fn max_level(&self) -> Option<LevelFilter> {
         decode(self.max.load(Ordering::SeqCst))
     }
 
-    /// From now on changes of the most verbose level are told to tracing.
+    /// From now on, tracing is told when the most verbose level changes.
     ///
-    /// It asks for that level when a subscriber is made, which is after this. With both in one order, either
-    /// the subscriber sees a change, or the change sees this.
+    /// Tracing asks for that level when a subscriber is made, which happens after this. Since both are in one
+    /// order, either the subscriber sees a change, or the change sees this flag.
     #[cfg(feature = "logging")]
     pub(super) fn set_filtered(&self) {
         self.filtered.store(true, Ordering::SeqCst);
@@ -81,7 +81,7 @@ impl Table {
         change(&mut entries);
         let max = entries.values().map(|entry| entry.level.load(Ordering::Relaxed)).max().unwrap_or(0);
         let has_changed = self.max.swap(max, Ordering::SeqCst) != max;
-        // What is told now asks filters, and so this table.
+        // Tracing now asks the filters, which read this table.
         drop(entries);
         if has_changed {
             self.tell();
@@ -112,7 +112,7 @@ impl Entry {
         decode(self.level.load(Ordering::Relaxed))
     }
 
-    /// As it was inserted; the level is that of then.
+    /// Returns the settings as they were inserted, with the level of that time.
     pub(super) fn settings(&self) -> &LogSettings {
         &self.settings
     }
@@ -123,7 +123,7 @@ impl Entry {
     }
 }
 
-/// A number that grows with verbosity; no level is the smallest.
+/// Returns a number that grows with verbosity; no level is the smallest.
 fn encode(level: Option<LevelFilter>) -> u8 {
     let Some(level) = level else { return 0 };
     match level.into_level() {

@@ -1,12 +1,14 @@
-//! Reads a manifest as Go's `encoding/json` does, which wrote nearly every manifest and by which nearly every
-//! client, distribution included, reads one (ADR 0021). So what is checked and copied is what they pull:
+//! Reads a manifest as Go's `encoding/json` does (ADR 0021).
 //!
-//! - a key is a field's if it is its name, else if it is its name but for case;
-//! - a field that comes again is read on top of what it was;
+//! Go wrote nearly every manifest, and nearly every client, distribution included, reads one with it. So what
+//! is checked and copied is what they pull:
+//!
+//! - a key belongs to a field if it is its name, or else if it is its name except for case;
+//! - a field that occurs again is read on top of its earlier value;
 //! - `null` empties a list, a map or an optional object, and leaves anything else as it is.
 //!
-//! Where Go would refuse the whole document, because a value is of another type than its field, the value is
-//! passed over instead. All of it is remembered in [`Faults`]: a push is refused for it, a stored document is not.
+//! Go would refuse the whole document if a value is of another type than its field; here the value is skipped
+//! instead. All of this is remembered in [`Faults`]: a push is refused for it, a stored document is not.
 
 mod list;
 
@@ -22,7 +24,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 pub(super) use self::list::List;
 use self::list::{Keys, ROOM};
 
-/// What a document says, field by field; empty where it says nothing.
+/// What a document says, field by field. A field that it does not have is empty.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) schema_version: i64,
@@ -41,7 +43,7 @@ pub(super) struct Raw {
 pub(super) struct RawEntry {
     pub(super) media_type: String,
     pub(super) digest: String,
-    /// 0 for none, as in Go; less where the document says so.
+    /// 0 for none, as in Go; negative if the document says so.
     pub(super) size: i64,
     pub(super) urls: List<String>,
     pub(super) platform: Nullable<RawPlatform>,
@@ -59,35 +61,35 @@ pub(super) struct RawFsLayer {
     pub(super) blob_sum: String,
 }
 
-/// What a reader may stumble over: the first of each kind.
+/// What may trip up a reader: the first of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// A key that is a field's name but for case, escaped and cut, and the field.
+    /// A key that is a field's name except for case, escaped and cut, and the field.
     pub(super) case: Option<(String, &'static str)>,
     /// A key that an object has twice, in this case or another, escaped and cut.
     pub(super) twice: Option<String>,
     /// A field whose value is of another type.
     pub(super) value: Option<&'static str>,
-    /// A field that names content, and whose value is of another type.
+    /// A field that names content and whose value is of another type.
     pub(super) content: Option<&'static str>,
-    /// A map that was passed over because nobody needs one as long.
+    /// A map that was skipped because it is longer than anyone needs.
     pub(super) long: Option<&'static str>,
-    /// Whether a list was passed over because no manifest can need one as long.
+    /// Whether a list was skipped because it is longer than any manifest can need.
     pub(super) is_beyond: bool,
 }
 
 /// Reads a document.
 ///
 /// # Errors
-/// What is not JSON, or nested deeper than 128.
+/// Fails if the bytes are not JSON, or are nested deeper than 128.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
     read(bytes, Seen::default())
 }
 
-/// The same, whatever is in fields that nobody reads: halves of surrogate pairs, numbers beyond all, any depth.
+/// The same, whatever is in fields that are not read: half surrogate pairs, numbers out of range, any depth.
 ///
 /// # Errors
-/// What has not the form of JSON.
+/// Fails if the bytes do not have the form of JSON.
 pub(super) fn decode_known(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
     read(bytes, Seen { skips: true, ..Seen::default() })
 }
@@ -100,15 +102,15 @@ fn read(bytes: &[u8], seen: Seen) -> Result<(Option<Raw>, Faults), serde_json::E
     Ok((raw.0, seen.faults.into_inner()))
 }
 
-/// The fields whose values say what has to be there.
+/// The fields whose values say which content has to be there.
 const CONTENT: [&str; 4] = ["config", "layers", "manifests", "fsLayers"];
 
 #[derive(Default)]
 struct Seen {
     faults: RefCell<Faults>,
-    /// What the elements of lists take.
+    /// Bytes that the elements of lists take.
     taken: Cell<usize>,
-    /// Whether what no field needs is not even looked at.
+    /// Whether values that no field needs are not even looked at.
     skips: bool,
 }
 
@@ -133,7 +135,7 @@ impl Seen {
         self.faults.borrow_mut().long.get_or_insert(field);
     }
 
-    /// Whether one more element of a list, of so many bytes, is taken.
+    /// Takes one more element of a list, of this many bytes, if there is room.
     fn takes(&self, size: usize) -> bool {
         let taken = self.taken.get() + size;
         let has_room = taken <= ROOM;
@@ -146,7 +148,7 @@ impl Seen {
     }
 }
 
-/// Something that values are read into. By default each is of another type than it should be.
+/// Something that values are read into. By default, every value counts as one of the wrong type.
 trait Target {
     fn null(&mut self) {}
 
@@ -158,23 +160,23 @@ trait Target {
         false
     }
 
-    /// A truth value, a fraction, or a number that Go's integers cannot hold.
+    /// A boolean, a fraction, or a number that Go's integers cannot hold.
     fn other(&mut self) -> bool {
         false
     }
 
-    /// Whether it took the items; else it has read over them.
+    /// Returns whether it took the items; if not, it has skipped them.
     fn items<'de, A: SeqAccess<'de>>(&mut self, items: A, at: At<'_>) -> Result<bool, A::Error> {
         ignore_items(items, at.seen).map(|()| false)
     }
 
-    /// Whether it took the entries; else it has read over them.
+    /// Returns whether it took the entries; if not, it has skipped them.
     fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
         ignore_entries(entries, at.seen).map(|()| false)
     }
 }
 
-/// Where something is read: the name of its field.
+/// Where a value is read: the name of its field.
 #[derive(Clone, Copy)]
 struct At<'a> {
     name: &'static str,
@@ -236,14 +238,14 @@ impl Target for Present {
     }
 }
 
-/// An object that Go has as a value: null leaves it as it is.
+/// An object that Go holds by value: null leaves it as it is.
 impl<T: Target + Default> Target for Option<T> {
     fn entries<'de, A: MapAccess<'de>>(&mut self, entries: A, at: At<'_>) -> Result<bool, A::Error> {
         self.get_or_insert_with(T::default).entries(entries, at)
     }
 }
 
-/// An object that Go has by a pointer: null takes it away.
+/// An object that Go holds by pointer: null removes it.
 #[derive(Debug, Default)]
 pub(super) struct Nullable<T>(pub(super) Option<T>);
 
@@ -350,7 +352,7 @@ fn object<'de, 'a, A: MapAccess<'de>>(
     Ok(true)
 }
 
-/// A key without case, as Go folds it: beside the letters of ASCII, two other characters are `k` and `s` to it.
+/// Folds a key's case as Go does: besides the letters of ASCII, Go takes two other characters for `k` and `s`.
 fn fold(key: &str) -> String {
     let fold = |c: char| match c {
         '\u{212a}' => 'k',
@@ -409,7 +411,7 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
         self.check(is_taken)
     }
 
-    /// One that Go's integers cannot hold stays the largest of them, so that it fits no content either.
+    /// A number that Go's integers cannot hold becomes the largest of them, so that it fits no content either.
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
         let is_taken = match i64::try_from(number) {
             Ok(number) => self.target.integer(number),
@@ -443,7 +445,7 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
     }
 }
 
-/// Reads over values, and looks for keys that come twice. Holds the keys of the objects that are open.
+/// Skips values, and looks for keys that occur twice. Holds the keys of the objects that are open.
 fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(), A::Error> {
     if seen.skips {
         while items.next_element::<IgnoredAny>()?.is_some() {}

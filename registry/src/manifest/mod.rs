@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub use self::parse::ManifestError;
 use crate::wholeness::Flaw;
 
-/// Largest manifest accepted and served, in bytes: 4 MiB, the least that the specification asks for
+/// The largest manifest that is accepted and served, in bytes: 4 MiB, the least that the specification asks for
 /// ("Pushing Manifests").
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
 
@@ -40,7 +40,7 @@ pub enum ManifestKind {
         /// The children.
         manifests: Vec<ManifestEntry>,
     },
-    /// Docker schema 1, only read from old stores.
+    /// Docker schema 1, which is only read from old stores.
     Schema1 {
         /// The layers, highest first, as the document has them.
         layers: Vec<Digest>,
@@ -55,19 +55,21 @@ pub enum ManifestKind {
 pub struct ManifestEntry {
     /// Media type, digest, size.
     pub descriptor: Descriptor,
-    /// Where else the content may be had. Never followed.
+    /// Where else the content may be found. Never followed.
     pub urls: Vec<String>,
     /// The platform of an index entry, as `os/architecture[/variant]`.
     pub platform: Option<String>,
 }
 
 impl Manifest {
-    /// Reads a manifest that a client pushes, strictly: the media type is one of the four known ones and
-    /// agrees with the body, the body has the shape of its type, no key occurs twice in an object, in this case or
-    /// another, and none is a field's name but for case (CVE-2021-41190 is a confusion of types; ADR 0021).
+    /// Reads a manifest that a client pushes, strictly.
     ///
-    /// `media_type` is the request's `Content-Type` without parameters; `None` or `application/json`
-    /// derives it from the body.
+    /// The media type has to be one of the four known ones and agree with the body, and the body has to have
+    /// the shape of its type. No key may occur twice in an object, in this case or another, and none may be a
+    /// field's name except for case (CVE-2021-41190 is a confusion of types; ADR 0021).
+    ///
+    /// `media_type` is the request's `Content-Type` without parameters. With `None` or `application/json` it is
+    /// derived from the body.
     ///
     /// # Errors
     /// [`ManifestError`] naming the first fault.
@@ -76,16 +78,18 @@ impl Manifest {
         Ok(Self { digest: Digest::sha256(&bytes), media_type, bytes, document })
     }
 
-    /// Reads a manifest out of a store: whatever parses is served, schema 1 and unknown forms included,
-    /// with the media type that the document itself tells (it is stored nowhere else). It is read as Go reads it,
-    /// which is how nearly every client does; [`flaws`](Self::flaws) tells where others may not follow.
+    /// Reads a manifest from a store: whatever parses is served, schema 1 and unknown forms included.
+    ///
+    /// Its media type is the one that the document itself tells, since it is stored nowhere else. The document
+    /// is read as Go reads it, which is how nearly every client does; [`flaws`](Self::flaws) tells where others
+    /// may differ.
     #[must_use]
     pub fn from_stored(digest: Digest, bytes: Bytes) -> Self {
         let (media_type, document) = parse::leniently(&bytes);
         Self { digest, media_type, bytes, document }
     }
 
-    /// The digest: the one that it was asked for by, else sha256.
+    /// Returns the digest that was asked for, or else the sha256 digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -95,25 +99,25 @@ impl Manifest {
         Self { digest, ..self }
     }
 
-    /// The media type.
+    /// Returns the media type.
     #[must_use]
     pub fn media_type(&self) -> &MediaType {
         &self.media_type
     }
 
-    /// The bytes, exactly as pushed.
+    /// Returns the bytes, exactly as pushed.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The descriptor.
+    /// Returns the descriptor.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(self.media_type.clone(), self.digest, self.bytes.len() as u64)
     }
 
-    /// Refuses what is neither an image nor an index of one of the four media types.
+    /// Refuses a manifest that is neither an image nor an index of one of the four media types.
     pub(crate) fn check_kind(&self) -> Result<(), ManifestError> {
         let media_type = self.media_type.as_ref();
         let is_index = matches!(self.document.kind, ManifestKind::Index { .. });
@@ -129,27 +133,29 @@ impl Manifest {
         }
     }
 
-    /// What is odd about its form, as far as the document itself tells it: empty for one that was pushed here. For
-    /// all that can be said against it see [`flaws_of`](crate::wholeness::flaws_of).
+    /// Returns what is odd about its form, as far as the document itself tells; empty for one that was pushed
+    /// here. [`flaws_of`](crate::wholeness::flaws_of) returns everything that can be said against it.
     #[must_use]
     pub fn flaws(&self) -> &[Flaw] {
         &self.document.flaws
     }
 
-    /// What it is made of.
+    /// Returns what it is made of.
     #[must_use]
     pub fn kind(&self) -> &ManifestKind {
         &self.document.kind
     }
 
-    /// The manifest that this one refers to (image-spec, "subject").
+    /// Returns the manifest that this one refers to (image-spec, "subject").
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {
         self.document.subject.as_ref()
     }
 
-    /// The artifact type for a referrers list: the document's own; else, for an image, the media type of
-    /// its config; none for an index (distribution-spec, "Listing Referrers").
+    /// Returns the artifact type for a referrers list.
+    ///
+    /// It is the document's own; else, for an image, the media type of its config. An index without one has
+    /// none (distribution-spec, "Listing Referrers").
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
         match (&self.document.artifact_type, &self.document.kind) {
@@ -161,14 +167,14 @@ impl Manifest {
         }
     }
 
-    /// The annotations.
+    /// Returns the annotations.
     #[must_use]
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.document.annotations
     }
 }
 
-/// Whether a media type may be pushed as a manifest.
+/// Returns whether a media type may be pushed as a manifest.
 #[must_use]
 pub fn is_manifest_type(media_type: &str) -> bool {
     matches!(

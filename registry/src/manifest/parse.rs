@@ -15,16 +15,16 @@ use crate::wholeness::Flaw;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not JSON, no object, or nested deeper than 128.
+    /// The bytes are not JSON, not an object, or nested deeper than 128.
     #[error("not a JSON document that can be read: {0}")]
     Json(String),
-    /// Its readers would not agree on what it says, or it is at odds with the content that it names.
+    /// Its readers would disagree on what it says, or it contradicts the content that it names.
     #[error("{0}")]
     Flaw(#[from] Flaw),
-    /// The media type is none that a registry takes.
+    /// The media type is not one that a registry takes.
     #[error("the media type `{0}` is not one of an OCI or Docker image manifest, index or list")]
     MediaType(String),
-    /// The body's `mediaType` is not the request's.
+    /// The body's `mediaType` differs from the request's.
     #[error("the body says mediaType `{body}`, the request `{request}`")]
     MediaTypeMismatch {
         /// In the body.
@@ -32,7 +32,7 @@ pub enum ManifestError {
         /// In the request.
         request: String,
     },
-    /// The document lacks what its type needs or has what its type must not have.
+    /// The document lacks something that its type needs, or has something that its type must not have.
     #[error("{0}")]
     Shape(&'static str),
     /// A descriptor's digest does not parse.
@@ -82,7 +82,7 @@ pub(super) fn strictly(
         return Err(ManifestError::MediaType(media_type));
     }
     if in_body.is_none() && media_type.starts_with("application/vnd.docker.") {
-        // Nothing else would tell a reader that these bytes are Docker's.
+        // Nothing else would tell a reader that these bytes are a Docker manifest.
         return Err(ManifestError::Shape("a Docker manifest names its mediaType"));
     }
     if raw.schema_version != 2 {
@@ -94,7 +94,7 @@ pub(super) fn strictly(
             return Err(ManifestError::Shape("an index has no config and no layers"));
         }
         if !raw.manifests.is_there() && in_body.is_none() {
-            // Stored, nothing would tell it from an image: only the bytes are kept.
+            // Only the bytes are stored, and nothing in them would tell it from an image.
             return Err(ManifestError::Shape("an index has manifests, or a mediaType at least"));
         }
     } else if raw.manifests.is_there() {
@@ -122,7 +122,7 @@ pub(super) fn leniently(bytes: &[u8]) -> (MediaType, Document) {
     };
     let own = Some(raw.media_type.as_str()).filter(|media_type| is_header_safe(media_type));
     let media_type = MediaType::from(own.unwrap_or_else(|| derive_media_type(&raw)));
-    // One without manifests is an index only as long as nothing would be lost by it.
+    // A document without manifests is an index only if nothing is lost by that.
     let is_empty = raw.config.is_none() && !raw.layers.is_there() && !raw.fs_layers.is_there();
     let is_index = raw.manifests.is_there() || (is_empty && is_index_type(media_type.as_ref()));
     let is_schema1 = raw.fs_layers.is_there();
@@ -184,7 +184,7 @@ enum Part {
 /// Takes a digest that does not parse.
 type Unreadable<'a> = &'a mut dyn FnMut(Part, String, DigestError);
 
-/// What a document says, without the descriptors that have no digest.
+/// Builds a document, without the descriptors that have no digest.
 fn document(raw: Raw, is_index: bool, flaws: Vec<Flaw>, unreadable: Unreadable<'_>) -> Document {
     fn entries(list: List<RawEntry>, unreadable: Unreadable<'_>) -> Vec<ManifestEntry> {
         let entries = list.into_vec().into_iter();
@@ -218,7 +218,7 @@ fn digest_of(text: String, part: Part, unreadable: Unreadable<'_>) -> Option<Dig
 
 fn entry_of(raw: RawEntry, part: Part, unreadable: Unreadable<'_>) -> Option<ManifestEntry> {
     let digest = digest_of(raw.digest, part, unreadable)?;
-    // Less than nothing names as little as nothing.
+    // A negative size says as little as zero.
     let size = u64::try_from(raw.size).unwrap_or_default();
     let descriptor = Descriptor::new(MediaType::from(raw.media_type.as_str()), digest, size);
     let platform = raw.platform.0.map(|platform| {

@@ -1,4 +1,4 @@
-//! Making a pool.
+//! The builder of a pool.
 
 use std::{
     fmt,
@@ -23,7 +23,7 @@ use crate::{config::FingerprintKey, logging::InstanceLogs, registry::RegistryBui
 pub(super) type Configure = Box<dyn Fn(&Location, RegistryBuilder) -> RegistryBuilder + Send + Sync>;
 type OnEvict = Box<dyn Fn(&Eviction) + Send + Sync>;
 
-/// Builds a [`RegistryPool`]; building cannot fail and opens nothing.
+/// Builds a [`RegistryPool`]. Building cannot fail and opens nothing.
 pub struct RegistryPoolBuilder {
     drivers: Box<dyn OpenDriver>,
     max_open: u64,
@@ -49,38 +49,39 @@ impl RegistryPoolBuilder {
         }
     }
 
-    /// The most instances in the pool; of more, the one that was used longest ago leaves. At least 1. Default 64.
+    /// Sets how many instances the pool holds at most. At least 1. Default 64. When there are more, the least
+    /// recently used one leaves.
     #[must_use]
     pub fn max_open(mut self, instances: usize) -> Self {
         self.max_open = u64::try_from(instances.max(1)).unwrap_or(u64::MAX);
         self
     }
 
-    /// How long an instance stays that nobody uses: that nobody asks for, and of which nobody has a handle, a
-    /// session or a stream. Default 10 minutes.
+    /// Sets how long an unused instance stays in the pool. Default 10 minutes. An instance is unused if no
+    /// caller asks for it and no handle, session or stream of it exists.
     #[must_use]
     pub fn time_to_idle(mut self, time: Duration) -> Self {
         self.time_to_idle = time;
         self
     }
 
-    /// How long an instance is given out, used or not, so that whatever a driver reads only when it is opened
-    /// (certificates, for instance) is read again. Default 1 hour.
+    /// Sets how long an instance is given out, used or not. Default 1 hour. After that, the driver is opened
+    /// again and rereads what it reads only then, such as certificates.
     #[must_use]
     pub fn time_to_live(mut self, time: Duration) -> Self {
         self.time_to_live = time;
         self
     }
 
-    /// How long the purge of one location may take in a [`sweep`](RegistryPool::sweep). What it has not come to waits for
-    /// the next interval. Default 10 minutes.
+    /// Sets how long the purge of one location may take in a [`sweep`](RegistryPool::sweep). Default 10
+    /// minutes. What it does not reach waits for the next interval.
     #[must_use]
     pub fn purge_timeout(mut self, time: Duration) -> Self {
         self.purge_timeout = time;
         self
     }
 
-    /// What else each registry is built with, after its configuration.
+    /// Sets a function that each registry's builder passes through after its configuration.
     #[must_use]
     pub fn configure(
         mut self,
@@ -90,23 +91,23 @@ impl RegistryPoolBuilder {
         self
     }
 
-    /// Called for each instance that leaves the pool, by whoever made it leave. It has to be quick and must not
-    /// panic.
+    /// Sets a function to call for each instance that leaves the pool. The call that removes the instance runs
+    /// it, so it has to be quick and must not panic.
     #[must_use]
     pub fn on_evict(mut self, call: impl Fn(&Eviction) + Send + Sync + 'static) -> Self {
         self.on_evict = Box::new(call);
         self
     }
 
-    /// Where each instance is listed with the [`log`](crate::config::Config::log) of its configuration while it is
-    /// open, for the [filter or the layer](crate::logging) that the host has made of it.
+    /// Sets the table that lists each open instance with the [`log`](crate::config::Config::log) of its
+    /// configuration. It serves the [filter or the layer](crate::logging) that the host has made from it.
     #[must_use]
     pub fn logs(mut self, logs: &InstanceLogs) -> Self {
         self.logs = logs.clone();
         self
     }
 
-    /// The pool.
+    /// Builds the pool.
     #[must_use]
     pub fn build(self) -> RegistryPool {
         let counters = Arc::new(Counters::default());
@@ -135,7 +136,7 @@ impl RegistryPoolBuilder {
     }
 }
 
-/// What happens when a slot leaves the cache.
+/// Returns the listener that runs when a slot leaves the cache.
 fn left(
     counters: Arc<Counters>,
     on_evict: OnEvict,

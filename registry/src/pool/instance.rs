@@ -1,4 +1,4 @@
-//! One open registry, and who has it.
+//! One open registry and its users.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use super::{location::Key, stats::EvictionCause, transports::Transports};
 use crate::{config::PurgeSettings, logging::InstanceLog, registry::Registry};
 
 /// An open registry with everything that belongs to it. Dropping the last handle closes it: its driver goes,
-/// with its connections, and its names.
+/// with its connections, and so do its names.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) key: Key,
@@ -23,20 +23,22 @@ pub(super) struct Instance {
     pub(super) opened: Instant,
     used: Mutex<Instant>,
     transports: Arc<Transports>,
-    /// Its place among the settings of logs, as long as it lives.
+    /// Its place among the log settings, for as long as it lives.
     _log: InstanceLog,
 }
 
-/// The place of an instance in the cache. Emptied when the instance is evicted, because the cache itself lets
-/// go of its values later.
+/// The place of an instance in the cache. It is emptied when the instance is evicted, because the cache drops
+/// its values only later.
 #[derive(Debug)]
 pub(super) struct Slot {
     instance: Mutex<Option<Arc<Instance>>>,
     cause: Mutex<Option<EvictionCause>>,
 }
 
-/// A registry of a pool. It stays open while anybody has a handle, or a clone of the registry, or a session or
-/// a stream of it, also after the pool has evicted it. Cheap to clone.
+/// A registry of a pool. Cheap to clone.
+///
+/// It stays open as long as a handle, a clone of the registry, or a session or stream of it exists, even after
+/// the pool has evicted it.
 #[derive(Clone)]
 pub struct PooledRegistry {
     instance: Arc<Instance>,
@@ -63,7 +65,7 @@ impl Instance {
         *lock(&self.used) = Instant::now();
     }
 
-    /// Since when nobody has it but this one reference: now, if anybody has, or has a part of its registry.
+    /// When the instance was last in use: now, if another reference to it or a part of its registry exists.
     pub(super) fn idle_since(self: &Arc<Self>) -> Instant {
         if Arc::strong_count(self) > 1 || Arc::strong_count(&self.registry.inner) > 1 {
             self.touch();
@@ -83,12 +85,12 @@ impl Slot {
         Arc::new(Self { instance: Mutex::new(Some(instance)), cause: Mutex::new(None) })
     }
 
-    /// The instance, unless it was evicted.
+    /// Returns the instance, unless it was evicted.
     pub(super) fn get(&self) -> Option<Arc<Instance>> {
         lock(&self.instance).clone()
     }
 
-    /// Looks at the instance where it is, unless it was evicted: nobody counts as its user for that.
+    /// Looks at the instance in place, unless it was evicted. This does not count as a use.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Arc<Instance>) -> T) -> Option<T> {
         lock(&self.instance).as_ref().map(look)
     }
@@ -97,7 +99,7 @@ impl Slot {
         lock(&self.instance).take()
     }
 
-    /// Says why it is about to be evicted.
+    /// Records why the instance is about to be evicted.
     pub(super) fn condemn(&self, cause: EvictionCause) {
         lock(&self.cause).get_or_insert(cause);
     }
@@ -113,21 +115,22 @@ impl PooledRegistry {
         Self { instance }
     }
 
-    /// `namespace/name` of the location.
+    /// Returns `namespace/name` of the location.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.instance.key.location
     }
 
-    /// The name of this instance as a transport of image references, such as
-    /// `registry-s3-0198c0de-…`: [`RegistryPool::resolve`](super::RegistryPool::resolve) finds it until the
-    /// instance is closed. No two instances of a process have the same.
+    /// Returns the transport name of this instance for image references, such as `registry-s3-0198c0de-…`.
+    ///
+    /// [`RegistryPool::resolve`](super::RegistryPool::resolve) finds it until the instance is closed. It is
+    /// unique within the process.
     #[must_use]
     pub fn transport(&self) -> &str {
         &self.instance.transport
     }
 
-    /// The registry.
+    /// Returns the registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.instance.registry

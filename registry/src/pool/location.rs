@@ -1,4 +1,4 @@
-//! What is opened, and by what it is told apart.
+//! Locations, and the keys that tell their configurations apart.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use plugin_registry_core::Result;
 
 use crate::config::{BackupStorageLocation, Config, Fingerprint, FingerprintKey, LocationCredentials};
 
-/// A location: whose it is, and how its registry is configured.
+/// A location: its namespace and name, and how its registry is configured.
 ///
 /// ```
 /// use plugin_registry::{Location, config::Config};
@@ -27,18 +27,20 @@ pub struct Location {
 }
 
 impl Location {
-    /// A location of this name. Locations with the same namespace and name are one location, whatever their
-    /// configurations: the one that was opened last replaces those before.
+    /// Makes a location with this namespace and name.
+    ///
+    /// Locations with the same namespace and name are one location, whatever their configurations: the one
+    /// opened last replaces the earlier ones.
     #[must_use]
     pub fn new(namespace: impl Into<String>, name: impl Into<String>, config: Config) -> Self {
         Self { namespace: namespace.into(), name: name.into(), config }
     }
 
-    /// A location of Velero with its credentials: namespace and name are the location's, and the configuration is
-    /// [`Config::from_location`].
+    /// Makes a location from one of Velero and its credentials. Namespace and name are the location's, and the
+    /// configuration is [`Config::from_location`].
     ///
     /// # Errors
-    /// Those of [`Config::from_location`].
+    /// Fails as [`Config::from_location`] does.
     pub fn of_backups(location: &BackupStorageLocation, credentials: &LocationCredentials) -> Result<Self> {
         let config = Config::from_location(location, credentials)?;
         Ok(Self::new(&location.metadata.namespace, &location.metadata.name, config))
@@ -55,7 +57,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// `namespace/name`. Neither has a slash in Kubernetes; where one has, it does not make two locations one.
+/// `namespace/name`. Neither has a slash in Kubernetes. If one does, it still cannot make two locations one.
 pub(super) fn label(namespace: &str, name: &str) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F");
     format!("{}/{}", escaped(namespace), escaped(name))

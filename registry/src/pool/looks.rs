@@ -1,4 +1,4 @@
-//! How often all instances are looked at when one is opened: each look costs as much as there are instances.
+//! Limits how often an open looks at all instances, since each look costs as much as there are instances.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -17,7 +17,7 @@ impl Looks {
         Self { last: Mutex::default(), interval }
     }
 
-    /// Whether it is time; it no longer is then.
+    /// Whether a look is due. If so, this call takes it, and it is no longer due.
     pub(super) fn is_due(&self) -> bool {
         let (mut last, now) = (lock(&self.last), Instant::now());
         let is_due = last.is_none_or(|last| now.duration_since(last) >= self.interval);

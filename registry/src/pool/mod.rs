@@ -1,4 +1,4 @@
-//! The open registries of a host: one for each location, closed when nobody needs them.
+//! The open registries of a host: one for each location, closed when they are no longer needed.
 
 mod builder;
 mod instance;
@@ -44,22 +44,22 @@ pub use self::{
 };
 use crate::{config::FingerprintKey, logging::InstanceLogs};
 
-/// How many locations are purged side by side.
+/// How many locations are purged at once.
 const MAX_PURGES: usize = 8;
 
-/// The open registries of a host, by location. Cheap to clone; all clones are one pool.
+/// The open registries of a host, by location. Cheap to clone; all clones share one pool.
 ///
-/// While nothing changes, everybody who asks for a location gets the same instance. Another configuration or a
-/// rotated secret is another instance: the next one who asks gets the new one, and those who have the old one
-/// finish with it. An instance that leaves the pool stays open as long as anybody uses it, so that no upload and
-/// no copy is cut; the last one closes it, with its connections.
+/// While nothing changes, every caller that asks for a location gets the same instance. A changed configuration
+/// or a rotated secret makes another instance: the next caller gets the new one, and callers that hold the old
+/// one finish with it. An instance that leaves the pool stays open while it is in use, so that no upload and no
+/// copy is cut off. Its last user closes it, with its connections.
 ///
-/// The pool starts no task and has no timer. Instances whose time has come leave when their location is asked
-/// for, when another one is opened, or at a [`sweep`](Self::sweep), which a host that is idle calls now and
-/// then. Time is that of tokio's clock.
+/// The pool starts no task and has no timer. An instance whose time has come leaves when its location is asked
+/// for, when another location is opened, or at a [`sweep`](Self::sweep), which an idle host calls now and then.
+/// Time is that of tokio's clock.
 ///
-/// Memory: for each instance in the pool about what its registry and its driver say; for each location that was
-/// purged within its last two intervals about 100 bytes, for at most 10,000 of them.
+/// Memory: each instance in the pool takes about what its registry and its driver say. Each location that was
+/// purged within its last two intervals takes about 100 bytes, for at most 10,000 locations.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -96,7 +96,7 @@ struct Inner {
     counters: Arc<Counters>,
     transports: Arc<Transports>,
     key: FingerprintKey,
-    /// How often anything was invalidated.
+    /// How often instances were invalidated.
     invalidations: AtomicU64,
     time_to_idle: Duration,
     time_to_live: Duration,
@@ -112,19 +112,21 @@ impl RegistryPool {
         RegistryPoolBuilder::new(Box::new(drivers))
     }
 
-    /// The registry of a location, opened if it is not in the pool. Of those who ask for the same one at the
-    /// same time one opens it, and the others wait and get it too, or its error; an open that failed is not
-    /// remembered. Without an open it takes microseconds and makes no driver call.
+    /// Returns the registry of a location, and opens it if it is not in the pool.
     ///
-    /// Dropping the future is safe; where others wait for the same open, one of them begins it anew.
+    /// If several callers ask for the same registry at the same time, one of them opens it. The others wait and
+    /// get the same instance, or the same error. A failed open is not remembered. Without an open, the call
+    /// takes microseconds and makes no driver call.
+    ///
+    /// Dropping the future is safe: if other callers wait for the same open, one of them starts it again.
     ///
     /// # Errors
-    /// Those of the driver's `open`, with the location's name; the cause is the
+    /// Fails with the errors of the driver's `open`, with the location's name. The cause is the
     /// [source](std::error::Error::source).
     pub async fn get_or_open(&self, location: &Location) -> Result<PooledRegistry> {
         let inner = &self.inner;
         let key = location.key(&inner.key);
-        // Whoever waits for an instance that is evicted before it sees it looks again, and finds it alive.
+        // A caller whose instance is evicted before it sees it looks again, and finds the instance alive.
         loop {
             if let Some(slot) = inner.cache.get(&key).await {
                 if let Some(Some(cause)) = slot.look(|instance| inner.due(instance)) {
@@ -148,7 +150,7 @@ impl RegistryPool {
             let slot = opened.map_err(|cause| failed(location, &cause))?;
             if let Some(mine) = mine {
                 if inner.invalidations.load(Ordering::Acquire) != invalidations {
-                    // Perhaps of this location, and of what it was when the open began: for this caller alone.
+                    // The instance may predate the invalidation of its location: only this caller gets it.
                     inner.transports.disown(Some(&key.location));
                     inner.evict(&key, &slot, EvictionCause::Invalidated).await;
                 }
@@ -161,14 +163,15 @@ impl RegistryPool {
         }
     }
 
-    /// The instance of a transport name, also when it has left the pool, as long as it is in use.
+    /// Finds an instance by its transport name, even after it left the pool, as long as it is in use.
     #[must_use]
     pub fn resolve(&self, transport: &str) -> Option<PooledRegistry> {
         self.inner.transports.named(transport).map(PooledRegistry::new)
     }
 
-    /// Takes the instances of a location out of the pool; gives how many there were. Whoever asks next opens it
-    /// anew, also while somebody still uses one of them, or while one is being opened.
+    /// Takes the instances of a location out of the pool and returns how many there were.
+    ///
+    /// The next caller opens the location again, even if an old instance is still in use or being opened.
     pub async fn invalidate(&self, namespace: &str, name: &str) -> usize {
         let location = label(namespace, name);
         self.inner.disown(Some(&location));
@@ -176,24 +179,25 @@ impl RegistryPool {
         self.inner.evict_where(|instance| is_meant(instance).then_some(EvictionCause::Invalidated)).await
     }
 
-    /// Takes all instances out of the pool; gives how many there were. For a host that ends, or that goes to
+    /// Takes all instances out of the pool and returns how many there were. For a host that ends or goes to
     /// sleep.
     pub async fn invalidate_all(&self) -> usize {
         self.inner.disown(None);
         self.inner.evict_where(|_| Some(EvictionCause::Invalidated)).await
     }
 
-    /// Closes what nobody needs any more, and purges the uploads of locations whose configuration has
-    /// [`purge`](crate::config::Config::purge) and whose time has come. For a host to call now and then, every
-    /// minute say; without a purge it makes no driver call.
+    /// Closes instances that are no longer needed, and purges uploads where a purge is due.
     ///
-    /// A location is first purged within its interval, but at most an hour, after the pool opened it, and then
-    /// every interval; both are spread at random, so that the locations of many hosts are not purged at once. An
-    /// instance that is not in the pool is not purged.
+    /// A location is purged if its configuration has [`purge`](crate::config::Config::purge) and its time has
+    /// come. A host calls this now and then, say every minute. Without a purge it makes no driver call.
     ///
-    /// Instances leave first. Then up to 8 locations are purged side by side, so that one that does not answer stops no
-    /// other; each has [`purge_timeout`](RegistryPoolBuilder::purge_timeout) and fails then. Dropping the future ends the
-    /// purges in the middle. What is left waits for the next interval.
+    /// The first purge of a location comes within its interval, but at most an hour after the pool opened it.
+    /// Further purges follow every interval. Both are spread at random, so that the locations of many hosts are
+    /// not purged at once. An instance that is not in the pool is not purged.
+    ///
+    /// Instances leave first. Then up to 8 locations are purged side by side, so that one that does not answer
+    /// does not stop the others. Each purge has [`purge_timeout`](RegistryPoolBuilder::purge_timeout) and fails
+    /// after that. Dropping the future stops the purges midway. What is left waits for the next interval.
     pub async fn sweep(&self) -> SweepReport {
         let inner = &self.inner;
         let evicted = inner.evict_where(|instance| inner.leaves(instance)).await;
@@ -208,7 +212,7 @@ impl RegistryPool {
         SweepReport { evicted, purged: purged.await }
     }
 
-    /// What the pool has done.
+    /// Returns the statistics of the pool.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
         let open = self.inner.cache.iter().filter(|(_, slot)| slot.look(|_| ()).is_some()).count();
@@ -225,7 +229,7 @@ impl Inner {
             return None;
         }
         let purge = instance.registry.purge_uploads(settings.older_than, settings.dry_run);
-        // Boxed, since many are on their way.
+        // Boxed, since many of these futures exist at once.
         let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
             let message = format!("the purge was given up after {} s", self.purge_timeout.as_secs());
             Err(Error::new(ErrorKind::Timeout).with_message(message).into())
@@ -245,7 +249,7 @@ impl Inner {
         }
         let config = &location.config;
         let instance = transport(&config.driver);
-        // Before the span: it asks for the settings once.
+        // Before the span is made, which asks for the settings only once.
         let log = self.logs.insert(instance.clone(), config.log.clone());
         let span = tracing::error_span!("open", location = &*key.location, instance = &*instance);
         let opened = async {
@@ -257,7 +261,7 @@ impl Inner {
         let registry =
             Box::pin(opened.instrument(span)).await.inspect_err(|_| count(&self.counters.failed))?;
         count(&self.counters.opened);
-        // One that may not write could never purge.
+        // A registry that may not write could never purge.
         let purge = config.purge.filter(|purge| purge.dry_run || !registry.inner.options.read_only);
         if let Some(settings) = &purge {
             self.purges.expect(&key.location, settings.interval);
@@ -270,7 +274,7 @@ impl Inner {
         self.transports.disown(location);
     }
 
-    /// After an open: the outdated instances of its location leave, those that are too many, and, now and then,
+    /// After an open, removes the outdated instances of its location, those over the limit and, now and then,
     /// all others whose time has come.
     async fn make_room(&self, opened: &Key) {
         for key in self.transports.outdated(opened) {
@@ -284,7 +288,7 @@ impl Inner {
         self.cache.run_pending_tasks().await;
     }
 
-    /// Why an instance must not be given out any more, if so. It is one in a slot, or one that has none.
+    /// Why an instance must no longer be given out, if there is a reason. It may or may not be in a slot.
     fn due(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
         let now = Instant::now();
         if now.duration_since(instance.opened) >= self.time_to_live {
@@ -294,7 +298,7 @@ impl Inner {
         is_idle.then_some(EvictionCause::Idle)
     }
 
-    /// Why an instance has to leave, if it has to. Other than [`due`](Self::due), nobody has asked for it.
+    /// Why an instance has to leave, if it has to. Unlike with [`due`](Self::due), no caller has asked for it.
     fn leaves(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
         let is_outdated = self.transports.is_outdated(&instance.key);
         if is_outdated { Some(EvictionCause::Replaced) } else { self.due(instance) }
@@ -310,7 +314,7 @@ impl Inner {
         evicted
     }
 
-    /// Takes this very slot out; another one of its key that came meanwhile stays.
+    /// Removes exactly this slot. A newer slot under the same key stays.
     async fn evict(&self, key: &Key, slot: &Arc<Slot>, cause: EvictionCause) -> bool {
         let removed = self
             .cache
@@ -328,7 +332,7 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// The cache lets go of its values later.
+    /// Empties the slots, because the cache drops its values only later.
     fn drop(&mut self) {
         for (_, slot) in &self.cache {
             drop(slot.empty());

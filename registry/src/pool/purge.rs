@@ -1,4 +1,4 @@
-//! When the uploads of which location are purged.
+//! When the uploads of each location are purged.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::instance::lock;
 use crate::{error::Result, upload::PurgeReport};
 
-/// The first purge comes no later than this after the first open: many hosts do not live for an interval.
+/// The first purge comes at most this long after the first open: many hosts do not live for an interval.
 const MAX_FIRST: Duration = Duration::from_secs(3600);
 
 /// What [`RegistryPool::sweep`](super::RegistryPool::sweep) did.
@@ -21,7 +21,7 @@ const MAX_FIRST: Duration = Duration::from_secs(3600);
 pub struct SweepReport {
     /// How many instances left the pool because they were idle or at the end of their time.
     pub evicted: usize,
-    /// The locations that were purged, or that should have been.
+    /// The locations that were purged, and those whose purge failed.
     pub purged: Vec<LocationPurge>,
 }
 
@@ -31,15 +31,15 @@ pub struct SweepReport {
 pub struct LocationPurge {
     /// `namespace/name`.
     pub location: Arc<str>,
-    /// What came of it. After an error the location is purged again at its next interval.
+    /// The result. After an error, the location is purged again at its next interval.
     pub purged: Result<PurgeReport>,
 }
 
-/// The most locations that are remembered.
+/// How many locations are remembered at most.
 const MAX_PLANS: usize = 10_000;
 
-/// When each location is due. A plan outlives its instances, by two intervals: a location that nobody has opened for
-/// so long is planned anew.
+/// When each location is due. A plan outlives its instances by two intervals: a location that was not opened
+/// for so long is planned anew.
 #[derive(Debug, Default)]
 pub(super) struct Purges {
     plans: Mutex<HashMap<Arc<str>, Plan>>,
@@ -75,10 +75,10 @@ impl Purges {
         plans.insert(location.clone(), Plan { due: after(share(interval.min(MAX_FIRST))), interval });
     }
 
-    /// Whether a location is due; it is no longer then.
+    /// Whether a location is due. If so, this call claims the purge, and the location is no longer due.
     pub(super) fn claim(&self, location: &Arc<str>, interval: Duration) -> bool {
         let mut plans = lock(&self.plans);
-        // One that was forgotten while its instance was open is due as well.
+        // A location that was forgotten while its instance was open is due as well.
         let plan = plans.entry(location.clone()).or_insert_with(|| Plan { due: Instant::now(), interval });
         let is_due = plan.due <= Instant::now();
         if is_due {
@@ -88,7 +88,7 @@ impl Purges {
     }
 }
 
-/// Some part of a time, at random.
+/// A random part of a duration.
 fn share(time: Duration) -> Duration {
     let [first, second, third, fourth, ..] = Uuid::new_v4().into_bytes();
     let random = u32::from_be_bytes([first, second, third, fourth]);
@@ -97,7 +97,7 @@ fn share(time: Duration) -> Duration {
 
 fn after(time: Duration) -> Instant {
     let now = Instant::now();
-    // A time that the clock has no number for never comes: in thirty years, say.
+    // A time that the clock cannot represent never comes. Thirty years are as good.
     now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
 }
 

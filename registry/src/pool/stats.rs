@@ -1,23 +1,24 @@
-//! What a pool has done.
+//! Statistics of a pool.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Why an instance left the pool. Whoever uses it goes on with it; it is closed when the last one is done.
+/// Why an instance left the pool. Its users go on with it; it is closed when the last one is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EvictionCause {
-    /// Nobody had used it for [`time_to_idle`](super::RegistryPoolBuilder::time_to_idle).
+    /// It was not used for [`time_to_idle`](super::RegistryPoolBuilder::time_to_idle).
     Idle,
     /// It was open for [`time_to_live`](super::RegistryPoolBuilder::time_to_live).
     Expired,
-    /// More than [`max_open`](super::RegistryPoolBuilder::max_open) were open; it was used longest ago.
+    /// More than [`max_open`](super::RegistryPoolBuilder::max_open) were open, and this one was the least
+    /// recently used.
     Capacity,
     /// The location was opened with another configuration or secret.
     Replaced,
-    /// The host said so.
+    /// The host invalidated it.
     Invalidated,
 }
 
@@ -29,25 +30,25 @@ pub struct Eviction {
     pub location: Arc<str>,
     /// Its transport name.
     pub transport: Arc<str>,
-    /// Why.
+    /// Why it left.
     pub cause: EvictionCause,
 }
 
-/// Counts of a pool, since it was made unless said otherwise.
+/// Counts of a pool, since it was made unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Instances in the pool, at this moment.
+    /// Instances in the pool now.
     pub open: usize,
-    /// Instances in memory, at this moment: those in the pool, and evicted ones that are still in use.
+    /// Instances in memory now: those in the pool, and evicted ones that are still in use.
     pub alive: usize,
-    /// Answers with an instance that was in the pool.
+    /// Calls that were answered with an instance from the pool.
     pub hits: u64,
     /// Instances opened.
     pub opened: u64,
-    /// Opens that failed. Those who waited for the same open share one.
+    /// Opens that failed. Callers that waited for the same open share one.
     pub failed: u64,
-    /// Evicted instances that were still in use and were taken back, because they were asked for again.
+    /// Evicted instances that were still in use and were taken back, because a caller asked for them again.
     pub taken_back: u64,
     /// Evictions of idle instances.
     pub idle: u64,

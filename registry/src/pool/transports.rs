@@ -11,7 +11,7 @@ use super::{
     location::Key,
 };
 
-/// The table of one pool; it keeps nothing alive.
+/// The table of one pool. It does not keep instances alive.
 #[derive(Debug, Default)]
 pub(super) struct Transports {
     tables: Mutex<Tables>,
@@ -21,14 +21,14 @@ pub(super) struct Transports {
 struct Tables {
     by_name: HashMap<Arc<str>, Weak<Instance>>,
     by_key: HashMap<Key, Weak<Instance>>,
-    /// Those of `by_key`.
+    /// The keys of `by_key`, by location.
     by_location: HashMap<Arc<str>, Vec<Key>>,
-    /// What each location was opened with last.
+    /// The configuration that each location was opened with last.
     current: HashMap<Arc<str>, Key>,
 }
 
 impl Transports {
-    /// Takes an instance up; it is the current one of its location.
+    /// Adds an instance and makes it the current one of its location.
     pub(super) fn insert(&self, instance: &Arc<Instance>) {
         let weak = Arc::downgrade(instance);
         let mut tables = lock(&self.tables);
@@ -40,13 +40,13 @@ impl Transports {
         tables.current.insert(instance.key.location.clone(), instance.key.clone());
     }
 
-    /// An instance of the name.
+    /// Finds a live instance by its name.
     pub(super) fn named(&self, name: &str) -> Option<Arc<Instance>> {
-        // Upgraded with the lock held, dropped without: a drop of the last handle locks as well.
+        // Upgraded under the lock but dropped without it: dropping the last handle takes the lock too.
         lock(&self.tables).by_name.get(name).and_then(Weak::upgrade)
     }
 
-    /// The youngest instance of a configuration that is alive; it becomes the current one of its location.
+    /// Finds the youngest live instance of a configuration and makes it the current one of its location.
     pub(super) fn alive(&self, key: &Key) -> Option<Arc<Instance>> {
         let mut tables = lock(&self.tables);
         let alive = tables.by_key.get(key).and_then(Weak::upgrade)?;
@@ -54,19 +54,19 @@ impl Transports {
         Some(alive)
     }
 
-    /// Whether its location was opened with another configuration since.
+    /// Whether the location was opened with another configuration since then.
     pub(super) fn is_outdated(&self, key: &Key) -> bool {
         lock(&self.tables).current.get(&key.location).is_some_and(|current| current != key)
     }
 
-    /// The configurations of a location that are alive and not the current one.
+    /// The live configurations of a location, except the current one.
     pub(super) fn outdated(&self, current: &Key) -> Vec<Key> {
         let tables = lock(&self.tables);
         let keys = tables.by_location.get(&current.location).into_iter().flatten();
         keys.filter(|key| *key != current).cloned().collect()
     }
 
-    /// From now on nobody gets those of a location that are in use, or those of all; their names stay.
+    /// From now on, no caller gets the instances in use of a location, or of all locations. Their names stay.
     pub(super) fn disown(&self, location: Option<&str>) {
         let mut tables = lock(&self.tables);
         let is_meant = |key: &&Key| location.is_none_or(|location| *key.location == *location);
@@ -83,7 +83,7 @@ impl Transports {
         let mut tables = lock(&self.tables);
         tables.by_name.remove(&instance.transport);
         shrink(&mut tables.by_name);
-        // There may be a younger one.
+        // A younger instance may have the same key.
         let is_last = tables.by_key.get(&instance.key).is_some_and(|weak| weak.strong_count() == 0);
         if is_last {
             tables.forget(&instance.key);
@@ -109,7 +109,7 @@ impl Tables {
     }
 }
 
-/// Gives the room back that many had needed.
+/// Gives back the room that many entries needed.
 fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     if map.capacity() > 64 && map.len() < map.capacity() / 8 {
         map.shrink_to(map.len() * 2);

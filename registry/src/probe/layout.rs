@@ -1,4 +1,4 @@
-//! What is in a store already, and who may have put it there: samples, of a bounded number of listings.
+//! What is already in a store and who may have put it there: samples from a bounded number of listings.
 
 use std::fmt;
 
@@ -10,40 +10,42 @@ use uuid::Uuid;
 use super::words::text;
 use crate::layout;
 
-/// The most names that are read of one directory.
+/// How many names of one directory are read at most.
 const NAMES: usize = 100;
-/// The most repositories that are counted.
+/// How many repositories are counted at most.
 const REPOSITORIES: usize = 10;
-/// The most repositories that are looked into.
+/// How many repositories are looked into at most.
 const SAMPLES: usize = 2;
 
-/// The directories that Velero has at the root of a backup location. It reports any other beside them
+/// The directories that Velero has at the root of a backup location. It reports any other directory there
 /// ("Backup store contains invalid top-level directories").
 const VELERO: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins", "kopia"];
 
-/// What lies in a store, as far as a few listings show it: the first names of a directory, the first
-/// repositories. What is said to be there is there; what is not said may be there all the same.
+/// What is in a store, as far as a few listings show it.
+///
+/// The listings cover the first names of a directory and the first repositories. What the findings name exists;
+/// what they do not name may exist all the same.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct LayoutFindings {
     /// Whether anything lies below `docker/registry/v2`.
     pub exists: bool,
-    /// The directories of blobs, named by their algorithms.
+    /// The directories of blobs, named after their algorithms.
     pub algorithms: Vec<String>,
-    /// Repositories that were counted: at most 10.
+    /// How many repositories were counted: at most 10.
     pub repositories: usize,
-    /// Whether there are more.
+    /// Whether there are more repositories than that.
     pub has_more_repositories: bool,
     /// The repositories that were looked into: the first two.
     pub sampled: Vec<String>,
-    /// What tells who has written here.
+    /// Traces that tell which software has written here.
     pub traces: Vec<LayoutTrace>,
-    /// Names beside `docker` at the root of the store, which is the driver's root directory: at most 100.
+    /// The names beside `docker` at the root of the store, which is the driver's root directory: at most 100.
     pub beside: Vec<String>,
-    /// What no version of distribution and nothing here puts where it lies.
+    /// Paths that neither any version of distribution nor this program would write.
     #[serde(serialize_with = "as_texts")]
     pub unknown: Vec<StoragePath>,
-    /// Listings that failed; the findings that need them are missing.
+    /// Listings that failed. The findings that need them are missing.
     #[serde(serialize_with = "as_errors")]
     pub failures: Vec<Error>,
 }
@@ -52,13 +54,13 @@ pub struct LayoutFindings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayoutTrace {
-    /// Of whom, or of what.
+    /// What the trace tells.
     pub kind: TraceKind,
     /// Where it was seen.
     pub path: StoragePath,
 }
 
-/// What a trace tells. More may come.
+/// What a trace tells. More may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -69,7 +71,7 @@ pub enum TraceKind {
     Distribution3Upload,
     /// An unfinished upload of this program, of 16 MiB or more: `stages`.
     OwnUpload,
-    /// An unfinished upload that does not tell whose it is.
+    /// An unfinished upload that does not show which program began it.
     Upload,
     /// Signatures beside a revision: schema 1, as old versions of distribution 2 stored it.
     Schema1Signatures,
@@ -84,7 +86,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// A missing directory is an empty one.
+    /// Reads the first names. A missing directory counts as an empty one.
     pub(super) async fn read(driver: &dyn StorageDriver, path: &StoragePath) -> Result<Self> {
         let entries = driver.list(path, None).take(NAMES);
         match entries.map_ok(|entry| (entry.name, entry.kind)).try_collect().await {
@@ -108,35 +110,36 @@ impl Page {
 }
 
 impl LayoutFindings {
-    /// Whether there is a registry: a repository was found.
+    /// Whether there is a registry, that is, whether a repository was found.
     #[must_use]
     pub fn has_registry(&self) -> bool {
         self.repositories > 0
     }
 
-    /// Whether there are blobs. On a store that keeps empty directories, as a file system does, there may be none.
+    /// Whether there are directories of blobs. On a store that keeps empty ones, such as a file system, they
+    /// may hold no blob.
     #[must_use]
     pub fn has_blobs(&self) -> bool {
         !self.algorithms.is_empty()
     }
 
-    /// Whether this was seen.
+    /// Whether a trace of this kind was seen.
     #[must_use]
     pub fn has_trace(&self, kind: TraceKind) -> bool {
         self.traces.iter().any(|trace| trace.kind == kind)
     }
 
-    /// The directories of Velero at the root of the store, where it has any that it alone makes.
+    /// Returns Velero's directories at the root of the store, if one of them is made by Velero alone.
     #[must_use]
     pub fn velero(&self) -> Vec<&str> {
         let known = |name: &&str| VELERO.contains(name);
         let found: Vec<&str> = self.beside.iter().map(String::as_str).filter(known).collect();
-        // `metadata` and `plugins` are names that anybody may choose.
+        // Any software may choose the names `metadata` and `plugins`.
         let is_velero = found.iter().any(|name| !matches!(*name, "metadata" | "plugins"));
         if is_velero { found } else { Vec::new() }
     }
 
-    /// At most 12 listings with the first, which is that of `docker/registry/v2`, if it worked.
+    /// Makes at most 12 listings, counting the first one, that of `docker/registry/v2`, if it worked.
     pub(super) async fn read(driver: &dyn StorageDriver, listed: Option<Page>) -> Self {
         let mut findings = Self::default();
         let store_root = StoragePath::root();
@@ -164,7 +167,7 @@ impl LayoutFindings {
             let blobs = layout::blobs();
             let found = Page::read(driver, &blobs).await;
             for (name, kind) in self.keep(found).names {
-                // An algorithm that is not known here is sound, where it can be one.
+                // An unknown algorithm is fine if its name could be one.
                 if kind == EntryKind::Directory && name.starts_with(|c: char| c.is_ascii_alphabetic()) {
                     self.algorithms.push(name);
                 } else {
@@ -190,7 +193,7 @@ impl LayoutFindings {
         }
     }
 
-    /// The first upload.
+    /// Looks at the first upload.
     async fn read_uploads(&mut self, driver: &dyn StorageDriver, repository: &StoragePath) {
         let Some((uploads, id)) = self
             .first_below(driver, repository, layout::UPLOADS, |name| {
@@ -211,7 +214,7 @@ impl LayoutFindings {
         self.trace(kind, &uploads, &id);
     }
 
-    /// The first revision.
+    /// Looks at the first revision.
     async fn read_revisions(&mut self, driver: &dyn StorageDriver, repository: &StoragePath) {
         let below = "_manifests/revisions/sha256";
         let is_digest = |hex: &str| hex.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -317,7 +320,7 @@ impl fmt::Display for LayoutFindings {
 }
 
 impl TraceKind {
-    /// The words for people.
+    /// Returns the words to show to people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -346,7 +349,7 @@ impl Serialize for LayoutTrace {
     }
 }
 
-/// One more than are counted, to know whether there are more.
+/// Lists one repository more than are counted, to know whether there are more.
 async fn repositories(driver: &dyn StorageDriver) -> Result<Vec<StoragePath>> {
     let root = layout::repositories();
     driver.list_marked(&root, "_", None).take(REPOSITORIES + 1).try_collect().await

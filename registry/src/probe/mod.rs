@@ -1,4 +1,4 @@
-//! Asking a store what it lets a registry do, and what is in it.
+//! Asks a store what it lets a registry do, and what is in it.
 
 mod layout;
 mod report;
@@ -17,47 +17,48 @@ use self::{report::warnings, steps::Probe};
 use crate::registry::Registry;
 
 impl Registry {
-    /// Finds out whether this registry can do its work with its driver and credentials, and what is in the store
-    /// already. For the check of a location before it is used, and for the question why it does not work.
+    /// Finds out whether this registry can work with its driver and credentials, and what is in the store.
     ///
-    /// Never fails: a failure is the outcome of its step, and the steps after it are tried all the same. Only
-    /// where the first step, the list, was not authenticated, nothing else is tried, since it would fail in the
-    /// same way.
+    /// Use it to check a location before it is used, or to find out why one does not work.
+    ///
+    /// Never fails: a failure is the outcome of its step, and the steps after it are still tried. The exception
+    /// is a first step, the list, that was not authenticated. Then nothing else is tried, since it would fail
+    /// in the same way.
     ///
     /// | Step | Tries | Needed for |
     /// |---|---|---|
-    /// | [`List`](ProbeVerb::List) | lists `docker/registry/v2`; where nothing is there yet, that is an answer too | catalog, tags, deletes, `verify` |
-    /// | [`Missing`](ProbeVerb::Missing) | looks for an object that is not there; "not found" passes, a refusal does not | any push, and pulls of what is missing |
+    /// | [`List`](ProbeVerb::List) | lists `docker/registry/v2`; passes too if nothing is there yet | catalog, tags, deletes, `verify` |
+    /// | [`Missing`](ProbeVerb::Missing) | looks for an object that does not exist; "not found" passes, a refusal does not | any push, and pulls of missing content |
     /// | [`Write`](ProbeVerb::Write) | writes a small object | any push |
-    /// | [`Read`](ProbeVerb::Read) | reads it back and compares. Where nothing was written, asks for an object that is not there: "not found" passes, as a store refuses first | any pull |
+    /// | [`Read`](ProbeVerb::Read) | reads it back and compares. If nothing was written, asks for an object that does not exist: "not found" passes, since a store refuses first | any pull |
     /// | [`Replace`](ProbeVerb::Replace) | writes it again. Skipped after a failed write | tags that move; a store with retention and without versions refuses it |
-    /// | [`ConditionalWrite`](ProbeVerb::ConditionalWrite) | writes an object twice on the condition that nothing is there; the second time must be refused. Skipped where [`Capabilities::create_only`](plugin_registry_core::Capabilities::create_only) says no, and after a failed write | two instances that begin one upload |
-    /// | [`Stage`](ProbeVerb::Stage) | stages bytes, closes, finds them, resumes, writes more, closes, commits. Skipped where no read is permitted | uploads in chunks |
+    /// | [`ConditionalWrite`](ProbeVerb::ConditionalWrite) | writes an object twice on the condition that it does not exist; the second write must be refused. Skipped if [`Capabilities::create_only`](plugin_registry_core::Capabilities::create_only) is false, and after a failed write | two instances that begin one upload |
+    /// | [`Stage`](ProbeVerb::Stage) | stages bytes, closes, finds them, resumes, writes more, closes, commits. Skipped if reads are not permitted | uploads in chunks |
     /// | [`FindStages`](ProbeVerb::FindStages) | between close and resume, lists the staged bytes | [`purge_uploads`](Self::purge_uploads) |
-    /// | [`Delete`](ProbeVerb::Delete) | deletes the directory of all that. Skipped where nothing was written | deletes, the end of uploads |
+    /// | [`Delete`](ProbeVerb::Delete) | deletes the directory of all that. Skipped if nothing was written | deletes, the end of uploads |
     ///
-    /// A read-only registry writes nothing: the steps `Write`, `Replace`, `ConditionalWrite`, `Stage` and `Delete`
-    /// are skipped.
+    /// A read-only registry writes nothing: the steps `Write`, `Replace`, `ConditionalWrite`, `Stage` and
+    /// `Delete` are skipped.
     ///
     /// **What it writes**: two objects of less than 200 bytes and one stage, in the directory
-    /// `docker/registry/v2/gc/probe/UUID/` with a UUID of its own. distribution 2.8 and 3.x walk only `blobs` and
-    /// `repositories` beside `gc`, and never look there. Whatever fails, the directory is deleted at the end; if
-    /// that fails, its objects one by one; if that fails too, [`ProbeReport::left_over`] names it. Afterwards the
-    /// store is as before.
+    /// `docker/registry/v2/gc/probe/UUID/` with its own UUID. distribution 2.8 and 3.x walk only `blobs` and
+    /// `repositories` beside `gc`, so they never look there. Whatever fails, the probe deletes the directory at
+    /// the end. If that fails, it deletes the objects one by one. If that fails too, [`ProbeReport::left_over`]
+    /// names the directory. Afterwards the store is as before.
     ///
-    /// **What it reads**: [`ProbeReport::layout`] comes of at most 12 listings, each of one page or a part of it:
-    /// samples, which prove that something is there, and never that something is not.
+    /// **What it reads**: [`ProbeReport::layout`] comes from at most 12 listings, each of one page or a part of
+    /// it. They are samples: they prove that something is there, and never that something is not.
     ///
-    /// **What it does not show**: whether content is sound ([`verify`](Self::verify)); rights that only files of
-    /// more than one part need, as of a multipart upload; and rights that a driver does without. The S3 driver
-    /// finds what waits to be resumed without `s3:ListBucketMultipartUploads`, and only logs that it lacks it, so
-    /// `FindStages` passes.
+    /// **What it does not show**: whether content is intact ([`verify`](Self::verify)); rights that only files
+    /// of more than one part need, such as those for a multipart upload; and rights that a driver can do
+    /// without. The S3 driver finds what waits to be resumed without `s3:ListBucketMultipartUploads` and only
+    /// logs that the right is missing, so `FindStages` passes.
     ///
-    /// About 14 driver calls on an empty store, one after another, each tried again as its driver does: a
-    /// store that does not answer makes it slow, and the caller may set a limit of time. Holds some KB.
-    /// Dropping the future leaves at most that directory, with at most the two objects and the stage: the next
-    /// [`purge_uploads`](Self::purge_uploads) throws the stage away, the objects harm nobody and can be deleted
-    /// by hand.
+    /// It makes about 14 driver calls on an empty store, one after another, each retried as its driver does. A
+    /// store that does not answer makes it slow, so the caller may set a time limit. It holds a few KB.
+    /// Dropping the future leaves at most that directory, with at most the two objects and the stage. The next
+    /// [`purge_uploads`](Self::purge_uploads) deletes the stage. The objects do no harm and can be deleted by
+    /// hand.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

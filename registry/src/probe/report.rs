@@ -1,4 +1,4 @@
-//! What a probe says, to programs and to people.
+//! What a probe reports, to programs and to people.
 
 use std::{fmt, time::Duration};
 
@@ -13,9 +13,9 @@ use super::{
 
 /// What [`Registry::probe`](crate::Registry::probe) found out.
 ///
-/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object with
-/// `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`, `error` and
-/// `hint`). [`Display`](fmt::Display) gives lines for people, without an end of the last one.
+/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object
+/// with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`,
+/// `error` and `hint`). [`Display`](fmt::Display) writes lines for people; the last one has no line end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProbeReport {
@@ -25,10 +25,10 @@ pub struct ProbeReport {
     pub steps: Vec<ProbeStep>,
     /// What is in the store already, by samples.
     pub layout: LayoutFindings,
-    /// What works otherwise than one may expect, and what that means; what else a human should look at.
+    /// What works differently than expected and what that means, and what else a person should look at.
     pub warnings: Vec<String>,
-    /// A directory in which objects of the probe may be left, since they could not be deleted. Whoever may
-    /// delete can remove it.
+    /// A directory that may still hold objects of the probe, since they could not be deleted. Anyone with the
+    /// right to delete can remove it.
     pub left_over: Option<StoragePath>,
 }
 
@@ -38,18 +38,18 @@ pub struct ProbeReport {
 pub struct ProbeStep {
     /// What was tried.
     pub verb: ProbeVerb,
-    /// What came of it.
+    /// The outcome.
     pub outcome: ProbeOutcome,
 }
 
-/// What a probe tries. More may come.
+/// What a probe tries. More may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProbeVerb {
     /// List a directory.
     List,
-    /// Look for an object that is not there: the store has to say "not found".
+    /// Look for an object that does not exist: the store has to say "not found".
     Missing,
     /// Write a small object.
     Write,
@@ -57,63 +57,65 @@ pub enum ProbeVerb {
     Read,
     /// Write it again, as a tag that moves does.
     Replace,
-    /// Write only where nothing is, twice: the second time must be refused.
+    /// Write only if nothing is there, twice: the second write must be refused.
     ConditionalWrite,
     /// Stage bytes, close, find them, resume, write more and commit: what an upload in chunks does.
     Stage,
     /// Find the bytes that wait to be resumed: what a purge of uploads does.
     FindStages,
-    /// Delete a directory with what was written.
+    /// Delete a directory with everything that was written.
     Delete,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProbeOutcome {
     /// It works. This is how long its requests took.
     Passed(Duration),
-    /// It was not tried, and why.
+    /// It was not tried, for this reason.
     Skipped(&'static str),
-    /// It does not work, and why.
+    /// It does not work, because of this error.
     Failed(Error),
 }
 
 impl ProbeReport {
-    /// Whether the registry can do its work, pulls and pushes: [`can_read`](Self::can_read) and
-    /// [`can_write`](Self::can_write).
+    /// Whether the registry can do its work, pulls and pushes ([`can_read`](Self::can_read) and
+    /// [`can_write`](Self::can_write)).
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.can_read() && self.can_write()
     }
 
-    /// Whether pulls work: lists and reads do, and what is missing is said to be.
+    /// Whether pulls work: lists and reads pass, and the store reports missing objects as missing.
     #[must_use]
     pub fn can_read(&self) -> bool {
         [ProbeVerb::List, ProbeVerb::Missing, ProbeVerb::Read].iter().all(|verb| self.has_passed(*verb))
     }
 
-    /// Whether pushes work: writes do, whole and staged, and on a condition where the driver says that it has
-    /// those, as the first request of an upload in chunks makes one. False for a read-only registry.
+    /// Whether pushes work, with whole and with staged writes. False for a read-only registry.
+    ///
+    /// If the driver says that it has conditional writes, they must work too, since the first request of an
+    /// upload in chunks makes one.
     #[must_use]
     pub fn can_write(&self) -> bool {
         let has_written = self.has_passed(ProbeVerb::Write) && self.has_passed(ProbeVerb::Stage);
         has_written && self.error(ProbeVerb::ConditionalWrite).is_none()
     }
 
-    /// Whether deletes work in the store, whatever the registry's options allow. False for a read-only registry.
+    /// Whether deletes work in the store, whatever the registry's options allow. False if it is read-only.
     #[must_use]
     pub fn can_delete(&self) -> bool {
         self.has_passed(ProbeVerb::Delete)
     }
 
-    /// A step.
+    /// Returns the step of a verb.
     #[must_use]
     pub fn step(&self, verb: ProbeVerb) -> Option<&ProbeStep> {
         self.steps.iter().find(|step| step.verb == verb)
     }
 
-    /// The steps that failed, in order.
+    /// Returns the steps that failed, in order.
     pub fn failed(&self) -> impl Iterator<Item = &ProbeStep> {
         self.steps.iter().filter(|step| step.error().is_some())
     }
@@ -168,7 +170,7 @@ impl Serialize for ProbeReport {
 }
 
 impl ProbeStep {
-    /// The error of a step that failed.
+    /// Returns the error of a step that failed.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match &self.outcome {
@@ -177,16 +179,16 @@ impl ProbeStep {
         }
     }
 
-    /// What to look at where a step failed: a right, in the words of the driver's store, a setting, or the way to
-    /// the store.
+    /// Returns what to look at after a failure: a right, in the words of the driver's store, a setting, or the
+    /// way to the store.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         self.error().map(|error| hint(error.driver().unwrap_or_default(), self.verb, error.kind()))
     }
 }
 
-/// One line, for example `write: not permitted: s3 driver: put_content /…: permission denied: AccessDenied; needed:
-/// s3:PutObject on the bucket's objects`.
+/// One line, for example `write: not permitted: s3 driver: put_content /…: permission denied: AccessDenied;
+/// needed: s3:PutObject on the bucket's objects`.
 impl fmt::Display for ProbeStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verb, self.outcome)?;
@@ -219,7 +221,7 @@ impl Serialize for ProbeStep {
 }
 
 impl ProbeVerb {
-    /// All of them, in the order in which they are tried.
+    /// All verbs, in the order in which they are tried.
     pub const ALL: &'static [Self] = &[
         Self::List,
         Self::Missing,
@@ -232,7 +234,7 @@ impl ProbeVerb {
         Self::Delete,
     ];
 
-    /// The words for people.
+    /// Returns the words to show to people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -265,7 +267,7 @@ impl fmt::Display for ProbeOutcome {
     }
 }
 
-/// What a report should warn of, beyond its steps.
+/// Returns what a report should warn of, beyond its steps.
 pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<String> {
     let mut warnings = report.layout.warnings();
     let mut warn = |text: &str| warnings.push(text.to_owned());

@@ -1,4 +1,5 @@
-//! What the stores call the rights that each step needs, and where their settings are: the one table by driver.
+//! The rights that each step needs, in the words of each store, and where its settings are: the one table by
+//! driver.
 
 use super::report::ProbeVerb;
 
@@ -6,9 +7,9 @@ use super::report::ProbeVerb;
 #[derive(Debug)]
 pub(super) struct Store {
     driver: &'static str,
-    /// What says which store it is.
+    /// The settings that say which store it is.
     pub(super) place: &'static str,
-    /// What says who asks.
+    /// What says which client asks.
     pub(super) identity: &'static str,
     /// What lies between this process and the bytes.
     pub(super) way: &'static str,
@@ -23,12 +24,12 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// The words for a driver; general ones for a driver that is not in the table.
+    /// Returns the words for a driver, or general ones if the driver is not in the table.
     pub(super) fn of(driver: &str) -> &'static Self {
         STORES.iter().find(|store| store.driver == driver).unwrap_or(&ANY)
     }
 
-    /// What a step needs.
+    /// Returns what a step needs.
     pub(super) fn needs(&self, verb: ProbeVerb) -> &'static str {
         match verb {
             ProbeVerb::List => self.list,

@@ -19,32 +19,32 @@ use super::{
 };
 use crate::layout;
 
-/// More than any object of a probe has.
+/// More bytes than any object of a probe has.
 const LIMIT: u64 = 1024;
 
-/// Later than any stage, by any clock that is nearly right.
+/// Added to now, this is later than any stage, by any clock that is nearly right.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const READ_ONLY: &str = "the registry is read-only";
 
-/// One run.
+/// One run of a probe.
 pub(super) struct Probe<'a> {
     driver: &'a Checked<dyn StorageDriver>,
     is_read_only: bool,
-    /// The directory of everything that it writes.
+    /// The directory of everything that the probe writes.
     place: StoragePath,
-    /// What is written, read, staged and committed.
+    /// The object that is written, read, staged and committed.
     object: StoragePath,
-    /// What is written on a condition.
+    /// The object that is written on a condition.
     created: StoragePath,
     content: Bytes,
     steps: Vec<ProbeStep>,
-    /// Which traces there may be; an error such as a timeout does not tell.
+    /// Whether a write may have left something; an error such as a timeout does not tell.
     may_be_written: bool,
-    /// A file is there, if the store does what it says.
+    /// Whether a file is there, if the store does what it says.
     is_written: bool,
     may_be_staged: bool,
-    /// The stage that was committed, which a store may have left.
+    /// The stage that was committed, which a store may have kept.
     committed: Option<Staged>,
     is_read_refused: bool,
     left_over: Option<StoragePath>,
@@ -54,7 +54,7 @@ impl<'a> Probe<'a> {
     pub(super) fn new(driver: &'a Checked<dyn StorageDriver>, is_read_only: bool) -> Self {
         let id = Uuid::now_v7();
         let place = layout::probe(&id);
-        // Names of the grammar below a short path: they always parse.
+        // These names follow the grammar and the path is short: they always parse.
         let file = |name| place.join(name).unwrap_or_else(|_| StoragePath::root());
         Self {
             driver,
@@ -93,7 +93,7 @@ impl<'a> Probe<'a> {
                 None
             }
         };
-        // Before anything is written, so that it is not taken for a finding.
+        // Before anything is written, so that the probe does not find its own objects.
         let layout = LayoutFindings::read(self.driver, listed).await;
         self.missing().await;
         self.write().await;
@@ -109,7 +109,7 @@ impl<'a> Probe<'a> {
         (self.steps, self.left_over, self.driver.capabilities())
     }
 
-    /// What a push asks first of all.
+    /// Asks what a push asks first.
     async fn missing(&mut self) {
         let (time, result) = timed(self.driver.stat(&self.created)).await;
         let result = match result {
@@ -123,7 +123,7 @@ impl<'a> Probe<'a> {
         self.settle(ProbeVerb::Missing, time, result);
     }
 
-    /// What a tag that moves does.
+    /// Replaces the object, as a tag that moves does.
     async fn replace(&mut self) {
         let reason = if self.is_read_only {
             READ_ONLY
@@ -155,7 +155,7 @@ impl<'a> Probe<'a> {
                 Err(self.error(ErrorKind::Corrupted, message, Operation::GetContent))
             }
             Ok(_) => Ok(()),
-            // Who may not read is not told so.
+            // A store does not say "not found" to a client that may not read.
             Err(error) if error.is_not_found() && !self.is_written => Ok(()),
             Err(error) => Err(error),
         };
@@ -197,12 +197,12 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// A stage, and finding it while it waits.
+    /// Stages bytes, and finds them while they wait.
     async fn stages(&mut self) {
         let reason = if self.is_read_only {
             Some(READ_ONLY)
         } else if self.is_read_refused {
-            // Some stores could not even take it away again.
+            // Some stores could not even delete the stage again.
             Some("no read is permitted, so no stage could be resumed")
         } else {
             None
@@ -234,7 +234,7 @@ impl<'a> Probe<'a> {
 
     async fn stage(&mut self) -> Result<Staged> {
         let opened = self.driver.writer(&self.object, WriteMode::Stage).await;
-        // A writer that fails later may have staged something, and is dropped like one that was killed.
+        // A writer that fails later may have staged something. It is dropped as if it had been killed.
         self.may_be_staged = may_have_happened(&opened);
         let mut writer = opened?;
         writer.write(self.content.clone()).await?;
@@ -254,7 +254,7 @@ impl<'a> Probe<'a> {
         Ok(())
     }
 
-    /// Goes on as another instance would, which knows the path alone.
+    /// Resumes as another instance would, which knows only the path.
     async fn resume(&mut self, closed: &Staged) -> Result<()> {
         let found = self.driver.find_staged(&self.object).await?;
         if (found.size, &found.id) != (closed.size, &closed.id) {
@@ -286,7 +286,7 @@ impl<'a> Probe<'a> {
         }
         let (time, deleted) = timed(self.driver.delete(&self.place)).await;
         match deleted {
-            // What was staged is gone even so.
+            // What was staged is gone all the same.
             Err(error) if error.is_not_found() && !self.is_written => self.push(ProbeVerb::Delete, nothing),
             deleted => {
                 if deleted.is_err() && !self.delete_singly().await {
@@ -297,7 +297,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Without the right to list, say, a directory cannot be deleted, and what is in it can. Whether all is gone.
+    /// Deletes the objects one by one, and returns whether all are gone. Without the right to list, for
+    /// example, a directory cannot be deleted but its objects can.
     async fn delete_singly(&self) -> bool {
         let is_unstaged = !self.may_be_staged || {
             let before = SystemTime::now() + YEAR;
@@ -332,7 +333,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// Whether a write that ended so may have left something.
+/// Whether a write with this result may have left something.
 fn may_have_happened<T>(written: &Result<T>) -> bool {
     !matches!(
         written.as_ref().map_err(Error::kind),

@@ -6,7 +6,7 @@ use plugin_registry_core::{Error, ErrorKind};
 
 use super::{report::ProbeVerb, rights::Store};
 
-/// What kind of failure it is, in two or three words.
+/// Names the kind of failure in two or three words.
 pub(super) fn headline(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not found",
@@ -29,7 +29,7 @@ pub(super) fn headline(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// What to look at, for a step of this driver.
+/// Says what to look at after a failed step of this driver.
 pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
     let store = Store::of(driver);
     match kind {

@@ -1,4 +1,4 @@
-//! What a request says of its body and offset, held against what is so.
+//! Checks what a request says of its body and offset against the facts.
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
@@ -33,7 +33,7 @@ pub(super) fn as_announced(error: RegistryError) -> RegistryError {
     }
 }
 
-/// The first piece that has bytes.
+/// Returns the first piece that has bytes.
 pub(super) async fn first_piece<S, E>(content: &mut S) -> Result<Option<Bytes>>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -47,8 +47,8 @@ where
     Ok(None)
 }
 
-/// What was there a moment ago was finished, cancelled or purged by another instance: the request came too
-/// late, and the store is not to blame.
+/// Another instance has finished, cancelled or purged what was there a moment ago. The request came too late,
+/// and the store is not to blame.
 pub(super) fn too_late(error: RegistryError) -> RegistryError {
     match &error {
         RegistryError::Storage(storage) => match storage.kind() {

@@ -1,4 +1,4 @@
-//! The end of a session that has bytes already.
+//! The end of a session that already has bytes.
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -25,23 +25,23 @@ pub(super) struct Asked<'a> {
     pub(super) digest: &'a Digest,
 }
 
-/// Bytes that are where they belong.
+/// Bytes that are at their final path.
 pub(super) struct Finished {
     pub(super) canonical: Digest,
     pub(super) size: u64,
-    /// The session is known to hold `startedat` and, perhaps, these stages, and nothing else.
+    /// If known, the session holds `startedat` and, perhaps, these stages, and nothing else.
     pub(super) known: Option<Vec<Staged>>,
 }
 
 impl UploadSession {
-    /// Whether an earlier call made the bytes visible and was interrupted before it linked them: then the
-    /// acknowledged bytes are gone from the session, and the blob is there. Whoever may mount it from
+    /// Whether an earlier call made the bytes visible and was interrupted before it linked them. Then the
+    /// acknowledged bytes are gone from the session, and the blob is there. A client that may mount it from
     /// anywhere may have it linked now.
     pub(super) async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<Option<Finished>> {
         if !digest.is_canonical() || !self.inner.options.anonymous_mount {
             return Ok(None);
         }
-        // Read, not only asked for: nothing else of this session vouches for these bytes.
+        // The bytes are read, not only looked up: nothing else of this session vouches for them.
         let stored = BlobStore::new(&self.inner).verify(digest).await?;
         Ok(match stored {
             Some(Ok(size)) if size >= acknowledged => {
@@ -60,7 +60,7 @@ impl UploadSession {
     where
         S: Stream<Item = Result<Bytes, BoxError>> + Send + Unpin,
     {
-        // Where there is no piece, its end is met twice.
+        // If there is no piece, the end of the content is polled twice.
         let mut content = content.fuse();
         match first_piece(&mut content).await? {
             None => self.finish_as_it_is(progress, asked).await,
@@ -68,7 +68,7 @@ impl UploadSession {
         }
     }
 
-    /// Without more bytes.
+    /// Finishes without more bytes.
     async fn finish_as_it_is(
         &self,
         progress: &MutexGuard<'_, Progress>,
@@ -79,7 +79,7 @@ impl UploadSession {
         {
             check_length(length, 0)?;
             match self.commit(staged, known.is_ours, canonical).await {
-                // Another instance was at the stage: what the store has now decides.
+                // Another instance was at the stage, so what the store has now decides.
                 Err(error) if is_outdated(&error) => {}
                 finished => return finished,
             }
@@ -96,7 +96,7 @@ impl UploadSession {
                     Err(error.into())
                 }
                 None => {
-                    // Nobody here hashed these bytes: make them readable inside the upload and read them.
+                    // No hash of these bytes is known here: make them readable inside the upload and read them.
                     let committed = self.inner.driver.commit_staged(&staged, &self.data()).await;
                     committed.map_err(|error| too_late(error.into()))?;
                     self.adopt_visible(digest).await
@@ -115,7 +115,7 @@ impl UploadSession {
         }
     }
 
-    /// With the last bytes.
+    /// Finishes with the last bytes.
     async fn finish_with<S>(
         &self,
         progress: &MutexGuard<'_, Progress>,
@@ -164,8 +164,8 @@ impl UploadSession {
         Ok(Finished { canonical, size, known })
     }
 
-    /// Stores the visible bytes of the upload as whatever a client brings: what is verified is what is written. The
-    /// session ends where they do not agree: what was acknowledged cannot be told from what came last.
+    /// Stores the visible bytes of the upload like bytes from a client: what is verified is what is written. If
+    /// they do not agree, the session ends, because what was acknowledged cannot be told from what came last.
     async fn adopt_visible(&self, digest: &Digest) -> Result<Finished> {
         let reader = self.inner.driver.reader(&self.data(), ByteRange::full()).await;
         let reader = reader.map_err(|error| too_late(error.into()))?;
@@ -176,7 +176,7 @@ impl UploadSession {
                 self.end();
                 Err(error)
             }
-            // Here it was the store that failed to give them.
+            // Here it was the store that failed to deliver them.
             Err(RegistryError::Body(failure)) => Err(match failure.downcast::<Error>() {
                 Ok(error) => too_late((*error).into()),
                 Err(failure) => RegistryError::Body(failure),
@@ -197,7 +197,7 @@ impl UploadSession {
 }
 
 impl Known {
-    /// The canonical digest if the bytes agree with a digest; `None` where that cannot be told.
+    /// Returns the canonical digest if the bytes agree with a digest, or `None` if that cannot be told.
     fn verify(&self, digest: &Digest) -> Option<Result<Digest, plugin_registry_core::VerifyError>> {
         let hashers = self.hashers.as_ref().filter(|hashers| hashers.covers(digest.algorithm()))?;
         Some(hashers.clone().verify(digest))

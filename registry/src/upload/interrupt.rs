@@ -1,4 +1,4 @@
-//! Ending a call that holds a session, and how far it has come.
+//! Ends a call that holds a session, and tells how far it has come.
 
 #[cfg(not(test))]
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::{blob::BoxError, error::RegistryError};
 pub(super) struct Interrupt {
     /// How many callers want the session to end.
     cancels: AtomicUsize,
-    /// The call that waits for content.
+    /// The waker of the call that waits for content.
     reader: AtomicWaker,
     /// Where the session would stand if the content of a running append ended now; zero without one.
     arrived: AtomicU64,
@@ -34,13 +34,13 @@ pub(super) struct Content<'a, S> {
     counts: bool,
 }
 
-/// As long as it lives, the session is to end.
+/// While it lives, the session is to end.
 pub(super) struct Cancel<'a>(&'a Interrupt);
 
 /// An append is running: what arrives counts.
 pub(super) struct Arrival<'a>(&'a Interrupt);
 
-/// Why content failed that did not fail by itself.
+/// The error of content that did not fail by itself, but was cancelled.
 #[derive(Debug)]
 struct Cancelled;
 
@@ -91,7 +91,7 @@ impl<S> Content<'_, S> {
     }
 }
 
-/// The call no longer waits: its waker would hold its task for as long as the session is known.
+/// Takes the waker, since the call no longer waits: it would hold its task for as long as the session is known.
 impl<S> Drop for Content<'_, S> {
     fn drop(&mut self) {
         drop(self.interrupt.reader.take());
@@ -106,7 +106,7 @@ where
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Registered first: a cancel between the two is seen, or wakes.
+        // Registered first: a cancel between the two is either seen or wakes the task.
         self.interrupt.reader.register(cx.waker());
         if self.interrupt.cancels.load(Ordering::Acquire) > 0 {
             return Poll::Ready(Some(Err(Cancelled.into())));
@@ -129,7 +129,7 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// A call that was ended by a cancel is late, whatever its content was.
+/// A call that was ended by a cancel came too late, whatever its content was.
 pub(super) fn or_cancelled(error: RegistryError) -> RegistryError {
     match error {
         RegistryError::Body(source) if source.is::<Cancelled>() => RegistryError::UploadUnknown,

@@ -27,13 +27,13 @@ use crate::{
     registry::Inner,
 };
 
-/// The identifier of an upload session: a UUID in its canonical form. Ours are of version 7; those of
-/// other programs (version 4 of distribution 2.8) are read too.
+/// The identifier of an upload session: a UUID in its canonical form. Ours are of version 7. Those of other
+/// programs (version 4 of distribution 2.8) are read too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId(Uuid);
 
 impl UploadId {
-    /// A new identifier.
+    /// Generates a new identifier.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
@@ -44,7 +44,7 @@ impl FromStr for UploadId {
     type Err = RegistryError;
 
     fn from_str(text: &str) -> Result<Self> {
-        // Only the one spelling that paths use: no braces, no upper case.
+        // Accept only the spelling that paths use: no braces, no upper case.
         let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
         id.map(Self).ok_or(RegistryError::UploadUnknown)
     }
@@ -62,8 +62,9 @@ impl fmt::Debug for UploadId {
     }
 }
 
-/// The upload sessions of one repository: [`Repository::uploads`](crate::Repository::uploads). For content
-/// whose digest is known, [`Blobs::push`](crate::Blobs::push) is the shorter way.
+/// The upload sessions of one repository: [`Repository::uploads`](crate::Repository::uploads).
+///
+/// For content whose digest is known, [`Blobs::push`](crate::Blobs::push) is simpler.
 #[derive(Clone, Debug)]
 pub struct Uploads {
     inner: Arc<Inner>,
@@ -75,20 +76,22 @@ impl Uploads {
         Self { inner, repository }
     }
 
-    /// Starts a session. Writes nothing: the session exists in memory (and in the state token of an HTTP
-    /// location) until its first bytes are stored.
+    /// Starts a session. It writes nothing: the session exists in memory, and in the state token of an HTTP
+    /// location, until its first bytes are stored.
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`] when the registry is read-only.
+    /// [`RegistryError::NotAllowed`] if the registry is read-only.
     pub fn start(&self) -> Result<UploadSession> {
         self.start_with(Algorithm::Sha256)
     }
 
-    /// Starts a session whose content will be named by a digest of `algorithm`, so that it is hashed with
-    /// it on the way instead of read again at the end (distribution-spec, end-4c).
+    /// Starts a session whose content will be named by a digest of `algorithm`.
+    ///
+    /// The content is then hashed with it on the way, instead of read again at the end (distribution-spec,
+    /// end-4c).
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`] when the registry is read-only.
+    /// [`RegistryError::NotAllowed`] if the registry is read-only.
     pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
         self.inner.require_writable()?;
         let id = UploadId::generate();
@@ -96,11 +99,12 @@ impl Uploads {
         Ok(self.session(id, slot))
     }
 
-    /// Continues a session, also one that another instance or a killed process began. 1 driver call when
-    /// this instance does not know it.
+    /// Continues a session, even one that another instance or a killed process began.
+    ///
+    /// 1 driver call if this instance does not know it.
     ///
     /// # Errors
-    /// [`RegistryError::UploadUnknown`] when it does not exist, was finished or cancelled.
+    /// [`RegistryError::UploadUnknown`] if it does not exist, or was finished or cancelled.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(location = self.inner.location(), instance = self.inner.instance(), repository = %self.repository, upload = %id)
@@ -112,7 +116,7 @@ impl Uploads {
         }
     }
 
-    /// Continues the session of a genuine state token, also when it has no bytes yet.
+    /// Continues the session of a genuine state token, even if it has no bytes yet.
     pub(crate) async fn resume_state(&self, state: &UploadState) -> Result<UploadSession> {
         if let Some(session) = self.find(state.id()).await? {
             return Ok(session);

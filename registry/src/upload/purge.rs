@@ -1,4 +1,4 @@
-//! Throwing away uploads that nobody will finish.
+//! Deletes uploads that no client will finish.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,7 @@ pub struct StaleUpload {
     pub path: StoragePath,
     /// Bytes of its files and stages.
     pub bytes: u64,
-    /// How long nothing of it had changed.
+    /// How long it has not changed.
     pub idle: Duration,
 }
 
@@ -30,19 +30,20 @@ pub struct StaleUpload {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurgeReport {
-    /// Sessions that were idle for too long; deleted unless it was a dry run.
+    /// Sessions that were idle for too long. They were deleted, unless it was a dry run.
     pub uploads: Vec<StaleUpload>,
-    /// Bytes staged straight for a blob or a link by writers that died; deleted unless it was a dry run.
+    /// Bytes that writers had staged straight for a blob or a link before they died. They were deleted, unless
+    /// it was a dry run.
     pub staged: Vec<StaleUpload>,
-    /// Sessions that are younger.
+    /// The number of sessions that are younger.
     pub kept: usize,
-    /// What lies among the sessions and is none, has no age, or has directories deeper than a path of 900 bytes
-    /// reaches, of which nobody can say what is in them: never touched.
+    /// Paths among the sessions that are not a session, have no age, or have directories deeper than a path of
+    /// 900 bytes reaches, whose content cannot be known. They are never touched.
     pub unknown: Vec<StoragePath>,
 }
 
 impl PurgeReport {
-    /// Bytes of all that was, or would be, deleted.
+    /// Returns the bytes of everything that was, or would be, deleted.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.uploads.iter().chain(&self.staged).map(|stale| stale.bytes).sum()
@@ -64,22 +65,24 @@ impl Activity {
 }
 
 impl Registry {
-    /// Deletes upload sessions of every repository that nothing has happened to for `older_than`, of this
-    /// registry or of another program's (distribution 2.8 and 3.x), and what writers that died have staged
-    /// elsewhere. With `dry_run` only says what it would delete, and writes nothing.
+    /// Deletes the upload sessions of every repository that have been idle for `older_than`.
     ///
-    /// Age is that of the last change, by the store's own clock: a small object under `gc/` is written to
-    /// ask it (a dry run takes this host's clock). A session of which something changes at the very moment
-    /// it is purged is lost to its client, which gets [`RegistryError::UploadUnknown`](crate::RegistryError)
-    /// and begins again: let `older_than` be far longer than any pause of a client; distribution's default
-    /// is 168 hours. Finished content is never touched, and what is not understood is only reported.
+    /// It covers sessions of this registry and of other programs (distribution 2.8 and 3.x), and what writers
+    /// that died have staged elsewhere. With `dry_run` it only reports what it would delete, and writes
+    /// nothing.
     ///
-    /// Holds one page of sessions and what it reports. About 3 driver calls a session. Stopping early,
-    /// also by dropping the future, leaves the rest for the next time.
+    /// Age counts from the last change, by the store's own clock: a small object under `gc/` is written to read
+    /// that clock (a dry run takes this host's clock). A session that changes at the very moment it is purged
+    /// is lost to its client, which gets [`RegistryError::UploadUnknown`](crate::RegistryError) and begins
+    /// again. So let `older_than` be far longer than any pause of a client; distribution's default is 168
+    /// hours. Finished content is never touched, and what is not understood is only reported.
+    ///
+    /// Holds one page of sessions and its report. About 3 driver calls per session. Stopping early, also by
+    /// dropping the future, leaves the rest for the next run.
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`](crate::RegistryError::NotAllowed) when the registry is read-only and it
-    /// is no dry run, and those of the store.
+    /// [`RegistryError::NotAllowed`](crate::RegistryError::NotAllowed) if the registry is read-only and it is
+    /// not a dry run, and those of the store.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(location = self.inner.location(), instance = self.inner.instance())
@@ -91,11 +94,11 @@ impl Registry {
         let mut found = self.inner.driver.list_marked(&repositories, layout::UPLOADS, None);
         while let Some(path) = found.try_next().await? {
             let Some(relative) = path.strip_prefix(&repositories) else { continue };
-            // Inside of a repository a tag may have the name of the directory of uploads.
+            // Inside a repository, a tag may have the name of the directory of uploads.
             if relative.split('/').any(|component| component.starts_with('_')) {
                 continue;
             }
-            // Whatever else is no repository was put there by other software.
+            // Anything else that is not a repository was put there by other software.
             match relative.parse() {
                 Ok(name) => purge.repository(&name).await?,
                 Err(_) => purge.report.unknown.push(path),
@@ -105,7 +108,7 @@ impl Registry {
         Ok(purge.report)
     }
 
-    /// What time the store has: two clocks disagree, and only one of them dates its files.
+    /// Returns the store's time: two clocks disagree, and only one of them dates its files.
     async fn store_time(&self) -> Result<SystemTime> {
         self.inner.require_writable()?;
         let probe = layout::clock_probe(&Uuid::now_v7());
@@ -167,7 +170,7 @@ impl Purge<'_> {
             staged.insert(info.path);
         }
         if activity.last.is_none() {
-            // An empty directory, which a filesystem keeps and nobody needs, is not worth a word.
+            // An empty directory is not worth reporting: a filesystem keeps it, and nothing needs it.
             if activity.bytes > 0 || self.is_too_deep(path).await? {
                 self.report.unknown.push(path.clone());
             }
@@ -182,7 +185,7 @@ impl Purge<'_> {
             return Ok(());
         }
         if !self.dry_run {
-            // What writers left that died before they closed belongs to no file, so a delete may not see it.
+            // A stage whose writer died before it closed belongs to no file, so a delete may not see it.
             if let Some(before) = self.now.checked_sub(self.older_than) {
                 let mut is_younger = false;
                 for path in staged {
@@ -193,7 +196,7 @@ impl Purge<'_> {
                         found => found.map(|_| true)?,
                     };
                 }
-                // Somebody went on with it since it was looked at, or took it away.
+                // Another writer continued it since it was looked at, or took it away.
                 if is_younger {
                     self.report.kept += 1;
                     return Ok(());
@@ -212,7 +215,7 @@ impl Purge<'_> {
         Ok(())
     }
 
-    /// Whether there is something in a session that no path leads to, so that neither age nor content can be told.
+    /// Whether a session holds something that no path reaches, so that neither age nor content can be told.
     async fn is_too_deep(&self, session: &StoragePath) -> Result<bool> {
         let mut foreign = self.registry.inner.driver.list_foreign(session);
         loop {
@@ -226,8 +229,8 @@ impl Purge<'_> {
         }
     }
 
-    /// Stages that belong to no session: a direct write of a blob, or of a link, whose writer died, and what is
-    /// left of a session that is gone.
+    /// Purges stages that belong to no session: from a direct write of a blob or a link whose writer died, or
+    /// from a session that is gone.
     async fn staged(&mut self) -> Result<()> {
         let driver = &self.registry.inner.driver;
         let root = layout::root();
@@ -253,7 +256,7 @@ impl Purge<'_> {
         Ok(())
     }
 
-    /// Whether a session was not met, and has nothing visible: only a stage is left of it.
+    /// Whether a session was not reported and has nothing visible: only a stage is left of it.
     async fn has_gone(&self, session: &StoragePath) -> Result<bool> {
         if self.report.uploads.iter().any(|stale| stale.path == *session) {
             return Ok(false);
@@ -280,7 +283,8 @@ enum Place {
 }
 
 fn place(path: &StoragePath) -> Place {
-    // The first component that is none of a repository's name: a tag may have the name of the uploads' directory.
+    // The first component that cannot be part of a repository's name: a tag may have the name of the uploads'
+    // directory.
     let components: Vec<&str> = path.components().collect();
     let inside = components.iter().position(|component| component.starts_with('_'));
     let (above, below) = components.split_at(inside.unwrap_or(components.len()));

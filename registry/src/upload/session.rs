@@ -26,18 +26,20 @@ use crate::{
     registry::Inner,
 };
 
-/// From this size on, the hash state is stored with each append, so that another instance need not read
-/// the staged bytes again. Below, reading them is cheaper than one more object.
+/// From this size on, the hash state is stored with each append, so that another instance need not read the
+/// staged bytes again. Below it, reading them is cheaper than one more object.
 pub(super) const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 
-/// One upload session. Requests to it are taken one at a time; a second one at the same time gets
-/// [`RegistryError::UploadBusy`], but for [`cancel`](Self::cancel), which ends the first.
+/// One upload session.
 ///
-/// What an operation has acknowledged survives the process, and every instance of the location can go on
+/// Requests to it are taken one at a time. A second one at the same time gets [`RegistryError::UploadBusy`],
+/// except [`cancel`](Self::cancel), which ends the first.
+///
+/// What an operation has acknowledged survives the process, and every instance of the location can continue
 /// there. Dropping a future leaves the session where it was before the call.
 ///
 /// A call waits for its content as long as the caller lets it: the registry has no clock. Content that may
-/// never end needs a time limit of the caller's, or a `cancel` by somebody else.
+/// never end needs a time limit from the caller, or a `cancel` from elsewhere.
 #[derive(Clone, Debug)]
 pub struct UploadSession {
     pub(super) inner: Arc<Inner>,
@@ -51,23 +53,24 @@ impl UploadSession {
         Self { inner, repository, id, slot }
     }
 
-    /// The identifier, for [`Uploads::resume`](super::Uploads::resume).
+    /// Returns the identifier, for [`Uploads::resume`](super::Uploads::resume).
     #[must_use]
     pub fn id(&self) -> UploadId {
         self.id
     }
 
-    /// The algorithm that the session was started with.
+    /// Returns the algorithm that the session was started with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.slot.algorithm
     }
 
-    /// How many bytes are acknowledged: exactly where the next append has to begin. 1 driver call, 3 where there are
-    /// none.
+    /// Returns how many bytes are acknowledged, which is exactly where the next append has to begin.
+    ///
+    /// 1 driver call, 3 if there are no bytes.
     ///
     /// # Errors
-    /// [`RegistryError::UploadUnknown`] when the session has ended.
+    /// [`RegistryError::UploadUnknown`] if the session has ended.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -88,26 +91,27 @@ impl UploadSession {
         self.stored_offset(&progress).await
     }
 
-    /// How many bytes an append of this instance that is running now has brought the session to, or zero.
-    /// No driver call. They are kept when its content ends or fails, and lost when it is dropped or its
-    /// content is not as long as announced; only [`status`](Self::status) says what is acknowledged.
+    /// Returns how far a running append of this instance has brought the session, or zero. No driver call.
+    ///
+    /// These bytes are kept if the content ends or fails. They are lost if the append is dropped or its content
+    /// is not as long as announced. Only [`status`](Self::status) says what is acknowledged.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.slot.interrupt.arrived()
     }
 
-    /// Appends bytes and makes them durable; gives the new offset.
+    /// Appends bytes, makes them durable and returns the new offset.
     ///
-    /// `at` is where the caller believes the upload to stand, `length` how many bytes it announced. When
-    /// the content fails in the middle, the bytes before are kept and acknowledged by
-    /// [`status`](Self::status); when there are more or fewer than announced, none of them is.
+    /// `at` is where the caller believes the upload to stand, `length` is how many bytes it announced. If the
+    /// content fails in the middle, the bytes before are kept and acknowledged by [`status`](Self::status). If
+    /// there are more or fewer bytes than announced, none of them is kept.
     ///
-    /// 2 driver calls for the first append, 1 for the next ones, and 1 more from 16 MiB on.
+    /// 2 driver calls for the first append, 1 for later ones, and 1 more from 16 MiB on.
     ///
     /// # Errors
-    /// [`RegistryError::UploadOffset`] when the upload stands elsewhere (it is kept as it is),
-    /// [`RegistryError::Body`] when the content fails, [`RegistryError::SizeInvalid`] when it is not as
-    /// long as announced, [`RegistryError::UploadUnknown`] when the session is cancelled meanwhile.
+    /// [`RegistryError::UploadOffset`] if the upload stands elsewhere (it is kept as it is),
+    /// [`RegistryError::Body`] if the content fails, [`RegistryError::SizeInvalid`] if it is not as long as
+    /// announced, [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -137,7 +141,7 @@ impl UploadSession {
         E: Into<BoxError>,
     {
         let mut content = self.slot.interrupt.content(content);
-        // Nothing is written for a body without bytes.
+        // A body without bytes writes nothing.
         let Some(first) = first_piece(&mut content).await? else {
             let offset = self.stored_offset(progress).await.map_err(too_late)?;
             check_offset(at, offset)?;
@@ -153,7 +157,7 @@ impl UploadSession {
         if failure.is_none() {
             check_length(length, counted)?;
         }
-        // When the content failed, the bytes before came in order: they are kept.
+        // If the content failed, the bytes before came in order, so they are kept.
         let staged = writer.close().await.map_err(|error| too_late(error.into()))?;
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
@@ -171,19 +175,18 @@ impl UploadSession {
 
     /// Appends the last bytes, verifies all of them against `digest`, makes the blob visible and links it.
     ///
-    /// A session without earlier bytes goes straight to the final path. When the content does not agree,
-    /// bytes acknowledged before this call are kept if this call brought bytes (they may have been the
-    /// wrong ones; the call can be repeated), else the session ends, because nothing can make it agree. It
-    /// ends too where nobody can say what the earlier bytes were but by reading them together with the new
-    /// ones: another instance brought them, and they are fewer than 16 MiB.
+    /// A session without earlier bytes goes straight to the final path. If the content does not agree, the
+    /// outcome depends on whether this call brought bytes. If it did, the bytes acknowledged before it are
+    /// kept: the new ones may have been wrong, and the call can be repeated. If it did not, the session ends,
+    /// because nothing can make it agree. The session also ends if the earlier bytes can only be checked by
+    /// reading them together with the new ones: another instance brought them, and they are fewer than 16 MiB.
     ///
-    /// 2 driver calls without earlier bytes, 3 with, or 4 where the call brings the last of them; 2 more at another
-    /// instance than the one that brought the earlier bytes, and 2 more where these have no hash state.
+    /// 2 driver calls without earlier bytes, 3 with them, or 4 if the call brings the last of them. 2 more at
+    /// another instance than the one that brought the earlier bytes, and 2 more if these have no hash state.
     ///
     /// # Errors
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
-    /// [`RegistryError::SizeInvalid`], [`RegistryError::UploadUnknown`] when the session is cancelled
-    /// meanwhile.
+    /// [`RegistryError::SizeInvalid`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -206,7 +209,7 @@ impl UploadSession {
         let progress = self.lock().await?;
         let asked = Asked { at, length, digest };
         let info = self.finish_locked(&progress, asked, content).await.map_err(or_cancelled)?;
-        // Ended first: whoever gets the lock next has to see it.
+        // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
         self.inner.known.learned_alias(digest, &info.canonical);
@@ -229,7 +232,7 @@ impl UploadSession {
         if is_new {
             check_offset(at, 0)?;
             let info = self.blobs().store_content(digest, length, content).await.map_err(as_announced)?;
-            // An append that failed may have claimed the session, or the instance that began it.
+            // A failed append, or the instance that began the session, may have claimed it.
             if self.slot.is_touched()
                 || (self.slot.began_elsewhere && self.is_started().await.unwrap_or(false))
             {
@@ -245,8 +248,8 @@ impl UploadSession {
             }
             finished => finished?,
         };
-        // Data, then link; only then the upload's remains. A crash between leaves an upload to purge, or to
-        // finish again where its stage stays until then.
+        // Data, then link; only then the upload's remains. A crash in between leaves an upload to purge, or, as
+        // long as its stage remains, to finish again.
         self.blobs().link(digest, &canonical).await?;
         match known {
             Some(staged) => self.remove_known_remains(&staged).await,
@@ -255,13 +258,15 @@ impl UploadSession {
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
-    /// Ends the session and throws its bytes away. An append or a finish of this instance that is under way
-    /// ends at its next wait for content, with [`RegistryError::UploadUnknown`]; this waits for it. A cancel
-    /// that is dropped or fails may have ended it all the same.
+    /// Ends the session and discards its bytes.
+    ///
+    /// A running append or finish of this instance ends at its next wait for content, with
+    /// [`RegistryError::UploadUnknown`]; this call waits for it. A cancel that is dropped or fails may still
+    /// have ended the session.
     ///
     /// # Errors
-    /// [`RegistryError::UploadUnknown`] when it has ended already, [`RegistryError::NotAllowed`] when deletes
-    /// are off.
+    /// [`RegistryError::UploadUnknown`] if it has already ended, [`RegistryError::NotAllowed`] if deletes are
+    /// off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
@@ -277,13 +282,13 @@ impl UploadSession {
         if self.slot.has_ended() {
             return Err(RegistryError::UploadUnknown);
         }
-        // Another instance may have ended it; a fresh one need not be in the store.
+        // Another instance may have ended it. A fresh session need not be in the store.
         if !matches!(*progress, Progress::Fresh) && !self.is_started().await? {
             self.end();
             return Err(RegistryError::UploadUnknown);
         }
         self.inner.driver.delete_if_exists(&layout::upload(&self.repository, &self.id)).await?;
-        // Ended first: whoever gets the lock next has to see it.
+        // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
         Ok(())
@@ -317,8 +322,8 @@ impl UploadSession {
             return Ok(resumed);
         }
         let is_claimed = match **progress {
-            // The claim comes first: whoever writes `startedat` owns the stage's beginning. A crash after
-            // it leaves an upload of zero bytes.
+            // The claim comes first: the writer of `startedat` owns the stage's beginning. A crash after it
+            // leaves an upload of zero bytes.
             Progress::Fresh if at.unwrap_or_default() == 0 => self.claim().await?,
             _ => false,
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{sync::Arc, time::Duration};
 
 use plugin_registry_core::{Algorithm, RepositoryName, Staged};
-// In unit tests, every use of them is a place where another thread may go on (`tests`).
+// In unit tests, every use of them is a point where another thread may continue (`tests`).
 #[cfg(test)]
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
@@ -16,8 +16,8 @@ use crate::{
     memory::{Lifetime, Memory},
 };
 
-/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each, and those that a call is at
-/// work on. Losing one costs a look-up in the store, never bytes.
+/// The sessions that this instance has touched lately: at most 4096 of about 1 KB each, plus those that a call
+/// is working on. Losing one costs a look-up in the store, never bytes.
 ///
 /// A session is found by its repository and its identifier, never by the identifier alone: a client of another
 /// repository may choose the same one.
@@ -38,7 +38,7 @@ impl Sessions {
         self.slots.get(&(repository.clone(), id))
     }
 
-    /// Inserts a slot, unless another request was faster: then that one's.
+    /// Inserts a slot. If another request was faster, returns that request's slot.
     pub(super) fn insert(&self, repository: &RepositoryName, id: UploadId, slot: Slot) -> Arc<Slot> {
         self.slots.get_or_insert((repository.clone(), id), Arc::new(slot), 1)
     }
@@ -48,35 +48,36 @@ impl Sessions {
     }
 }
 
-/// What this instance knows of a session. The store knows better: every request compares.
+/// What this instance knows of a session. The store knows better, so every request compares.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(super) algorithm: Algorithm,
-    /// The offset that was acknowledged last, for a status while a request is writing.
+    /// The offset that was acknowledged last, for a status request while another request is writing.
     pub(super) acknowledged: AtomicU64,
     ended: AtomicBool,
-    /// Whether all that is known of it is a client's token: other instances may have bytes of it.
+    /// Whether only a client's token is known of it, so that other instances may have bytes of it.
     pub(super) began_elsewhere: bool,
-    /// Whether this instance may have written something of the session, be it in a request that was dropped.
+    /// Whether this instance may have written something for the session, even in a request that was dropped.
     touched: AtomicBool,
     pub(super) interrupt: Interrupt,
-    /// Held by a status while it looks, and taken before `progress` by who wants to write: a question is short, and
-    /// no reason to refuse a chunk.
+    /// Held by a status request while it looks, and taken before `progress` by a request that writes. A status
+    /// request is short, and not a reason to refuse a chunk.
     pub(super) looking: Mutex<()>,
     pub(super) progress: Mutex<Progress>,
 }
 
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// Begun here or by a token; nothing stored as far as this instance knows.
+    /// Begun here or by a token. As far as this instance knows, nothing is stored.
     Fresh,
-    /// As far as this instance knows, these bytes are staged: `None` where it knows nothing. With the hashers after
-    /// them, if this instance saw them all. They are worth nothing for other bytes: the session may have been
-    /// cancelled and begun anew elsewhere.
+    /// The bytes that are staged as far as this instance knows, or `None` if it knows nothing. With the hashers
+    /// after them, if this instance saw them all. The hashers are useless for other bytes, since the session
+    /// may have been cancelled and begun anew elsewhere.
     Staged {
         staged: Option<Staged>,
         hashers: Option<Box<Hashers>>,
-        /// This instance claimed the session and brought every byte: whatever the store holds of it is known.
+        /// This instance claimed the session and brought every byte, so it knows everything that the store
+        /// holds of it.
         is_ours: bool,
     },
 }
@@ -86,7 +87,7 @@ impl Slot {
         Self::new(algorithm, Progress::Fresh)
     }
 
-    /// Of a session that another instance has begun.
+    /// The slot of a session that another instance has begun.
     pub(super) fn told(algorithm: Algorithm) -> Self {
         Self { began_elsewhere: true, ..Self::fresh(algorithm) }
     }

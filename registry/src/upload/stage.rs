@@ -1,4 +1,4 @@
-//! What the store holds of a session, and going on there.
+//! What the store holds of a session, and how a session continues there.
 
 use plugin_registry_core::{
     ErrorKind, FileWriter, HashState, PutMode, RepositoryName, Staged, StorageDriver, StorageDriverExt,
@@ -19,14 +19,14 @@ use crate::{
     registry::Inner,
 };
 
-/// `startedat` has 20 bytes, or some more with fractions of a second.
+/// `startedat` has 20 bytes, or a few more with fractions of a second.
 const MAX_STARTED_AT: u64 = 1024;
 
 /// What the store holds of the bytes of a session.
 enum Found {
     Staged(Staged),
-    /// A visible file of so many bytes: the session of another program, or one that was interrupted between a commit
-    /// and the end.
+    /// A visible file of this many bytes: the session of another program, or one that was interrupted between a
+    /// commit and the end.
     Visible(u64),
     Nothing,
 }
@@ -43,14 +43,14 @@ pub(super) enum Opened {
 
 /// What this instance or the store knows of staged bytes.
 pub(super) struct Known {
-    /// After exactly these bytes.
+    /// The hashers after exactly these bytes.
     pub(super) hashers: Option<Box<Hashers>>,
     /// This instance claimed the session and brought every byte.
     pub(super) is_ours: bool,
 }
 
 impl UploadSession {
-    /// The bytes that this instance staged last, if the request goes on there.
+    /// Returns the bytes that this instance staged last, if the request continues after them.
     pub(super) fn remembered(
         &self,
         progress: &MutexGuard<'_, Progress>,
@@ -66,7 +66,7 @@ impl UploadSession {
         }
     }
 
-    /// Goes on after the bytes that this instance staged last; `None` where it staged none, or they have gone.
+    /// Continues after the bytes that this instance staged last; `None` if it staged none, or they are gone.
     pub(super) async fn resume_remembered(
         &self,
         progress: &MutexGuard<'_, Progress>,
@@ -74,13 +74,13 @@ impl UploadSession {
     ) -> Result<Option<(Box<dyn FileWriter>, Known)>> {
         let Some((staged, known)) = self.remembered(progress, at) else { return Ok(None) };
         match self.writer(WriteMode::Resume(staged)).await {
-            // Another instance was at the stage: what the store has now decides.
+            // Another instance was at the stage, so what the store has now decides.
             Err(error) if is_outdated(&error) => Ok(None),
             writer => Ok(Some((writer?, known))),
         }
     }
 
-    /// Asks the store.
+    /// Looks the session up in the store.
     pub(super) async fn look_up(
         &self,
         progress: &MutexGuard<'_, Progress>,
@@ -110,13 +110,13 @@ impl UploadSession {
         Ok(Opened::Empty)
     }
 
-    /// Where the upload stands, by the store.
+    /// Returns where the upload stands according to the store.
     pub(super) async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
         match self.look().await? {
             Found::Staged(staged) => Ok(staged.size),
             Found::Visible(size) => Ok(size),
-            // Also while another instance commits the bytes: whoever begins again at 0 then gets the right blob
-            // or learns that the session has ended.
+            // Also while another instance commits the bytes: a client that begins again at 0 then gets the
+            // right blob, or learns that the session has ended.
             Found::Nothing if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
             Found::Nothing => {
                 self.end();
@@ -125,7 +125,7 @@ impl UploadSession {
         }
     }
 
-    /// How many bytes are staged.
+    /// Returns how many bytes are staged.
     pub(super) async fn staged_size(&self) -> Result<Option<u64>> {
         Ok(self.find_staged().await?.map(|staged| staged.size))
     }
@@ -152,7 +152,7 @@ impl UploadSession {
         Ok(self.inner.driver.writer(&self.data(), mode).await?)
     }
 
-    /// The hashers after staged bytes, if this instance or the store has them for exactly these.
+    /// Returns the hashers after staged bytes, if this instance or the store has them for exactly these bytes.
     async fn known_of(&self, progress: &MutexGuard<'_, Progress>, staged: &Staged) -> Result<Known> {
         if staged.size == 0 {
             return Ok(Known { hashers: Some(Hashers::new(self.slot.algorithm)), is_ours: false });
@@ -165,7 +165,7 @@ impl UploadSession {
         if staged.size < HASH_STATE_MIN {
             return Ok(Known { hashers: None, is_ours: false });
         }
-        // Whatever cannot be read is not used: the bytes are hashed again.
+        // A state that cannot be read is not used: the bytes are hashed again.
         let path = layout::upload_hash_state(&self.repository, &self.id, &staged.id, staged.size);
         let stored = self.inner.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
@@ -173,7 +173,7 @@ impl UploadSession {
         Ok(Known { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
     }
 
-    /// Writes `startedat` in the form of distribution, unless somebody did before.
+    /// Writes `startedat` in the form of distribution, unless it already exists.
     pub(super) async fn claim(&self) -> Result<bool> {
         self.slot.touch();
         let path = layout::upload_started_at(&self.repository, &self.id);
@@ -197,7 +197,7 @@ impl UploadSession {
         }
     }
 
-    /// Deletes a session that holds nothing but these stages, without asking the store for it.
+    /// Deletes a session that holds only `startedat` and these stages, without asking the store what it holds.
     pub(super) async fn remove_known_remains(&self, staged: &[Staged]) {
         let path = layout::upload_started_at(&self.repository, &self.id);
         let deleted = self.inner.driver.delete_many(vec![path.clone()], staged).await;
@@ -207,7 +207,7 @@ impl UploadSession {
     }
 }
 
-/// Whether staged bytes were other ones than this instance believed.
+/// Whether the staged bytes are not the ones that this instance expected.
 pub(super) fn is_outdated(error: &RegistryError) -> bool {
     match error {
         RegistryError::Storage(storage) => {
@@ -217,7 +217,7 @@ pub(super) fn is_outdated(error: &RegistryError) -> bool {
     }
 }
 
-/// Whether the store has a session. A `startedat` that is far too long is damage, and no session.
+/// Whether the store has a session. A `startedat` that is far too long is damage, not a session.
 pub(super) async fn is_started(inner: &Inner, repository: &RepositoryName, id: UploadId) -> Result<bool> {
     match inner.driver.get_optional(&layout::upload_started_at(repository, &id), MAX_STARTED_AT).await {
         Ok(content) => Ok(content.is_some()),

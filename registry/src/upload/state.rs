@@ -1,4 +1,4 @@
-//! The upload state token: what a location carries, so that any instance can go on.
+//! The upload state token, which a location carries so that any instance can continue the upload.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,21 +11,21 @@ use sha2::{Digest as _, Sha256};
 use super::UploadId;
 use crate::error::{RegistryError, Result};
 
-/// A token is about 250 bytes, with the longest name 500.
+/// A token has about 250 bytes, or 500 with the longest name.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 const TAG_LEN: usize = 32;
 
-/// The key of the tokens of one location. It is the same for every instance of the location, so that an
-/// upload begun on one goes on at another.
+/// The key of the tokens of one location. Every instance of the location has the same key, so that an upload
+/// begun at one continues at another.
 ///
-/// Without a configured secret it is made of the location's name, which is no secret: then it tells tokens of
-/// other locations and damaged ones, and whoever knows the name can forge one. That has to be worth no more than
-/// a POST: a token opens a session of the repository in the request's path and of no other, because sessions are
-/// looked up by their repository ([`Sessions`](super::Sessions)), and it vouches for no bytes.
+/// Without a configured secret, the key is made of the location's name, which is not secret. It then detects
+/// damaged tokens and those of other locations, but anyone who knows the name can forge one. Forging has to be
+/// worth no more than a POST. So a token opens a session only of the repository in the request's path, because
+/// sessions are looked up by their repository ([`Sessions`](super::Sessions)), and it vouches for no bytes.
 pub(crate) struct StateKey([u8; 32]);
 
 impl StateKey {
-    /// The key by the host's secret, or else by the location's name, if it has one.
+    /// Makes the key from the host's secret, or else from the location's name, if it has one.
     pub(crate) fn new(secret: Option<&Secret>, location: Option<&str>) -> Self {
         let mut hash = Sha256::new();
         match (secret, location) {
@@ -54,8 +54,10 @@ impl fmt::Debug for StateKey {
     }
 }
 
-/// Where an upload stands, as a location tells it: URL-safe base64 of `HMAC-SHA256(key, J) || J`, where J
-/// is JSON with distribution's names and the algorithm.
+/// Where an upload stands, as a location tells it.
+///
+/// It is encoded as URL-safe base64 of `HMAC-SHA256(key, J) || J`, where J is JSON with distribution's names
+/// and the algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UploadState {
     id: UploadId,
@@ -72,7 +74,7 @@ struct Payload<'a> {
     #[serde(rename = "UUID", borrow)]
     id: Cow<'a, str>,
     offset: u64,
-    /// Where it is not sha256.
+    /// Set if it is not sha256.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     algorithm: Option<Cow<'a, str>>,
 }

@@ -1,5 +1,5 @@
-//! What there is to verify: repositories, and the links of one. What cannot be listed is a finding, and the run goes
-//! on beside it.
+//! Lists what there is to verify: repositories, and the links of one. What cannot be listed is a finding, and
+//! the run continues with the rest.
 
 use std::collections::HashSet;
 
@@ -16,11 +16,11 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Links {
     pub(super) digests: Vec<Digest>,
-    /// A part of them could not be listed: what is not among them may be there.
+    /// Some of them could not be listed, so a link that is not among them may exist.
     pub(super) is_partial: bool,
 }
 
-/// So many directories are looked at one by one, where a listing of all of them has failed: links can multiply.
+/// The most directories that are looked at one by one after a listing of all has failed: links can multiply.
 const MAX_DIRECTORIES: usize = 100_000;
 
 /// The names in a directory, and why there may be more of them.
@@ -40,7 +40,7 @@ struct Walked {
 }
 
 impl Verification<'_> {
-    /// All repositories, one after the other as they are found.
+    /// Verifies all repositories, one after the other as they are found.
     pub(super) async fn all(&mut self) -> Result<()> {
         let (registry, root) = (self.registry, layout::repositories());
         let mut seen = HashSet::new();
@@ -57,7 +57,7 @@ impl Verification<'_> {
             }
         }
         drop(found);
-        // Directory by directory: what cannot be listed is then known by its name.
+        // Directory by directory, so that what cannot be listed is known by its name.
         let (mut open, mut entered) = (vec![root.clone()], 0_usize);
         while let Some(directory) = open.pop() {
             entered += 1;
@@ -87,7 +87,7 @@ impl Verification<'_> {
         self.report.unfinished.get_or_insert_with(|| format!("{path}: {problem}"));
     }
 
-    /// What is in a directory, up to where it cannot be listed; nothing where there is none.
+    /// Returns what is in a directory, up to where it cannot be listed; nothing if it does not exist.
     async fn level(&self, directory: &StoragePath) -> Result<Level> {
         let mut level = Level::default();
         let mut entries = self.registry.inner.driver.list(directory, None);
@@ -115,7 +115,8 @@ impl Verification<'_> {
             Some(name) if seen.contains(&name) => Ok(()),
             Some(name) => {
                 match self.repository(&name).await {
-                    // Of another program, with a name that begins like ours; or it is gone since it was listed.
+                    // It belongs to another program, with a name that begins like ours, or it is gone since it
+                    // was listed.
                     Err(RegistryError::RepositoryUnknown(_)) => {
                         if self.registry.inner.driver.exists(&path).await? {
                             self.note(&name, path, NoteKind::ForeignName, FOREIGN.to_owned());
@@ -135,7 +136,7 @@ impl Verification<'_> {
         }
     }
 
-    /// Says what lies beside the directories of a repository. What is a directory may lead to other repositories.
+    /// Notes what is beside the directories of a repository. A directory may lead to other repositories.
     pub(super) async fn strangers(&mut self, name: &RepositoryName) -> Result<()> {
         let (registry, directory) = (self.registry, layout::repository(name));
         let mut entries = registry.inner.driver.list(&directory, None);
@@ -163,9 +164,10 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// The digests that have links below a directory of a repository: its layers or its revisions. A walk ends with
-    /// its first error; then its files are taken, and the directories below are walked one by one. Who passed an
-    /// error over has told a finding.
+    /// Returns the digests that have links below a directory of a repository: its layers or its revisions.
+    ///
+    /// A walk ends with its first error. Then its files are taken, and the directories below are walked one by
+    /// one. Every error that is passed over leaves a finding.
     pub(super) async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<Links> {
         let (registry, repository) = (self.registry, layout::repository(name));
         let Ok(directory) = repository.join(directory) else { return Ok(Links::default()) };
@@ -181,7 +183,7 @@ impl Verification<'_> {
                 if let Some(problem) = level.problem.filter(|_| !is_too_much) {
                     self.damage(name, directory.clone(), problem, false);
                 }
-                // What the walk gave is walked again.
+                // What the walk gave will be walked again.
                 (digests, foreign) = (Vec::new(), Vec::new());
                 for file in level.files.iter().filter_map(|file| directory.join(file).ok()) {
                     digests.extend(names::linked(&repository, &file));
@@ -199,7 +201,7 @@ impl Verification<'_> {
                 self.note(name, path, NoteKind::ForeignName, FOREIGN.to_owned());
             }
         }
-        // One that passed when it was looked at closer: what the walk would have given next is not known.
+        // The error did not recur on a closer look: what the walk would have given next is not known.
         if let Some((directory, problem)) = first
             && self.report.findings.len() == told
         {
@@ -210,7 +212,7 @@ impl Verification<'_> {
             match other {
                 Ok(other) => self.note(name, other.escape_debug(), NoteKind::ForeignName, FOREIGN.to_owned()),
                 Err(error) => {
-                    // What could not be listed was told by the walk.
+                    // What could not be listed was reported by the walk.
                     self.pass(error.into())?;
                     break;
                 }
@@ -219,7 +221,7 @@ impl Verification<'_> {
         Ok(links)
     }
 
-    /// What a walk of a directory gives, and why it ended early, if it did.
+    /// Returns what a walk of a directory gives, and why it ended early, if it did.
     async fn walked(&self, repository: &StoragePath, directory: &StoragePath) -> Result<Walked> {
         let mut files = self.registry.inner.driver.walk(directory, None);
         let mut walked = Walked::default();
@@ -233,7 +235,7 @@ impl Verification<'_> {
                 Ok(file) => file.path,
             };
             match names::foreign(repository, &file) {
-                // A directory with many files is told once: they come one after the other.
+                // A directory with many files is noted once: they come one after the other.
                 Some(foreign) if walked.foreign.last() == Some(&foreign) => {}
                 Some(foreign) => walked.foreign.push(foreign),
                 None => walked.digests.extend(names::linked(repository, &file)),
@@ -242,7 +244,7 @@ impl Verification<'_> {
         Ok(walked)
     }
 
-    /// What there is to say of an error about one path; `Err` where it is about the store, and ends the run.
+    /// Returns the words for an error about one path, or `Err` if it is about the store, which ends the run.
     pub(super) fn pass(&self, error: RegistryError) -> Result<String> {
         if super::unread::is_of_one_path(&error) {
             Ok(format!("it cannot be read: {}", words(&error)))

@@ -1,4 +1,4 @@
-//! Looking at everything that a repository names: every link, size and digest.
+//! Verifies everything that a repository names: every link, size and digest.
 
 mod listing;
 mod report;
@@ -23,18 +23,18 @@ use crate::{
 };
 
 impl Registry {
-    /// Reads all content that the repositories name and compares it with its digests; follows every link,
-    /// tag and reference. Changes nothing.
+    /// Reads all content that the repositories name and compares it with its digests.
+    ///
+    /// It follows every link, tag and reference, and changes nothing.
     ///
     /// Damage is what cannot be read as it was stored: by the same rules a push is refused and a copy fails
-    /// ([`wholeness`](crate::wholeness)). What is odd and keeps nobody from reading is a [`Note`].
+    /// ([`wholeness`](crate::wholeness)). An oddity that does not prevent reading is a [`Note`].
     ///
-    /// Reads every byte once; holds about 100 bytes a blob, 200 a child of an index, one manifest and one piece of
-    /// content.
-    /// Dropping the future stops it.
+    /// Reads every byte once; holds about 100 bytes per blob, 200 per child of an index, one manifest and one
+    /// piece of content. Dropping the future stops it.
     ///
-    /// What cannot be read is a [`Finding`] of its path, too, and the run goes on. Where the store itself fails (it is
-    /// unavailable, slow, or does not know the credentials), the run ends:
+    /// What cannot be read is a [`Finding`] of its path, too, and the run continues. If the store itself fails
+    /// (it is unavailable, slow, or rejects the credentials), the run ends:
     /// [`unfinished`](VerifyReport::unfinished) says why, beside what was found so far.
     ///
     /// # Errors
@@ -79,13 +79,13 @@ struct Verification<'a> {
 /// What was found under a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stored {
-    /// Bytes that hash to it, so many.
+    /// Bytes that hash to it, this many.
     Sound(u64),
-    /// Other bytes, which was reported.
+    /// Other bytes, which were reported.
     Damaged,
-    /// Nothing, and nothing was reported.
+    /// Nothing, which was not reported.
     Absent,
-    /// Nothing, which a manifest needs and which was reported.
+    /// Nothing, although a manifest needs it, which was reported.
     Missed,
 }
 
@@ -100,7 +100,7 @@ struct Linked {
     sizes: HashMap<Digest, u64>,
     /// Layers without bytes that a manifest needs.
     missed: HashSet<Digest>,
-    /// What is not among them may be there all the same: a link could not be read, or a directory not be listed,
+    /// What is not among them may exist all the same: a link could not be read or a directory not be listed,
     /// which was reported with its own path.
     is_partial: bool,
     /// Which index has which child.
@@ -109,7 +109,7 @@ struct Linked {
 
 impl Verification<'_> {
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
-        // A repository that holds nothing at all is an error here, an empty one is not.
+        // A repository that holds nothing at all is an error here; an empty one is not.
         let tags = self.registry.repository(name.clone()).tags().list(None, usize::MAX).await;
         let (tags, unlisted) = match tags {
             Ok(page) => (page.entries, None),
@@ -125,7 +125,7 @@ impl Verification<'_> {
         let mut linked = Linked::default();
         let revisions = self.linked(name, "_manifests").await?;
         let path = layout::tags(name);
-        // The walk may have met the same.
+        // The walk may have reported the same.
         let is_told = self.report.findings.iter().skip(told).any(|finding| finding.path == path);
         if let Some(problem) = unlisted.filter(|_| !is_told) {
             self.damage(name, path, problem, false);
@@ -135,7 +135,7 @@ impl Verification<'_> {
         }
         let layers = self.linked(name, "_layers").await?;
         linked.is_partial |= revisions.is_partial || layers.is_partial;
-        // The canonical ones first, as the others count only beside them.
+        // The canonical ones come first, as the others count only beside them.
         let (canonical, aliases): (Vec<_>, Vec<_>) =
             layers.digests.into_iter().partition(Digest::is_canonical);
         for digest in canonical.into_iter().chain(aliases) {
@@ -182,7 +182,7 @@ impl Verification<'_> {
     async fn layer(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::layer_link(name, &digest);
         let Some(canonical) = self.follow(name, &path, &digest, linked).await? else { return Ok(()) };
-        // What a delete by the sha256 digest leaves counts for nobody (ADR 0013).
+        // An alias that a delete by the sha256 digest leaves does not count (ADR 0013).
         if canonical == digest || linked.layers.contains_key(&canonical) {
             linked.layers.insert(digest, canonical);
             self.content(name, &canonical).await?;
@@ -190,9 +190,9 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// Where a link leads. A directory without a link is no damage: distribution on a filesystem leaves it
-    /// when it deletes, and so does a push that was killed. What is lost by it is missed by the manifest,
-    /// index or tag that names it.
+    /// Returns where a link leads. A directory without a link is not damage: distribution on a filesystem
+    /// leaves one when it deletes, and so does a push that was killed. What is lost by it is missed by the
+    /// manifest, index or tag that names it.
     async fn follow(
         &mut self,
         name: &RepositoryName,
@@ -247,7 +247,7 @@ impl Verification<'_> {
                 self.damage(name, layout::blob_data(digest), error.to_string(), true);
                 Stored::Damaged
             }
-            // Whether somebody misses it, the manifests tell.
+            // The manifests tell whether anything misses it.
             Ok(None) => Stored::Absent,
             Err(error) => {
                 let problem = self.pass(error)?;
@@ -306,7 +306,7 @@ impl Verification<'_> {
         let canonical = linked.layers.get(&blob.digest).copied();
         let stored = canonical.and_then(|canonical| Some((canonical, *self.checked.get(&canonical)?)));
         let actual = match stored {
-            // What is damaged was reported with its own path.
+            // Damaged content was reported with its own path.
             Some((_, Stored::Damaged)) => return,
             Some((canonical, Stored::Absent | Stored::Missed)) => {
                 linked.missed.insert(canonical);
@@ -327,7 +327,7 @@ impl Verification<'_> {
                     format!("manifest {manifest} needs {}, which is not in the repository", blob.digest);
                 self.damage(name, layout::layer_link(name, &blob.digest), problem, false);
             }
-            // Sizes that are not named were told with the manifest.
+            // Sizes that are not named were reported with the manifest.
             Verdict::Flawed(flaw) if is_sized && flaw.is_damage() => self.flaw(name, manifest, &flaw),
             Verdict::Flawed(_) | Verdict::Whole => {}
         }
@@ -342,14 +342,14 @@ impl Verification<'_> {
             }
             return;
         };
-        // One whose bytes are missing or damaged was reported with its own path.
+        // A child whose bytes are missing or damaged was reported with its own path.
         match wholeness::judge(Part::Manifest, child, linked.sizes.get(canonical).copied()) {
             Verdict::Flawed(Flaw::NoSize { .. }) | Verdict::Absent | Verdict::Whole => {}
             Verdict::Flawed(flaw) => self.flaw(name, index, &flaw),
         }
     }
 
-    /// Says what there is to say against a manifest.
+    /// Reports a flaw of a manifest, as damage or as a note.
     fn flaw(&mut self, name: &RepositoryName, manifest: &Digest, flaw: &Flaw) {
         let path = layout::revision_link(name, manifest);
         if flaw.is_damage() {

@@ -1,4 +1,4 @@
-//! What a verification tells.
+//! What a verification reports.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum VerifyScope {
     All,
 }
 
-/// What a verification has come to.
+/// An event of a verification.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum VerifyEvent<'a> {
@@ -29,11 +29,11 @@ pub enum VerifyEvent<'a> {
     },
     /// It found damage.
     Damage(&'a Finding),
-    /// It found something that is no damage and worth a word.
+    /// It found something that is not damage but is worth a note.
     Note(&'a Note),
 }
 
-/// A damage: something that was stored cannot be read as it was, or not be read at all.
+/// Damage: something that was stored cannot be read as it was, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -43,8 +43,8 @@ pub struct Finding {
     pub path: StoragePath,
     /// What is wrong with it.
     pub problem: String,
-    /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones. If
-    /// not, there is nothing to remove: copying the image again is enough, where anything helps.
+    /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones.
+    /// If not, there is nothing to remove: copying the image again is enough, if anything helps.
     pub in_the_way: bool,
 }
 
@@ -54,17 +54,17 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Something that is no damage: everything that was stored can be read.
+/// Something that is not damage: everything that was stored can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {
     /// The repository.
     pub repository: RepositoryName,
-    /// Where it is: a path, or, of a name that no path can have, its escaped text.
+    /// Where it is: a path, or the escaped text of a name that no path can have.
     pub path: String,
     /// What kind of thing it is.
     pub kind: NoteKind,
-    /// What there is to say.
+    /// The text of the note.
     pub text: String,
 }
 
@@ -78,18 +78,17 @@ impl fmt::Display for Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NoteKind {
-    /// Layer links whose bytes are gone and that no manifest needs: what a garbage collection of distribution 2.8
-    /// leaves. One note a repository; nobody can pull by them, and a push heals them.
+    /// Layer links whose bytes are gone and that no manifest needs, as a garbage collection of distribution 2.8
+    /// leaves them. One note per repository. Nothing can be pulled by them, and a push heals them.
     DanglingLinks,
     /// A file or directory that no registry puts where it is. It is left alone.
     ForeignName,
-    /// A manifest that is whole, and that a push would be refused for today
-    /// ([`Flaw`](crate::wholeness::Flaw)).
+    /// A whole manifest that a push would be refused for today ([`Flaw`](crate::wholeness::Flaw)).
     Flaw,
 }
 
 impl NoteKind {
-    /// A name for programs.
+    /// Returns a name for programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -108,33 +107,33 @@ pub struct VerifyReport {
     pub repositories: usize,
     /// Revisions whose bytes are sound.
     pub manifests: usize,
-    /// Different blobs, manifests not counted, whose bytes are sound.
+    /// Distinct blobs whose bytes are sound, not counting manifests.
     pub blobs: usize,
     /// Bytes read and found sound; content shared by repositories is read once.
     pub bytes: u64,
     /// All damage.
     pub findings: Vec<Finding>,
-    /// All that is no damage and worth a word.
+    /// Everything that is not damage but is worth a note.
     pub notes: Vec<Note>,
     /// Layer links whose bytes are gone and that no manifest needs, in all repositories.
     pub dangling_links: usize,
-    /// Directories that hold a repository by their content, and whose names are none: nothing below them
-    /// was looked at, and nothing here can reach it. distribution takes a first component with upper-case
-    /// letters.
+    /// Directories that hold a repository by their content, but whose names are not repository names. Nothing
+    /// below them was looked at, and nothing here can reach it. distribution accepts upper-case letters in a
+    /// first component.
     pub unknown: Vec<StoragePath>,
-    /// Why the run ended before it had looked at everything, if it did: the store failed. What is told is what was
-    /// found until then.
+    /// Why the run ended before it had looked at everything, if it did: the store failed. The report then holds
+    /// what was found until then.
     pub unfinished: Option<String>,
 }
 
 impl VerifyReport {
-    /// Whether everything was looked at and no damage was found.
+    /// Returns whether everything was looked at and no damage was found.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.findings.is_empty() && self.unfinished.is_none()
     }
 
-    /// Whether there is nothing to say at all: no damage, no notes, no repository without a name.
+    /// Returns whether there is nothing to report at all: no damage, no notes, no repository without a name.
     #[must_use]
     pub fn is_spotless(&self) -> bool {
         self.is_sound() && self.notes.is_empty() && self.unknown.is_empty()

@@ -1,4 +1,4 @@
-//! What cannot be read.
+//! Errors that say that something cannot be read.
 
 use std::{error::Error as _, fmt::Write as _};
 
@@ -6,7 +6,7 @@ use plugin_registry_core::ErrorKind;
 
 use crate::error::RegistryError;
 
-/// Whether an error is about one path of a store that is there: asking for another path is worth it.
+/// Whether an error is about one path of a store that is there, so that asking for another path is worthwhile.
 pub(super) fn is_of_one_path(error: &RegistryError) -> bool {
     match error {
         RegistryError::Damaged(_) => true,
@@ -23,14 +23,14 @@ pub(super) fn is_of_one_path(error: &RegistryError) -> bool {
     }
 }
 
-/// An error with its causes.
+/// Formats an error with its causes.
 pub(super) fn words(error: &RegistryError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
         let words = cause.to_string();
         if !text.contains(&words) {
-            // A String takes all that is written.
+            // Writing to a `String` never fails.
             let _ = write!(text, ": {words}");
         }
         next = cause.source();

@@ -12,10 +12,10 @@ use super::{
 
 /// image-spec, "Annotations": the name of an image in a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What containerd and docker write besides: the name with its repository.
+/// What containerd and docker also write: the name with its repository.
 const FULL_NAME: &str = "io.containerd.image.name";
 
-/// Reads the fields that are needed, and over all others.
+/// Reads the fields that are needed and skips all others.
 pub(super) fn read(text: &str) -> Result<LayoutEntry, IndexError> {
     let fields = members(text).ok_or_else(|| wrong("an image is not an object"))?;
     let (mut media_type, mut digest, mut size) = (String::new(), None, None);
@@ -46,7 +46,7 @@ fn wrong(problem: &str) -> IndexError {
     IndexError::Json(serde_json::Error::custom(problem))
 }
 
-/// The annotations that are names; what is not a text, or is empty, is none.
+/// Returns the annotations that are names. A value that is not a text, or is empty, does not count.
 fn names(annotations: &str) -> Result<(Option<String>, Option<String>), IndexError> {
     let (mut name, mut full_name) = (None, None);
     for (key, value) in members(annotations).into_iter().flatten() {
@@ -63,7 +63,7 @@ fn names(annotations: &str) -> Result<(Option<String>, Option<String>), IndexErr
     Ok((name, full_name))
 }
 
-/// The text of a new entry.
+/// Returns the text of a new entry.
 pub(super) fn new(name: Option<&str>, manifest: &Manifest) -> String {
     let mut entry = json!({
         "mediaType": manifest.media_type().as_ref(),
@@ -76,7 +76,7 @@ pub(super) fn new(name: Option<&str>, manifest: &Manifest) -> String {
     entry.to_string()
 }
 
-/// The text of an entry with another name, or without one; all else is kept.
+/// Returns the text of an entry with another name, or without one. Everything else is kept.
 pub(super) fn renamed(text: &str, name: Option<&str>) -> Result<String, IndexError> {
     if text.len() > MAX_CHANGED {
         return Err(IndexError::LongEntry);

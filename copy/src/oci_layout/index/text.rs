@@ -1,16 +1,16 @@
-//! The parts of a JSON document as pieces of its text, for documents that are kept mostly as they are. A tree of values
-//! takes up to a hundred times the text.
+//! Reads the parts of a JSON document as pieces of its text.
 //!
-//! The text has to be valid JSON; of what is not, the pieces mean nothing.
+//! It is for documents that are kept mostly as they are: a tree of values takes up to a hundred times the text.
+//! The text has to be valid JSON, otherwise the pieces mean nothing.
 
 use super::IndexError;
 
-/// A key, or another string, without its quotes.
+/// Returns a key, or another string, without its quotes.
 pub(super) fn key_of(text: &str) -> Result<String, IndexError> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// The members of an object, each key with its quotes; `None` for another value.
+/// Returns the members of an object, each key with its quotes, or `None` for another value.
 pub(super) fn members(text: &str) -> Option<impl Iterator<Item = (&str, &str)>> {
     let pieces = Pieces::new(text, '{', '}')?;
     Some(pieces.map(|member| {
@@ -20,7 +20,7 @@ pub(super) fn members(text: &str) -> Option<impl Iterator<Item = (&str, &str)>> 
     }))
 }
 
-/// The items of a list; `None` for another value.
+/// Returns the items of a list, or `None` for another value.
 pub(super) fn items(text: &str) -> Option<impl Iterator<Item = &str>> {
     Pieces::new(text, '[', ']')
 }
@@ -50,7 +50,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// Where the first comma is that is in no list, object or string; else the end.
+/// Returns the position of the first comma outside any list, object or string, otherwise the end.
 fn piece_end(text: &str) -> usize {
     let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -68,7 +68,7 @@ fn piece_end(text: &str) -> usize {
     text.len()
 }
 
-/// Where the string ends that a text begins with, behind its quote.
+/// Returns the end of the string that a text begins with, after its closing quote.
 fn string_end(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use super::ParameterReader;
 
 impl ParameterReader<'_> {
-    /// A duration such as `100ms`, `1.5s` or `1m30s`, within a range.
+    /// Reads a duration such as `100ms`, `1.5s` or `1m30s`, within a range.
     pub fn duration(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
         let value = self.value(key)?;
         let found = parse(value).filter(|duration| range.contains(duration));
@@ -20,7 +20,7 @@ impl ParameterReader<'_> {
     }
 }
 
-/// A duration of the range's ends, in its largest unit.
+/// An end of the range, in its largest unit.
 struct Written(Duration);
 
 impl fmt::Display for Written {
@@ -47,8 +47,8 @@ const NANOS: &[(&str, u64)] = &[
     ("h", 3_600_000_000_000),
 ];
 
-/// Numbers, each with its unit, that are added: `100ms`, `1.5s`, `1m30s`. A sign is not read, and neither is a
-/// number without unit, except for `0`. What is smaller than a nanosecond does not count.
+/// Adds numbers, each with its unit: `100ms`, `1.5s`, `1m30s`. Signs are not read, and neither are numbers
+/// without a unit, except for `0`. Parts smaller than a nanosecond do not count.
 fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
@@ -64,7 +64,7 @@ fn parse(text: &str) -> Option<Duration> {
     total.map(Duration::from_nanos)
 }
 
-/// So many units: digits, with a point among them or at an end.
+/// Returns so many units. The number is digits, with a point among them or at an end.
 fn times(number: &str, nanos: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -73,7 +73,7 @@ fn times(number: &str, nanos: u64) -> Option<u64> {
     let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let (mut part, mut digit_of) = (0, nanos);
     for digit in fraction.bytes() {
-        // Down to nanoseconds this divides evenly.
+        // Rounds down: the digits after nanoseconds count nothing, or for hours at most a nanosecond less.
         digit_of /= 10;
         part += digit_of * u64::from(digit - b'0');
     }

@@ -1,12 +1,14 @@
-//! What the drivers of all stores that are reached over HTTP have in common.
+//! Parameters that the drivers of all stores over HTTP have in common.
 
 use url::Url;
 
 use super::ParameterReader;
 use crate::secret::Secret;
 
-/// A URL over HTTP with a host, and without user, query and fragment, which no address of a store has: people put
-/// passwords and signatures there. Whoever refuses one does not repeat it.
+/// Parses an HTTP URL with a host, and without user, query and fragment.
+///
+/// The address of a store has none of these: people put passwords and signatures there. A caller that refuses
+/// such a text does not repeat it.
 #[must_use]
 pub fn store_url(text: &str) -> Option<Url> {
     http_url(text).filter(|url| {
@@ -21,18 +23,20 @@ fn http_url(text: &str) -> Option<Url> {
 }
 
 impl ParameterReader<'_> {
-    /// The part of a store below which everything lies, without slashes at its ends; empty for all of it.
+    /// Reads the directory of the store that everything is below.
+    ///
+    /// It is returned without slashes at its ends, and is empty for the whole store.
     pub fn root_directory(&mut self, key: &'static str) -> String {
         let directory = self.text(key).unwrap_or_default();
         let directory = directory.trim_matches('/');
-        // Whoever makes a URL of such a name would end elsewhere.
+        // A URL made from such a name would lead elsewhere.
         if directory.split('/').any(|part| part == "." || part == "..") {
             self.mistake(key, "must not have `.` or `..` in it");
         }
         directory.to_owned()
     }
 
-    /// An HTTP proxy, which may hold a password.
+    /// Reads the URL of an HTTP proxy, which may hold a password.
     pub fn proxy(&mut self, key: &'static str) -> Option<Secret> {
         if !self.is_given(key) {
             return None;
@@ -44,7 +48,7 @@ impl ParameterReader<'_> {
         Some(secret)
     }
 
-    /// Certificates in PEM, which contradict those of a file. The TLS library looks closer.
+    /// Reads certificates in PEM, which exclude those of a file. The TLS library looks closer.
     pub fn ca_bundle(&mut self, key: &'static str, file: &'static str) -> Option<String> {
         self.conflict(key, file);
         let pem = self.text(key)?;
@@ -54,7 +58,7 @@ impl ParameterReader<'_> {
         Some(pem)
     }
 
-    /// A text that is sent in a header.
+    /// Reads a text that is sent in a header.
     pub fn header(&mut self, key: &'static str) -> Option<String> {
         let text = self.text(key)?;
         if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

@@ -1,4 +1,4 @@
-//! The settings from text, by the names that distribution and its fork have for them.
+//! Reads the settings from text, under the names of distribution and its fork.
 
 mod connection;
 mod credentials;
@@ -10,12 +10,12 @@ use plugin_registry_core::{ParameterReader, Parameters, Result};
 
 use super::{AzureConfig, LeadingSlash};
 
-/// How often a copy may be asked for again: with the longest waits that is nearly a year.
+/// How often the status of a copy may be requested again. With the longest waits that takes nearly a year.
 const MAX_RETRIES: RangeInclusive<u32> = 1..=1000;
-/// Shorter waits would keep the store busy with questions.
+/// Shorter waits would flood the store with requests.
 const DELAY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 
-/// Names that people know from elsewhere and no driver reads, with what to write instead.
+/// Names that people know from elsewhere and no driver reads, each with what to write instead.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("spn.client.id", "write `credentials.clientid`, with `credentials.type` client_secret"),
     ("spn.client.secret", "write `credentials.secret`, with `credentials.type` client_secret"),
@@ -26,15 +26,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl AzureConfig {
-    /// Reads the settings from distribution's parameters, those of 2.8 and of its fork in OpenShift included.
-    /// Everything is checked that can be checked without the store; no file is read and nothing is connected to.
+    /// Reads the settings from distribution's parameters, including those of 2.8 and of its fork in OpenShift.
+    /// Checks everything that can be checked without the store. Reads no file and makes no connection.
     ///
-    /// An `accountkey` wins over what is below `credentials`, as in the fork. Without any of them it is the SDK's
-    /// chain. `connectionstring` is refused: distribution takes it and does nothing with it.
+    /// An `accountkey` takes precedence over the parameters below `credentials`, as in the fork. Without
+    /// either, the SDK's chain is used. `connectionstring` is refused: distribution accepts it and ignores it.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
-    /// what is missing, out of its range, contradictory or unknown.
+    /// One [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes: what is
+    /// missing, out of range, contradictory or unknown.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();
         let read = &mut reader;
@@ -69,7 +69,7 @@ fn leading_slash(read: &mut ParameterReader<'_>) -> LeadingSlash {
     }
 }
 
-/// The word for none is -1, as in distribution; 0 is the default there and would be read as none.
+/// -1 means none, as in distribution. 0 means the default there, but would be read as none.
 fn max_retries(read: &mut ParameterReader<'_>) -> Option<u32> {
     let text = read.text("max_retries")?;
     if text == "-1" {
@@ -87,7 +87,7 @@ fn max_retries(read: &mut ParameterReader<'_>) -> Option<u32> {
     number
 }
 
-/// It holds the account's key, so whoever gives it expects it to be used.
+/// It holds the account's key, so a user who sets it expects it to be used.
 fn refused(read: &mut ParameterReader<'_>) {
     if read.is_given("connectionstring") {
         read.mistake(
@@ -98,7 +98,7 @@ fn refused(read: &mut ParameterReader<'_>) {
     }
 }
 
-/// They are unknown, yet asked for, so that only one mistake is told of each.
+/// These are unknown, but still marked as read, so that each is reported only once.
 fn elsewhere(read: &mut ParameterReader<'_>, parameters: &Parameters) {
     for (key, instead) in ELSEWHERE.iter().filter(|(key, _)| parameters.get(key).is_some()) {
         read.is_given(key);

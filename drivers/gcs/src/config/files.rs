@@ -11,21 +11,23 @@ use plugin_registry_core::{Error, ErrorKind, Result, Secret, profiles::MAX_FILE,
 use super::{GcsConfig, GcsCredentials, parameters::check_document};
 
 impl GcsConfig {
-    /// The document that tokens are asked for with: the one in `credentials`, or what is in `keyfile` now. `None` where there is
-    /// none. This is the only way from a file to a document: a driver passes nothing else to what asks for tokens.
+    /// Returns the document that tokens are requested with, checked.
     ///
-    /// Checked as data each time (ADR 0031), wherever it is: it names files of [`token_files`](Self::token_files) and
-    /// URLs of Google alone. Blocks while a file is read.
+    /// It is the one in `credentials`, or the current content of `keyfile`; `None` if there is neither. This is
+    /// the only way from a file to a document: a driver passes nothing else to the code that requests tokens.
+    ///
+    /// It is checked as data each time (ADR 0031), wherever it comes from: it may name only files in
+    /// [`token_files`](Self::token_files) and URLs of Google. Blocks while a file is read.
     ///
     /// # Errors
-    /// Of the kind [`ErrorKind::InvalidConfig`] for a file that cannot be read or is longer than 1 MiB, and for a document that
-    /// gives orders or is none. No message holds what is in it.
+    /// [`ErrorKind::InvalidConfig`] if the file cannot be read or is longer than 1 MiB, and if the document
+    /// gives orders or is not valid. No message contains any of its content.
     pub fn document(&self) -> Result<Option<Secret>> {
         let (key, json) = match &self.credentials {
             GcsCredentials::Json(json) => ("credentials", json.clone()),
             GcsCredentials::KeyFile(path) => {
                 let read = read(path).map_err(|error| {
-                    // What is not written like a path may be a secret in the wrong place.
+                    // A value that does not look like a path may be a secret in the wrong place.
                     let shown = path.to_str().and_then(shown_path);
                     let file = shown.map_or("the file".to_owned(), |path| format!("`{path}`"));
                     wrong(format!("`keyfile`: {file} cannot be read")).with_source(error)

@@ -1,4 +1,4 @@
-//! The settings from text, by the names that distribution has for them.
+//! Reads the settings from text, under distribution's names.
 
 mod bucket;
 mod connection;
@@ -10,23 +10,23 @@ pub(super) use self::credentials::check_document;
 
 use super::GcsConfig;
 
-/// What Google takes as a chunk is a multiple of this.
+/// Google requires a chunk to be a multiple of this.
 const UNIT: u64 = 256 << 10;
-/// A chunk is in memory.
+/// A chunk is held in memory.
 const MAX_CHUNK: u64 = 5 << 30;
-/// Fewer operations at a time distribution takes for a mistake, and raises them.
+/// Distribution takes a lower concurrency for a mistake, and raises it to this.
 const MIN_CONCURRENCY: usize = 25;
 
 impl GcsConfig {
-    /// Reads the settings from distribution's parameters. Everything is checked that can be checked without the
-    /// store; no file is read and nothing is connected to.
+    /// Reads the settings from distribution's parameters. Checks everything that can be checked without the
+    /// store. Reads no file and makes no connection.
     ///
-    /// The keys of a document below `credentials`, as a file of YAML has them, are put together as one document of
-    /// JSON. Without any credentials they are the application default.
+    /// The keys of a document below `credentials`, as in a YAML file, are put together as one JSON document.
+    /// Without any credentials, the application default is used.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
-    /// what is missing, out of its range, contradictory or unknown.
+    /// One [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes: what is
+    /// missing, out of range, contradictory or unknown.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();
         let read = &mut reader;
@@ -60,7 +60,7 @@ fn chunk_size(read: &mut ParameterReader<'_>) -> Option<u64> {
     Some(bytes)
 }
 
-/// As in distribution fewer than 25 are 25; other than there, a number below zero is a mistake.
+/// As in distribution, fewer than 25 count as 25. Unlike there, a negative number is a mistake.
 fn concurrency(read: &mut ParameterReader<'_>) -> Option<usize> {
     let number = read.number("maxconcurrency", 0..=u64::from(u32::MAX))?;
     usize::try_from(number).ok().map(|number| number.max(MIN_CONCURRENCY))

@@ -1,4 +1,4 @@
-//! Bodies that know how far they are.
+//! Bodies that know their progress.
 
 use std::{
     pin::Pin,
@@ -22,15 +22,15 @@ use super::{
     progress::Progress,
 };
 
-/// How far a request is.
+/// The progress of a request.
 #[derive(Debug)]
 pub(super) struct Sent {
     connection: CaptureConnection,
-    /// Bytes of the body, where that is known.
+    /// Bytes of the body, if known.
     length: Option<u64>,
-    /// The connection has the whole body; some of it may wait for the socket.
+    /// The connection has the whole body. Some of it may wait for the socket.
     is_taken: AtomicBool,
-    /// What the socket had taken of earlier requests when it came to the body.
+    /// How much the socket had taken for earlier requests when it came to this body.
     before: OnceLock<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Sent {
         extensions.remove()
     }
 
-    /// Whether the socket has taken everything. Heads and TLS take some bytes of their own, so it may be said a few
+    /// Whether the socket has taken everything. Heads and TLS take some bytes too, so this may be true a few
     /// KiB early.
     pub(super) fn is_whole(&self) -> bool {
         let is_written = || {
@@ -52,7 +52,7 @@ impl Sent {
     }
 }
 
-/// The body of a request, which tells how far it is.
+/// The body of a request, which reports its progress.
 #[derive(Debug)]
 pub(super) struct Sending {
     body: SdkBody,
@@ -66,7 +66,7 @@ impl Sending {
         Self { body, left, sent: None }
     }
 
-    /// From now on, says so.
+    /// Reports the progress from now on.
     pub(super) fn watched(&mut self, connection: CaptureConnection) -> Arc<Sent> {
         let is_taken = AtomicBool::new(self.left == Some(0) || self.body.is_end_stream());
         let sent = Arc::new(Sent { connection, length: self.left, is_taken, before: OnceLock::new() });
@@ -91,7 +91,7 @@ impl Body for Sending {
             let size = frame.data_ref().map_or(0, |data| data.len() as u64);
             self.left = self.left.map(|left| left.saturating_sub(size));
         }
-        // Of a body of known length, the end is not asked for.
+        // The end of a body of known length is not polled for.
         if self.left == Some(0) || matches!(polled, Poll::Ready(None)) {
             self.sent.iter().for_each(|sent| sent.is_taken.store(true, Ordering::Release));
         }
@@ -107,7 +107,7 @@ impl Body for Sending {
     }
 }
 
-/// The body of an answer: an error where it stands still while somebody waits for it, or is too long.
+/// The body of an answer. It fails if it stalls while a caller waits for it, or if it is too long.
 #[derive(Debug)]
 pub(super) struct Receiving {
     pub(super) body: Incoming,
@@ -115,7 +115,7 @@ pub(super) struct Receiving {
     pub(super) progress: Option<Progress>,
     pub(super) most: u64,
     pub(super) received: u64,
-    /// Set while somebody waits: a caller's own pauses do not count.
+    /// Set while a caller waits: the caller's own pauses do not count.
     pub(super) timer: Option<Pin<Box<Sleep>>>,
 }
 

@@ -1,7 +1,7 @@
-//! Which checksum uploads carry, and whether the store takes it.
+//! Which checksum uploads carry, and whether the store accepts it.
 //!
-//! The checksum is a header, never a trailer: of those, older stores know nothing, and some store them as part of the
-//! object (velero issue 9951). A bucket with Object Lock takes no upload without one (ADR 0026).
+//! The checksum is a header, never a trailer: older stores do not know trailers, and some store them as part of
+//! the object (velero issue 9951). A bucket with Object Lock accepts no upload without a checksum (ADR 0026).
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -11,7 +11,7 @@ use plugin_registry_core::{Error, Result};
 
 use crate::{config::Checksums, content::Content, error::is_not_understood};
 
-/// What says that bytes arrived as they were sent.
+/// The checksum that proves that bytes arrived as they were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sum {
     /// `x-amz-checksum-crc32`.
@@ -22,7 +22,7 @@ pub(crate) enum Sum {
     Md5,
 }
 
-/// Requests that may carry one. A store may take it in some of them.
+/// Requests that may carry a checksum. A store may accept it in only some of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Carrier {
     Object,
@@ -66,12 +66,12 @@ pub(super) struct Attempt {
     refusal: Option<Error>,
 }
 
-/// The checksum of one store. Learnt by the first upload where the settings leave it open.
+/// The checksum of one store. The first upload learns it if the settings leave it open.
 #[derive(Debug)]
 pub(super) struct Sums {
     sum: AtomicU8,
     is_open: bool,
-    /// What each carrier has had with success.
+    /// The checksums with which each carrier has succeeded.
     proven: [[AtomicBool; 3]; 3],
 }
 
@@ -94,9 +94,9 @@ impl Sums {
         Attempt { carrier, first, sum: first, refusal: None }
     }
 
-    /// Takes the result of an attempt. `None` asks for another one: a request that is refused as not understood is sent
-    /// without a checksum, and then with `Content-MD5`, unless such a request has succeeded with the one it had. The
-    /// error of the last attempt is not about the checksum.
+    /// Takes the result of an attempt. `None` asks for another attempt: a request that the store did not
+    /// understand is sent without a checksum, and then with `Content-MD5`, unless such a request has succeeded
+    /// with the checksum it had. The error of the last attempt is not about the checksum.
     pub(super) fn settle<T>(&self, attempt: &mut Attempt, result: Result<T>) -> Option<Result<T>> {
         let error = match result {
             Ok(answer) => {
@@ -122,14 +122,15 @@ impl Sums {
         }
     }
 
-    /// What to try after a sum: what another attempt has learnt meanwhile, else the next one.
+    /// The next checksum to try: the one that another attempt has learnt meanwhile, otherwise the next in
+    /// order.
     fn after(&self, sum: Sum) -> Option<Sum> {
         let mut later = ORDER.into_iter().filter(|other| *other as u8 > sum as u8);
         let now = self.now();
         if now as u8 > sum as u8 { Some(now) } else { later.next() }
     }
 
-    /// Uploads go on with what was taken, unless this one began with what they do not have anyway.
+    /// Later uploads use the accepted checksum, unless they no longer use the one that this attempt began with.
     fn learn(&self, attempt: &Attempt, error: &Error) {
         let (first, now) = (attempt.first as u8, attempt.sum);
         if self.sum.compare_exchange(first, now as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok() {

@@ -22,8 +22,8 @@ use super::progress::Metered;
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-/// The most that the system takes of what it has not sent yet. Its own limit is megabytes: minutes of a slow link,
-/// which would look like a store that does not answer.
+/// The most bytes that the system accepts before it has sent them. Its own limit is megabytes. On a slow link
+/// that takes minutes, which would look like a store that does not answer.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 256 << 10;
 
@@ -34,7 +34,7 @@ type Stream = <HttpConnector as Service<Uri>>::Response;
 pub(super) struct Tcp(HttpConnector);
 
 impl Tcp {
-    /// A peer that has gone is noticed within `patience`, also while nothing is sent.
+    /// A dead peer is noticed within `patience`, even while nothing is sent.
     pub(super) fn new(patience: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -42,7 +42,8 @@ impl Tcp {
         tcp.set_keepalive(Some(patience / 2));
         tcp.set_keepalive_interval(Some(patience / 6));
         tcp.set_keepalive_retries(Some(3));
-        // What was sent and nobody acknowledged. Later than the limit of the request, which is told by its name.
+        // For bytes that were sent but not acknowledged. Later than the limit of the request, which reports its
+        // own name.
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(patience * 2));
         Self(tcp)
@@ -71,7 +72,7 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// The way to a host, up to where TLS with the host begins.
+/// The way to a host, up to the point where TLS with the host begins.
 #[derive(Clone, Debug)]
 pub(super) enum Way {
     Direct(Tcp),
@@ -140,7 +141,7 @@ impl Service<Uri> for Way {
     }
 }
 
-/// A connection to the host, to a tunnel's end, or to a proxy that forwards requests.
+/// A connection to the host, to the end of a tunnel, or to a proxy that forwards requests.
 #[derive(Debug)]
 pub(super) struct Reached {
     io: MaybeHttpsStream<Metered<Stream>>,

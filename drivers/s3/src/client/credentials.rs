@@ -1,4 +1,4 @@
-//! Where a request's keys come from. Asked for each request, so that a rotated key is used at once.
+//! The source of a request's keys. It is asked for each request, so that a rotated key is used at once.
 
 use std::{
     fmt,
@@ -23,28 +23,29 @@ use tokio::{sync::Mutex, time::Instant};
 use super::sts::TokenService;
 use crate::config::{CredentialsSource, Keys, S3Config, S3Credentials, files::read_text};
 
-/// Temporary keys are renewed so long before their end.
+/// Temporary keys are renewed this long before they expire.
 const MARGIN: Duration = Duration::from_secs(120);
-/// How long the one who renews them may take while they are valid, and how long nobody is asked after that.
+/// How long a renewal may take while the keys are valid, and how long to wait before the next one if it fails.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How long whoever gives credentials may take.
+/// How long a credentials provider has to answer.
 pub(super) const FIND: Duration = Duration::from_secs(30);
 
-/// The keys of the moment.
+/// The current keys.
 pub(super) struct Current {
     source: Source,
-    /// What was found last, for sources that take time to ask. Held while they are asked: one asks for all.
+    /// The keys found last, for sources that take time to ask. Locked while they are asked: one caller asks for
+    /// all.
     found: Mutex<Option<Remembered>>,
-    /// The store has refused what was found last.
+    /// The store has refused the keys found last.
     is_refused: AtomicBool,
     last: Lock<Last>,
 }
 
-/// Access keys, by which a refusal without a word is told from a missing right.
+/// Access keys, which tell a refusal without a code from a missing right.
 #[derive(Default)]
 struct Last {
     given: String,
-    /// One that was refused, and came again when another was hoped for.
+    /// A key that was refused, and was returned again when another was hoped for.
     doubted: String,
     is_doubted: bool,
 }
@@ -71,12 +72,12 @@ enum Text {
 struct Remembered {
     credentials: Credentials,
     version: Option<(SystemTime, u64)>,
-    /// When others were asked for in vain.
+    /// When a request for other keys last failed.
     failed: Option<Instant>,
 }
 
-/// Says the kind alone. The SDK logs it at TRACE with each request; the access key, the name of a profile or a path may be
-/// a secret in the wrong place.
+/// Shows only the kind. The SDK logs it at TRACE with each request. The access key, a profile's name or a path
+/// may be a secret in the wrong place.
 impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.source {
@@ -89,14 +90,14 @@ impl fmt::Debug for Current {
 }
 
 impl Remembered {
-    /// Whether the end is further away than this.
+    /// Whether the keys are valid for longer than this.
     fn lasts(&self, time: Duration) -> bool {
         self.credentials.expiry().is_none_or(|end| SystemTime::now() + time < end)
     }
 }
 
 impl Current {
-    /// Asks nobody yet. `services` are the connections to who gives credentials.
+    /// Sends no request yet. `services` are the connections to credentials providers.
     pub(super) async fn new(config: &S3Config, region: &str, services: SharedHttpClient) -> Self {
         let of_profile = |text: Text, name: &Option<String>, services| {
             let name = name.clone().unwrap_or_else(|| profiles::DEFAULT.to_owned());
@@ -109,7 +110,8 @@ impl Current {
             S3Credentials::File { path, profile } => of_profile(Text::File(path.clone()), profile, services),
             S3Credentials::Source(source) => Source::Host(source.clone()),
             S3Credentials::Chain => {
-                // The chain's first link is the process environment: who asks for the chain asks for that.
+                // The chain's first link is the process environment: a host that asks for the chain asks for
+                // that.
                 let provider = ProviderConfig::without_region()
                     .with_http_client(services)
                     .with_region(Some(Region::new(region.to_owned())));
@@ -119,14 +121,14 @@ impl Current {
         Self { source, found: Mutex::default(), is_refused: AtomicBool::new(false), last: Lock::default() }
     }
 
-    /// Says that the store refused the last keys; gives whether others may be had.
+    /// Records that the store refused the last keys. Returns whether others may be available.
     pub(super) fn refuse(&self) -> bool {
         self.is_refused.store(true, Ordering::Release);
         !matches!(self.source, Source::Fixed(_))
     }
 
-    /// The same where the store did not say why: a right may be missing as well, so that other keys are hoped
-    /// for until the same one comes again. The SDK asks more than once about an answer.
+    /// Does the same if the store gave no reason. A right may be missing instead, so other keys are hoped for
+    /// until the same key comes again. The SDK asks more than once about one answer.
     pub(super) fn doubt(&self) -> bool {
         let mut last = self.last();
         last.is_doubted = last.given != last.doubted;
@@ -138,8 +140,8 @@ impl Current {
     }
 
     async fn find(&self) -> Found {
-        // A token service that is silent must not stop every request behind it for ever. The SDK's own limit is
-        // in its cache, which is off.
+        // A silent token service must not stop every request behind it for ever. The SDK's own limit is in its
+        // cache, which is off.
         let asked = tokio::time::timeout(FIND, self.ask()).await;
         let found = asked.map_err(|_| CredentialsError::provider_timed_out(FIND))??;
         let mut last = self.last();
@@ -178,7 +180,7 @@ impl Current {
                 *found = Some(Remembered { credentials: credentials.clone(), version, failed: None });
                 Ok(credentials)
             }
-            // They are good until their end, whatever is wrong with the one who would renew them.
+            // They are valid until they expire, whatever is wrong with the service that would renew them.
             (Err(error), Some(known)) => {
                 let error = crate::error::causes(&error);
                 tracing::warn!(%error, "temporary keys could not be renewed, and are used until they end");
@@ -194,7 +196,7 @@ impl Current {
         }
     }
 
-    /// When the file was changed, and its size.
+    /// The file's modification time and size.
     async fn version(&self) -> Option<(SystemTime, u64)> {
         let Source::Profile(profile) = &self.source else { return None };
         let Text::File(path) = &profile.text else { return None };
@@ -244,7 +246,8 @@ impl Profile {
         }
     }
 
-    /// Names the profile and the file. What is not written like a name or a path may be a secret in the wrong place.
+    /// Names the profile and the file. Text that does not look like a name or a path may be a secret in the
+    /// wrong place.
     fn wrong(&self, what: impl fmt::Display) -> CredentialsError {
         self.wrong_of(ErrorKind::Unauthenticated, what)
     }
@@ -267,7 +270,7 @@ impl Profile {
     }
 }
 
-/// What is wrong with a profile, or with the one who gives its keys.
+/// What is wrong with a profile, or with the service that gives its keys.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) kind: ErrorKind,
@@ -292,7 +295,7 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-/// What the SDK asks.
+/// The provider that the SDK asks.
 #[derive(Clone, Debug)]
 pub(super) struct Provider(pub(super) Arc<Current>);
 

@@ -1,4 +1,4 @@
-//! What the SDK's headers say beyond the request.
+//! Corrects headers that the SDK adds to a request.
 
 use aws_sdk_s3::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
@@ -8,15 +8,15 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::base64;
 use md5::{Digest, Md5};
 
-/// Where the SDK puts a trace that it found in the process environment.
+/// Where the SDK puts a trace id that it found in the process environment.
 const TRACE: &str = "x-amzn-trace-id";
-/// The SDK says the same in both; the second is signed.
+/// The SDK sends the same text in both. The second is signed.
 const AGENTS: [&str; 2] = ["user-agent", "x-amz-user-agent"];
 
-/// Adds `useragent`, and takes away what came from the process environment (ADR 0007).
+/// Adds `useragent`, and removes what came from the process environment (ADR 0007).
 #[derive(Debug)]
 pub(super) struct Headers {
-    /// As it is given: the SDK's name of an application may have no slash and no space.
+    /// Exactly as given: the SDK's name of an application may not contain a slash or a space.
     pub(super) agent: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl Intercept for Headers {
         "plugin-registry headers"
     }
 
-    /// After the SDK's own, which come first.
+    /// Runs after the SDK's own interceptors, which come first.
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -45,8 +45,8 @@ impl Intercept for Headers {
     }
 }
 
-/// Replaces the SDK's checksum of a batch of deletes by `Content-MD5`, which is what many stores know alone
-/// (minio issue 20849; AWS wants one of the two).
+/// Replaces the SDK's checksum of a batch of deletes by `Content-MD5`, which is all that many stores know
+/// (minio issue 20849; AWS requires one of the two).
 #[derive(Debug)]
 pub(super) struct ContentMd5;
 
@@ -56,7 +56,7 @@ impl Intercept for ContentMd5 {
         "plugin-registry content-md5"
     }
 
-    /// After the SDK's own, which come first.
+    /// Runs after the SDK's own interceptors, which come first.
     fn modify_before_signing(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,

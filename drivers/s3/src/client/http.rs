@@ -1,7 +1,7 @@
 //! Connections: TLS by rustls with ring, certificates and a proxy for each instance.
 //!
-//! Not the SDK's own: those give a request up a minute after it began, also while its bytes flow, and cannot do
-//! without certificates that are verified (ADR 0023).
+//! The SDK's own connections are not used: they give up a request a minute after it began, even while its bytes
+//! flow, and cannot do without verified certificates (ADR 0023).
 
 use std::{
     borrow::Cow,
@@ -44,7 +44,7 @@ static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
     found.certs
 });
 
-/// Those that AWS wants of its clients.
+/// The cipher suites that AWS requires of its clients.
 const SUITES: &[CipherSuite] = &[
     CipherSuite::TLS13_AES_256_GCM_SHA384,
     CipherSuite::TLS13_AES_128_GCM_SHA256,
@@ -63,7 +63,7 @@ pub(super) fn connections(config: &S3Config) -> Result<SharedHttpClient> {
     let trust = if config.skip_verify {
         Trust::Any
     } else {
-        // Where nothing is ever encrypted, the system's certificates are not read.
+        // If nothing is ever encrypted, the system's certificates are not read.
         let is_plain = config.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
         let own = certificates("`cabundle`", config.ca_bundle.as_deref())?;
         Trust::Known { own, system: !is_plain || config.proxy.is_some() }
@@ -71,8 +71,9 @@ pub(super) fn connections(config: &S3Config) -> Result<SharedHttpClient> {
     lazy(trust, config, Some(limits(config)))
 }
 
-/// Connections to who gives credentials. They are always verified, by the system's certificates and by those that the
-/// host gives for them: `skipverify` and `cabundle` are about the store, and may come from who has it.
+/// The connections to credentials providers. They are always verified, by the system's certificates and those
+/// that the host gives for this purpose: `skipverify` and `cabundle` are about the store, and may come from the
+/// store's owner.
 ///
 /// # Errors
 /// As [`connections`].
@@ -91,7 +92,7 @@ fn lazy(trust: Trust, config: &S3Config, limits: Option<Limits>) -> Result<Share
     Ok(SharedHttpClient::new(Lazy { versions, trust, proxy, patience, limits, connections }))
 }
 
-/// Whom to believe.
+/// Which certificates to trust.
 #[derive(Debug)]
 enum Trust {
     /// `skipverify`.
@@ -129,7 +130,7 @@ fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
         .map_err(|_| invalid("this build has no version of TLS"))
 }
 
-/// The certificates of a setting.
+/// Reads the certificates of a setting.
 fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'static>>> {
     let Some(bundle) = bundle else { return Ok(Vec::new()) };
     let broken = || invalid(format!("{key} holds a certificate that cannot be read"));
@@ -142,16 +143,16 @@ fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'s
     if found.is_empty() { Err(invalid(format!("{key} holds no certificate in PEM"))) } else { Ok(found) }
 }
 
-/// Makes what connections need at the first request: the system's certificates take milliseconds and 100 KB, and a
-/// plugin opens more locations than it uses.
+/// Creates what connections need at the first request: the system's certificates take milliseconds and 100 KB,
+/// and a plugin opens more locations than it uses.
 #[derive(Debug)]
 struct Lazy {
     versions: ConfigBuilder<ClientConfig, WantsVerifier>,
     trust: Trust,
     proxy: Option<Proxy>,
-    /// How long a connection may stand still before the system asks whether its peer is there.
+    /// How long a connection may stall before the system asks whether its peer is still there.
     patience: Duration,
-    /// Of a store. Who gives credentials has those that the SDK's providers set.
+    /// The limits of a store. Credentials providers have those that the SDK sets for them.
     limits: Option<Limits>,
     connections: OnceLock<Connections>,
 }
@@ -184,7 +185,7 @@ impl HttpClient for Lazy {
     }
 }
 
-/// The proxy: the environment's is not asked for (ADR 0007). User and password are part of its URL.
+/// Reads the proxy, whose URL includes user and password. The environment is not read (ADR 0007).
 fn proxy(config: &S3Config) -> Result<Option<Proxy>> {
     let Some(text) = &config.proxy else { return Ok(None) };
     // The text may hold a password, so no error quotes it.

@@ -1,18 +1,20 @@
-//! How long a request may stand still, and how much of an answer is held (ADR 0023).
+//! How long a request may stall, and how much of an answer is held (ADR 0023).
 
 use std::{fmt, time::Duration};
 
 use http::Method;
 
-/// The most bytes of an answer that is no object: a page of 1000 keys of 1 KiB, each byte escaped, has less.
+/// The most bytes of an answer that is not an object: a page of 1000 keys of 1 KiB, each byte escaped, has
+/// less.
 const MAX_ANSWER: u64 = 16 << 20;
-/// A store may work so much longer on a copy, or on making an object of its parts, before it says a word.
+/// The factor by which a store may take longer to begin its answer to a copy, or to making an object of its
+/// parts.
 const LONG: u32 = 10;
 
-/// How long a connection may stand still.
+/// How long a connection may stall.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// For a connection to be there.
+    /// Until a connection is established.
     pub(super) connect: Duration,
     /// Between two bytes, up or down.
     pub(super) idle: Duration,
@@ -20,13 +22,13 @@ pub(super) struct Limits {
     pub(super) answer: Duration,
 }
 
-/// What a request may take.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     pub(super) limits: Limits,
     /// Whether the store may work for minutes before it answers.
     pub(super) is_long: bool,
-    /// Whether what succeeds is an object's bytes, as many as there are.
+    /// Whether a successful answer is the bytes of an object, however many.
     pub(super) is_object: bool,
 }
 
@@ -41,7 +43,7 @@ impl Allowance {
         let is_completion = request.method() == Method::POST && has("uploadId");
         let is_long = is_copy || is_completion;
         let answer = if is_long { limits.answer * LONG } else { limits.answer };
-        // The SDK names the operation in the query where nothing else tells it.
+        // The SDK names the operation in the query if nothing else identifies it.
         let is_object =
             request.method() == Method::GET && query.split('&').any(|pair| pair == "x-id=GetObject");
         Self { limits: Limits { answer, ..limits }, is_long, is_object }
@@ -56,11 +58,11 @@ impl Allowance {
 /// Why a request was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stalled {
-    /// There was no connection in time.
+    /// No connection was established in time.
     Connecting(Duration),
     /// No byte moved.
     Idle(Duration),
-    /// The request was sent, and nothing came back.
+    /// The request was sent, and no answer began.
     Answer(Duration),
 }
 

@@ -13,17 +13,17 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use super::{S3Client, objects::time};
 use crate::error::of_sdk;
 
-/// What a part can be called.
+/// The valid numbers of parts.
 const PARTS: RangeInclusive<i32> = 1..=10_000;
 
-/// A page of a listing, in order of its keys as far as the store keeps one.
+/// A page of a listing, in order of its keys if the store keeps one.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// Keys, with size and last change.
     pub(crate) objects: Vec<(String, u64, Option<SystemTime>)>,
-    /// What keys begin with up to the delimiter, included.
+    /// The beginnings of keys up to and including the delimiter.
     pub(crate) prefixes: Vec<String>,
-    /// How to go on.
+    /// The token for the next page.
     pub(crate) next: Option<String>,
 }
 
@@ -39,30 +39,30 @@ pub(crate) struct Listing<'a> {
 /// The multipart uploads of one page.
 #[derive(Debug, Default)]
 pub(crate) struct UploadsPage {
-    /// Key, upload id, begin.
+    /// Key, upload id, start.
     pub(crate) uploads: Vec<(String, String, Option<SystemTime>)>,
     pub(crate) next: Option<Uploads>,
 }
 
-/// So many pages in a row may bring nothing new. Stores give empty pages while they pass what was deleted.
+/// How many pages in a row may bring nothing new. Stores return empty pages while they skip deleted keys.
 const BARREN: u32 = 100;
-/// The begins of so many pages are remembered: 65 million keys.
+/// How many pages' first entries are remembered: enough for 65 million keys.
 const REMEMBERED: usize = 1 << 16;
 
-/// Tells a listing that goes on from one that never ends: pages without an entry, or the same one again, each with
-/// another word for where to go on.
+/// Tells a listing that progresses from one that never ends, where pages have no entry, or the same page comes
+/// again, each time with another token.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     barren: u32,
-    /// What pages began with, as hashes.
+    /// The first entries of pages, as hashes.
     begins: HashSet<u64>,
 }
 
 impl Progress {
-    /// After a page that is not the last.
+    /// Records a page that is not the last.
     ///
     /// # Errors
-    /// Where 100 in a row brought nothing new.
+    /// If 100 in a row brought nothing new.
     pub(crate) fn page(&mut self, first: Option<&String>) -> Result<()> {
         if self.begins.len() >= REMEMBERED {
             self.begins.clear();
@@ -73,7 +73,7 @@ impl Progress {
         self.turn(is_new)
     }
 
-    /// The same where it is known whether a page had anything new.
+    /// Does the same if it is known whether a page had anything new.
     pub(crate) fn turn(&mut self, is_new: bool) -> Result<()> {
         self.barren = if is_new { 0 } else { self.barren + 1 };
         if self.barren < BARREN {
@@ -92,7 +92,7 @@ pub(crate) struct Uploads {
 }
 
 impl S3Client {
-    /// One page; `token` is what the page before gave.
+    /// Lists one page. `token` comes from the page before.
     pub(crate) async fn list(&self, listing: &Listing<'_>, token: Option<&str>) -> Result<Page> {
         let request = self
             .client
@@ -109,13 +109,13 @@ impl S3Client {
         if is_cut && next.is_none() {
             return Err(broken("a page is cut and says not how to go on"));
         }
-        // A store that gives the same page for ever (minio-go issue 1704).
+        // A store may return the same page for ever (minio-go issue 1704).
         if next.is_some() && next.as_deref() == token {
             return Err(broken("the store gave the same continuation token twice"));
         }
         let objects = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
             let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-            // HEAD counts seconds, so everybody does.
+            // HEAD returns whole seconds, so listings do too.
             let modified = object.last_modified.map(|time| DateTime::from_secs(time.secs()));
             Some((object.key?, size, time(modified)))
         });
@@ -127,7 +127,7 @@ impl S3Client {
         })
     }
 
-    /// One page of the multipart uploads that are open.
+    /// Lists one page of the open multipart uploads.
     pub(crate) async fn list_uploads(&self, prefix: &str, from: &Uploads) -> Result<UploadsPage> {
         let request = self
             .client
@@ -150,8 +150,8 @@ impl S3Client {
         Ok(UploadsPage { uploads: uploads.collect(), next: is_cut.then_some(next) })
     }
 
-    /// Bytes and last change of the parts of an upload, whatever the pages: some stores ignore where a page
-    /// should begin, and give the first one again (s3-orchestrator issue 1535).
+    /// Bytes and last change of the parts of an upload, however they are paged: some stores ignore where a page
+    /// should begin, and return the first one again (s3-orchestrator issue 1535).
     pub(crate) async fn staged_parts(&self, key: &str, upload: &str) -> Result<(u64, Option<SystemTime>)> {
         let mut parts: HashMap<i32, (u64, Option<SystemTime>)> = HashMap::new();
         let mut marker: Option<String> = None;
@@ -175,6 +175,6 @@ impl S3Client {
 }
 
 fn broken(message: &'static str) -> Error {
-    // Whoever takes this for the end of a listing would miss what follows.
+    // A caller that took this for the end of a listing would miss the rest.
     Error::new(ErrorKind::Unavailable).with_message(message).with_retryable(false)
 }

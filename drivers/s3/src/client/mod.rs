@@ -1,4 +1,4 @@
-//! The SDK, set up for one location. Its types end here and in `error`.
+//! The SDK, set up for one location. Its types do not leave this module and `error`.
 
 mod body;
 mod checksums;
@@ -53,28 +53,28 @@ pub(crate) use self::{
 };
 use crate::config::{Checksums, S3Config};
 
-/// A connection has to be there within this time.
+/// A connection has to be established within this time.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The requests that a driver makes, with values of its own. Cheap to clone.
+/// The requests that a driver makes, in terms of our own types. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct S3Client {
     client: Client,
-    /// Signs URLs for the endpoint that clients reach.
+    /// Signs URLs for the endpoint that clients can reach.
     presigner: Client,
     bucket: Arc<str>,
     puts: Arc<Puts>,
-    /// Over TLS a body need not be hashed for its signature as well.
+    /// Over TLS a body does not have to be hashed for its signature as well.
     is_secure: bool,
     /// Checksums of uploads.
     sums: Arc<Sums>,
-    /// Checksums are those of S3, whatever the store knows.
+    /// Checksums follow S3, whatever the store knows.
     is_strict: bool,
     is_without_batches: Arc<AtomicBool>,
     seen: Arc<Seen>,
 }
 
-/// What every new object gets.
+/// The settings that every new object gets.
 #[derive(Debug)]
 struct Puts {
     storage_class: Option<StorageClass>,
@@ -84,15 +84,15 @@ struct Puts {
 }
 
 impl S3Client {
-    /// Makes no request where the region or an endpoint is known, and one to the bucket where neither is.
+    /// Sets up the client. Makes no request if the region or an endpoint is known, otherwise one to the bucket.
     ///
     /// # Errors
-    /// `InvalidConfig` for settings that cannot be.
+    /// `InvalidConfig` for invalid settings.
     pub(crate) async fn open(config: &S3Config) -> Result<Self> {
         let connections = http::connections(config)?;
         let region = match (&config.region, &config.endpoint) {
             (Some(region), _) => region.clone(),
-            // A store of one's own accepts any.
+            // A self-hosted store accepts any region.
             (None, Some(_)) => "us-east-1".to_owned(),
             (None, None) => region::find(config, connections.clone()).await?,
         };
@@ -104,7 +104,7 @@ impl S3Client {
             .http_client(connections)
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials::Provider(current.clone())))
-            // Who has the keys remembers them; a second cache would serve stale ones.
+            // The source of the keys remembers them. A second cache would serve stale ones.
             .identity_cache(IdentityCache::no_cache())
             .retry_classifier(retry::Pace)
             .retry_classifier(retry::Rotation(current));
@@ -129,7 +129,7 @@ impl S3Client {
         })
     }
 
-    /// What the answers have told by now.
+    /// What the answers have told so far.
     pub(crate) fn seen(&self) -> &Seen {
         &self.seen
     }
@@ -153,7 +153,7 @@ impl Puts {
 
 /// Settings of all clients of an instance.
 fn common(config: &S3Config) -> Builder {
-    // Connections have limits of their own: the SDK's count from a request's beginning (ADR 0023).
+    // Connections have their own limits: the SDK's count from the beginning of a request (ADR 0023).
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
     let retries = RetryConfig::standard()
         .with_max_attempts(config.max_attempts.max(1))
@@ -163,24 +163,24 @@ fn common(config: &S3Config) -> Builder {
         Checksums::Automatic | Checksums::Required => ResponseChecksumValidation::WhenRequired,
         Checksums::Supported => ResponseChecksumValidation::WhenSupported,
     };
-    // The bucket is in the path where an endpoint is given, as distribution 2.8 and the fork have it.
+    // With an endpoint, the bucket is in the path, as in distribution 2.8 and the fork.
     let path_style = config.force_path_style.unwrap_or(config.endpoint.is_some());
     Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .timeout_config(timeouts)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(retries)
-        // The SDK's budget of retries is one for the whole process unless it has a name.
+        // The SDK's retry budget is shared by the whole process unless it has a name.
         .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))
         .sleep_impl(TokioSleep::new())
-        // Uploads carry what this client gives them: what the SDK adds is a trailer.
+        // Uploads carry the checksum that this client gives them: the SDK would add a trailer.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(validation)
         .force_path_style(path_style)
         .use_dual_stack(config.dual_stack)
         .use_fips(config.fips)
         .accelerate(config.accelerate)
-        // Said, so that the process environment is not asked: what S3 has by itself.
+        // Set explicitly to what S3 does by default, so that the process environment is not asked.
         .disable_s3_express_session_auth(false)
         .interceptor(headers::Headers { agent: config.user_agent.clone() })
 }
@@ -192,7 +192,7 @@ impl fmt::Debug for S3Client {
     }
 }
 
-/// An error of an answer that the SDK took for a good one.
+/// An error in an answer that the SDK took for a success.
 fn unexpected(message: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable).with_message(message)
 }

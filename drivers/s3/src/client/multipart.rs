@@ -1,4 +1,4 @@
-//! Requests for objects in parts.
+//! Requests for multipart uploads.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use plugin_registry_core::Result;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{content::Content, error::of_sdk};
 
-/// What the store calls a multipart upload.
+/// The store's name for a multipart upload.
 pub(crate) type UploadId = String;
 
 /// A part that the store has.
@@ -21,14 +21,14 @@ pub(crate) struct Part {
     pub(crate) number: i32,
     pub(crate) size: u64,
     pub(crate) etag: String,
-    /// Its CRC32, where it was sent with one: S3 wants it again when the object is made.
+    /// Its CRC32, if it was sent with one: S3 requires it again when the object is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) crc32: Option<String>,
 }
 
 impl S3Client {
-    /// Begins an object in parts. Its `mark` is on the object that they become. Also gives whether its parts have
-    /// a CRC32, which S3 wants to know beforehand.
+    /// Begins a multipart upload. The object that its parts become has `mark`. Also returns whether its parts
+    /// have a CRC32, which S3 needs to know beforehand.
     pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<(UploadId, bool)> {
         let mut attempt = Sums::attempt(Carrier::Begin, self.sums.now());
         loop {
@@ -40,7 +40,7 @@ impl S3Client {
         }
     }
 
-    /// The same for parts that the store copies.
+    /// Does the same for parts that the store copies.
     pub(crate) async fn create_copy(&self, key: &str, mark: &str) -> Result<UploadId> {
         self.begin_upload(key, mark, false).await
     }
@@ -63,8 +63,8 @@ impl S3Client {
         id.ok_or_else(|| unexpected("the answer has no upload id"))
     }
 
-    /// Sends a part, which is held until the store has it: a lost connection costs another attempt, no byte. How its
-    /// upload began decides whether it has a CRC32, whatever the settings are by now.
+    /// Sends a part, which is held until the store has it: a lost connection costs another attempt, but no
+    /// byte. The beginning of its upload decides whether it has a CRC32, whatever the settings are by now.
     pub(crate) async fn upload_part(
         &self,
         key: &str,
@@ -112,11 +112,11 @@ impl S3Client {
             .interceptor(signing);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
         let etag = answer.e_tag.ok_or_else(|| unexpected("the answer to a part has no ETag"))?;
-        // Not every store says it.
+        // Not every store returns it.
         Ok(Part { number, size, etag, crc32: sums.crc32.or(answer.checksum_crc32) })
     }
 
-    /// Copies bytes of another object into a part, where it has this ETag.
+    /// Copies bytes of another object into a part, if the object has this ETag.
     pub(crate) async fn copy_part(
         &self,
         (from, etag): (&str, Option<&str>),
@@ -137,7 +137,7 @@ impl S3Client {
             .upload_id(upload)
             .part_number(number);
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
-        // As with a copy of a whole object, an error may come with status 200.
+        // As with a copy of a whole object, status 200 may contain an error.
         let result = answer.copy_part_result;
         let crc32 = result.as_ref().and_then(|result| result.checksum_crc32.clone());
         let etag = result.and_then(|result| result.e_tag);
@@ -145,7 +145,7 @@ impl S3Client {
         Ok(Part { number, size, etag, crc32 })
     }
 
-    /// Makes the object of these parts; gives its ETag.
+    /// Makes the object of these parts. Returns its ETag.
     pub(crate) async fn complete(&self, key: &str, upload: &str, parts: &[Part]) -> Result<String> {
         let parts = parts
             .iter()
@@ -162,11 +162,11 @@ impl S3Client {
             .upload_id(upload)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
-        // An error may come with status 200, in the body, and a parser may see nothing in it.
+        // Status 200 may contain an error in the body, and a parser may see nothing in it.
         answer.e_tag.ok_or_else(|| unexpected("the answer to CompleteMultipartUpload has no ETag"))
     }
 
-    /// Gives an upload up. One that is gone is given up already.
+    /// Aborts an upload. An upload that is gone counts as aborted.
     pub(crate) async fn abort(&self, key: &str, upload: &str) -> Result<()> {
         let request = self.client.abort_multipart_upload().bucket(&*self.bucket).key(key).upload_id(upload);
         match request.send().await.map_err(|error| of_sdk(&error)) {

@@ -32,27 +32,27 @@ use super::{
 };
 use crate::{content::Content, error::of_sdk};
 
-/// How long a presigned URL is good for, as with distribution.
+/// How long a presigned URL is valid, as in distribution.
 const URL_TIME: std::time::Duration = std::time::Duration::from_secs(20 * 60);
 
-/// So many objects are deleted at a time where that takes a request for each.
+/// How many objects are deleted at a time if each takes its own request.
 const SINGLE: usize = 8;
 
-/// An object, without its bytes.
+/// An object without its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) size: u64,
     pub(crate) modified: Option<SystemTime>,
     pub(crate) etag: Option<String>,
-    /// The metadata of ours, by which a write knows itself again.
+    /// Our metadata, by which a write recognizes its own object.
     pub(crate) mark: Option<String>,
-    /// The stage that this is.
+    /// The id of the stage that this object is.
     pub(crate) stage: Option<String>,
-    /// How many bytes are staged, where the object is no more than their description.
+    /// How many bytes are staged, if the object only describes them.
     pub(crate) staged: Option<u64>,
 }
 
-/// What a whole object gets beside its bytes.
+/// What a whole object gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks<'a> {
     /// As in [`Object`].
@@ -71,7 +71,7 @@ pub(crate) struct Download {
     pub(crate) body: ByteStream,
 }
 
-/// What has to be at a key for a write to happen.
+/// What must be at a key for a write to happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Condition<'a> {
     /// Anything.
@@ -101,7 +101,7 @@ const STAGED: &str = "plugin-registry-staged";
 const CONTENT_TYPE: &str = "application/octet-stream";
 
 impl S3Client {
-    /// Opens an object. Bytes from `range` on; `None` for all of them.
+    /// Opens an object, with the bytes of `range`. `None` means all of them.
     pub(crate) async fn get(
         &self,
         key: &str,
@@ -132,9 +132,10 @@ impl S3Client {
         object(content_length, last_modified, e_tag, metadata)
     }
 
-    /// Finds out what a refused look at a key means. Credentials that may list below a prefix alone, and some stores
-    /// with any, get 403 for what is missing: a list without the key excludes it, and makes the answer "not found".
-    /// With the key in it, it was refused, or has come meanwhile: then another look tells.
+    /// Finds out what a refused look at a key means. Credentials that may list only below a prefix, and some
+    /// stores with any, get 403 for a missing key. If a list does not have the key, it is missing, and the
+    /// answer becomes "not found". If the list has the key, the look was refused, or the key has come
+    /// meanwhile: another look tells.
     async fn should_look_again<T>(&self, key: &str, answer: &mut Result<T>) -> bool {
         let Err(error) = answer else { return false };
         if error.kind() != ErrorKind::PermissionDenied {
@@ -143,24 +144,24 @@ impl S3Client {
         let listing = Listing { prefix: key, limit: Some(1), ..Listing::default() };
         match self.list(&listing, None).await {
             Ok(page) if page.objects.iter().any(|(found, ..)| found == key) => return true,
-            // In the order of the keys, the one that was looked for would come first.
+            // In the order of the keys, the wanted key would come first.
             Ok(page) if page.next.is_none() || (!page.objects.is_empty() && self.is_in_order()) => {
                 self.seen.hid_a_missing_key();
                 *error = ErrorKind::NotFound.into();
             }
-            // To a HEAD, wrong keys are 403 without a word.
+            // A HEAD with wrong keys gets 403 without a code.
             Err(asked) if asked.kind() == ErrorKind::Unauthenticated => *error = asked,
             _ => {}
         }
         false
     }
 
-    /// Whether lists are in the order of the keys. Those of directory buckets are in none.
+    /// Whether lists are in the order of the keys. Those of directory buckets are not.
     fn is_in_order(&self) -> bool {
         !self.bucket.ends_with("--x-s3")
     }
 
-    /// Writes a whole object; gives its ETag.
+    /// Writes a whole object. Returns its ETag.
     pub(crate) async fn put(
         &self,
         key: &str,
@@ -209,19 +210,20 @@ impl S3Client {
         Ok(answer.e_tag)
     }
 
-    /// Copies an object of at most 5 GiB inside of the bucket, where it has this ETag.
+    /// Copies an object of at most 5 GiB inside the bucket, if it has this ETag.
     ///
     /// # Errors
-    /// `AlreadyExists` where it has another one, as of all conditions.
+    /// `AlreadyExists` if it has another ETag, as for all conditions.
     pub(crate) async fn copy(&self, from: &str, etag: Option<&str>, to: &str) -> Result<()> {
         let request = self.copying(from, to).set_copy_source_if_match(etag.map(str::to_owned));
         self.send_copy(request).await
     }
 
-    /// Copies the bytes of an object of at most 5 GiB that has this ETag; the copy is as one that was put.
+    /// Copies the bytes of an object of at most 5 GiB that has this ETag. The copy is like an object that was
+    /// put.
     ///
     /// # Errors
-    /// `AlreadyExists` where it has another one, as of all conditions.
+    /// `AlreadyExists` if it has another ETag, as for all conditions.
     pub(crate) async fn copy_bytes(&self, from: &str, etag: &str, to: &str) -> Result<()> {
         let request = self
             .copying(from, to)
@@ -245,7 +247,7 @@ impl S3Client {
 
     async fn send_copy(&self, request: CopyObjectFluentBuilder) -> Result<()> {
         let answer = request.send().await.map_err(|error| of_sdk(&error))?;
-        // An error may come with status 200, in the body, and a parser may see nothing in it.
+        // Status 200 may contain an error in the body, and a parser may see nothing in it.
         match answer.copy_object_result().and_then(|result| result.e_tag()) {
             Some(_) => Ok(()),
             None => Err(unexpected("the answer to CopyObject has no ETag")),
@@ -253,12 +255,12 @@ impl S3Client {
     }
 
     pub(super) fn source(&self, key: &str) -> String {
-        // Keys of ours have no character that has to be encoded; a bucket's root directory may.
+        // Our keys have no character that has to be encoded. A bucket's root directory may.
         let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
         format!("{}/{}", self.bucket, encoded.replace("%2F", "/").replace('+', "%20"))
     }
 
-    /// Deletes one object; a missing one is deleted already.
+    /// Deletes one object. A missing object is not an error.
     pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         let answer = self.client.delete_object().bucket(&*self.bucket).key(key).send().await;
         match answer.map_err(|error| of_sdk(&error)) {
@@ -267,8 +269,8 @@ impl S3Client {
         }
     }
 
-    /// Deletes at most 1000 objects; gives those that could not be, with the reason. One by one where the store
-    /// knows no DeleteObjects: GCS answers 501 (minio/mc issue 4778).
+    /// Deletes at most 1000 objects. Returns those that could not be deleted, with the reason. Deletes one by
+    /// one if the store does not know DeleteObjects: GCS answers 501 (minio/mc issue 4778).
     pub(crate) async fn delete_many(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
         if !self.is_without_batches.load(Ordering::Relaxed) {
             match self.delete_batch(keys).await {
@@ -279,7 +281,7 @@ impl S3Client {
                 result => return result,
             }
         }
-        // Directories after what they hold, the deepest first.
+        // Directories come after what they hold, the deepest first.
         let end = OnceLock::new();
         let (directories, files): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key.ends_with('/'));
         let mut failed: Vec<_> = stream::iter(files)
@@ -294,7 +296,8 @@ impl S3Client {
         Ok(failed)
     }
 
-    /// Why it could not be. What any other key would meet as well is an end of all: nothing is asked any more.
+    /// Deletes one object and returns why it failed. An error that any other key would meet as well ends all:
+    /// no further request is sent.
     async fn delete_single(&self, key: String, end: &OnceLock<Error>) -> Option<(String, Error)> {
         let again = |error: &Error| {
             let message = error.message().unwrap_or_default().to_owned();
@@ -334,7 +337,7 @@ impl S3Client {
         Ok(failed.collect())
     }
 
-    /// A URL for GET or HEAD. Asks nobody but, perhaps, for credentials.
+    /// Presigns a URL for GET or HEAD. Sends no request, except perhaps for credentials.
     pub(crate) async fn presign(&self, key: &str, method: &Method) -> Result<Option<Url>> {
         let settings = PresigningConfig::expires_in(URL_TIME).map_err(|_| unexpected("no time for a URL"))?;
         let (client, bucket) = (&self.presigner, &*self.bucket);
@@ -353,7 +356,7 @@ impl S3Client {
     }
 }
 
-/// Out of every log: at the level of traces the SDK shows what it signs, and for a URL the token is part of it.
+/// Keeps signing out of every log: at TRACE the SDK logs what it signs, and for a URL that includes the token.
 fn unlogged<F: Future>(signing: F) -> impl Future<Output = F::Output> {
     signing.with_subscriber(NoSubscriber::default())
 }
@@ -395,7 +398,7 @@ fn download(answer: GetObjectOutput, is_part: bool) -> Result<Download> {
     let length = length.ok_or_else(|| unexpected("the answer has no Content-Length"))?;
     let (range, size) = match content_range {
         Some(text) => parse(&text).ok_or_else(|| unexpected("the answer's Content-Range cannot be read"))?,
-        // A store may answer a range with everything.
+        // A store may answer a range with the whole object.
         None if is_part => return Err(unexpected("the store ignored the range that was asked for")),
         None => (0..length, length),
     };

@@ -1,4 +1,4 @@
-//! When bytes last moved over a connection: counted where the socket takes and gives them, below TLS.
+//! When bytes last moved over a connection. Counted below TLS, where the socket takes and returns them.
 
 use std::{
     io::{self, IoSlice},
@@ -14,7 +14,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::{Duration, Instant};
 
-/// The last moment at which a byte went up or came down, and how many went up. Clones share it.
+/// The last time a byte was sent or received, and how many were sent. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
     begun: Instant,
@@ -42,13 +42,13 @@ impl Progress {
         self.begun + Duration::from_millis(self.counts.last.load(Ordering::Relaxed))
     }
 
-    /// Bytes that the socket has taken of all requests.
+    /// Bytes that the socket has taken for all requests.
     pub(super) fn sent(&self) -> u64 {
         self.counts.sent.load(Ordering::Relaxed)
     }
 }
 
-/// A connection that notes its progress.
+/// A connection that records its progress.
 #[derive(Debug)]
 pub(super) struct Metered<T> {
     io: T,

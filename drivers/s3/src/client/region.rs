@@ -1,4 +1,4 @@
-//! Finding out the region of a bucket.
+//! Finds the region of a bucket.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use plugin_registry_core::{Error, ErrorKind, Result, profiles::is_region, shown}
 
 use crate::{S3Config, error};
 
-/// Any region answers, also one that has not the bucket, and to who may not see it.
+/// Any region answers, even if it does not have the bucket or the caller may not see it.
 const ASKED: &str = "us-east-1";
-/// All of opening that waits for somebody, with every attempt.
+/// The limit for all attempts. Nothing else in opening waits for a server.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One request without credentials.
+/// Finds the region by one request without credentials.
 pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Result<String> {
     let settings = super::common(config).http_client(connections).region(Region::new(ASKED)).allow_no_auth();
     let client = Client::from_conf(settings.build());
@@ -46,7 +46,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
     }
 }
 
-/// It becomes a part of names of hosts, of the token service too.
+/// The region becomes part of host names, including that of the token service.
 fn checked(region: String, bucket: &str) -> Result<String> {
     if is_region(&region) {
         return Ok(region);

@@ -1,4 +1,4 @@
-//! Requests, each given up when it stands still and never because it takes long (ADR 0023).
+//! Requests, each given up when it stalls, never because it takes long (ADR 0023).
 
 use std::{fmt, pin::pin};
 
@@ -30,7 +30,7 @@ pub(super) type Connections = Client<HttpsConnector<Way>, Sending>;
 pub(super) struct Requests {
     pub(super) connections: Connections,
     pub(super) limits: Limits,
-    /// What a proxy wants of requests that it forwards.
+    /// What a proxy requires of requests that it forwards.
     pub(super) authorization: Option<HeaderValue>,
 }
 
@@ -57,7 +57,7 @@ impl HttpConnector for Requests {
             let stalled = stalled(connection, &sent, allowance.limits);
             let answer = match select(connections.request(request), pin!(stalled)).await {
                 Either::Left((answer, _)) => answer.map_err(of_client)?,
-                // Whoever asked for it knows how to find out whether it was done.
+                // The caller that sent it knows how to find out whether it was done.
                 Either::Right((stalled @ Stalled::Answer(_), _)) if allowance.is_long => {
                     return Err(ConnectorError::other(stalled.into(), None));
                 }
@@ -79,13 +79,13 @@ impl HttpConnector for Requests {
     }
 }
 
-/// Waits for a request to stand still.
+/// Waits for a request to stall.
 async fn stalled(mut connection: CaptureConnection, sent: &Sent, limits: Limits) -> Stalled {
     let Limits { connect, idle, answer } = limits;
     if timeout(connect, connection.wait_for_connection_metadata()).await.is_err() {
         return Stalled::Connecting(connect);
     }
-    // A connection that was kept has stood still until now.
+    // A reused connection has been idle until now.
     let begun = Instant::now();
     loop {
         let last = sent.progress().map_or(begun, |progress| progress.last().max(begun));
@@ -94,13 +94,13 @@ async fn stalled(mut connection: CaptureConnection, sent: &Sent, limits: Limits)
         if last.elapsed() >= limit {
             return if is_whole { Stalled::Answer(limit) } else { Stalled::Idle(limit) };
         }
-        // The shorter one may come to count meanwhile.
+        // The shorter limit may come to apply meanwhile.
         let pause = if is_whole { answer } else { idle.min(answer) };
         sleep_until((last + pause).max(Instant::now() + pause / 16)).await;
     }
 }
 
-/// What the SDK wants to know of a connection: it closes those on which a server failed.
+/// What the SDK needs to know of a connection: it closes those on which a server failed.
 fn metadata(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
     let mut extensions = http::Extensions::new();
     let found = connection.connection_metadata();
@@ -117,7 +117,7 @@ fn metadata(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
     Some(metadata.build())
 }
 
-/// Whatever breaks a connection may be tried again.
+/// Any error that breaks a connection may be retried.
 fn of_client(error: ClientError) -> ConnectorError {
     ConnectorError::io(error.into())
 }

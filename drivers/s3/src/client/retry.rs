@@ -1,4 +1,4 @@
-//! What is worth another attempt beyond what the SDK repeats.
+//! What is worth another attempt, beyond what the SDK retries.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use super::credentials::Current;
 /// The longest that a store's `Retry-After` is obeyed.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Keys that the store does not know any more: others may have come meanwhile. The next attempt asks for
-/// them, and is signed anew.
+/// Retries with other keys if the store no longer knows these: others may have come meanwhile. The next attempt
+/// asks for them, and is signed again.
 #[derive(Debug)]
 pub(super) struct Rotation(pub(super) Arc<Current>);
 
@@ -30,7 +30,7 @@ impl ClassifyRetry for Rotation {
                     | "InvalidAccessKeyId"
                     | "SignatureDoesNotMatch"
             ),
-            // A HEAD has no body. 400 is how S3 answers it with an expired token, 403 with an unknown key.
+            // A HEAD has no body. S3 answers it with 400 for an expired token, and with 403 for an unknown key.
             (400, None) => true,
             (403, None) => return action(self.0.doubt()),
             _ => false,
@@ -47,7 +47,7 @@ impl ClassifyRetry for Rotation {
     }
 }
 
-/// After the SDK's own, whose verdict on `SlowDown` would have no delay.
+/// Runs after the SDK's own, whose verdict on `SlowDown` would have no delay.
 fn last() -> RetryClassifierPriority {
     RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
 }
@@ -56,7 +56,7 @@ fn action(is_repeated: bool) -> RetryAction {
     if is_repeated { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
 }
 
-/// `Retry-After` in seconds, of a store that asks for a slower pace.
+/// Obeys `Retry-After` in seconds, from a store that asks for a slower pace.
 #[derive(Debug)]
 pub(super) struct Pace;
 
@@ -69,7 +69,7 @@ impl ClassifyRetry for Pace {
                 let wait = Duration::from_secs(seconds).min(MAX_WAIT);
                 RetryAction::retryable_error_with_explicit_delay(ErrorKind::ThrottlingError, wait)
             }
-            // The SDK repeats this status for some codes alone.
+            // The SDK retries this status only for some codes.
             None if answer.status().as_u16() == 429 => RetryAction::throttling_error(),
             None => RetryAction::NoActionIndicated,
         }
@@ -84,12 +84,12 @@ impl ClassifyRetry for Pace {
     }
 }
 
-/// The code of an error document.
+/// The code in an error document.
 pub(super) fn code(document: &[u8]) -> Option<&str> {
     element(document, "Code")
 }
 
-/// The text of the first element of a name in an error document.
+/// The text of the first element with this name in an error document.
 pub(crate) fn element<'a>(document: &'a [u8], name: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(document).ok()?;
     let (_, rest) = text.split_once(&format!("<{name}>"))?;

@@ -1,4 +1,4 @@
-//! What answers tell beside what was asked for: which store it is, and which kind of bucket.
+//! What answers tell besides what was asked: which store it is, and which kind of bucket.
 
 use std::sync::{
     OnceLock,
@@ -26,27 +26,27 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The store, where its `Server` header names one of those that are known.
+    /// The store, if its `Server` header names one that is known.
     pub(crate) fn store(&self) -> Option<Known> {
         self.store.get().copied()
     }
 
-    /// The bucket keeps versions.
+    /// Whether the bucket keeps versions.
     pub(crate) fn has_versions(&self) -> bool {
         self.versions.load(Ordering::Relaxed)
     }
 
-    /// An object has been seen, and no version of one: deleting a key that is not there leaves nothing.
+    /// Whether an object has been seen, but no version of one: then deleting a missing key leaves nothing.
     pub(crate) fn has_no_versions(&self) -> bool {
         self.objects.load(Ordering::Relaxed) && !self.has_versions()
     }
 
-    /// The bucket retains its objects (Object Lock).
+    /// Whether the bucket retains its objects (Object Lock).
     pub(crate) fn has_retention(&self) -> bool {
         self.retention.load(Ordering::Relaxed)
     }
 
-    /// What is missing looks forbidden.
+    /// Whether a missing key looks forbidden.
     pub(crate) fn hides_missing(&self) -> bool {
         self.hidden.load(Ordering::Relaxed)
     }
@@ -64,7 +64,7 @@ impl Seen {
         if self.store.get().is_none()
             && let Some(known) = server.and_then(Known::of_server)
         {
-            // Whoever was first said the same.
+            // A faster answer said the same.
             let _ = self.store.set(known);
         }
         if header("x-amz-object-lock-mode") {
@@ -78,7 +78,7 @@ impl Seen {
     }
 }
 
-/// Notes it.
+/// Records what each answer tells.
 #[derive(Debug)]
 pub(super) struct Watch(pub(super) std::sync::Arc<Seen>);
 
@@ -95,7 +95,7 @@ impl Intercept for Watch {
         _settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.response().headers();
-        // Of a bucket whose versions are suspended, it is `null`.
+        // In a bucket with suspended versions, it is `null`.
         let has = |name| headers.get(name).is_some_and(|value| !value.is_empty() && value != "null");
         self.0.note(&has, headers.get("server"));
         Ok(())

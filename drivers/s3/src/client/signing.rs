@@ -1,4 +1,4 @@
-//! What the signature of a request says of its body.
+//! What the signature of a request says about its body.
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{
@@ -11,12 +11,12 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use super::S3Client;
 use crate::content::Content;
 
-/// Said once, also of a request that is sent again.
+/// Set once, also for a request that is sent again.
 #[derive(Debug)]
 pub(super) struct Signing(PayloadSigningOverride);
 
 impl S3Client {
-    /// The body of a request, and how to sign it. Over TLS it need not be hashed as well.
+    /// The body of a request, and how to sign it. Over TLS it does not have to be hashed as well.
     pub(super) fn signed(&self, content: Content) -> (ByteStream, Signing) {
         let said = match self.is_secure {
             true => PayloadSigningOverride::UnsignedPayload,
@@ -38,7 +38,7 @@ impl Intercept for Signing {
         _components: &RuntimeComponents,
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // Signed like this, the coding would be stored as content.
+        // With this signature, the encoding would be stored as content.
         let coding = context.request().headers().get("content-encoding");
         if coding.is_some_and(|coding| coding.contains("aws-chunked")) {
             return Err("the body is coded, and the signature does not say so".into());

@@ -1,7 +1,8 @@
 //! The token service of AWS, which gives the keys of a role.
 //!
-//! The SDK's own providers read the files that a profile names, and ask the process environment where the service is.
-//! This one asks AWS, or the endpoint that the host gives, with a token from a file that the host has named.
+//! The SDK's own providers read any file that a profile names, and ask the process environment where the
+//! service is. This one asks AWS, or the endpoint that the host gives, with a token from a file that the host
+//! has named.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,15 +35,15 @@ use crate::{
     error,
 };
 
-/// The longest token: AWS takes 20,000 characters.
+/// The longest token: AWS accepts 20,000 characters.
 const MAX_TOKEN: u64 = 32 << 10;
-/// The name of a session where the profile has none.
+/// The name of a session if the profile has none.
 const SESSION: &str = "plugin-registry";
 
 #[derive(Debug)]
 pub(super) struct TokenService {
     settings: Builder,
-    /// The region of the settings; a profile's counts where they have none.
+    /// The region of the settings. A profile's region applies only without it.
     given: Option<String>,
     found: String,
     has_endpoint: bool,
@@ -56,7 +57,8 @@ impl TokenService {
             .http_client(connections)
             .sleep_impl(TokioSleep::new())
             .retry_config(RetryConfig::standard())
-            // Of its own: the SDK would count the attempts of all locations in a region together.
+            // Its own partition: the SDK would otherwise count the attempts of all locations in a region
+            // together.
             .retry_partition(RetryPartition::new(uuid::Uuid::new_v4().to_string()))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .identity_cache(IdentityCache::no_cache())
@@ -75,7 +77,7 @@ impl TokenService {
         &self.tokens
     }
 
-    /// The keys that a profile gives. What is wrong is said without a secret.
+    /// Gets the keys that a profile gives. Errors contain no secret.
     pub(super) fn keys<'a>(&'a self, profile: &'a Profile<'_>) -> BoxFuture<'a, Result<Credentials, Wrong>> {
         async move {
             match profile {
@@ -96,7 +98,7 @@ impl TokenService {
             (Some(region), _) => region,
             (None, None) => &self.found,
         };
-        // It becomes a part of a host's name.
+        // It becomes part of a host name.
         if !self.has_endpoint && !is_region(region) {
             let what = "the region of the token service has to be letters, digits and `-`";
             return Err(Wrong::of(ErrorKind::InvalidConfig, what));
@@ -139,7 +141,7 @@ fn of_answer(keys: types::Credentials) -> Result<Credentials, Wrong> {
     ))
 }
 
-/// The token of the moment: the file is written anew while the process runs.
+/// Reads the current token: the file is rewritten while the process runs.
 async fn token(path: &Path) -> Result<String, Wrong> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_text(&path, MAX_TOKEN)).await;
@@ -152,10 +154,11 @@ async fn token(path: &Path) -> Result<String, Wrong> {
     }
 }
 
-/// The service could not ask whoever gives tokens.
+/// The code of a service that could not reach the identity provider.
 const NOT_REACHED: &str = "IDPCommunicationError";
 
-/// What the service says, in its own words. What is no refusal may pass: it is down, slow, or asked too often.
+/// Quotes the service's own words. An error that is not a refusal may pass: the service is down, slow or
+/// throttled.
 fn refusal<E>(error: &SdkError<E>) -> Wrong
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

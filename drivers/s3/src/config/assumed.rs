@@ -1,11 +1,11 @@
-//! What a driver assumes of its store before it has asked it.
+//! What a driver assumes about its store before it has asked it.
 
 use super::{Checksums, S3Config};
 use crate::{known::Known, nature::said};
 
 impl S3Config {
-    /// What is assumed of the store, and what the first write asks, a sentence each, for people. Makes no request: an
-    /// answer of the store may tell more (ADR 0025).
+    /// Lists what is assumed about the store, and what the first write asks, one sentence each, for people.
+    /// Makes no request: an answer of the store may tell more (ADR 0025).
     #[must_use]
     pub fn assumptions(&self) -> Vec<String> {
         let said = said(self);

@@ -1,4 +1,4 @@
-//! Settings for people to read. A text that is not written like a name may be a secret in the wrong place.
+//! Settings for people to read. Text that does not look like a name is hidden: it may be a misplaced secret.
 
 use std::fmt;
 

@@ -11,13 +11,12 @@ use plugin_registry_core::{Error, ErrorKind, Result, profiles::MAX_FILE, shown_p
 use super::S3Config;
 
 impl S3Config {
-    /// Reads what the settings name by path: [`ca_bundle_path`](Self::ca_bundle_path) becomes
-    /// [`ca_bundle`](Self::ca_bundle), and the same of the token service. Without paths it does nothing. The
-    /// credentials' file is not read here, since it changes.
+    /// Reads the files that the settings name: [`ca_bundle_path`](Self::ca_bundle_path) becomes
+    /// [`ca_bundle`](Self::ca_bundle), and likewise for the token service. Without paths it does nothing. The
+    /// credentials file is not read here, since it changes.
     ///
     /// # Errors
-    /// Of the kind [`ErrorKind::InvalidConfig`] for a file that cannot be read, is longer than 1 MiB or holds no
-    /// certificate.
+    /// [`ErrorKind::InvalidConfig`] if a file cannot be read, is longer than 1 MiB or holds no certificate.
     pub async fn read_files(mut self) -> Result<Self> {
         if let Some(path) = self.ca_bundle_path.take() {
             self.ca_bundle = Some(certificates("cabundlepath", path).await?);
@@ -30,7 +29,7 @@ impl S3Config {
 }
 
 async fn certificates(key: &str, path: PathBuf) -> Result<String> {
-    // What is not written like a path may be a secret in the wrong place.
+    // A value that does not look like a path may be a secret in the wrong place.
     let shown = path.to_str().and_then(shown_path).map_or("the file".to_owned(), |path| format!("`{path}`"));
     let wrong = |what: &str| {
         Error::new(ErrorKind::InvalidConfig)
@@ -45,10 +44,11 @@ async fn certificates(key: &str, path: PathBuf) -> Result<String> {
     }
 }
 
-/// The text of a file, which may be any file that somebody named, such as a device without an end.
+/// Reads the text of a file, which may be anything that a user named, such as an endless device.
 ///
 /// # Errors
-/// Those of the system, and [`InvalidData`](io::ErrorKind::InvalidData) for more than `most` bytes or other than UTF-8.
+/// Those of the system, and [`InvalidData`](io::ErrorKind::InvalidData) for more than `most` bytes or invalid
+/// UTF-8.
 pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
@@ -58,7 +58,7 @@ pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Whether this looks like certificates in PEM; the TLS library looks closer.
+/// Whether this looks like certificates in PEM. The TLS library looks closer.
 fn is_pem(text: &str) -> bool {
     text.contains("-----BEGIN CERTIFICATE-----")
 }

@@ -1,4 +1,4 @@
-//! The settings from text, by the names that distribution and its fork have for them.
+//! Reads the settings from text, under the names of distribution and its fork.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,12 +10,12 @@ use super::{Checksums, Keys, S3Config, S3Credentials};
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// What S3 takes as a part of an upload.
+/// The sizes that S3 accepts for a part of an upload.
 const PART: std::ops::RangeInclusive<u64> = 5 * MIB..=5 * GIB;
-/// S3 has no upload of more parts.
+/// The most parts that S3 accepts in an upload.
 const MAX_PARTS: u64 = 10_000;
 
-/// Less than a second gives up what a busy machine would have done, more than an hour nobody waits for.
+/// Less than a second gives up what a busy machine would have done. Nobody waits for more than an hour.
 const LIMITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 const STORAGE_CLASSES: &[&str] = &[
@@ -29,11 +29,11 @@ const STORAGE_CLASSES: &[&str] = &[
     "GLACIER_IR",
     "EXPRESS_ONEZONE",
 ];
-/// The longest name that AWS ever gave a bucket, and what a part of a host's name can hold. What is longer is a token in
-/// the wrong place.
+/// The longest name that AWS ever gave a bucket, and the longest part of a host name. A longer value is a token
+/// in the wrong place.
 const MAX_BUCKET: usize = 255;
 const MAX_REGION: usize = 63;
-/// The word for no header.
+/// The value that sends no header.
 const NO_CLASS: &str = "NONE";
 
 const ACLS: &[&str] = &[
@@ -47,21 +47,21 @@ const ACLS: &[&str] = &[
 ];
 
 impl S3Config {
-    /// Reads the settings from distribution's parameters, those of its fork in OpenShift included. Everything
-    /// is checked that can be checked without the store; no file is read and nothing is connected to.
+    /// Reads the settings from distribution's parameters, including those of its fork in OpenShift. Checks
+    /// everything that can be checked without the store. Reads no file and makes no connection.
     ///
     /// Besides the parameters that the fields name, there are:
     ///
     /// | Parameter | Does |
     /// |---|---|
     /// | `profile` | the profile in `credentials` or in the file of `credentialsconfigpath`; else `default` |
-    /// | `virtualhostedstyle` | true: the same as `forcepathstyle` false, which wins where both are given |
+    /// | `virtualhostedstyle` | true: the same as `forcepathstyle` false, which wins if both are given |
     /// | `v4auth` | has to be true: there is no other signature |
     /// | `loglevel`, `multipartcombinesmallpart` | nothing: the host does the logging, and nothing is joined |
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
-    /// what is missing, out of its range, contradictory or unknown.
+    /// One [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes: what is
+    /// missing, out of range, contradictory or unknown.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();
         let read = &mut reader;
@@ -118,8 +118,8 @@ impl S3Config {
     }
 }
 
-/// Stores other than AWS take capitals and `_` too, and Ceph a tenant before a colon; an access point is named by its
-/// ARN. Not repeated: what does not look like a name may be a key in the wrong place.
+/// Stores other than AWS also accept capitals and `_`, and Ceph a tenant before a colon. An access point is
+/// named by its ARN. The value is never repeated: one that does not look like a name may be a misplaced key.
 fn bucket(read: &mut ParameterReader<'_>) -> String {
     let name = read.required("bucket");
     let of_tenant = name.split_once(':').filter(|_| read.is_given("regionendpoint"));
@@ -139,7 +139,7 @@ fn bucket(read: &mut ParameterReader<'_>) -> String {
     name
 }
 
-/// It is a part of names of hosts.
+/// It becomes part of host names.
 fn region(read: &mut ParameterReader<'_>) -> Option<String> {
     let region = read.text("region")?;
     if region.len() > MAX_REGION || !is_of(&region, b"._-") {
@@ -189,7 +189,7 @@ fn host_url(read: &mut ParameterReader<'_>, key: &str, text: &str) -> Option<Url
     url
 }
 
-/// What the host allows credentials to name.
+/// The files that the host allows credentials to name.
 fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
     let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
@@ -217,7 +217,7 @@ fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credenti
     if path.is_none() && text.is_none() && profile.is_some() {
         read.mistake("profile", "needs `credentials` or `credentialsconfigpath`, the file that it is in");
     }
-    // Both empty are both not given, as distribution reads them: files are made from templates.
+    // Both empty count as both missing, as in distribution: files are made from templates.
     let is_blank = !read.is_given("accesskey") && !read.is_given("secretkey");
     let keys = if is_blank { (None, None) } else { (read.secret("accesskey"), read.secret("secretkey")) };
     let (access_key, secret_key) = keys;
@@ -233,7 +233,7 @@ fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credenti
         }
         return S3Credentials::Text { text, profile };
     }
-    // Half a pair is no reason to look for other keys, which may belong to somebody else.
+    // Half a pair is no reason to look for other keys, which may belong to someone else.
     match (access_key, secret_key, session_token) {
         (Some(access_key), Some(secret_key), session_token) => {
             return S3Credentials::Keys(Keys { session_token, ..Keys::new(access_key, secret_key) });
@@ -259,13 +259,13 @@ fn checksums(read: &mut ParameterReader<'_>) -> Checksums {
     }
 }
 
-/// How many requests at a time. More than an upload can have parts is as good as that.
+/// How many requests at a time. More than an upload can have parts counts as that many.
 fn concurrency(read: &mut ParameterReader<'_>, key: &'static str, most: u64) -> Option<usize> {
     let number = read.number(key, 1..=most)?;
     usize::try_from(number.min(MAX_PARTS)).ok()
 }
 
-/// Parameters that change nothing here.
+/// Parameters without effect here.
 fn without_effect(read: &mut ParameterReader<'_>) {
     if read.flag("v4auth") == Some(false) {
         read.mistake("v4auth", "has to be true: there is no other signature than version 4");

@@ -11,17 +11,17 @@ use crate::{
     store::Store,
 };
 
-/// So many names may wait for others before the store is asked whether those exist: about 0.5 MB.
+/// How many names may wait before the store is asked whether those they wait for exist: about 0.5 MB.
 const MAX_HELD: usize = 4096;
 
-/// In which order children come.
+/// The order in which children come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// `a`, `a-b`: by the names alone.
     Names,
-    /// `a-b`, `a/`: as the keys of everything below them.
+    /// `a-b`, `a/`: in the order of the keys below them.
     Keys,
-    /// As `Names`, without the files, one of which may have the name of a directory.
+    /// Like `Names`, but without files, one of which may have the name of a directory.
     Directories,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Level<'a> {
     order: Order,
     pages: Pages<'a>,
     waiting: Reorder<Child>,
-    /// Names of directories of which it is known whether they are there, before the listing says so.
+    /// Names of directories whose existence was asked for before the listing reached them.
     asked: HashSet<String>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Level<'a> {
             let files = page.objects.into_iter().map(|(key, size, modified)| (key, Some((size, modified))));
             let mut children: Vec<_> =
                 files.chain(page.prefixes.into_iter().map(|key| (key, None))).collect();
-            // Keys and prefixes come apart, each in the order of the store.
+            // Keys and prefixes come separately, each in the order of the store.
             children.sort_by(|(left, _), (right, _)| self.sort_key(left).cmp(self.sort_key(right)));
             for (key, file) in children {
                 self.take(&key, file)?;
@@ -92,11 +92,11 @@ impl<'a> Level<'a> {
     fn take(&mut self, key: &str, file: Option<(u64, Option<SystemTime>)>) -> Result<()> {
         let Some(raw) = key.strip_prefix(&self.below) else { return Ok(()) };
         let name = raw.strip_suffix('/').unwrap_or(raw);
-        // How far the listing is: what is still to come is greater, in the order of the store.
+        // The position of the listing: everything still to come is greater, in the order of the store.
         self.waiting.reached(if self.order == Order::Keys { name } else { raw });
         let is_file = file.is_some();
-        // Markers of directories, and names that no path has, are nobody's children. A directory that was asked
-        // for has come already.
+        // Markers of directories, and names that no path has, are not children. A directory that was asked for
+        // has come already.
         let is_none = raw.is_empty()
             || (is_file && (raw.ends_with('/') || is_staged(name)))
             || (is_file && self.order == Order::Directories)
@@ -121,8 +121,8 @@ impl<'a> Level<'a> {
         })
     }
 
-    /// Asks for the directories that the first waiting name waits for, so that memory stays bounded where all
-    /// names have one beginning, as the tags of a version have.
+    /// Asks for the directories that the first waiting name waits for. So memory stays bounded if all names
+    /// have one beginning, as the tags of a version do.
     async fn ask(&mut self) -> Result<()> {
         let Some((order, _)) = self.waiting.first() else { return Ok(()) };
         let name = String::from_utf8_lossy(order).into_owned();
@@ -140,7 +140,7 @@ impl<'a> Level<'a> {
     }
 }
 
-/// How far a listing of keys has to be before no smaller name can come.
+/// How far a listing of keys must be before no smaller name can come.
 fn until(name: &str, asked: &HashSet<String>) -> String {
     let unknown = beginnings(name).filter(|begin| !asked.contains(*begin));
     unknown.map(|begin| format!("{begin}/")).max().unwrap_or_default()

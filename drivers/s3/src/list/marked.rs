@@ -12,8 +12,8 @@ use crate::{
     store::Store,
 };
 
-/// As S3 lists with the delimiter `/` + marker: one request for 1000 directories, whatever they hold. Stores
-/// that lose directories on the way from page to page, or that know no such delimiter, are asked directory by
+/// Lists as S3 does with the delimiter `/` + marker: one request for 1000 directories, whatever they hold.
+/// Stores that lose directories from page to page, or do not know such a delimiter, are asked directory by
 /// directory.
 pub(crate) fn list_marked<'a>(
     store: &'a Store,
@@ -43,11 +43,11 @@ struct Search<'a> {
     after: Option<&'a StoragePath>,
     pages: Pages<'a>,
     waiting: Reorder<StoragePath>,
-    /// What was found last.
+    /// The directory found last.
     last: Option<StoragePath>,
 }
 
-/// How a search goes on.
+/// How a search continues.
 enum State<'a> {
     Pages(Box<Search<'a>>),
     Levels(BoxStream<'a, Result<StoragePath>>),
@@ -56,7 +56,7 @@ enum State<'a> {
 impl<'a> Search<'a> {
     fn new(store: &'a Store, path: &'a StoragePath, marker: &'a str, after: Option<&'a StoragePath>) -> Self {
         let below = store.keys.below(path);
-        // `a-b` and `a/b` come after `a`, in either order: everything before its first component is over.
+        // `a-b` and `a/b` come after `a`, in either order: everything before its first component is done.
         let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));
         let start = first.filter(|_| !store.nature().directories).map(|first| format!("{below}{first}"));
         let delimiter = format!("/{marker}");
@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
         Self { store, below, path, marker, delimiter, after, pages, waiting: Reorder::new(), last: None }
     }
 
-    /// Whether the store lists in this way, and without a loss.
+    /// Whether the store lists in this way, and without loss.
     async fn first_page(&mut self) -> Result<bool> {
         let is_understood = self.next_page().await?;
         Ok(is_understood && (self.pages.is_done || !self.store.nature().directories))
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
         for raw in found {
             self.waiting.reached(&raw);
             let Some(name) = raw.strip_suffix(self.delimiter.as_str()) else { continue };
-            // Below a marked child of the directory itself.
+            // This is below a marked child of the directory itself.
             if name.starts_with(self.delimiter.trim_start_matches('/')) {
                 continue;
             }
@@ -126,12 +126,12 @@ impl<'a> Search<'a> {
                     return Ok(None);
                 }
                 let is_understood = match search.next_page().await {
-                    // MinIO may give the same page for ever (minio issue 20682).
+                    // MinIO may return the same page for ever (minio issue 20682).
                     Err(error) if error.kind() == ErrorKind::Unavailable && !error.is_retryable() => false,
                     result => result?,
                 };
                 if !is_understood {
-                    // The pages before had nothing in them that would have told.
+                    // The earlier pages had nothing in them that would have shown it.
                     let after = search.last.or_else(|| search.after.cloned());
                     return one(by_levels(search.store, search.path, search.marker, after)).await;
                 }
@@ -140,8 +140,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether it may be the delimiter that the store failed on: NooBaa on a file system takes `/` alone and answers
-/// 500 (noobaa-core issue 7940). If it was not, the levels fail in the same way.
+/// Whether the store may have failed on the delimiter: NooBaa on a file system accepts only `/` and answers 500
+/// (noobaa-core issue 7940). Otherwise the levels fail in the same way.
 fn is_about_the_delimiter(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Unavailable | ErrorKind::Other)
 }
@@ -154,9 +154,8 @@ fn is_later(directory: &StoragePath, after: Option<&StoragePath>) -> bool {
     after.is_none_or(|after| by_components(directory.as_str()) > by_components(after.as_str()))
 }
 
-/// How far a listing of keys has to be before nothing can come that is earlier in the order of components:
-/// the directories above (`a/_` comes after `a/1/_`), and what a beginning has below it (`a/…` comes after
-/// `a-b`).
+/// How far a listing of keys must be before nothing earlier in the order of components can come: the
+/// directories above (`a/_` comes after `a/1/_`), and whatever is below a beginning (`a/…` comes after `a-b`).
 fn until(name: &str, delimiter: &str) -> String {
     let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
     let above = above.map(|above| format!("{above}{delimiter}"));
@@ -164,7 +163,7 @@ fn until(name: &str, delimiter: &str) -> String {
     above.chain(below).max().unwrap_or_default()
 }
 
-/// Depth first, two requests a directory.
+/// Depth first, with two requests for each directory.
 fn by_levels<'a>(
     store: &'a Store,
     path: &'a StoragePath,

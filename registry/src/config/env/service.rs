@@ -1,14 +1,14 @@
-//! What a cluster sets in every container for its services, and means nobody's configuration.
+//! Variables that Kubernetes sets in every container for its services, which are not meant as settings.
 
-/// For a service that is called `registry`.
+/// The variables of a service that is called `registry`.
 const SERVICE: &[&str] = &["service_host", "service_port", "port"];
-/// Below it every name is a setting.
+/// Every name below it is a setting.
 const FIELDS: &str = "log_fields_";
 /// What the value of `…_PORT` begins with.
 const SCHEMES: &[&str] = &["tcp://", "udp://", "sctp://"];
 
-/// What is set here, if it is by a cluster for the service `registry` or one that is called `registry-…`. `rest` is
-/// the name without its prefix, in lower case.
+/// Returns the name of the variable if a cluster sets it for the service `registry` or for one called
+/// `registry-…`. `rest` is the name without its prefix, in lower case.
 pub(super) fn variable<'a>(rest: &'a str, value: &str) -> Option<&'a str> {
     let own = SERVICE.iter().find(|name| {
         let rest = rest.strip_prefix(**name);

@@ -11,9 +11,9 @@ use super::{
     settings::{Settings, path},
 };
 
-/// The algorithms of AWS; any of them asks for checksums, and the driver's is the first.
+/// The checksum algorithms of AWS. Any of them turns checksums on, and the driver's is the first.
 const CHECKSUMS: &[&str] = &["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"];
-/// The key that S3 takes for `aws:kms` without a key.
+/// The key that S3 uses for `aws:kms` without a key.
 const AWS_KEY: &str = "alias/aws/s3";
 
 const CUSTOMER_KEY: &str = "images are stored without the customer's key, as they always were";
@@ -78,7 +78,7 @@ fn checksums(settings: &mut Settings<'_>) {
 
 fn keys(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     let name = settings.config("profile").unwrap_or(DEFAULT);
-    // Whether it is shared changes nothing: a profile is read in the same way wherever it is.
+    // Whether it is shared has no effect: a profile is read in the same way wherever it is.
     settings.flag("enableSharedConfig");
     match (&credentials.contents, &credentials.path) {
         (Some(contents), path) => {
@@ -116,13 +116,13 @@ fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credenti
                 settings.set(parameter, value.text, format!("credentials file, line {}", value.line));
             }
         }
-        // The driver reads the same again, each time it asks for the role.
+        // The driver reads the same content again, each time it asks for the role.
         Ok(_) => {
             settings.set("credentials", contents, "credentials file");
             settings.pass("profile", "profile");
             settings.token_files(credentials);
         }
-        // As for Velero, a profile without an identity leaves it to the process.
+        // As in Velero, a profile without an identity leaves it to the process.
         Err(_) if credentials.ambient && names_nobody(contents, name) => {
             settings.note("credentials file", "it names no identity, so that it is that of the process");
             settings.ambient(Provider::Aws, credentials);
@@ -136,7 +136,7 @@ fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credenti
     }
 }
 
-/// The Secret of OADP. The operator made it from the location's profile.
+/// Reads OADP's Secret. The operator made it from the location's profile.
 fn registry(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     let Some(pairs) = &credentials.registry else { return };
     let secret = settings.registry_secret();

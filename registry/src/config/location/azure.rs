@@ -15,13 +15,13 @@ const TENANT: &str = "AZURE_TENANT_ID";
 const CLIENT: &str = "AZURE_CLIENT_ID";
 const SECRET: &str = "AZURE_CLIENT_SECRET";
 const CLOUD: &str = "AZURE_CLOUD_NAME";
-/// Ways to prove who somebody is that the driver does not have.
+/// Kinds of identity that the driver does not support.
 const UNSUPPORTED: &[&str] = &["AZURE_CLIENT_CERTIFICATE", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME"];
 
-/// The file of a workload identity's token, and who gives tokens for it.
+/// The file of a workload identity's token, and the authority that gives tokens for it.
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
-/// Others that Velero knows, or that people keep beside them. They change nothing.
+/// Other variables that Velero knows or that people keep beside them. They have no effect.
 const OTHERS: &[&str] = &[
     "AZURE_SUBSCRIPTION_ID",
     "AZURE_RESOURCE_GROUP",
@@ -88,7 +88,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
         }
         return;
     };
-    // What cannot be read says nothing of an identity.
+    // Credentials that cannot be read say nothing about an identity.
     if settings.mistakes.len() > before {
         return;
     }
@@ -100,7 +100,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
             settings.set("accountkey", key.text, key.place);
             true
         }
-        // It was asked for, so nothing else is used instead.
+        // A key was asked for, so nothing else is used instead.
         _ if name.is_some() && !uses_ad => false,
         key => identity::read(settings, &variables, key, &unknown, credentials),
     };
@@ -108,8 +108,8 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     orders(settings, &variables, credentials, has_own);
 }
 
-/// What the SDK would take for instructions. It gets none of it but a token that the host has allowed. Beside an identity
-/// of their own the credentials name it in vain.
+/// Handles what the SDK would take for instructions. The SDK gets none of it except a token that the host has
+/// allowed. If the credentials have their own identity, naming a token has no effect.
 fn orders(
     settings: &mut Settings<'_>,
     variables: &Variables<'_>,
@@ -147,7 +147,7 @@ fn cloud(settings: &mut Settings<'_>, variables: &Variables<'_>) {
     }
 }
 
-/// The key of the account. One that somebody named has to be there; of OADP's Secret the name says only that.
+/// Finds the key of the account. A key that is named has to exist; with OADP's Secret, the name says only that.
 fn account_key<'a>(
     settings: &mut Settings<'_>,
     variables: &Variables<'a>,

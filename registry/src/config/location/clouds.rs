@@ -1,10 +1,10 @@
-//! The hosts of the clouds, where the identity of the process is at home.
+//! The hosts of the clouds to which the identity of the process belongs.
 
 use plugin_registry_core::store_url;
 
 use super::{azure::CLOUDS, provider::Provider};
 
-/// Where accounts of Azure are that have a DNS zone of their own.
+/// The domain of Azure accounts that have their own DNS zone.
 const ZONES: &str = "storage.azure.net";
 const GOOGLE: &str = ".googleapis.com";
 const AMAZON: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
@@ -18,8 +18,8 @@ pub(super) fn endpoint_key(provider: Provider) -> &'static str {
     }
 }
 
-/// Whether an endpoint is one of the cloud itself, over https. Hosts below its domains that customers have, such as those
-/// of a load balancer, are not.
+/// Whether an endpoint belongs to the cloud itself, over https. Hosts in its domains that customers have, such
+/// as those of a load balancer, do not count.
 pub(super) fn is_own(provider: Provider, text: &str) -> bool {
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let Some(url) = store_url(&text).filter(|url| url.scheme() == "https") else { return false };
@@ -42,7 +42,7 @@ fn is_s3(host: &str) -> bool {
     is_service
         && match rest.as_slice() {
             [] => true,
-            // Of the load balancers of a region the last label is `elb`.
+            // For the load balancers of a region, the last label is `elb`.
             [region] => region.contains('-') && region.ends_with(|c: char| c.is_ascii_digit()),
             _ => false,
         }

@@ -1,4 +1,4 @@
-//! The credentials of a location, as its host has them.
+//! The credentials of a location, as the host has them.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -6,7 +6,7 @@ use plugin_registry_core::Secret;
 
 use crate::config::source::shown;
 
-/// Credentials for a location. `Debug` shows none of them, and they leave memory when dropped.
+/// Credentials for a location. `Debug` shows none of them, and they are erased from memory when dropped.
 ///
 /// ```
 /// use plugin_registry::config::LocationCredentials;
@@ -16,19 +16,19 @@ use crate::config::source::shown;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct LocationCredentials {
-    /// What is in the user's Secret.
+    /// The content of the user's Secret.
     pub(super) contents: Option<Secret>,
-    /// Where the same lies as a file.
+    /// The path of a file with the same content.
     pub(super) path: Option<PathBuf>,
     /// OADP's Secret, by its keys.
     pub(super) registry: Option<BTreeMap<String, Secret>>,
     /// What `caCertRef` refers to.
     pub(super) ca_bundle: Option<String>,
-    /// The files of tokens that the content may name.
+    /// The token files that the content may name.
     pub(super) token_files: Vec<PathBuf>,
-    /// The identity of the process may be used.
+    /// Whether the identity of the process may be used.
     pub(super) ambient: bool,
-    /// They come by another way.
+    /// Whether they come by another way.
     pub(super) elsewhere: bool,
 }
 
@@ -49,42 +49,50 @@ impl fmt::Debug for LocationCredentials {
 }
 
 impl LocationCredentials {
-    /// None. A location that names no Secret and no endpoint of its own is opened with the identity of the process. For
-    /// others it is a mistake, unless [`ambient`](Self::ambient) says otherwise.
+    /// Returns empty credentials. A location that names no Secret and no endpoint of its own is opened with the
+    /// identity of the process. For other locations it is a mistake, unless [`ambient`](Self::ambient) says
+    /// otherwise.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The identity of the process: what the SDK of the cloud finds in its environment, on its disk and from the cloud
-    /// itself. It is used for any location, also for one whose endpoint a tenant chose and whose Secret is another. It is
-    /// never sent over http to another machine, and as a token of Azure only to the hosts of Azure's clouds.
+    /// Uses the identity of the process: what the SDK of the cloud finds in its environment, on its disk and
+    /// from the cloud.
+    ///
+    /// It is used for any location, even if a tenant chose its endpoint and it names another Secret. It is
+    /// never sent over http to another machine. As a token of Azure it is sent only to the hosts of Azure's
+    /// clouds.
     #[must_use]
     pub fn ambient() -> Self {
         Self::none().with_ambient()
     }
 
-    /// The credentials come by another way, or none are needed: nothing is checked of whose identity is used. For hosts
-    /// that only show the configuration, or that put keys into its parameters, as
-    /// [`merge_env`](crate::config::Config::merge_env) does. Opened without them, it has the identity of the process.
+    /// States that the credentials come by another way, or that none are needed.
+    ///
+    /// Nothing then checks whose identity is used. This is for hosts that only show the configuration, or
+    /// that put keys into its parameters, as [`merge_env`](crate::config::Config::merge_env) does. Opened
+    /// without them, it has the identity of the process.
     #[must_use]
     pub fn elsewhere() -> Self {
         Self { elsewhere: true, ..Self::default() }
     }
 
-    /// Allows the identity of the process where the credentials say nothing of an identity, such as a file of Azure
-    /// with nothing but a subscription in it.
+    /// Allows the identity of the process if the credentials say nothing about an identity, such as an Azure
+    /// file with only a subscription in it.
     #[must_use]
     pub fn with_ambient(mut self) -> Self {
         self.ambient = true;
         self
     }
 
-    /// Allows the credentials to name these files, letter for letter, as the token of a web identity: `web_identity_token_file` of
-    /// AWS, `credential_source.file` of Google, `AZURE_FEDERATED_TOKEN_FILE`. By default they may name none: the token is the host's,
-    /// so a Secret that names it borrows the host's identity. Hosts in a pod pass what is mounted there:
-    /// [`OPENSHIFT_TOKEN_FILE`](plugin_registry_core::profiles::OPENSHIFT_TOKEN_FILE), which OADP writes into its
-    /// Secrets, or [`EKS_TOKEN_FILE`](plugin_registry_core::profiles::EKS_TOKEN_FILE).
+    /// Allows the credentials to name these files as the token of a web identity.
+    ///
+    /// A name has to match letter for letter, in `web_identity_token_file` of AWS, `credential_source.file` of
+    /// Google or `AZURE_FEDERATED_TOKEN_FILE`. By default no file is allowed: the token is the host's, so a
+    /// Secret that names it borrows the host's identity. Hosts in a pod pass what is mounted there:
+    /// [`OPENSHIFT_TOKEN_FILE`](plugin_registry_core::profiles::OPENSHIFT_TOKEN_FILE), which OADP writes into
+    /// its Secrets, or [`EKS_TOKEN_FILE`](plugin_registry_core::profiles::EKS_TOKEN_FILE).
     ///
     /// ```
     /// use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
@@ -106,26 +114,29 @@ impl LocationCredentials {
         self.token_files.iter().any(|path| path.as_os_str() == file)
     }
 
-    /// What is in the user's Secret, under the key that
-    /// [`credential_secret`](super::BackupStorageLocation::credential_secret) names: the file of AWS with profiles,
-    /// lines `AZURE_…=…`, or the JSON of Google. It is read as it is and never changed.
+    /// Passes the content of the user's Secret, under the key that
+    /// [`credential_secret`](super::BackupStorageLocation::credential_secret) names.
+    ///
+    /// It is the file of AWS with profiles, lines `AZURE_…=…`, or the JSON of Google. It is read as it is and
+    /// never changed.
     #[must_use]
     pub fn from_file(contents: impl Into<String>) -> Self {
         Self { contents: Some(Secret::new(contents)), ..Self::default() }
     }
 
-    /// The file with the credentials, instead of their content, such as the one of Velero
-    /// ([`velero_credentials_path`](super::BackupStorageLocation::velero_credentials_path)). The drivers for AWS and
-    /// Google read it when they need it, and again when it has changed; the one for Azure reads no file. Beside a
-    /// content it is not used: what was checked is what is used.
+    /// Passes the path of the credentials file instead of its content, such as Velero's
+    /// ([`velero_credentials_path`](super::BackupStorageLocation::velero_credentials_path)).
+    ///
+    /// The drivers for AWS and Google read it when they need it, and again when it has changed. The driver for
+    /// Azure reads no file. Beside a content the path is not used: what was checked is what is used.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// The keys of the Secret that oadp-operator makes
-    /// ([`registry_secret_name`](super::BackupStorageLocation::registry_secret_name)). They are used only where
+    /// Passes the keys of the Secret that oadp-operator makes
+    /// ([`registry_secret_name`](super::BackupStorageLocation::registry_secret_name)). They are used only if
     /// neither a content nor a path is given.
     #[must_use]
     pub fn with_registry_secret<K: Into<String>>(
@@ -136,7 +147,7 @@ impl LocationCredentials {
         self
     }
 
-    /// Certificates in PEM that are trusted besides the system's: what `spec.objectStorage.caCertRef` refers to.
+    /// Passes PEM certificates to trust besides the system's: what `spec.objectStorage.caCertRef` refers to.
     #[must_use]
     pub fn with_ca_bundle(mut self, pem: impl Into<String>) -> Self {
         self.ca_bundle = Some(pem.into());

@@ -9,14 +9,14 @@ use super::{
     settings::{Settings, path},
 };
 
-/// The kinds of documents that the driver reads.
+/// The kinds of credentials documents that the driver reads.
 const KINDS: &[&str] =
     &["service_account", "external_account", "authorized_user", "impersonated_service_account"];
-/// Behind the host in what Google's own clients take as endpoint.
+/// The suffix after the host in what Google's own clients take as endpoint.
 const API: &str = "/storage/v1";
 const UNIVERSE: &str = "googleapis.com";
 
-/// All that is looked at; nothing else is kept.
+/// The only part that is looked at; nothing else is kept.
 #[derive(Deserialize)]
 struct Document {
     #[serde(rename = "type")]
@@ -52,7 +52,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     }
 }
 
-/// The driver wants a URL of the host alone.
+/// Sets the endpoint. The driver wants a URL with only the host.
 fn endpoint(settings: &mut Settings<'_>) {
     const KEY: &str = "storeEndpoint";
     let Some(text) = settings.config(KEY) else { return };
@@ -62,13 +62,13 @@ fn endpoint(settings: &mut Settings<'_>) {
     settings.set("endpoint", format!("{scheme}{host}"), path(KEY));
 }
 
-/// A document without the byte order mark of some editors, which JSON does not have.
+/// Removes the byte order mark of some editors, which JSON does not have.
 fn without_mark(json: &str) -> &str {
     json.trim_start_matches('\u{feff}')
 }
 
-/// Whether this is a document for credentials, or what is wrong with it. Messages of the parser may hold what is
-/// in it.
+/// Checks that this is a credentials document, and otherwise says what is wrong with it. The parser's messages
+/// are not used: they may hold what is in it.
 fn check(json: &str) -> Result<(), String> {
     if json.len() as u64 > MAX_FILE {
         return Err(format!("is longer than {MAX_FILE} bytes"));

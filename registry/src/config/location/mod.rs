@@ -1,4 +1,4 @@
-//! A location where Velero keeps backups, and what a registry in its bucket is opened with.
+//! A location where Velero keeps backups, and the configuration of a registry in its bucket.
 //!
 //! Everything here is a pure function of what is passed in: no file is read, no cluster is asked, and what two
 //! locations say can never mix.
@@ -27,18 +27,20 @@ pub use self::{
 use super::Config;
 
 impl Config {
-    /// What a location and its credentials mean to a driver: `s3` for aws, `azure` for azure, `gcs` for gcp.
+    /// Makes a configuration from a location and its credentials.
     ///
-    /// Images lie at the root of the bucket, whatever the location's prefix: there all backups have them that
-    /// were made before. Deletes are off and redirects are as by default, since a location says nothing of them;
-    /// a location with the access mode `ReadOnly` makes a registry that is read-only. What Velero reads of the
-    /// location and what changes nothing here is in [`ignored`](Self::ignored).
+    /// The driver is `s3` for aws, `azure` for azure and `gcs` for gcp. Images lie at the root of the bucket,
+    /// whatever the location's prefix, because all earlier backups have them there. Deletes are off and
+    /// redirects have their default, since a location says nothing about them. A location with the access mode
+    /// `ReadOnly` makes a read-only registry. Settings that Velero reads but that have no effect here are in
+    /// [`ignored`](Self::ignored).
     ///
-    /// Credentials are used in this order: the content of the Secret; the path of its file; OADP's registry
-    /// Secret. The identity of the process itself, which the SDK of the cloud finds, is used for locations that name no
-    /// Secret and no endpoint outside of the cloud, and otherwise only if [`LocationCredentials::ambient`] says so: a
-    /// location whose Secret is not passed is a mistake. A Secret is data (ADR 0031): it opens no file, runs no program and names no endpoint, but for the
-    /// token files that [`with_token_files`](LocationCredentials::with_token_files) allows.
+    /// Credentials are used in this order: the content of the Secret, the path of its file, OADP's registry
+    /// Secret. The identity of the process itself, which the SDK of the cloud finds, is used for locations that
+    /// name no Secret and no endpoint outside the cloud. Otherwise it is used only if
+    /// [`LocationCredentials::ambient`] says so: a location whose Secret is not passed is a mistake. A Secret
+    /// is data (ADR 0031): it opens no file, runs no program and names no endpoint, except for the token files
+    /// that [`with_token_files`](LocationCredentials::with_token_files) allows.
     ///
     /// ```
     /// use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
@@ -52,10 +54,10 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes:
-    /// an unsupported provider, what is missing, unknown keys of `spec.config`, wrong values, and credentials
-    /// that are no credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials
-    /// file, and none holds a secret. Values that only the driver can judge are checked by whoever opens it.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes: an
+    /// unsupported provider, missing settings, unknown keys of `spec.config`, wrong values and invalid
+    /// credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials file, and
+    /// none holds a secret. Values that only the driver can judge are checked when it is opened.
     pub fn from_location(
         location: &BackupStorageLocation,
         credentials: &LocationCredentials,

@@ -10,19 +10,20 @@ use super::{
     settings::Mistakes,
 };
 
-/// Where Velero's server puts the credentials of locations, unless it is told otherwise.
+/// The directory where Velero's server puts the credentials of locations, unless it is told otherwise.
 pub const DEFAULT_CREDENTIALS_DIRECTORY: &str = "/tmp/credentials";
 
-/// The key in a Secret, where a location names no other.
+/// The key in a Secret, if a location names no other.
 const SECRET_KEY: &str = "cloud";
 
 impl BackupStorageLocation {
-    /// The Secret with the credentials, in the namespace of the location: `spec.credential`, whose name and key
-    /// each are the provider's usual one where they are empty (`cloud-credentials`, `cloud-credentials-azure`,
-    /// `cloud-credentials-gcp`; `cloud`).
+    /// Returns the Secret with the credentials, in the namespace of the location.
+    ///
+    /// It is `spec.credential`. An empty name or key stands for the provider's usual one (`cloud-credentials`,
+    /// `cloud-credentials-azure`, `cloud-credentials-gcp`; `cloud`).
     ///
     /// # Errors
-    /// Those of [`provider`](Self::provider).
+    /// Fails as [`provider`](Self::provider) does.
     pub fn credential_secret(&self) -> Result<SecretKeyRef> {
         let provider = self.provider()?;
         let given = self.spec.credential.as_ref();
@@ -34,11 +35,11 @@ impl BackupStorageLocation {
         })
     }
 
-    /// The Secret that oadp-operator makes of the user's: `oadp-LOCATION-aws-registry-secret`, or `azure` for
-    /// `aws`. For gcp it makes none.
+    /// Returns the name of the Secret that oadp-operator makes from the user's:
+    /// `oadp-LOCATION-aws-registry-secret`, or `azure` for `aws`. For gcp it makes none.
     ///
     /// # Errors
-    /// Those of [`provider`](Self::provider), and one of the same kind for a location without a name.
+    /// Fails as [`provider`](Self::provider) does, and with the same kind for a location without a name.
     pub fn registry_secret_name(&self) -> Result<Option<String>> {
         let provider = self.provider()?;
         if provider == Provider::Gcp {
@@ -53,13 +54,14 @@ impl BackupStorageLocation {
         Ok(Some(format!("oadp-{name}-{}-registry-secret", provider.as_str())))
     }
 
-    /// The file into which Velero's server writes the credentials: `BASE/NAMESPACE/SECRET-KEY`. `base` is
-    /// [`DEFAULT_CREDENTIALS_DIRECTORY`] unless Velero was told otherwise. Velero writes it only for locations
-    /// that have `spec.credential`; nobody looks here whether it is there.
+    /// Returns the file into which Velero's server writes the credentials: `BASE/NAMESPACE/SECRET-KEY`.
+    ///
+    /// `base` is [`DEFAULT_CREDENTIALS_DIRECTORY`] unless Velero was told otherwise. Velero writes the file
+    /// only for locations that have `spec.credential`. Whether it exists is not checked.
     ///
     /// # Errors
-    /// Those of [`provider`](Self::provider), and one of the same kind for a location without a namespace or with
-    /// a name that would lead out of the directory.
+    /// Fails as [`provider`](Self::provider) does, and with the same kind for a location without a namespace or
+    /// with a name that would lead out of the directory.
     pub fn velero_credentials_path(&self, base: &Path) -> Result<PathBuf> {
         let secret = self.credential_secret()?;
         let namespace = self.metadata.namespace.as_str();

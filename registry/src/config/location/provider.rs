@@ -1,10 +1,10 @@
-//! Whose store it is.
+//! The provider of a store.
 
 use plugin_registry_core::{Error, ErrorKind, Result, did_you_mean, shown_words};
 
 use super::resource::BackupStorageLocation;
 
-/// The words for a provider, each also with [`GROUP`] before it.
+/// The names of providers. Each may also have [`GROUP`] before it.
 const PROVIDERS: &[(&str, Provider)] =
     &[("aws", Provider::Aws), ("azure", Provider::Azure), ("gcp", Provider::Gcp)];
 const GROUP: &str = "velero.io/";
@@ -13,7 +13,7 @@ const GROUP: &str = "velero.io/";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provider {
-    /// `aws`: S3, and every store that speaks like it.
+    /// `aws`: S3, and every store that speaks its protocol.
     Aws,
     /// `azure`: the blobs of an Azure storage account.
     Azure,
@@ -22,7 +22,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// Its short name: `aws`, `azure`, `gcp`.
+    /// Returns its short name: `aws`, `azure`, `gcp`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Provider {
         }
     }
 
-    /// The name of its driver: `s3`, `azure`, `gcs`.
+    /// Returns the name of its driver: `s3`, `azure`, `gcs`.
     #[must_use]
     pub fn driver(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Provider {
         }
     }
 
-    /// The Secret with the credentials, where a location names no other.
+    /// Returns the name of the Secret with the credentials, if a location names no other.
     pub(super) fn secret_name(self) -> &'static str {
         match self {
             Self::Aws => "cloud-credentials",
@@ -53,11 +53,11 @@ impl Provider {
 }
 
 impl BackupStorageLocation {
-    /// The provider, with or without `velero.io/` before it.
+    /// Returns the provider, which may have `velero.io/` before it.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for any other, with the
-    /// one that was probably meant.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for any other provider, and
+    /// names the one that was probably meant.
     pub fn provider(&self) -> Result<Provider> {
         let name = self.spec.provider.as_str();
         let short = name.strip_prefix(GROUP).unwrap_or(name);
@@ -73,7 +73,7 @@ impl BackupStorageLocation {
     }
 }
 
-/// The name behind a space, if it is written like one.
+/// Returns the name after a space, if it is written like one.
 fn named(name: &str) -> String {
     shown_words(name, "._-/").map(|name| format!(" `{name}`")).unwrap_or_default()
 }

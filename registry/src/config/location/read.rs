@@ -14,14 +14,15 @@ const KIND: &str = "BackupStorageLocation";
 const GROUP: &str = "velero.io/";
 
 impl BackupStorageLocation {
-    /// Reads what `kubectl get backupstoragelocation NAME -o yaml` or `-o json` writes. At most 1 MiB. Texts stay
-    /// as they are written, so that `true` and `0123` need no quotes; fields that are not here are skipped.
+    /// Reads what `kubectl get backupstoragelocation NAME -o yaml` or `-o json` writes. At most 1 MiB.
+    ///
+    /// Texts stay as written, so that `true` and `0123` need no quotes. Unknown fields are skipped.
     ///
     /// # Errors
-    /// One of the kind [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists the mistakes
-    /// with their lines: what is neither YAML nor JSON, another `kind`, such as a list of locations, several
-    /// documents, and fields of another type. Whether the settings make sense is found out by
-    /// [`Config::from_location`](crate::config::Config::from_location).
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
+    /// their lines: text that is neither YAML nor JSON, another `kind`, such as a list of locations, several
+    /// documents, and fields of another type. [`Config::from_location`](crate::config::Config::from_location)
+    /// checks whether the settings make sense.
     pub fn from_text(text: &str) -> Result<Self> {
         let document = yaml::parse(text.trim_start_matches('\u{feff}'))?;
         let mut found = Found { mistakes: Mistakes::from(document.mistakes) };
@@ -31,7 +32,7 @@ impl BackupStorageLocation {
     }
 }
 
-/// What is wrong so far.
+/// The mistakes so far.
 struct Found {
     mistakes: Mistakes,
 }
@@ -60,7 +61,7 @@ impl Found {
         location
     }
 
-    /// Whether this is a location. Whatever else it is, its fields are none of a location.
+    /// Whether this is a location. The fields of anything else are not read as those of a location.
     fn is_kind(&mut self, entries: &[Entry]) -> bool {
         let text = |name: &str| {
             let entry = entries.iter().find(|entry| entry.key == name && !entry.node.is_null())?;
@@ -177,7 +178,7 @@ impl Found {
     }
 }
 
-/// What is there instead, if it is written like a name.
+/// Returns what is there instead, if it is written like a name.
 fn not(text: &str) -> String {
     shown_words(text, "._-/").map(|text| format!(", not `{text}`")).unwrap_or_default()
 }

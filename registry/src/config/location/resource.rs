@@ -7,14 +7,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::settings::shown;
 
-/// In the place of what may be a secret.
+/// Shown in place of what may be a secret.
 const HIDDEN: &str = "…";
 
-/// A BackupStorageLocation. Fields that concern no images, such as `status`, are not here and are skipped when
-/// one is read.
+/// A BackupStorageLocation. Fields that do not concern images, such as `status`, are skipped when one is read.
 ///
-/// Whoever has it from the API of Kubernetes deserializes it; [`from_text`](Self::from_text) reads files and has
-/// better words for what is wrong.
+/// A host that has it from the Kubernetes API deserializes it. [`from_text`](Self::from_text) reads files and
+/// describes mistakes better.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -36,15 +35,17 @@ pub struct LocationMetadata {
     pub namespace: String,
 }
 
-/// What somebody wants of a location. `Debug` shows no value of [`config`](Self::config), since people put
-/// passwords into URLs, and no other value that is not written like a name.
+/// The settings of a location.
+///
+/// `Debug` shows no value of [`config`](Self::config), since people put passwords into URLs. It also hides any
+/// other value that is not written like a name.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LocationSpec {
     /// `provider`, such as `aws` or `velero.io/aws`.
     pub provider: String,
-    /// `config`: settings of the provider. All values are texts, `"true"` among them.
+    /// `config`: settings of the provider. All values are texts, even `"true"`.
     #[serde(deserialize_with = "nullable")]
     pub config: BTreeMap<String, String>,
     /// `credential`: where the credentials are.
@@ -52,7 +53,7 @@ pub struct LocationSpec {
     /// `objectStorage`.
     #[serde(deserialize_with = "nullable")]
     pub object_storage: ObjectStorage,
-    /// `accessMode`: `ReadOnly` or `ReadWrite`; empty is `ReadWrite`.
+    /// `accessMode`: `ReadOnly` or `ReadWrite`; empty means `ReadWrite`.
     pub access_mode: String,
 }
 
@@ -61,9 +62,9 @@ pub struct LocationSpec {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ObjectStorage {
-    /// `bucket`: a bucket, or a container of Azure.
+    /// `bucket`: a bucket, or a container in Azure.
     pub bucket: String,
-    /// `prefix`: below it lies what Velero writes, but no image.
+    /// `prefix`: what Velero writes lies below it, but images do not.
     pub prefix: String,
     /// `caCert`: certificates in PEM, as base64.
     pub ca_cert: Option<String>,
@@ -83,7 +84,7 @@ pub struct SecretKeyRef {
 }
 
 impl BackupStorageLocation {
-    /// A location without settings.
+    /// Makes a location without settings.
     #[must_use]
     pub fn new(
         namespace: impl Into<String>,
@@ -104,7 +105,7 @@ impl BackupStorageLocation {
         self
     }
 
-    /// Sets `spec.credential`. A name or key that is empty is the provider's usual one.
+    /// Sets `spec.credential`. An empty name or key stands for the provider's usual one.
     #[must_use]
     pub fn with_credential(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
         self.spec.credential = Some(SecretKeyRef { name: name.into(), key: key.into() });
@@ -132,7 +133,7 @@ impl BackupStorageLocation {
         self
     }
 
-    /// The location as a source of settings.
+    /// Returns the location as a source of settings.
     pub(super) fn place(&self) -> String {
         let LocationMetadata { namespace, name } = &self.metadata;
         if namespace.is_empty() && name.is_empty() {
@@ -141,7 +142,7 @@ impl BackupStorageLocation {
         format!("BackupStorageLocation {}/{}", shown(namespace), shown(name))
     }
 
-    /// Whether nothing may be written, by `spec.accessMode`.
+    /// Whether `spec.accessMode` forbids writes.
     pub(super) fn is_read_only(&self) -> bool {
         self.spec.access_mode == "ReadOnly"
     }
@@ -189,7 +190,7 @@ impl fmt::Debug for SecretKeyRef {
     }
 }
 
-/// `null` is as good as nothing.
+/// `null` counts as unset.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -1,4 +1,4 @@
-//! The parameters of a location while they are being made, with what is wrong so far.
+//! The parameters of a location while they are being made, with the mistakes so far.
 
 use std::{collections::BTreeSet, fmt, path::Path};
 
@@ -9,13 +9,13 @@ use super::{clouds, credentials::LocationCredentials, provider::Provider, resour
 pub(super) use crate::config::source::shown;
 use crate::config::{Config, Source, plain::is_plain};
 
-/// Keys that Velero puts into `spec.config` itself, from other fields.
+/// Keys that Velero itself puts into `spec.config`, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
 
-/// Where the files come from that credentials may name.
+/// The source of the files that credentials may name.
 pub(super) const TOKEN_FILES: &str = "allowed token files";
 
-/// What is wrong.
+/// The mistakes so far.
 #[derive(Default)]
 pub(super) struct Mistakes(Vec<String>);
 
@@ -36,7 +36,7 @@ impl Mistakes {
         self.0.len()
     }
 
-    /// One error for all, in the form that all configuration has.
+    /// Makes one error of all mistakes, in the form that all configuration has.
     pub(super) fn finish(self) -> Result<()> {
         let parameters = Parameters::new();
         let mut reader = parameters.reader();
@@ -64,7 +64,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// What is the same for all providers.
+    /// Reads what is the same for all providers.
     pub(super) fn shared(&mut self, provider: Provider, credentials: &LocationCredentials) {
         let storage = &self.location.spec.object_storage;
         let bucket = storage.bucket.trim_matches('/');
@@ -116,7 +116,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// A value of `spec.config`. An empty one is as good as none.
+    /// Returns a value of `spec.config`. An empty one counts as unset.
     pub(super) fn config(&mut self, key: &'static str) -> Option<&'a str> {
         self.config_or_empty(key).filter(|text| !text.is_empty())
     }
@@ -126,7 +126,7 @@ impl<'a> Settings<'a> {
         self.location.spec.config.get(key).map(String::as_str)
     }
 
-    /// True or false, as Go reads it.
+    /// Reads true or false as Go does.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let text = self.config(key)?;
         let flag = go_bool(text);
@@ -136,14 +136,14 @@ impl<'a> Settings<'a> {
         flag
     }
 
-    /// Makes a parameter of a value.
+    /// Passes a value on as a parameter.
     pub(super) fn pass(&mut self, key: &'static str, parameter: &str) {
         if let Some(text) = self.config(key) {
             self.set(parameter, text, path(key));
         }
     }
 
-    /// Makes a parameter of a flag.
+    /// Passes a flag on as a parameter.
     pub(super) fn pass_flag(&mut self, key: &'static str, parameter: &str) {
         if let Some(flag) = self.flag(key) {
             self.set(parameter, flag.to_string(), path(key));
@@ -156,7 +156,7 @@ impl<'a> Settings<'a> {
         self.parameters = parameters.with_from(parameter, value, source);
     }
 
-    /// Sets a parameter to the path of the credentials' file.
+    /// Sets a parameter to the path of the credentials file.
     pub(super) fn set_path(&mut self, parameter: &str, path: &Path) {
         const PLACE: &str = "path of the credentials file";
         match path.to_str() {
@@ -166,7 +166,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// Says which files of tokens the credentials may name.
+    /// Passes on which token files the credentials may name.
     pub(super) fn token_files(&mut self, credentials: &LocationCredentials) {
         let files: Option<Vec<&str>> = credentials.token_files.iter().map(|path| path.to_str()).collect();
         match files {
@@ -176,8 +176,8 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// Without credentials, the identity is that of the process: for a location that names no Secret of its own, or if
-    /// the host says so. To the store of a tenant it would be sent on the tenant's word.
+    /// Uses the identity of the process if there are no credentials, for a location that names no Secret or if
+    /// the host says so. Otherwise a tenant's word would be enough to send it to the tenant's store.
     pub(super) fn ambient(&mut self, provider: Provider, credentials: &LocationCredentials) {
         if credentials.elsewhere {
             return;
@@ -201,9 +201,10 @@ impl<'a> Settings<'a> {
         self.ambient_endpoint(provider, false);
     }
 
-    /// Where the identity of the process may be sent: to the hosts of its cloud. To another, such as that of a store which
-    /// speaks like the cloud, only if the host allows it, and never in clear. A token of Azure goes to Azure alone: who
-    /// receives it can use it everywhere.
+    /// Checks where the identity of the process may be sent: to the hosts of its cloud.
+    ///
+    /// Another endpoint, such as that of a compatible store, gets it only if the embedding host allows it, and
+    /// never in clear. A token of Azure goes to Azure alone: its receiver can use it everywhere.
     pub(super) fn ambient_endpoint(&mut self, provider: Provider, is_allowed: bool) {
         let key = clouds::endpoint_key(provider);
         let Some(url) = self.config(key).filter(|url| !clouds::is_own(provider, url)) else { return };
@@ -222,30 +223,30 @@ impl<'a> Settings<'a> {
         self.mistake(key, what);
     }
 
-    /// Notes a key of `spec.config` that Velero knows and that changes nothing here, if it is given.
+    /// Notes a key of `spec.config` that Velero knows but that has no effect here, if it is set.
     pub(super) fn ignore(&mut self, key: &'static str, reason: &'static str) {
         if self.config(key).is_some() {
             self.note(path(key), reason);
         }
     }
 
-    /// Notes anything that changes nothing.
+    /// Notes anything that has no effect.
     pub(super) fn note(&mut self, what: impl Into<String>, reason: &'static str) {
         self.ignored.push((what.into(), reason));
     }
 
-    /// Adds a mistake in `spec.config`. The value is not repeated: it may be a secret in the wrong place.
+    /// Adds a mistake in `spec.config`. The value is not repeated: it may be a misplaced secret.
     pub(super) fn mistake(&mut self, key: &str, what: impl fmt::Display) {
         self.mistakes.add(format_args!("`{}`", path(key)), what);
     }
 
-    /// The name of OADP's Secret, for messages.
+    /// Returns the name of OADP's Secret, for messages.
     pub(super) fn registry_secret(&self) -> String {
         let name = self.location.registry_secret_name().ok().flatten();
         name.map_or_else(|| "registry Secret".to_owned(), |name| format!("Secret {}", shown(&name)))
     }
 
-    /// What was made, or all that is wrong.
+    /// Returns the configuration, or all mistakes.
     pub(super) fn finish(mut self, provider: Provider) -> Result<Config> {
         for key in self.location.spec.config.keys().filter(|key| !self.asked.contains(key.as_str())) {
             let place = format!("`{}`", path(shown(key)));
@@ -267,7 +268,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// True or false, as Go's `ParseBool` reads them.
+/// Reads true or false as Go's `ParseBool` does.
 pub(super) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
@@ -276,7 +277,7 @@ pub(super) fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Where a key of `spec.config` is.
+/// Returns the path of a key in `spec.config`.
 pub(super) fn path(key: &str) -> String {
     format!("spec.config.{key}")
 }

@@ -1,4 +1,4 @@
-//! What is no mistake, but probably not what somebody wants.
+//! Settings that are not mistakes, but probably not what a user wants.
 
 use super::{provider::Provider, resource::BackupStorageLocation, settings::go_bool};
 use crate::config::plain::{PLAIN, is_plain};
@@ -7,7 +7,7 @@ use crate::config::plain::{PLAIN, is_plain};
 const IMAGES: &str = "docker/registry/v2";
 
 impl BackupStorageLocation {
-    /// What to tell whoever set the location up. The registry works all the same.
+    /// Returns what to tell the user who set the location up. The registry works all the same.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -56,7 +56,7 @@ impl BackupStorageLocation {
     }
 }
 
-/// What Velero makes of a prefix below which it finds images.
+/// Describes what Velero makes of a prefix below which it finds images.
 fn invalid(what: &str, found: &str) -> String {
     format!(
         "`spec.objectStorage.prefix` {what}: Velero will report the location as unavailable once it has images \

@@ -1,4 +1,4 @@
-//! Lists and maps. Their elements take more memory than text: what no manifest of 4 MiB can need is passed over.
+//! Lists and maps. Their elements take more memory than text, so what no manifest of 4 MiB can need is skipped.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,10 +9,11 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::{At, RawEntry, Target, ignore_items};
 
-/// The elements of all lists of a document. A descriptor takes more than 71 bytes of JSON, so 4 MiB hold fewer.
+/// Room for the elements of all lists of a document. A descriptor takes more than 71 bytes of JSON, so 4 MiB
+/// hold fewer.
 pub(super) const ROOM: usize = 60_000 * size_of::<RawEntry>();
 
-/// The entries of a map.
+/// The most entries of a map.
 const MAX_ENTRIES: usize = 60_000;
 
 /// The keys of an object, by their hashes: keys that are short take much less than a hash, those that are long more.
@@ -20,15 +21,15 @@ const MAX_ENTRIES: usize = 60_000;
 pub(super) struct Keys(HashSet<u64>);
 
 impl Keys {
-    /// Whether it is a new one.
+    /// Inserts a key, and returns whether it is new.
     pub(super) fn insert(&mut self, key: &str) -> bool {
         let hash = self.0.hasher().hash_one(key);
         self.0.insert(hash)
     }
 }
 
-/// A list. Elements that are left from an earlier list of the same field are read on top, also those behind its
-/// end, as in a slice of Go.
+/// A list. Elements that are left from an earlier list of the same field are read on top of, even those behind
+/// its end, as in a Go slice.
 #[derive(Debug)]
 pub(in crate::manifest) struct List<T> {
     all: Vec<T>,
@@ -42,7 +43,7 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
-    /// Whether there is a list, if an empty one.
+    /// Whether there is a list, even an empty one.
     pub(in crate::manifest) fn is_there(&self) -> bool {
         self.len.is_some()
     }
@@ -82,7 +83,7 @@ impl<T: Target + Default> Target for List<T> {
     }
 }
 
-/// The value of an annotation: null is the empty text; `None` is one of another type.
+/// The value of an annotation. Null is the empty text; `None` is a value of another type.
 #[derive(Default)]
 struct Annotation(Option<String>);
 
@@ -97,7 +98,7 @@ impl Target for Annotation {
     }
 }
 
-/// A map, whose keys are content: case counts.
+/// A map whose keys are content, so case counts.
 impl Target for BTreeMap<String, String> {
     fn null(&mut self) {
         self.clear();

@@ -1,4 +1,4 @@
-//! Where to connect to, and how. No message repeats a URL, since people put passwords into them.
+//! Where to connect to, and how. Messages never repeat a URL, since people put passwords into URLs.
 
 use plugin_registry_core::{ParameterReader, store_url};
 use url::Url;

@@ -17,10 +17,10 @@ const CLIENT_SECRET: &str = "client_secret";
 const WORKLOAD_IDENTITY: &str = "workload_identity";
 const DEFAULT: &str = "default_credentials";
 
-/// An empty secret is a mistake, unless others are given that are used instead of it.
+/// Reads the credentials. An empty secret is a mistake, unless other credentials are given and used instead.
 pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
     let kind = read.choice(TYPE, &[SHARED_KEY, CLIENT_SECRET, WORKLOAD_IDENTITY, DEFAULT]);
-    // Asked for in any case, so that they are known.
+    // Read in any case, so that they count as known.
     let given: Vec<_> = [CLIENT, TENANT, SECRET].into_iter().filter(|key| read.is_given(key)).collect();
     let has_token = read.is_given(TOKEN_FILE);
     if read.is_given(KEY) {
@@ -36,18 +36,18 @@ pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameter
             secret(read, parameters, KEY, SHARED_KEY);
         }
         Some(_) => {
-            // Not used, so somebody expects what does not happen.
+            // Not used, although the user expects it to be.
             for key in given {
                 read.mistake(key, format_args!("goes with `{TYPE}` {CLIENT_SECRET}, not {DEFAULT}"));
             }
         }
-        // A type that is no type is among the mistakes already.
+        // An unknown type is among the mistakes already.
         None if read.is_given(TYPE) => {}
         None => match given.first() {
-            // The fork would look for other credentials, which may belong to somebody else.
+            // The fork would look for other credentials, which may belong to someone else.
             Some(key) => read
                 .mistake(TYPE, format_args!("required with `{key}`, but not given; {CLIENT_SECRET} uses it")),
-            // Given, but empty: an own mistake of each.
+            // Given, but empty: each gets its own mistake.
             None => {
                 read.secret(KEY);
                 read.secret(SECRET);
@@ -92,7 +92,7 @@ fn workload_identity(read: &mut ParameterReader<'_>, has_secret: bool) -> AzureC
     }
 }
 
-/// The key of the account. Line breaks in it do not count, as for distribution.
+/// The key of the account. Line breaks in it are ignored, as in distribution.
 fn shared_key(read: &mut ParameterReader<'_>, key: &Secret) -> AzureCredentials {
     let mut text = String::with_capacity(key.expose().len());
     text.extend(key.expose().chars().filter(|c| !matches!(c, '\r' | '\n')));
@@ -103,7 +103,7 @@ fn shared_key(read: &mut ParameterReader<'_>, key: &Secret) -> AzureCredentials 
     AzureCredentials::SharedKey(key)
 }
 
-/// A secret that its kind of credentials cannot do without.
+/// A secret that this kind of credentials requires.
 fn secret(
     read: &mut ParameterReader<'_>,
     parameters: &Parameters,
@@ -120,7 +120,7 @@ fn lacks(read: &mut ParameterReader<'_>, key: &str, kind: &str) {
     read.mistake(key, format_args!("required with `{TYPE}` {kind}, but not given"));
 }
 
-/// Whether every decoder of base64 takes this: the usual alphabet, padded, and without bits that are left over.
+/// Whether every base64 decoder accepts this: the usual alphabet, padded, and without leftover bits.
 fn is_base64(text: &[u8]) -> bool {
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let rest = match text.len() - digits.len() {

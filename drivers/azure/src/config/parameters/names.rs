@@ -1,11 +1,11 @@
 //! Names that Azure has rules for.
 //!
-//! None is repeated in a message: what does not look like a name may be a key in the wrong place.
+//! Messages never repeat one: a value that does not look like a name may be a key in the wrong place.
 
 use plugin_registry_core::ParameterReader;
 
-/// Containers with a meaning of their own: `$root` takes no blob with a slash in its name, `$logs` is written by
-/// Azure alone, `$web` is open to the world.
+/// Containers with a special meaning: `$root` takes no blob with a slash in its name, only Azure writes
+/// `$logs`, and `$web` is open to the world.
 const SPECIAL: &[&str] = &["$root", "$logs", "$web"];
 
 pub(super) fn account(read: &mut ParameterReader<'_>) -> String {

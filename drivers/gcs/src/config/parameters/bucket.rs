@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use plugin_registry_core::ParameterReader;
 
-/// Not repeated in a message: what does not look like a name may be a key in the wrong place.
+/// Never repeats the value in a message: one that does not look like a name may be a key in the wrong place.
 pub(super) fn bucket(read: &mut ParameterReader<'_>) -> String {
     let name = read.required("bucket");
     if !name.is_empty() && !is_bucket(&name) {

@@ -1,4 +1,4 @@
-//! Where to connect to, and how. No message repeats a URL, since people put passwords into them.
+//! Where to connect to, and how. Messages never repeat a URL, since people put passwords into URLs.
 
 use plugin_registry_core::{ParameterReader, store_url};
 use url::{Host, Url};
@@ -14,8 +14,7 @@ pub(super) fn endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
     url
 }
 
-/// A token that travels without encryption is everybody's. On the way to an emulator of the same machine nobody
-/// listens.
+/// A token that travels unencrypted can be read by anyone on the way. An emulator on the same machine is safe.
 pub(super) fn contradictions(read: &mut ParameterReader<'_>, config: &GcsConfig) {
     let is_open = config.endpoint.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url));
     if is_open && !matches!(config.credentials, GcsCredentials::Anonymous) {

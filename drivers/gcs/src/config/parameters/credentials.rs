@@ -1,4 +1,4 @@
-//! Credentials: a file, a document of JSON, or its keys as parameters.
+//! Credentials: a file, a JSON document, or its keys as parameters.
 
 mod document;
 
@@ -9,12 +9,12 @@ use plugin_registry_core::{ParameterReader, Parameters, Secret};
 use self::document::{AUTHORIZED_USER, Fields, SERVICE_ACCOUNT};
 use crate::config::GcsCredentials;
 
-/// Whether a text is a document that gives no orders, or what is wrong with it.
+/// Checks that a text is a document that gives no orders. Otherwise returns what is wrong with it.
 pub(in crate::config) fn check_document(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
     document::check(json, tokens)
 }
 
-/// What a document for a service account or a user has, by the names of its parameters.
+/// The keys of a document for a service account or a user, as parameter names.
 const KEYS: &[&str] = &[
     "credentials.type",
     "credentials.project_id",
@@ -36,7 +36,7 @@ const KEYS: &[&str] = &[
 const SECRETS: &[&str] =
     &["credentials.private_key", "credentials.client_secret", "credentials.refresh_token"];
 
-/// The files of tokens that a document may name.
+/// The token files that a document may name.
 pub(super) fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
     let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
@@ -82,7 +82,7 @@ pub(super) fn credentials(
                 read.mistake("credentials.token_uri", wrong);
             }
             if let Some(kind) = check(read, parameters, &fields) {
-                // As Google writes it, in capitals or not.
+                // As Google writes it, whatever the capitals in the parameter.
                 fields.insert("type".to_owned(), Secret::new(kind));
             }
             GcsCredentials::Json(document::write(&fields))
@@ -102,8 +102,8 @@ fn fields(read: &mut ParameterReader<'_>) -> Fields {
     fields
 }
 
-/// Whether the parameters are a document, and of which kind. Other kinds have sections in them, and are given as a
-/// whole.
+/// Checks whether the parameters make up a document, and returns its kind. Other kinds have sections in them,
+/// and are given as a whole.
 fn check(read: &mut ParameterReader<'_>, parameters: &Parameters, fields: &Fields) -> Option<&'static str> {
     let kinds = document::KINDS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
     let kind = read.choice("credentials.type", &kinds);
@@ -111,7 +111,7 @@ fn check(read: &mut ParameterReader<'_>, parameters: &Parameters, fields: &Field
         Some(kind @ (SERVICE_ACCOUNT | AUTHORIZED_USER)) => {
             for missing in document::missing(kind, fields) {
                 let key = KEYS.iter().copied().find(|key| field(key) == missing).unwrap_or_default();
-                // One that is empty is among the mistakes already.
+                // An empty one is among the mistakes already.
                 if !(SECRETS.contains(&key) && parameters.get(key).is_some()) {
                     let what = format_args!("required with `credentials.type` {kind}, but not given");
                     read.mistake(key, what);
@@ -131,7 +131,7 @@ fn check(read: &mut ParameterReader<'_>, parameters: &Parameters, fields: &Field
     kind
 }
 
-/// The name in the document.
+/// The name of a parameter in the document.
 fn field(key: &str) -> &str {
     key.strip_prefix("credentials.").unwrap_or(key)
 }

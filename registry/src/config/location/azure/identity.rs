@@ -1,4 +1,4 @@
-//! Who asks, where there is no key of the account.
+//! The identity to use if there is no key of the account.
 
 use super::{CLIENT, KEY, SECRET, TENANT, TOKEN_FILE, UNSUPPORTED, Unknown, Variable, Variables};
 use crate::config::location::{
@@ -10,8 +10,10 @@ use crate::config::location::{
 /// The client and the tenant, with their parameters.
 const IDENTITY: [(&str, &str); 2] = [(CLIENT, "credentials.clientid"), (TENANT, "credentials.tenantid")];
 
-/// A service principal with its secret; else a workload identity by a token that the host has allowed; else, if the host
-/// says so, the identity of the process. Gives whether the credentials hold an identity.
+/// Chooses an identity, and returns whether the credentials hold one.
+///
+/// The first choice is a service principal with its secret, then a workload identity by a token that the host
+/// has allowed, then, if the host says so, the identity of the process.
 pub(super) fn read(
     settings: &mut Settings<'_>,
     variables: &Variables<'_>,
@@ -33,7 +35,7 @@ pub(super) fn read(
             return false;
         }
     }
-    // Told of by their lines.
+    // Names near to known ones are reported with their lines.
     if !unknown.has_near() {
         of_process(settings, variables, unknown, credentials);
     }
@@ -41,7 +43,7 @@ pub(super) fn read(
 }
 
 fn principal(settings: &mut Settings<'_>, variables: &Variables<'_>, secret: Variable<'_>) -> bool {
-    // Written down, so that somebody meant to fill it in.
+    // The line is there, so the user meant to fill it in.
     if secret.text.is_empty() {
         settings.mistakes.add(secret.place, format_args!("{} is empty", variables.shown(SECRET)));
         return false;
@@ -51,7 +53,7 @@ fn principal(settings: &mut Settings<'_>, variables: &Variables<'_>, secret: Var
     pass(settings, variables, SECRET)
 }
 
-/// Passes the client and the tenant on; each that is missing is a mistake.
+/// Passes the client and the tenant on. Each missing one is a mistake.
 fn pass(settings: &mut Settings<'_>, variables: &Variables<'_>, with: &str) -> bool {
     let mut is_whole = true;
     for (name, parameter) in IDENTITY {
@@ -78,7 +80,7 @@ fn of_process(
     let client = variables.given(CLIENT);
     let is_ambient = credentials.ambient;
     let allowed = match variables.given(TOKEN_FILE) {
-        // One that is not allowed is told of by its line.
+        // A file that is not allowed is reported with its line.
         Some(file) if !credentials.allows_token(file.text) => return,
         Some(file) => Some((file.text.to_owned(), file.place)),
         None => {

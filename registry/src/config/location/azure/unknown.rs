@@ -1,19 +1,19 @@
-//! Lines of a credentials file whose names are not known.
+//! Lines of a credentials file with unknown names.
 
 use plugin_registry_core::did_you_mean;
 
 use super::{AUTHORITY, CLIENT, CLOUD, KEY, OTHERS, SECRET, TENANT, TOKEN_FILE, UNSUPPORTED, Variables};
 use crate::config::location::settings::{Settings, shown};
 
-/// More of them are counted, and not looked at: a file of another kind has nothing else.
+/// Names beyond this number are counted but not looked at: a file of another kind has no others.
 const MAX_NAMES: usize = 100;
-/// More are not told of.
+/// Names beyond this number are not reported.
 const MAX_TOLD: usize = 10;
 
-/// Names that are not known.
+/// Unknown names.
 pub(super) struct Unknown {
     names: Vec<Name>,
-    /// Those beyond [`MAX_NAMES`].
+    /// How many names there are beyond [`MAX_NAMES`].
     more: usize,
 }
 
@@ -24,7 +24,7 @@ struct Name {
 }
 
 impl Unknown {
-    /// `key` is the variable of the account's key, if it has a name of its own.
+    /// Finds the unknown names. `key` is the variable of the account's key, if it has its own name.
     pub(super) fn find(variables: &Variables<'_>, key: Option<&str>) -> Self {
         let known = || {
             let named = [KEY, TENANT, CLIENT, SECRET, CLOUD, TOKEN_FILE, AUTHORITY].into_iter();
@@ -43,13 +43,13 @@ impl Unknown {
         found
     }
 
-    /// Whether a name may be meant to be a known one: what it was to say is not said.
+    /// Whether a name may be a misspelled known one, whose value is then missing.
     pub(super) fn has_near(&self) -> bool {
         self.names.iter().any(|name| name.near.is_some())
     }
 
-    /// Names near to known ones. Without an identity in the credentials each is a mistake, or another identity would
-    /// be used without a word; beside one they change nothing.
+    /// Reports names near to known ones. If the credentials hold no identity, each is a mistake, or another
+    /// identity would be used silently. Beside an identity they have no effect.
     pub(super) fn tell(&self, settings: &mut Settings<'_>, has_own: bool) {
         let near = || self.names.iter().filter_map(|name| Some((name, name.near?)));
         for (Name { name, place, .. }, near) in near().take(MAX_TOLD) {
@@ -65,7 +65,7 @@ impl Unknown {
         }
     }
 
-    /// All names, where an identity is used that the credentials do not hold: each is a mistake.
+    /// Reports all names, if an identity is used that the credentials do not hold. Each is a mistake.
     pub(super) fn refuse(&self, settings: &mut Settings<'_>) {
         for Name { name, place, .. } in self.names.iter().take(MAX_TOLD) {
             let what = format_args!("`{name}` is unknown, and there is neither a key nor `{SECRET}`");

@@ -13,34 +13,34 @@ use crate::config::location::{
     settings::{Settings, shown},
 };
 
-/// What OADP's Secret has, by its keys. It has all keys; those without a value are empty.
+/// The keys of OADP's Secret, by variable. The Secret has all keys; those without a value are empty.
 const REGISTRY: &[(&str, &str)] = &[
     (KEY, "storage_account_key"),
     (SECRET, "client_secret_key"),
     (CLIENT, "client_id_key"),
     (TENANT, "tenant_id_key"),
 ];
-/// What the names of all variables begin with, but that of a key with a name of its own.
+/// The prefix of all variables, except that of a key with its own name.
 const COMMON: &str = "AZURE_";
-/// More lines that cannot be read say no more than the first ones.
+/// More unreadable lines say no more than the first ones.
 const MAX_LINES: usize = 3;
 
 pub(super) enum Variables<'a> {
-    /// Lines, by their names.
+    /// Lines by their names.
     File(BTreeMap<&'a str, (usize, &'a str)>),
-    /// OADP's Secret, by its keys, with the name of it.
+    /// OADP's Secret by its keys, and the name of the Secret.
     Registry(&'a BTreeMap<String, Secret>, String),
 }
 
-/// The value of a variable, and where it is.
+/// The value of a variable and its place.
 pub(super) struct Variable<'a> {
     pub(super) text: &'a str,
     pub(super) place: String,
 }
 
 impl<'a> Variables<'a> {
-    /// Those that are given; `None` if there are none or if they cannot be read at all. `key` is the variable of
-    /// the account's key, if it has a name of its own.
+    /// Reads the variables that are given; `None` if there are none or if they cannot be read at all. `key` is
+    /// the variable of the account's key, if it has its own name.
     pub(super) fn new(
         settings: &mut Settings<'_>,
         credentials: &'a LocationCredentials,
@@ -88,7 +88,7 @@ impl<'a> Variables<'a> {
         Self::File(variables)
     }
 
-    /// The names in a file, with their lines.
+    /// Returns the names in a file, with their lines.
     pub(super) fn lines(&self) -> impl Iterator<Item = (&'a str, usize)> {
         let lines = match self {
             Self::File(lines) => Some(lines.iter().map(|(name, (line, _))| (*name, *line))),
@@ -97,7 +97,7 @@ impl<'a> Variables<'a> {
         lines.into_iter().flatten()
     }
 
-    /// Where they all are.
+    /// Returns the place of all variables.
     pub(super) fn place(&self) -> &str {
         match self {
             Self::File(_) => "credentials file",
@@ -109,7 +109,7 @@ impl<'a> Variables<'a> {
         matches!(self, Self::File(_))
     }
 
-    /// A variable. In a file it may be empty; in OADP's Secret that is as good as none.
+    /// Returns a variable. In a file it may be empty; in OADP's Secret an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<Variable<'a>> {
         match self {
             Self::File(lines) => {
@@ -123,12 +123,12 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// One that is not empty.
+    /// Returns a variable that is not empty.
     pub(super) fn given(&self, name: &str) -> Option<Variable<'a>> {
         self.get(name).filter(|variable| !variable.text.is_empty())
     }
 
-    /// Where a variable would be.
+    /// Returns the place where a variable would be.
     pub(super) fn place_of(&self, name: &str) -> String {
         match self {
             Self::File(_) => "credentials file".to_owned(),
@@ -136,7 +136,7 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// That a variable is not there, after [`place_of`](Self::place_of).
+    /// Says that a variable is missing, after [`place_of`](Self::place_of).
     pub(super) fn lack(&self, name: &str) -> String {
         match self {
             Self::File(_) => format!("has no `{}`", shown(name)),
@@ -144,7 +144,7 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// The name of a variable, for messages.
+    /// Returns the name of a variable, for messages.
     pub(super) fn shown(&self, name: &str) -> String {
         let name = if self.is_file() { name } else { registry_key(name).unwrap_or(name) };
         format!("`{}`", shown(name))

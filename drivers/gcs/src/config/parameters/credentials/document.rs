@@ -1,4 +1,4 @@
-//! The document that Google's tools write for an account. No message repeats what is in it.
+//! The document that Google's tools write for an account. Messages never repeat any of its content.
 
 mod orders;
 mod unique;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub(super) const SERVICE_ACCOUNT: &str = "service_account";
 pub(super) const AUTHORIZED_USER: &str = "authorized_user";
 
-/// The kinds, each with what a token cannot be asked for without.
+/// The kinds, each with the keys that a token cannot be requested without.
 pub(super) const KINDS: &[(&str, &[&str])] = &[
     (SERVICE_ACCOUNT, &["client_email", "private_key"]),
     ("external_account", &["audience", "subject_token_type", "token_url"]),
@@ -19,10 +19,10 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
     ("impersonated_service_account", &["service_account_impersonation_url"]),
 ];
 
-/// The texts at the top of a document, by their names.
+/// The texts at the top level of a document, by name.
 pub(super) type Fields = BTreeMap<String, Secret>;
 
-/// Whether this is a document, or what is wrong with it. `tokens` are the files that it may name.
+/// Checks a document, or returns what is wrong with it. It may name only the files in `tokens`.
 pub(super) fn check(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
     let document = parse(json)?;
     orders::check(&document, tokens)?;
@@ -39,34 +39,34 @@ pub(super) fn check(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
     check_key(&fields).map_err(|wrong| format!("its `private_key` {wrong}"))
 }
 
-/// The same of a document in parts, as far as it says where tokens come from.
+/// The same check for a document in parts, as far as it says where tokens come from.
 pub(super) fn check_orders(fields: &Fields) -> Result<(), String> {
     let named = fields.iter().filter(|(name, _)| matches!(name.as_str(), "token_uri" | "universe_domain"));
     orders::check(&named.map(|(name, text)| (name.clone(), Value::from(text.expose()))).collect(), &[])
 }
 
-/// What a document of this kind lacks. An empty text is as good as none.
+/// What a document of this kind lacks. An empty text counts as missing.
 pub(super) fn missing<'a>(kind: &'a str, fields: &'a Fields) -> impl Iterator<Item = &'static str> + 'a {
     let required = KINDS.iter().filter(move |(known, _)| *known == kind).flat_map(|(_, required)| *required);
     required.copied().filter(|name| fields.get(*name).is_none_or(|text| text.expose().is_empty()))
 }
 
-/// Whether the private key, if there is one, is in PEM.
+/// Checks that the private key, if there is one, is in PEM.
 pub(super) fn check_key(fields: &Fields) -> Result<(), &'static str> {
     let Some(key) = fields.get("private_key").map(Secret::expose) else { return Ok(()) };
     if !key.contains("-----BEGIN ") || !key.contains("PRIVATE KEY-----") {
         return Err("holds no private key in PEM");
     }
-    // PEM has none, so it was to be the end of a line. YAML makes one of it in double quotes alone.
+    // PEM has no backslash, so it was meant as a line break. YAML only makes one of it in double quotes.
     if key.contains('\\') {
         return Err("has `\\n` as two characters, where the lines of a key have to end");
     }
     Ok(())
 }
 
-/// The document of these texts.
+/// Writes these texts as a document.
 pub(super) fn write(fields: &Fields) -> Secret {
-    // Six times as long if all is escaped: what grows would leave copies in memory.
+    // Six times as long if everything is escaped. A string that grows would leave copies in memory.
     let most = fields.iter().map(|(name, text)| name.len() + 6 * text.expose().len() + 8).sum::<usize>() + 2;
     let mut json = String::with_capacity(most);
     json.push('{');
@@ -100,7 +100,7 @@ fn parse(json: &str) -> Result<Map<String, Value>, String> {
     Ok(document)
 }
 
-/// The texts at the top.
+/// The texts at the top level.
 fn texts(document: Map<String, Value>) -> Fields {
     let text = |(name, value)| match value {
         Value::String(text) => Some((name, Secret::new(text))),

@@ -1,14 +1,15 @@
 //! What a document may not tell the driver to do (ADR 0031).
 //!
-//! Google's clients take it for instructions: they open the files that it names, run programs and post tokens wherever
-//! it says. Here a file is one that the host has named, a URL is Google's, and there are no programs.
+//! Google's clients treat a document as instructions: they open the files that it names, run programs and post
+//! tokens wherever it says. Here a file must be one that the host has named, a URL must be Google's, and
+//! programs are not run.
 
 use std::path::PathBuf;
 
 use plugin_registry_core::store_url;
 use serde_json::{Map, Value};
 
-/// Where tokens come from. All of it is asked of these hosts alone.
+/// The URLs that tokens come from. All of them must be on these hosts.
 const URLS: &[&str] = &["token_url", "token_info_url", "token_uri", "service_account_impersonation_url"];
 const GOOGLE: &str = ".googleapis.com";
 const ACCOUNTS: &str = "accounts.google.com";
@@ -16,12 +17,12 @@ const UNIVERSE: &str = "googleapis.com";
 
 /// The source of an external account's token.
 const SOURCE: &str = "credential_source";
-/// The account that another one speaks for.
+/// The account behind an impersonated one.
 const BEHIND: &str = "source_credentials";
-/// An account behind an account behind … is a mistake before that.
+/// The longest chain of accounts behind accounts. A longer one is a mistake.
 const MAX_DEPTH: usize = 3;
 
-/// Whether a document gives no orders, or which one it gives.
+/// Checks that a document gives no orders, or returns which one it gives.
 pub(super) fn check(document: &Map<String, Value>, tokens: &[PathBuf]) -> Result<(), String> {
     within(document, tokens, "", 0)
 }
@@ -85,7 +86,7 @@ fn of_source(source: &Map<String, Value>, tokens: &[PathBuf], place: &str) -> Re
     Ok(())
 }
 
-/// Whether this is a URL of Google, or none at all.
+/// Whether this is a URL of Google, or absent.
 fn is_of_google(value: &Value) -> bool {
     let Value::String(text) = value else { return value.is_null() };
     let Some(url) = store_url(text) else { return text.is_empty() };

@@ -1,4 +1,4 @@
-//! JSON in which no name comes twice: parsers differ in which of two counts.
+//! JSON without duplicate names: parsers differ in which of two values counts.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::Value;
 
-/// Reads JSON. An error of the data, not of the syntax, is a name that comes twice.
+/// Reads JSON. An error in the data, not in the syntax, is a duplicate name.
 pub(super) fn parse(json: &str) -> serde_json::Result<Value> {
     serde_json::from_str::<Unique>(json)?;
     serde_json::from_str(json)
