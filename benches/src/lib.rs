@@ -30,13 +30,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Nothing but memory.
+    /// A store in memory.
     #[must_use]
     pub fn memory() -> Self {
         Self { name: "memory", driver: Arc::new(MemoryDriver::new()), _directory: None }
     }
 
-    /// A fresh directory, with or without fsync.
+    /// A store in a fresh directory, with or without fsync.
     pub async fn filesystem(durable: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = FsConfig::new(directory.path()).with_durable(durable);
@@ -45,7 +45,7 @@ impl Store {
         Self { name, driver, _directory: Some(directory) }
     }
 
-    /// A registry over it.
+    /// A registry over the store.
     #[must_use]
     pub fn registry(&self) -> Registry {
         Registry::builder(self.driver.clone()).delete(true).build()
@@ -58,8 +58,10 @@ pub fn repository() -> RepositoryName {
     "bench/app".parse().unwrap()
 }
 
-/// A stream of `size` bytes that do not repeat within a piece and differ by `seed`, and its descriptor.
-/// The pieces share one buffer: the stream itself needs no memory.
+/// A stream of `size` bytes, and its descriptor.
+///
+/// The bytes do not repeat within a piece and differ by `seed`. The pieces share one buffer, so the stream
+/// itself needs no memory.
 pub fn content(
     seed: u64,
     size: u64,
@@ -87,7 +89,7 @@ pub async fn push(registry: &Registry, seed: u64, size: u64) -> Descriptor {
     descriptor
 }
 
-/// Reads one blob to its end, verified, and gives its size.
+/// Reads one blob to its end, verified, and returns its size.
 pub async fn pull(registry: &Registry, digest: &Digest) -> u64 {
     let reader = registry.repository(repository()).blobs().open(digest, ByteRange::full()).await.unwrap();
     let stream = reader.into_stream();

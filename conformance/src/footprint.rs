@@ -1,5 +1,6 @@
-//! How much memory a big blob costs: peak resident memory over idle, as the kernel counts it (Linux). The peak is
-//! the process's, so each test of it needs a process of its own.
+//! How much memory a big blob costs: peak resident memory over idle, as the kernel counts it (Linux).
+//!
+//! The peak is that of the process, so each test of it needs its own process.
 
 use std::{fs, time::Instant};
 
@@ -16,10 +17,10 @@ fn status(field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Runs `work` and gives its result and the peak over what was resident before, in bytes; prints both.
+/// Runs `work` and returns its result and the peak over what was resident before, in bytes. Prints the figures.
 ///
 /// # Panics
-/// Where there is no `/proc`.
+/// If there is no `/proc`.
 #[expect(clippy::print_stdout, reason = "the figures are the test's result")]
 pub async fn peak<T>(label: &str, work: impl Future<Output = T>) -> (T, u64) {
     // Resets the peak to what is resident now.
@@ -37,7 +38,7 @@ pub async fn peak<T>(label: &str, work: impl Future<Output = T>) -> (T, u64) {
     (result, over)
 }
 
-/// Pieces of 64 KiB in fresh memory each, as they come from a network; no two alike.
+/// Pieces of 64 KiB, each in fresh memory, as they come from a network. No two are alike.
 pub fn pieces(size: u64) -> impl Iterator<Item = Bytes> + Clone {
     let pattern: Vec<u8> = (0..PIECE).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
     (0..size / PIECE as u64).map(move |number| {

@@ -1,4 +1,4 @@
-//! A driver that passes every call on to another one, past a place where a test can look, wait, fail or lie.
+//! A driver that passes every call on to another one, through a place where a test can look, wait, fail or lie.
 
 use std::{fmt, future::Future, sync::Arc, time::SystemTime};
 
@@ -12,17 +12,19 @@ use plugin_registry_core::{
 };
 use url::Url;
 
-/// What happens to the calls of an [`Intercepted`] driver: by default, nothing.
+/// What happens to the calls of an [`Intercepted`] driver. By default, nothing.
 ///
-/// A clone goes with each writer, so what changes is shared by the clones.
+/// Each writer gets a clone, so the clones must share what changes.
 pub trait Intercept: fmt::Debug + Clone + Send + Sync + 'static {
-    /// Sees how many bytes a `put_content` or a `write` is about to hand over.
+    /// Sees how many bytes a `put_content` or a `write` is about to send.
     fn sending(&self, bytes: usize) {
         let _ = bytes;
     }
 
-    /// Runs a call of the driver, or of one of its writers, in this place: a future that is not awaited has not
-    /// reached the driver. `path` is the writer's, the target of a commit, or the first of many.
+    /// Runs a call of the driver, or of one of its writers.
+    ///
+    /// A future that is not awaited has not reached the driver. `path` is the writer's, the target of a
+    /// commit, or the first of many.
     fn call<T: Send>(
         &self,
         operation: Operation,
@@ -33,7 +35,7 @@ pub trait Intercept: fmt::Debug + Clone + Send + Sync + 'static {
         call
     }
 
-    /// As [`call`](Self::call), which it is by default, for a reader: its bytes can be changed, too.
+    /// Like [`call`](Self::call), its default, for a reader, whose bytes can be changed as well.
     fn reader(
         &self,
         path: &StoragePath,
@@ -42,7 +44,7 @@ pub trait Intercept: fmt::Debug + Clone + Send + Sync + 'static {
         self.call(Operation::Reader, path, call)
     }
 
-    /// Gives the stream that the caller gets instead of that of the driver. `list_foreign` counts as a walk.
+    /// Returns the stream that the caller gets instead of the driver's. `list_foreign` counts as a walk.
     fn stream<'a, T: Send + 'a>(
         &self,
         operation: Operation,
@@ -53,13 +55,13 @@ pub trait Intercept: fmt::Debug + Clone + Send + Sync + 'static {
         stream
     }
 
-    /// Gives the URL that the caller gets instead of that of the driver.
+    /// Returns the URL that the caller gets instead of the driver's.
     fn redirect_url(&self, url: Option<Url>) -> Option<Url> {
         url
     }
 }
 
-/// A driver with an [`Intercept`] before it.
+/// A driver with an [`Intercept`] in front of it.
 #[derive(Clone, Debug)]
 pub struct Intercepted<I> {
     driver: Arc<dyn StorageDriver>,
@@ -67,7 +69,7 @@ pub struct Intercepted<I> {
 }
 
 impl<I: Intercept> Intercepted<I> {
-    /// Puts `intercept` before `driver`.
+    /// Puts `intercept` in front of `driver`.
     #[must_use]
     pub fn over(driver: Arc<dyn StorageDriver>, intercept: I) -> Self {
         Self { driver, intercept }

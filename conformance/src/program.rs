@@ -1,4 +1,4 @@
-//! Registries as programs of their own on loopback: `plugin-registry serve`, and other people's.
+//! Registries as separate processes on loopback: `plugin-registry serve`, and those of other projects.
 
 use std::{
     error::Error,
@@ -13,22 +13,23 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What can go wrong with a program, in words.
+/// What can go wrong with a program, as text.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long a server may take to listen.
 const START_TIME: Duration = Duration::from_secs(60);
-/// How long a server may take to end; `serve` gives itself 10 s.
+/// How long a server may take to end. `serve` gives itself 10 s.
 const END_TIME: Duration = Duration::from_secs(15);
 
-/// Builds the `plugin-registry` of this workspace, so that no stale one is run: beside this executable, in
-/// its profile.
+/// Builds the `plugin-registry` of this workspace, so that no stale one is run.
+///
+/// It is built next to this executable, in its profile.
 ///
 /// # Errors
-/// When it does not build.
+/// If it does not build.
 pub fn build_server() -> Outcome<PathBuf> {
     let own = std::env::current_exe()?;
-    // A test's executable lies in `deps`, one level below.
+    // A test's executable is in `deps`, one level below.
     let mut directories = own.ancestors().skip(1);
     let name = format!("plugin-registry{}", std::env::consts::EXE_SUFFIX);
     let directory = directories
@@ -57,7 +58,7 @@ pub struct Server {
     child: Child,
     address: String,
     log: PathBuf,
-    /// Whether SIGTERM lets it end by itself; distribution 2.8 has no handler.
+    /// Whether it ends by itself after SIGTERM. Distribution 2.8 has no handler.
     is_graceful: bool,
 }
 
@@ -65,7 +66,7 @@ impl Server {
     /// Starts `plugin-registry serve`, whose first line on standard output is its URL.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn serve(command: &mut Command, log: &Path) -> Outcome<Self> {
         let child = command
             .stdin(Stdio::null())
@@ -84,11 +85,10 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server of distribution, which was told to listen on port 0 of loopback and to log where it
-    /// does.
+    /// Starts a server of distribution that was told to listen on port 0 of loopback and to log its address.
     ///
     /// # Errors
-    /// When it does not say so within a minute.
+    /// If it does not log its address within a minute.
     pub fn distribution(command: &mut Command, log: &Path) -> Outcome<Self> {
         let child = command
             .stdin(Stdio::null())
@@ -100,7 +100,7 @@ impl Server {
         let stderr = server.child.stderr.take().ok_or("the server has no log")?;
         let mut file = File::create(log)?;
         let (found, address) = mpsc::channel();
-        // Reads on until the server ends: a full pipe would stop it.
+        // Reads on until the server ends, because a full pipe would stop it.
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = writeln!(file, "{line}");
@@ -122,16 +122,16 @@ impl Server {
         &self.address
     }
 
-    /// What it has logged so far.
+    /// What the server has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Ends it as its users do, and wants it to end well.
+    /// Ends the server as its users do, and expects a clean end.
     ///
     /// # Errors
-    /// When it does not.
+    /// If it does not end cleanly.
     pub fn end(mut self) -> Outcome<()> {
         match self.signal_and_wait(Signal::TERM)? {
             Some(ended) if ended.success() || !self.is_graceful => Ok(()),
@@ -140,10 +140,10 @@ impl Server {
         }
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills the server without a warning.
     ///
     /// # Errors
-    /// When it has ended before.
+    /// If the signal cannot be sent.
     pub fn kill(mut self) -> Outcome<()> {
         let _ = self.signal_and_wait(Signal::KILL)?;
         Ok(())
@@ -157,13 +157,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Errors mean that it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Waits for a program to end, for so long at most.
+/// Waits for a program to end, for at most this long.
 ///
 /// # Errors
 /// Only those of the system.

@@ -1,18 +1,18 @@
-//! How a run of the suites is counted.
+//! How the tests of a run are counted.
 //!
-//! A behavior that a store cannot offer is skipped with its reason, in a line of its own that begins
-//! with [`SKIPPED`]. libtest has no such notion and hides the output of tests that pass, so the line
-//! goes straight to standard error; a script counts `^SKIPPED ` in the output of `cargo test`.
+//! A behavior that a store cannot offer is skipped with its reason, in its own line that begins with
+//! [`SKIPPED`]. libtest has no such notion and hides the output of tests that pass, so the line goes
+//! straight to standard error. A script counts `^SKIPPED ` in the output of `cargo test`.
 
 use std::{fmt, io::Write};
 
-/// What the line of a skipped test begins with.
+/// The beginning of the line of a skipped test.
 pub const SKIPPED: &str = "SKIPPED ";
 
-/// Says that a test was skipped: `SKIPPED <area>::<name>: <reason> [<suite>]`.
+/// Reports that a test was skipped: `SKIPPED <area>::<name>: <reason> [<suite>]`.
 pub fn skip(area: &str, name: &str, reason: &str, suite: &str) {
-    // One write, so that lines of tests in other threads do not mix in; it starts a new line, as with
-    // one test thread libtest has written `test name ... ` already.
+    // One write, so that lines of tests in other threads do not mix in. It starts a new line, because with
+    // one test thread libtest has already written `test name ... `.
     let line = format!("\n{SKIPPED}{area}::{name}: {reason} [{suite}]\n");
     // A closed standard error must not fail the test.
     let _ = std::io::stderr().write_all(line.as_bytes());
@@ -22,7 +22,7 @@ pub fn skip(area: &str, name: &str, reason: &str, suite: &str) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Tests that passed, skipped ones not included.
+    /// Tests that passed, without the skipped ones.
     pub passed: usize,
     /// Names of the tests that failed.
     pub failed: Vec<String>,
@@ -49,7 +49,7 @@ impl Report {
                 report.failed.push(name.to_owned());
             }
         }
-        // A skipped test passes as far as libtest knows.
+        // To libtest, a skipped test has passed.
         report.passed = report.passed.saturating_sub(report.skipped.len());
         report
     }

@@ -15,13 +15,13 @@ use std::{
 
 use bytes::Bytes;
 use futures::stream::{self, Iter};
-use plugin_registry::{Registry, RegistryError, Repository, VerifyScope};
+use plugin_registry::{Registry, RegistryError, Repository, VerifyScope, layout};
 use plugin_registry_conformance::{
     driver::Store,
     model::{Counts, check},
     registry::on_a_runtime,
 };
-use plugin_registry_core::{Algorithm, Descriptor, Digest, MediaType};
+use plugin_registry_core::{Algorithm, Descriptor, Digest, MediaType, StorageDriver};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
@@ -226,5 +226,23 @@ fn pieces_without_bytes_are_no_body() {
         let session = here.uploads().start().unwrap();
         assert_eq!(session.append(Some(0), None, pieces(["", ""])).await.unwrap(), 0);
         assert!(matches!(there.uploads().resume(session.id()).await, Err(RegistryError::UploadUnknown)));
+    });
+}
+
+/// A `finish` that was dropped between commit and link may leave the session without bytes
+/// (`UploadSession`). The next one, of a wrong length, was told of the length alone, as if the bytes were there.
+#[test]
+fn a_wrong_length_does_not_say_that_the_bytes_are_there() {
+    on_a_runtime(async {
+        let store = MemoryDriver::new();
+        let [here, _] = two(&store);
+        let session = here.uploads().start().unwrap();
+        session.append(None, None, pieces(["content"])).await.unwrap();
+        let digest = Digest::sha256(b"content");
+        let staged = store.find_staged(&layout::upload_data(here.name(), &session.id())).await.unwrap();
+        store.commit_staged(&staged, &layout::blob_data(&digest)).await.unwrap();
+        let refused = session.finish(Some(7), Some(1), &digest, pieces([])).await;
+        let is_offset = matches!(refused, Err(RegistryError::UploadOffset { expected: 7, actual: 0 }));
+        assert!(is_offset || refused.is_ok(), "{refused:?}");
     });
 }

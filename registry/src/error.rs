@@ -80,7 +80,7 @@ pub enum RegistryError {
     /// The request is malformed.
     #[error("{0}")]
     BadRequest(&'static str),
-    /// Deletes are switched off, or the registry is read-only.
+    /// Deletes are switched off, the registry is read-only, or the endpoint has no such method.
     #[error("{0}")]
     NotAllowed(&'static str),
     /// The caller's body failed before its end.
@@ -213,7 +213,7 @@ impl RegistryError {
         matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)
     }
 
-    /// Returns whether the cause is that something does not exist.
+    /// Returns whether the cause is that something does not exist, or that an upload state is not genuine.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code().0 == StatusCode::NOT_FOUND

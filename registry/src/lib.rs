@@ -5,7 +5,9 @@
 //! and 3.x read and write ([`layout`]). Programs use its typed API ([`Registry::repository`]), or speak HTTP to
 //! it inside the process through [`Registry::service`], a tower service.
 //!
-//! It binds no socket, starts no task, reads no environment and keeps no global state.
+//! It binds no socket, runs nothing in the background, reads no environment and keeps no global state. Where
+//! the processor does not hash SHA-256 itself, and for other algorithms, hashing uses the caller's blocking
+//! pool.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

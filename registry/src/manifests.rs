@@ -157,7 +157,9 @@ impl Manifests {
     /// but no new image of that kind is made ([`wholeness`](crate::wholeness)).
     ///
     /// Order of writes: bytes, revision link, tag index, tag link. A crash in between leaves the tag as it was.
-    /// 4 driver calls, plus 1 listing and 1 per blob to check what the manifest references.
+    /// 4 driver calls, plus 1 listing and 1 per blob to check what the manifest references. If the check finds
+    /// a blob that was not pushed through this registry a moment ago, 3 reads come first; they save the 4 calls
+    /// if the manifest is stored and tagged already.
     ///
     /// Holds the bytes (at most 4 MiB) and their parsed form until it is done: up to 36 MiB. At most 4
     /// manifests over 256 KiB are put at a time. Others wait with their bytes, which the caller holds.

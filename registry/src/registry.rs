@@ -14,9 +14,10 @@ use crate::{
 
 /// An OCI registry over one storage driver. Cloning is cheap and shares everything.
 ///
-/// It binds no socket, starts no task, reads no environment, and makes no driver call on its own.
+/// It binds no socket, runs nothing in the background, reads no environment, and makes no driver call on its
+/// own.
 ///
-/// Memory: about 4 KB at rest. When busy it remembers at most 10 MiB, plus what each operation states. At most
+/// Memory: about 4 KB at rest. When busy it remembers at most 18 MiB, plus what each operation states. At most
 /// 4 manifests over 256 KiB are parsed at a time, and 8 received over HTTP; together they take some 240 MiB.
 /// Others wait for their turn.
 ///
@@ -150,7 +151,7 @@ impl RegistryBuilder {
 
     /// Allows deletes of tags, manifests, blobs and upload sessions. Default off.
     ///
-    /// It is one switch for all of them; CVE-2026-41888 was a case of two switches.
+    /// It is one switch for all of them; CVE-2026-41888 was a second, forgotten one.
     #[must_use]
     pub fn delete(mut self, yes: bool) -> Self {
         self.options.delete = yes;
@@ -171,7 +172,9 @@ impl RegistryBuilder {
         self
     }
 
-    /// The most entries in a page of tags, repositories or referrers. Default 1000.
+    /// The most entries in an HTTP page of tags, repositories or referrers. Default 1000.
+    ///
+    /// A list of tags that is asked for without `n` has all of them.
     #[must_use]
     pub fn max_page(mut self, entries: usize) -> Self {
         self.options.max_page = entries.max(1);
@@ -191,7 +194,7 @@ impl RegistryBuilder {
         self
     }
 
-    /// Whether the HTTP service answers a GET of a blob with a redirect to the store. Default off.
+    /// Whether the HTTP service answers a GET or HEAD of a blob with a redirect to the store. Default off.
     ///
     /// It redirects only if the driver can make a URL. In the host's process that would only add a round trip.
     #[must_use]

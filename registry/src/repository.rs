@@ -70,7 +70,8 @@ impl Repository {
     /// holds at most `limit` manifests, those after the digest `last`. It ends earlier, but is never empty, if
     /// its annotations reach 3 MiB; [`more`](ReferrerPage::more) says whether others follow.
     ///
-    /// 1 driver call per page of the store, and 2 for each manifest that this registry does not remember.
+    /// 1 driver call per page of the store, and 2 for each manifest that this registry does not remember. On a
+    /// store with empty directories, 1 for each that it remembers.
     /// Memory: the page (at most 12 MiB, or one referrer), one manifest of up to 4 MiB with its parsed form,
     /// and [`concurrency`](crate::RegistryBuilder::concurrency) manifests of up to 256 KiB.
     ///

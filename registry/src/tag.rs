@@ -137,7 +137,8 @@ impl Tags {
         }
     }
 
-    /// Returns all tags that name one of `digests` now: 1 listing, and 1 driver call per tag, 16 at a time.
+    /// Returns all tags that name one of `digests` now: 1 listing, and 1 driver call per tag, `concurrency` at
+    /// a time.
     pub(crate) async fn naming(&self, digests: &[Digest]) -> Result<Vec<Tag>> {
         let directory = layout::tags(&self.repository);
         let entries = self.inner.driver.list(&directory, None).filter_map(|entry| async move {

@@ -1,4 +1,4 @@
-//! Copies images, pulls them and asks for small things, in turns with CNCF distribution called in process:
+//! Copies images, pulls them and makes small requests, in turns with CNCF distribution called in process:
 //! `cargo run --release -p plugin-registry-benches --bin side-by-side -- --help`.
 
 #![allow(
@@ -34,7 +34,7 @@ use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use tower_service::Service;
 
 const TAG: &str = "latest";
-/// The module of the peer, and the program that it becomes.
+/// The directory of the peer's Go module.
 const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/distribution");
 
 /// Measures the embedded registry and CNCF distribution 3.1.1 in turns, each in a process of its own, both
@@ -100,7 +100,7 @@ impl Work {
     }
 }
 
-/// What one process measured of one piece of work, or of one call of it.
+/// What one process measured for one piece of work, or for one call of it.
 #[derive(Clone, Copy)]
 struct Figures {
     wall: u64,
@@ -157,7 +157,7 @@ fn config_of(manifest: &Manifest) -> Digest {
     }
 }
 
-/// The registry verifies what it reads: whoever takes the bytes does not hash them again.
+/// The registry verifies what it reads, so the reader does not hash the bytes again.
 async fn pull(registry: &Registry, parallel: usize) {
     let manifest = manifest(registry).await;
     let blobs = registry.repository(repository()).blobs();
@@ -212,13 +212,13 @@ async fn measured(calls: u64, work: impl Future<Output = ()>) -> Figures {
     Figures { wall: micros(wall.elapsed()), cpu: micros(cpu() - used), peak: peak() }
 }
 
-/// What this process has used.
+/// The CPU time that this process has used.
 fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// KiB.
+/// The peak of resident memory, in KiB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -264,7 +264,7 @@ fn compare(arguments: &Arguments) {
                 figures[which].push(parse(&String::from_utf8(program.stdout).unwrap()));
             }
             fs::remove_dir_all(&root).unwrap();
-            // The disk's work for one is not to delay the next.
+            // The disk's work for one must not delay the next.
             rustix::fs::sync();
         }
     }
@@ -299,7 +299,7 @@ fn median(mut figures: Vec<u64>) -> u64 {
     figures[figures.len() / 2]
 }
 
-/// An image of layers that nothing can shorten, and a config of 4 KiB.
+/// An image of layers that cannot be compressed, and a config of 4 KiB.
 fn write_layout(layout: &Path, layers: usize, size: u64) {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();

@@ -1,4 +1,4 @@
-//! What stands for the clouds in the tests.
+//! Emulators that stand in for the clouds in the tests.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A link that is slow, one way or both, or stands still: TCP on loopback, passed on at a pace.
+//! A link that is slow, one way or both, or stalls: TCP on loopback, forwarded at a given pace.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,23 +19,23 @@ use tokio::{
     task::JoinSet,
 };
 
-/// The system's own buffers at each end: what a sender sees as sent is not much more than what has arrived.
+/// The system's buffers at the near end, so that a client does not see much more as sent than has arrived.
 const BUFFER: u32 = 16 << 10;
 /// How often bytes move.
 const TICK: Duration = Duration::from_millis(10);
 /// The most bytes that move at once.
 const PIECE: usize = 64 << 10;
 
-/// A link to an address. Ends, with its connections, when it is dropped.
+/// A link to an address. It ends, with its connections, when it is dropped.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
     pace: Arc<Pace>,
-    /// Its own, so that a test without a runtime, or with a stopped clock, can use it.
+    /// Its own runtime, so that a test without one, or with a stopped clock, can use the link.
     runtime: Option<Runtime>,
 }
 
-/// Bytes a second of all connections that move at once.
+/// Bytes per second of each connection, and the bytes that passed on all of them.
 #[derive(Debug)]
 struct Pace {
     up: AtomicU64,
@@ -44,7 +44,7 @@ struct Pace {
     passed_down: AtomicU64,
 }
 
-/// Which way.
+/// The direction.
 #[derive(Clone, Copy)]
 enum Way {
     Up,
@@ -69,7 +69,7 @@ impl Pace {
 }
 
 impl Link {
-    /// A link that passes on each connection at so many bytes a second up and down; zero stands still.
+    /// Starts a link that forwards each connection at these rates, in bytes per second. A rate of zero stalls.
     pub fn start(to: SocketAddr, up: u64, down: u64) -> Self {
         let pace = Arc::new(Pace {
             up: up.into(),
@@ -89,7 +89,7 @@ impl Link {
         Self { address, pace, runtime: Some(runtime) }
     }
 
-    /// Where it begins.
+    /// The address at which it begins.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -99,12 +99,12 @@ impl Link {
         format!("http://{}", self.address)
     }
 
-    /// Changes how fast bytes go up, of connections that are open, too.
+    /// Changes how fast bytes go up, also on open connections.
     pub fn set_up(&self, rate: u64) {
         self.pace.up.store(rate, Ordering::Relaxed);
     }
 
-    /// Changes how fast bytes come down, of connections that are open, too.
+    /// Changes how fast bytes come down, also on open connections.
     pub fn set_down(&self, rate: u64) {
         self.pace.down.store(rate, Ordering::Relaxed);
     }
@@ -143,7 +143,7 @@ async fn accept(listener: TcpListener, to: SocketAddr, pace: Arc<Pace>) {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((near, _)) => drop(connections.spawn(join(near, to, pace.clone()))),
-            // Out of file descriptors: the tests' own connections will free some.
+            // Out of file descriptors. The tests' own connections will free some.
             Err(_) => tokio::time::sleep(TICK).await,
         }
     }
@@ -158,10 +158,10 @@ async fn join(near: TcpStream, to: SocketAddr, pace: Arc<Pace>) {
     futures::future::join(up, pass(far_in, near_out, pace.clone(), Way::Down)).await;
 }
 
-/// Until one end is closed, which closes the other.
+/// Forwards bytes until one end is closed, which closes the other.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, pace: Arc<Pace>, way: Way) {
     let mut bytes = vec![0; PIECE];
-    // Bytes that may move now; a link does not save up what it did not use.
+    // Bytes that may move now. A link does not save up what it did not use.
     let mut allowed = 0.0_f64;
     let mut last = tokio::time::Instant::now();
     loop {

@@ -1,9 +1,9 @@
 //! Runs the official OCI conformance program against `plugin-registry serve`.
 //!
-//! The program is opencontainers/distribution-spec, folder `conformance`, built elsewhere. For each
-//! profile this starts a server with a fresh store on a free loopback port, runs the program, reads its
-//! counts, its tree of results and its `results.yaml`, and ends the server with SIGTERM. It succeeds only
-//! when tests ran and none failed, had an error or was skipped.
+//! The program is opencontainers/distribution-spec, folder `conformance`, built elsewhere. For each profile
+//! this starts a server with a fresh store on a free loopback port and runs the program. It reads the
+//! counts, the tree of results and `results.yaml`, and ends the server with SIGTERM. It succeeds only if
+//! tests ran, and none failed, had an error or was skipped.
 
 use std::{
     fmt,
@@ -17,11 +17,11 @@ use std::{
 use clap::{Parser, ValueEnum};
 use plugin_registry_conformance::program::{Outcome, Server, build_server, wait};
 
-/// How long the program may take in one profile; it takes seconds.
+/// How long the program may take in one profile. It takes seconds.
 const PROGRAM_TIME: Duration = Duration::from_secs(600);
 /// The profiles, as `OCI_VERSION` names them.
 const PROFILES: [&str; 2] = ["1.1", "dev"];
-/// The name of the tree's root, with which each line of it begins.
+/// The name of the tree's root, with which each of its lines begins.
 const TREE: &str = "OCI Conformance Test";
 
 /// Runs the official OCI conformance program against `plugin-registry serve`.
@@ -167,13 +167,13 @@ struct Report {
     errors: usize,
     skipped: usize,
     disabled: usize,
-    /// Leaf tests and entries of results.yaml that are neither passed nor disabled.
+    /// Leaf tests and entries of results.yaml that have neither passed nor are disabled.
     bad: Vec<String>,
 }
 
 impl Report {
-    /// Reads the counts and the tree of the program's output and the lists of its `results.yaml`; its
-    /// `junit.xml` has to agree.
+    /// Reads the counts and the tree from the program's output, and the lists from its `results.yaml`. Its
+    /// `junit.xml` must agree.
     fn read(output: &str, junit: &str, results: &str) -> Outcome<Self> {
         let (_, summary) =
             output.split_once("\nOCI Conformance Result:").ok_or("the program printed no summary")?;
@@ -239,8 +239,8 @@ impl fmt::Display for Driver {
     }
 }
 
-/// The leaf tests of the printed tree with their status: lines `  …/name: Status`, two spaces a level; what
-/// follows a leaf deeper than itself are its errors, not tests.
+/// The leaf tests of the printed tree with their status: lines `  …/name: Status`, indented by two spaces
+/// per level. Deeper lines after a leaf are its errors, not tests.
 fn leaves(output: &str) -> Vec<(String, String)> {
     let nodes: Vec<(usize, &str, &str)> = output
         .lines()
@@ -259,8 +259,9 @@ fn leaves(output: &str) -> Vec<(String, String)> {
     leaves.map(|((_, name, status), _)| ((*name).to_owned(), (*status).to_owned())).collect()
 }
 
-/// The entries of the maps `apis` and `data` of `results.yaml`. The program writes each as one line
-/// `  name: Status`.
+/// The entries of the maps `apis` and `data` of `results.yaml`.
+///
+/// The program writes each one as a line `  name: Status`.
 fn entries(results: &str) -> Vec<(String, String)> {
     let mut section = "";
     let mut entries = Vec::new();

@@ -7,8 +7,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Gives each moment at which a call begins or ends a number of its own. What ended before something else
-/// began has the smaller number.
+/// Gives each moment at which a call begins or ends its own number.
+///
+/// A call that ended before another one began has the smaller number.
 #[derive(Debug, Default)]
 pub struct Clock(AtomicU64);
 
@@ -19,7 +20,7 @@ impl Clock {
     }
 }
 
-/// From the moment before a call to the moment after it; without an end where nobody heard its answer.
+/// From the moment before a call to the moment after it. There is no end if its answer was never received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Before the call.
@@ -35,7 +36,7 @@ impl Span {
         self.end.is_some_and(|end| end < other.begin)
     }
 
-    /// Whether neither was over when the other began.
+    /// Whether neither was over when the other one began.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
         !self.is_before(other) && !other.is_before(self)
@@ -49,21 +50,26 @@ pub enum Action<V> {
     Write(V),
     /// Saw the value.
     Read(V),
-    /// Sets the value, once or several times before its end. That is the delete of a directory that others fill
-    /// meanwhile: it begins again until the directory stays away.
+    /// Sets the value, once or several times before its end.
+    ///
+    /// That is the delete of a directory that others fill meanwhile. It starts again until the directory
+    /// stays away.
     Sweep(V),
-    /// A sweep to `to` where the value is `named`; where it is another, it may be one, or it leaves it alone.
-    /// That is the delete of a manifest as a tag sees it: it looks which tags name the manifest, then deletes
-    /// those tags, and no store can do both in one step.
+    /// Sweeps to `to` if the value is `named`. Otherwise it may do so, or leave the value alone.
+    ///
+    /// That is the delete of a manifest as a tag sees it. It looks which tags name the manifest and then
+    /// deletes those tags, and no store can do both in one step.
     Clear {
-        /// The value that has to go.
+        /// The value that must go.
         named: V,
-        /// What comes instead.
+        /// The value that replaces it.
         to: V,
     },
 }
 
-/// One call. Calls without an end may have happened at any later moment, or never; reads among them say
+/// One call.
+///
+/// A call without an end may have happened at any later moment, or never. A read without an end says
 /// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<V> {
@@ -78,7 +84,7 @@ pub struct Event<V> {
 pub struct Violation<V> {
     /// The call that nothing explains.
     pub event: Event<V>,
-    /// What the value may have been when it ended, as far as the others say.
+    /// The values that are possible when it ended, given the other calls.
     pub possible: Vec<V>,
 }
 
@@ -105,15 +111,16 @@ struct State<V> {
     done: u128,
 }
 
-/// Whether each call can be given one moment between its begin and its end at which it happened, so that
-/// every read sees what was written last (Herlihy and Wing's linearizability, found by going from end to end
-/// and keeping all explanations).
+/// Checks that each call can have happened at one moment between its begin and its end.
+///
+/// At these moments, every read must see what was written last. That is Herlihy and Wing's linearizability,
+/// checked by going from end to end and keeping all explanations.
 ///
 /// # Errors
-/// The first call, in order of their ends, that no explanation has room for.
+/// Fails with the first call, in order of their ends, that no explanation has room for.
 ///
 /// # Panics
-/// When more than 128 calls are open at a time, or two moments are the same.
+/// If more than 128 calls are open at a time, or two moments are the same.
 pub fn linearize<V: Clone + Eq + Ord + Hash>(initial: V, events: &[Event<V>]) -> Result<(), Violation<V>> {
     let mut moments: Vec<(u64, bool, &Event<V>)> = Vec::with_capacity(events.len() * 2);
     for event in events {
@@ -150,9 +157,10 @@ pub fn linearize<V: Clone + Eq + Ord + Hash>(initial: V, events: &[Event<V>]) ->
     Ok(())
 }
 
-/// All states in which the call in `slot` has happened, whatever other open calls happened before it; without
-/// its mark, as it ends. A call that may repeat has its last chance to do so here, also where it happened long
-/// ago; whatever happens after it can wait for its own end.
+/// All states in which the call in `slot` has happened, whatever other open calls happened before it.
+///
+/// They are without the call's mark, as it ends. A call that may repeat has its last chance to do so here,
+/// also if it happened long ago. What happens after it can wait for its own end.
 fn until_done<V: Clone + Eq + Hash>(
     states: &HashSet<State<V>>,
     open: &[Option<&Event<V>>],
@@ -183,7 +191,7 @@ fn until_done<V: Clone + Eq + Hash>(
             };
             match &event.action {
                 Action::Write(value) | Action::Sweep(value) => happen(value),
-                // Whatever sees the value as it is has been done by `see_all`.
+                // Reads of the current value were done by `see_all`.
                 Action::Read(_) => {}
                 Action::Clear { named, to } => {
                     happen(to);
@@ -197,7 +205,7 @@ fn until_done<V: Clone + Eq + Hash>(
     found
 }
 
-/// Lets all open reads of the value as it is happen: a read takes nothing away, so there is no better moment.
+/// Lets all open reads of the current value happen. A read changes nothing, so no moment is better.
 fn see_all<V: Eq>(state: &mut State<V>, open: &[Option<&Event<V>>]) {
     for (slot, event) in open.iter().enumerate() {
         if let Some(Event { action: Action::Read(value), .. }) = event

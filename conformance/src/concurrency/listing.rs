@@ -1,26 +1,30 @@
-//! What a listing has to contain.
+//! What a listing must contain.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::history::{Action, Event, Span};
 
-/// A page of a listing: the names after `after` in the listing's order, as far as the last of them, or, where
-/// nothing more follows, to the end.
+/// A page of a listing.
+///
+/// It has the names after `after` in the listing's order, up to the last of them, or to the end if nothing
+/// more follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// When it was made.
+    /// When the page was made.
     pub span: Span,
     /// Where the page begins.
     pub after: Option<String>,
-    /// What it says.
+    /// The names in the page.
     pub names: Vec<String>,
     /// Whether more follows.
     pub more: bool,
 }
 
-/// Checks a page against what was done to each name: `is_there` says which values mean that it is in the list.
-/// A name that was there from before the listing to its end has to be listed, one that was not there at any
-/// moment of it must not be; what changed meanwhile may be either. No name comes twice, all are in order.
+/// Checks a page against what was done to each name.
+///
+/// `is_there` tells which values mean that a name is in the list. A name that was there from before the
+/// listing to its end must be listed. One that was not there at any moment of it must not be. A name that
+/// changed meanwhile may be either. No name comes twice, and all are in order.
 ///
 /// # Errors
 /// What is wrong, as text.
@@ -58,7 +62,7 @@ pub fn check<V>(
     Ok(())
 }
 
-/// Whether a name was there at every moment of `at`, whichever way the calls that met happened.
+/// Whether a name was there at every moment of `at`, however the overlapping calls happened.
 #[must_use]
 pub fn was_there<V>(events: &[Event<V>], is_there: &impl Fn(&V) -> bool, at: &Span) -> bool {
     let (adds, removes) = sides(events, is_there);
@@ -78,7 +82,7 @@ fn may_be_there<V>(events: &[Event<V>], is_there: &impl Fn(&V) -> bool, at: &Spa
     })
 }
 
-/// When a name was added, and when it was removed: for sure, or perhaps.
+/// When a name was added, and when it was removed: certainly, or perhaps.
 fn sides<V>(events: &[Event<V>], is_there: &impl Fn(&V) -> bool) -> (Vec<Span>, Vec<(Span, bool)>) {
     let (mut adds, mut removes) = (Vec::new(), Vec::new());
     for Event { span, action } in events {

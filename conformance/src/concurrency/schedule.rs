@@ -13,11 +13,11 @@ use std::{
 /// A task: what one client does.
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// The tasks of one run, and what has to hold when all have ended.
+/// The tasks of one run, and what must hold when all have ended.
 pub struct Run {
-    /// They meet.
+    /// The tasks that meet.
     pub tasks: Vec<Task>,
-    /// Called once, after them.
+    /// Called once, after the tasks.
     pub check: Box<dyn FnOnce()>,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Debug for Run {
     }
 }
 
-/// More steps than any task needs: a task that goes in circles fails by name.
+/// More steps than any task needs, so that a task that goes in circles fails by name.
 const MAX_STEPS: usize = 100_000;
 
 struct Woken(AtomicBool);
@@ -44,16 +44,17 @@ struct Choice {
     others: Vec<usize>,
 }
 
-/// Runs the tasks that `make` gives in every order of their steps in which a task that could go on is left for
-/// another at most `switches` times, each order on tasks of its own, and checks its end; gives how many orders
-/// there were.
+/// Runs the tasks that `make` gives in every order of their steps, and returns the number of orders.
 ///
-/// A step is a poll, so tasks meet wherever they wait: over
-/// [`Wrapped`](crate::registry::Wrapped) drivers, before and after each driver call. What the tasks work on has
-/// to belong to their run alone, and their steps may not depend on chance.
+/// In each order, a task that could go on is left for another one at most `switches` times. Each order has
+/// its own tasks and checks their end.
+///
+/// A step is a poll, so tasks meet wherever they wait: over [`Wrapped`](crate::registry::Wrapped) drivers,
+/// before and after each driver call. What the tasks work on must belong to their run alone, and their steps
+/// must not depend on chance.
 ///
 /// # Panics
-/// When all tasks wait for each other.
+/// If all tasks wait for each other.
 pub fn explore(switches: usize, mut make: impl FnMut() -> Run) -> usize {
     let mut runs = 0;
     let mut choices: Vec<Choice> = Vec::new();
@@ -62,7 +63,7 @@ pub fn explore(switches: usize, mut make: impl FnMut() -> Run) -> usize {
         run(&mut choices, switches, tasks);
         check();
         runs += 1;
-        // The next order is this one up to its last choice that has an alternative left.
+        // The next order is this one, up to its last choice that has an alternative left.
         loop {
             let Some(choice) = choices.last_mut() else { return runs };
             if let Some(other) = choice.others.pop() {
@@ -74,7 +75,7 @@ pub fn explore(switches: usize, mut make: impl FnMut() -> Run) -> usize {
     }
 }
 
-/// Follows `choices`, then goes on without leaving a task that can go on, and notes what else could be done.
+/// Follows `choices`, then goes on without leaving a task that can go on, and notes the alternatives.
 fn run(choices: &mut Vec<Choice>, switches: usize, mut tasks: Vec<Task>) {
     let woken: Vec<Arc<Woken>> = tasks.iter().map(|_| Arc::new(Woken(AtomicBool::new(true)))).collect();
     let mut is_done = vec![false; tasks.len()];

@@ -1,4 +1,5 @@
-//! What a close has acknowledged is undone by no writer that fails, is refused, is dropped, or goes on with other bytes.
+//! No writer that fails, is refused, is dropped, or goes on with other bytes undoes what a close has
+//! acknowledged.
 
 use bytes::Bytes;
 use plugin_registry_core::{ErrorKind, Staged, StorageDriver, StoragePath, WriteMode};
@@ -12,7 +13,7 @@ use super::{
     sample,
 };
 
-/// More than a part of any store.
+/// More than one part in any store.
 const PART: usize = 6 << 20;
 
 /// The steps of each of two writers: open, write much, write little, end.
@@ -41,8 +42,10 @@ const OTHER_ENDS: [[End; 2]; 9] = [
     [End::Close, End::Commit],
 ];
 
-/// Two writers in all orders of their steps. After each step, exactly what the last close acknowledged is found; in
-/// the end these bytes, and no others, become visible.
+/// Bytes that a close acknowledged stay exactly as they are, whatever two writers do.
+///
+/// Plays two writers in all orders of their steps. After each step, exactly what the last close
+/// acknowledged is found. At the end these bytes, and no others, become visible.
 pub async fn acknowledged_bytes_are_never_touched(cx: &Context) {
     let other = cx.reopen().await;
     for (index, order) in orders().into_iter().enumerate() {
@@ -67,7 +70,8 @@ pub async fn acknowledged_bytes_are_never_touched(cx: &Context) {
     }
 }
 
-/// Which writer takes each of the eight steps, a bit for each; the writers are alike, so the first one begins.
+/// Which writer takes each of the eight steps, one bit per step. The writers are alike, so the first one
+/// begins.
 fn orders() -> Vec<u8> {
     let orders: Vec<u8> = (0..=u8::MAX).filter(|order| order.count_ones() == 4 && order & 1 == 0).collect();
     assert_eq!(orders.len(), 35);
@@ -79,9 +83,9 @@ struct Play<'a> {
     cx: &'a Context,
     drivers: [Driver; 2],
     target: StoragePath,
-    /// What was acknowledged, one close after the other.
+    /// What each close acknowledged, in order.
     closed: Vec<(Staged, Bytes)>,
-    /// Whether the last of it is still staged.
+    /// Whether the last one is still staged.
     is_staged: bool,
     visible: Option<Bytes>,
 }
@@ -123,7 +127,7 @@ impl<'a> Play<'a> {
             self.check(turn % 2).await;
         }
         if ends.iter().any(|end| matches!(end, End::Torn(_))) {
-            // What is on its way arrives.
+            // Let requests that are still in flight arrive.
             self.cx.settle().await;
         }
         if ends == [End::Close; 2] {
@@ -133,8 +137,8 @@ impl<'a> Play<'a> {
         self.finish().await;
     }
 
-    /// With the bytes that were there when it all began, as an instance that has not looked since; or with those
-    /// that are there now.
+    /// Resumes the stage that existed at the start, as an instance that has not looked since, or the
+    /// current stage.
     async fn open(&self, index: usize, side: &mut Side, knows_first: bool) {
         let known = if knows_first { self.closed.first() } else { self.closed.last() };
         let (staged, content) = known.unwrap().clone();
@@ -164,7 +168,7 @@ impl<'a> Play<'a> {
             End::Cancel => {
                 let cancelled = writer.cancel().await;
                 if cancelled.is_ok() && is_current {
-                    // What was resumed goes with the writer, unless it was refused.
+                    // A cancel also removes what was resumed, unless the writer was refused.
                     self.is_staged = failed && find(&*self.drivers[0], &resumed.path).await.is_some();
                 }
                 return cancelled.unwrap_or_else(|error| assert_refused(&error));
@@ -177,7 +181,7 @@ impl<'a> Play<'a> {
         };
         match done {
             Ok(()) => assert!(is_current && !failed, "{:?} of what is no longer staged, or failed", side.end),
-            // The wrapper says that an earlier call failed.
+            // The wrapper reports that an earlier call failed.
             Err(error) if failed => assert_eq!(error.kind(), ErrorKind::Other),
             Err(error) => assert_refused(&error),
         }
@@ -198,7 +202,7 @@ impl<'a> Play<'a> {
         assert_eq!(size, self.visible.as_ref().map(|content| content.len() as u64));
     }
 
-    /// By the value that the close gave, in the end by the other instance.
+    /// Commits the value that the last close returned, through the other instance.
     async fn finish(&self) {
         self.check(0).await;
         self.check(1).await;
@@ -216,7 +220,7 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A writer that is refused goes on as if it did not know.
+/// A writer that was refused goes on as if it did not know.
 async fn write(side: &mut Side) {
     let Some(writer) = &mut side.writer else { return };
     match writer.write(side.chunks[side.steps - 1].clone()).await {

@@ -15,8 +15,11 @@ use super::{
 
 const SIZES: [usize; 6] = [0, 1, 10, 100_000, 6 << 20, 17 << 20];
 
-/// By the instance that closed the stage and by another one, to its own path and to another one, of all sizes, of one
-/// close and of several, over what was visible, and again after a commit that left the stage.
+/// `commit_staged` makes exactly the staged bytes visible.
+///
+/// Commits through the instance that closed the stage and through another one, to the stage's own path
+/// and to another one, over an existing file or none, in all sizes, after one close or several, and again
+/// after a commit that left the stage.
 pub async fn commit_staged_makes_exactly_these_visible(cx: &Context) {
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
@@ -62,7 +65,7 @@ async fn stage_in_two(
     append(driver, &begin, content.slice(content.len() / 2..)).await.unwrap()
 }
 
-/// The stage is used up, or as it was: then it is committed as before.
+/// The stage is used up, or is as it was and can be committed again.
 async fn again(cx: &Context, driver: &dyn StorageDriver, staged: &Staged, content: &Bytes) {
     let target = cx.path("again");
     let left = find(driver, &staged.path).await;
@@ -84,7 +87,7 @@ async fn again(cx: &Context, driver: &dyn StorageDriver, staged: &Staged, conten
     assert_missing(driver, &target).await;
 }
 
-/// What a writer left that was dropped is no part of it.
+/// What a dropped writer left is not part of the committed bytes.
 async fn after_a_torn_writer(cx: &Context, other: &Driver) {
     let (file, target) = (cx.path("torn/file"), cx.path("torn/target"));
     for (kept, torn) in [(0, 10), (10, 1), (10, 6 << 20), (6 << 20, 6 << 20)] {
@@ -102,7 +105,8 @@ async fn after_a_torn_writer(cx: &Context, other: &Driver) {
     }
 }
 
-/// At the same moment as somebody goes on with them: these bytes are visible or none, and what is closed stays.
+/// A commit races with a writer that resumes the same bytes: all of them become visible or none, and what
+/// is closed stays.
 async fn beside_a_writer(cx: &Context, other: &Driver) {
     for round in 0..20 {
         let (file, target) =
@@ -137,8 +141,9 @@ async fn beside_a_writer(cx: &Context, other: &Driver) {
     }
 }
 
-/// Whatever another instance did meanwhile, to the value of the close and to one that was found; what is there
-/// instead stays as it is.
+/// `commit_staged` refuses bytes that another instance changed meanwhile, whatever it did.
+///
+/// This holds for the value of the close and for one that was found. What is there instead stays as it is.
 pub async fn commit_staged_of_others_is_refused(cx: &Context) {
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));

@@ -18,7 +18,7 @@ use super::{
     sample,
 };
 
-/// The exact bytes of the last completed write, whichever way they were written.
+/// `get_content` returns the exact bytes of the last completed write, in whichever way they were written.
 pub async fn get_content_returns_what_was_put(cx: &Context) {
     let file = cx.path("dir/file");
     for (seed, size) in [(1, 0), (2, 1), (3, 100), (4, 4096), (5, (1 << 20) + 1), (6, 5)] {
@@ -32,7 +32,7 @@ pub async fn get_content_returns_what_was_put(cx: &Context) {
     assert_file(cx.driver(), &file, &content).await;
 }
 
-/// Missing, also where only files below the path exist.
+/// `get_content` fails with `NotFound`, also if only files below the path exist.
 pub async fn get_content_missing_is_not_found(cx: &Context) {
     assert_missing(cx.driver(), &cx.path("missing")).await;
     cx.put_all(&["dir/file", "dir-x", "dir.x"]).await;
@@ -42,7 +42,7 @@ pub async fn get_content_missing_is_not_found(cx: &Context) {
     }
 }
 
-/// `limit` bytes pass, one more does not, however large the file is.
+/// `get_content` returns `limit` bytes but not one more, however large the file is.
 pub async fn get_content_over_limit_is_too_large(cx: &Context) {
     let file = cx.path("file");
     for size in [1, 1000, 3 << 20] {
@@ -67,7 +67,7 @@ pub async fn get_content_over_limit_is_too_large(cx: &Context) {
     assert_eq!(cx.driver().metrics().snapshot().since(&before).bytes_read(), 0);
 }
 
-/// A shorter content leaves nothing of a longer one.
+/// Shorter content leaves nothing of longer content.
 pub async fn put_content_replaces_completely(cx: &Context) {
     let file = cx.path("file");
     for (seed, size) in [(1, 100_000), (2, 10), (3, 0), (4, 99_999), (5, 1)] {
@@ -80,13 +80,13 @@ pub async fn put_content_replaces_completely(cx: &Context) {
     assert_file(cx.driver(), &file, &Bytes::from("short")).await;
 }
 
-/// Readers beside a writer see whole contents only.
+/// Concurrent readers of a file that is replaced see only whole contents.
 pub async fn put_content_is_atomic(cx: &Context) {
     race(cx, "small", [1, 10, 100, 3]).await;
     race(cx, "large", [70_000, 1, 2 << 20, 4096]).await;
 }
 
-/// Replaces a file again and again while others read it, from this instance and another.
+/// Replaces a file again and again while tasks read it, from this instance and another.
 async fn race(cx: &Context, name: &str, sizes: [usize; 4]) {
     let file = cx.path(name);
     let contents: Vec<Bytes> = (1..).zip(sizes).map(|(seed, size)| sample::bytes(seed, size)).collect();
@@ -100,7 +100,7 @@ async fn race(cx: &Context, name: &str, sizes: [usize; 4]) {
             while !ended.load(Ordering::Relaxed) || seen == 0 {
                 let found = if index == 0 {
                     let reader = driver.reader(&file, ByteRange::full()).await.unwrap();
-                    // A file that was replaced under a reader may end in an error.
+                    // A reader whose file was replaced may end in an error.
                     drain(reader).await.ok()
                 } else {
                     Some(get(&*driver, &file).await)
@@ -127,7 +127,7 @@ async fn race(cx: &Context, name: &str, sizes: [usize; 4]) {
     }
 }
 
-/// The first stays, also against concurrent writers, of whom exactly one wins.
+/// The first file stays. Of concurrent writers exactly one wins.
 pub async fn put_content_create_only_keeps_the_first(cx: &Context) {
     let file = cx.path("dir/file");
     let first = Bytes::from("first");
@@ -157,7 +157,7 @@ pub async fn put_content_create_only_keeps_the_first(cx: &Context) {
                     Ok(()) => Some(content),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-                        // What beat it is there, whole.
+                        // The winner's file is there, whole.
                         assert!([5, 50_000].contains(&get(&*driver, &file).await.len()));
                         None
                     }

@@ -1,4 +1,4 @@
-//! What a behavior gets: one fresh store, opened, a path of its own, and short words for long calls.
+//! What a behavior gets: a fresh store, opened, its own path, and short helpers for long calls.
 
 use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::report;
 /// More than any small file of the suite.
 pub(crate) const LIMIT: u64 = 64 << 20;
 
-/// A driver in the wrapper that the registry puts it in.
+/// A driver in the wrapper that the registry puts around it.
 pub(crate) type Driver = Arc<Checked<dyn StorageDriver>>;
 
 pub(crate) type Writer = Box<dyn FileWriter>;
@@ -42,17 +42,17 @@ impl Context {
         &self.driver
     }
 
-    /// The same, for tasks.
+    /// The same driver, for tasks.
     pub(crate) fn shared(&self) -> Driver {
         self.driver.clone()
     }
 
-    /// Another instance on the same store, as another process would have it.
+    /// Opens another instance on the same store, as another process would.
     pub async fn reopen(&self) -> Arc<Checked<dyn StorageDriver>> {
         Arc::new(Checked::new(self.store.open().await))
     }
 
-    /// Gives what a dropped call has begun the time to end in the store.
+    /// Waits so that what a dropped call began can end in the store.
     pub(crate) async fn settle(&self) {
         tokio::time::sleep(self.store.settle()).await;
     }
@@ -63,13 +63,13 @@ impl Context {
         &self.store
     }
 
-    /// The volumes of the tests.
+    /// How much data the volume tests use.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         self.store.sizes()
     }
 
-    /// The directory of this behavior. Nothing else is in the store.
+    /// The directory of this behavior. The store contains nothing else.
     #[must_use]
     pub fn base(&self) -> &StoragePath {
         &self.base
@@ -81,12 +81,12 @@ impl Context {
         self.base.join(rest).unwrap()
     }
 
-    /// Says that this behavior, or the rest of it, cannot be shown here.
+    /// Reports that this behavior, or the rest of it, cannot be shown here.
     pub fn skip(&self, reason: &str) {
         report::skip("driver", self.behavior, reason, &self.suite);
     }
 
-    /// Writes small files that contain their own path below the base.
+    /// Writes small files below the base. Each contains its own relative path.
     pub async fn put_all(&self, rests: &[&str]) {
         let rests: Vec<String> = rests.iter().map(|&rest| rest.to_owned()).collect();
         stream::iter(rests)
@@ -97,7 +97,7 @@ impl Context {
     /// Deletes everything and checks that nothing is left.
     pub(crate) async fn clean(&self) {
         let root = StoragePath::root();
-        // Also where only staged bytes are left, which no listing shows.
+        // Also if only staged bytes are left, which no listing shows.
         self.driver.delete_if_exists(&path("/suite")).await.unwrap();
         for name in names(self.driver(), &root, None).await {
             self.driver.delete_if_exists(&root.join(&name).unwrap()).await.unwrap();
@@ -106,7 +106,7 @@ impl Context {
         if self.driver.capabilities().empty_directories
             && walk(self.driver(), &root, None).await.unwrap().is_empty()
         {
-            // Of a delete that was cut in the store: directories without a file, which hold nothing.
+            // Directories without files: a delete that was interrupted in the store left them.
             left.clear();
         }
         assert!(left.is_empty(), "the root is empty after the test, but for {left:?}");
@@ -126,7 +126,7 @@ pub(crate) fn path(text: &str) -> StoragePath {
     text.parse().unwrap()
 }
 
-/// The kind of a call's failure; it must fail.
+/// The error kind of a call that must fail.
 #[track_caller]
 pub(crate) fn kind<T: fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("this call must fail").kind()
@@ -140,7 +140,7 @@ pub(crate) async fn get(driver: &dyn StorageDriver, path: &StoragePath) -> Bytes
     driver.get_content(path, LIMIT).await.unwrap()
 }
 
-/// Reads a range by the streaming reader and compares what was announced with what came.
+/// Reads a range through the streaming reader and compares what it announced with what arrived.
 pub(crate) async fn read(driver: &dyn StorageDriver, path: &StoragePath, range: ByteRange) -> Result<Bytes> {
     let reader = driver.reader(path, range).await?;
     assert_eq!(reader.info().path, *path);
@@ -181,17 +181,17 @@ async fn open_new(driver: &dyn StorageDriver, path: &StoragePath, mode: WriteMod
     writer
 }
 
-/// The writer of a file in one go, which is committed or given up.
+/// Opens a writer for a file in one go, to be committed or cancelled.
 pub(crate) async fn direct(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
     open_new(driver, path, WriteMode::direct()).await
 }
 
-/// The writer of the first bytes of a stage.
+/// Opens a writer for the first bytes of a stage.
 pub(crate) async fn first(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
     open_new(driver, path, WriteMode::Stage).await
 }
 
-/// The outcome of a call once it no longer meets the lock of a writer that was dropped a moment ago.
+/// Repeats a call until it no longer meets the lock of a writer that was just dropped.
 async fn once_unlocked<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
     for _ in 0..200 {
         match call().await {
@@ -202,7 +202,7 @@ async fn once_unlocked<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -
     call().await
 }
 
-/// The writer that goes on after exactly these bytes.
+/// Opens the writer that resumes after exactly these bytes.
 pub(crate) async fn resume(driver: &dyn StorageDriver, staged: &Staged) -> Writer {
     let open = || driver.writer(&staged.path, WriteMode::Resume(staged.clone()));
     let writer = once_unlocked(open).await.unwrap();
@@ -210,12 +210,12 @@ pub(crate) async fn resume(driver: &dyn StorageDriver, staged: &Staged) -> Write
     writer
 }
 
-/// The writer that goes on with what is found, as that of another process would.
+/// Opens the writer that resumes what is found, as a writer in another process would.
 pub(crate) async fn go_on(driver: &dyn StorageDriver, path: &StoragePath) -> Writer {
     resume(driver, &driver.find_staged(path).await.unwrap()).await
 }
 
-/// Goes on after these bytes and closes; a refusal may come from each of the three calls.
+/// Resumes these bytes, appends and closes. Each of the three calls may be the one that refuses.
 pub(crate) async fn append(
     driver: &dyn StorageDriver,
     staged: &Staged,
@@ -226,7 +226,7 @@ pub(crate) async fn append(
     writer.close().await
 }
 
-/// Appends and checks that the size counts it.
+/// Appends and checks that the size counts the chunk.
 pub(crate) async fn write(writer: &mut Writer, chunk: impl Into<Bytes>) {
     let chunk = chunk.into();
     let size = writer.size() + chunk.len() as u64;
@@ -234,7 +234,7 @@ pub(crate) async fn write(writer: &mut Writer, chunk: impl Into<Bytes>) {
     assert_eq!(writer.size(), size);
 }
 
-/// Closes and checks that what it gives is of these bytes.
+/// Closes and checks that the returned stage describes these bytes.
 pub(crate) async fn close(writer: Writer, path: &StoragePath) -> Staged {
     let size = writer.size();
     let staged = writer.close().await.unwrap();
@@ -242,7 +242,7 @@ pub(crate) async fn close(writer: Writer, path: &StoragePath) -> Staged {
     staged
 }
 
-/// Stages content for resumption, where nothing is staged.
+/// Stages content for resumption, for a path that has no stage.
 pub(crate) async fn stage(
     driver: &dyn StorageDriver,
     path: &StoragePath,
@@ -253,7 +253,7 @@ pub(crate) async fn stage(
     close(writer, path).await
 }
 
-/// Writes a whole file by a writer.
+/// Writes a whole file through a writer.
 pub(crate) async fn write_file(driver: &dyn StorageDriver, path: &StoragePath, content: impl Into<Bytes>) {
     let mut writer = direct(driver, path).await;
     write(&mut writer, content).await;
@@ -265,14 +265,14 @@ pub(crate) async fn commit(driver: &dyn StorageDriver, staged: &Staged, to: &Sto
     once_unlocked(|| driver.commit_staged(staged, to)).await.unwrap();
 }
 
-/// Throws these bytes away, if they are still there.
+/// Deletes these staged bytes if they still exist.
 pub(crate) async fn forget(driver: &dyn StorageDriver, staged: &Staged) {
     let stages = std::slice::from_ref(staged);
     let delete = || async { driver.delete_many(Vec::new(), stages).await?.into_result() };
     once_unlocked(delete).await.unwrap();
 }
 
-/// What is staged for the path.
+/// Finds the stage of a path, if it has one.
 pub(crate) async fn find(driver: &dyn StorageDriver, path: &StoragePath) -> Option<Staged> {
     match driver.find_staged(path).await {
         Err(error) if error.is_not_found() => None,
@@ -280,29 +280,29 @@ pub(crate) async fn find(driver: &dyn StorageDriver, path: &StoragePath) -> Opti
     }
 }
 
-/// Exactly these bytes are staged for their path.
+/// Checks that exactly these bytes are staged for their path.
 pub(crate) async fn assert_staged(driver: &dyn StorageDriver, staged: &Staged) {
     let found = find(driver, &staged.path).await;
     let found = found.as_ref().map(|found| (&found.path, found.size, &found.id));
     assert_eq!(found, Some((&staged.path, staged.size, &staged.id)));
 }
 
-/// Nothing is staged for the path.
+/// Checks that nothing is staged for the path.
 pub(crate) async fn assert_not_staged(driver: &dyn StorageDriver, path: &StoragePath) {
     assert_eq!(find(driver, path).await, None, "{path} is staged");
 }
 
-/// The errors that bytes give which are no longer those that are staged.
+/// Checks for one of the errors that refuse bytes which are no longer staged.
 #[track_caller]
 pub(crate) fn assert_refused(error: &Error) {
     assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound), "{error:?}");
 }
 
-/// Polls a future so many times, then drops it; its output if it was done by then.
+/// Polls a future this many times, then drops it. Returns its output if it finished by then.
 pub(crate) async fn poll_then_drop<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     for poll in 0..polls {
-        // Every other time at once, else after the threads and sockets below had time to go on.
+        // Every second poll waits first, so that the threads and sockets below can make progress.
         if poll % 2 == 1 {
             pause(1).await;
         }
@@ -359,7 +359,7 @@ pub(crate) async fn marked(
     found.iter().map(|found| found.strip_prefix(path).unwrap().to_owned()).collect()
 }
 
-/// Nothing is at the path, by every way to look at it.
+/// Checks that nothing is at the path, in every way to look at it.
 pub(crate) async fn assert_missing(driver: &dyn StorageDriver, path: &StoragePath) {
     assert!(!driver.exists(path).await.unwrap(), "{path}: it exists");
     assert_eq!(kind(driver.stat(path).await), ErrorKind::NotFound, "{path}: stat");
@@ -374,11 +374,11 @@ pub(crate) async fn assert_missing(driver: &dyn StorageDriver, path: &StoragePat
     }
 }
 
-/// Exactly this file is at the path, by every way to look at it.
+/// Checks that exactly this file is at the path, in every way to look at it.
 pub(crate) async fn assert_file(driver: &dyn StorageDriver, path: &StoragePath, content: &Bytes) {
     let info = driver.stat(path).await.unwrap();
     assert_eq!((&info.path, info.size), (path, content.len() as u64));
-    // Not by `assert_eq!`, which would print the bytes.
+    // Not with `assert_eq!`, which would print the bytes.
     assert!(get(driver, path).await == *content, "{path}: get_content gives other bytes");
     assert!(read_all(driver, path).await == *content, "{path}: reader gives other bytes");
 }

@@ -14,7 +14,7 @@ pub async fn root_exists(cx: &Context) {
     assert!(names(cx.driver(), &StoragePath::root(), None).await.is_empty());
 }
 
-/// `ValidPaths`: 16 forms, each written, read and deleted.
+/// `ValidPaths`: 16 forms of paths, each written, read and deleted.
 pub async fn valid_paths(cx: &Context) {
     for text in [
         "/a",
@@ -45,7 +45,7 @@ pub async fn valid_paths(cx: &Context) {
     }
 }
 
-/// `InvalidPaths`: no path can be made of them; the root is one, but no file.
+/// `InvalidPaths`: they cannot be parsed. The root is a path, but not a file.
 pub async fn invalid_paths(cx: &Context) {
     for text in ["", "abc", "123.abc", "//bcd", "/abc_123/"] {
         assert_eq!(kind(text.parse::<StoragePath>()), ErrorKind::InvalidPath, "{text:?}");
@@ -99,7 +99,7 @@ pub async fn read_nonexistent(cx: &Context) {
     assert_eq!(kind(cx.driver().get_content(&cx.path("missing"), LIMIT).await), ErrorKind::NotFound);
 }
 
-/// `PutContentMultipleTimes`: sizes up and down; the last one counts.
+/// `PutContentMultipleTimes`: sizes go up and down. The last content counts.
 pub async fn put_content_multiple_times(cx: &Context) {
     let file = cx.path("dir/file");
     for (seed, size) in [(1, 4 << 10), (2, 4 << 20), (3, 4 << 10), (4, 5 << 20), (5, 100)] {

@@ -44,7 +44,8 @@ pub async fn write_read_streams_non_utf8(cx: &Context) {
     write_read_streams(cx, Bytes::from_static(b"\x80\x80\x80\x80")).await;
 }
 
-/// `WriteReadLargeStreams`: one file of [`Sizes::large_stream`](super::Sizes::large_stream) bytes, its digest compared.
+/// `WriteReadLargeStreams`: one file of [`Sizes::large_stream`](super::Sizes::large_stream) bytes,
+/// compared by digest.
 pub async fn write_read_large_streams(cx: &Context) {
     let file = cx.path("dir/file");
     let large = Large::new(1, cx.sizes().large_stream);
@@ -59,7 +60,7 @@ pub async fn write_read_large_streams(cx: &Context) {
     assert_eq!(digest(cx.driver(), &file).await, large.digest());
 }
 
-/// `ReaderWithOffset`: three chunks of 32 bytes, from each border and from the end.
+/// `ReaderWithOffset`: three chunks of 32 bytes, read from each border and from the end.
 pub async fn reader_with_offset(cx: &Context) {
     let file = cx.path("dir/file");
     let content = sample::bytes(1, 96);
@@ -98,7 +99,7 @@ pub async fn continue_stream_append_small(cx: &Context) {
     continue_stream_append(cx, 32).await;
 }
 
-/// `ReadNonexistentStream`: from the start and from an offset.
+/// `ReadNonexistentStream`: read from the start and from an offset.
 pub async fn read_nonexistent_stream(cx: &Context) {
     for offset in [0, 64] {
         let result = cx.driver().reader(&cx.path("missing"), ByteRange::from(offset)).await;
@@ -106,8 +107,10 @@ pub async fn read_nonexistent_stream(cx: &Context) {
     }
 }
 
-/// `WriteZeroByteStreamThenAppend`: a stage of zero bytes is resumed. Distribution appends to a visible file, too,
-/// and by `WriteZeroByteContentThenAppend` to one that was put; here visible files do not grow.
+/// `WriteZeroByteStreamThenAppend`: a stage of zero bytes is resumed.
+///
+/// Distribution also appends to a visible file, and in `WriteZeroByteContentThenAppend` to one that was
+/// put. Here visible files do not grow.
 pub async fn write_zero_byte_stream_then_append(cx: &Context) {
     let (file, content) = (cx.path("dir/file"), sample::bytes(1, 4096));
     let mut writer = first(cx.driver(), &file).await;
@@ -148,7 +151,7 @@ pub async fn concurrent_stream_reads(cx: &Context) {
     assert_eq!(tasks.join_all().await.len(), sizes.readers);
 }
 
-/// `ConcurrentFileStreams`: several writers of different files; the digests are compared.
+/// `ConcurrentFileStreams`: several writers of different files, compared by digest.
 pub async fn concurrent_file_streams(cx: &Context) {
     let sizes = cx.sizes();
     let mut tasks = JoinSet::new();

@@ -1,4 +1,4 @@
-//! Distribution's driver suite, name by name: directories, deletes, stat. There are no moves here.
+//! Distribution's driver suite, name by name: directories, deletes, stat. Our drivers have no moves.
 
 use http::Method;
 use plugin_registry_core::{ErrorKind, StorageDriver, StorageDriverExt, StoragePath};
@@ -9,7 +9,7 @@ use super::{
     sample,
 };
 
-/// `List`: 50 children, below a directory in a directory.
+/// `List`: 50 children of a nested directory.
 pub async fn list(cx: &Context) {
     let parent = cx.path("root/parent");
     assert_eq!(kind(entries(cx.driver(), &parent, None).await), ErrorKind::NotFound);
@@ -47,7 +47,7 @@ pub async fn delete_folder(cx: &Context) {
     }
 }
 
-/// `DeleteOnlyDeletesSubpaths`: of names that begin with each other.
+/// `DeleteOnlyDeletesSubpaths`: with names that begin with each other.
 pub async fn delete_only_deletes_subpaths(cx: &Context) {
     cx.put_all(&["dir/file", "dir/file-suffix", "dir/sub/file", "dir/sub-suffix/file", "dir-suffix/file"])
         .await;
@@ -58,7 +58,7 @@ pub async fn delete_only_deletes_subpaths(cx: &Context) {
     assert_eq!(names(cx.driver(), cx.base(), None).await, ["dir-suffix"]);
 }
 
-/// `RedirectURL`: what GET and HEAD give is served, or there is none.
+/// `RedirectURL`: a URL for GET or HEAD serves the file, or there is no URL.
 pub async fn redirect_url(cx: &Context) {
     let (file, content) = (cx.path("dir/file"), sample::bytes(1, 32));
     put(cx.driver(), &file, content.clone()).await;
@@ -71,7 +71,7 @@ pub async fn redirect_url(cx: &Context) {
     }
 }
 
-/// `StatCall`: missing, a file, the changed file; its directory and the root are no files, and exist.
+/// `StatCall`: a missing file, a file, a changed file. Its directory and the root exist but are not files.
 pub async fn stat_call(cx: &Context) {
     let (dir, file) = (cx.path("dir"), cx.path("dir/file"));
     for missing in [&dir, &file] {

@@ -1,4 +1,4 @@
-//! Writers and calls that end early: dropped, failed, in the middle of anything.
+//! Writers and calls that end early: dropped or failed, in the middle of anything.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
     sample,
 };
 
-/// Nothing is visible of a writer that was dropped, at any size, and nothing is in the way of the next.
+/// A dropped writer of any size leaves nothing visible, and does not hinder the next writer.
 pub async fn dropped_writer_leaves_nothing_visible(cx: &Context) {
     for (index, size) in [0, 1, 100_000, (6 << 20) + 1].into_iter().enumerate() {
         for in_one_go in [true, false] {
@@ -46,7 +46,8 @@ pub async fn dropped_writer_leaves_nothing_visible(cx: &Context) {
     }
 }
 
-/// A `put_content`, `commit_staged` or `delete` that is dropped anywhere has happened as a whole or not at all, and holds nothing.
+/// A `put_content`, `commit_staged` or `delete` that is dropped at any point takes effect as a whole or
+/// not at all, and holds nothing.
 pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
     let (old, new) = (sample::bytes(1, 100_000), sample::bytes(2, 2 << 20));
     for polls in 0..12 {
@@ -70,7 +71,7 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
         let staged = stage(cx.driver(), &from, new.clone()).await;
         put(cx.driver(), &to, old.clone()).await;
         poll_then_drop(cx.driver().commit_staged(&staged, &to), polls).await;
-        // A dropped call may still be under way in the store; what is read is one of the two.
+        // A dropped call may still be running in the store. A read returns one of the two contents.
         let found = get(cx.driver(), &to).await;
         assert!(found == old || found == new);
         cx.settle().await;
@@ -96,14 +97,14 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
             assert_eq!(found.id, staged.id);
         }
         cx.driver().delete_if_exists(&cx.path(&format!("put{polls}"))).await.unwrap();
-        // What a dropped call left under way comes to its end before the next round and before the test's.
+        // What a dropped call left running ends before the next round, and before the test ends.
         cx.settle().await;
         forget(cx.driver(), &staged).await;
         assert_not_staged(cx.driver(), &from).await;
     }
 }
 
-/// A writer whose call is dropped anywhere commits the whole file or nothing, and frees its stage.
+/// A writer whose call is dropped at any point commits the whole file or nothing, and frees its stage.
 pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
     let content = sample::bytes(3, 3 << 20);
     for polls in 0..12 {
@@ -130,7 +131,7 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
             None => assert!(closed.is_none(), "what was closed is found"),
         }
 
-        // In a write: the writer is spoilt, the stage of the last close is not.
+        // In a write: the writer is spoilt, but the stage of the last close is not.
         let file = cx.path(&format!("write{polls}/file"));
         let begin = stage(cx.driver(), &file, "begin").await;
         let mut writer = resume(cx.driver(), &begin).await;
@@ -164,9 +165,9 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
         let whole = Bytes::from([&*text, &*content].concat());
         write(&mut writer, content.clone()).await;
 
-        // In a commit: all or nothing; the stage is used up or as it was closed.
+        // In a commit: all or nothing. The stage is used up, or is as it was closed.
         poll_then_drop(writer.commit(&file), polls).await;
-        // What was on its way to another process when it was dropped may still be done there.
+        // A request that was in flight when the call was dropped may still take effect.
         cx.settle().await;
         let left = find(cx.driver(), &file).await;
         assert!(left.iter().all(|left| left.id == found.id), "what was not closed is not found");
@@ -185,7 +186,7 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
     }
 }
 
-/// Streams may be dropped after any number of items, and hold nothing.
+/// Streams that are dropped after any number of items hold nothing.
 pub async fn dropped_streams_hold_nothing(cx: &Context) {
     cx.put_all(&["a/1", "a/2", "b/_m/3", "b/c/_m/4", "c"]).await;
     let large = cx.path("large");
@@ -207,7 +208,7 @@ pub async fn dropped_streams_hold_nothing(cx: &Context) {
     assert_missing(cx.driver(), &large).await;
 }
 
-/// A write that failed, or was given up, spoils the writer for good: what follows it is never committed.
+/// A write that failed or was dropped spoils the writer for good: nothing is committed after it.
 pub async fn failed_write_is_never_committed(cx: &Context) {
     let other = cx.path("target");
     for fault in [Fault::Write(0), Fault::Write(1), Fault::StuckWrite(0), Fault::StuckWrite(1)] {
@@ -218,7 +219,7 @@ pub async fn failed_write_is_never_committed(cx: &Context) {
                 if end % 2 == 0 { direct(&faulty, &file).await } else { first(&faulty, &file).await };
             let mut failures = 0;
             for chunk in ["one", "two", "three"] {
-                // A stuck write is given up after a few polls, as a host with a deadline would.
+                // A stuck write is dropped after a few polls, as a caller with a deadline would do.
                 failures += usize::from(!matches!(
                     poll_then_drop(writer.write(chunk.into()), 40).await,
                     Some(Ok(()))
@@ -236,7 +237,7 @@ pub async fn failed_write_is_never_committed(cx: &Context) {
             assert_missing(cx.driver(), &other).await;
             assert_not_staged(cx.driver(), &file).await;
         }
-        // What was closed before stays, and goes with the writer that is cancelled.
+        // What was closed before stays, unless the writer is cancelled.
         let staged = stage(cx.driver(), &cx.path("closed"), "before").await;
         for end in 0..3 {
             let faulty = Checked::new(Arc::new(Faulty::new(cx.shared(), fault)));

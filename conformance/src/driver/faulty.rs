@@ -1,4 +1,4 @@
-//! A driver that passes everything on to another, and fails where a test says.
+//! A driver that passes everything on to another one, and fails where a test says.
 
 use std::sync::{
     Arc,
@@ -16,18 +16,18 @@ use crate::intercept::{Intercept, Intercepted};
 pub(crate) enum Fault {
     /// Streams end one byte early, without an error.
     ShortReads,
-    /// The write of this index fails without taking its bytes; all others succeed.
+    /// The write with this index fails without taking its bytes. All others succeed.
     Write(usize),
-    /// The write of this index never returns.
+    /// The write with this index never returns.
     StuckWrite(usize),
 }
 
-/// One fault. It goes on afterwards as if nothing had happened, which is what [`Checked`](plugin_registry_core::Checked)
-/// has to stop.
+/// Injects one fault. Afterwards it goes on as if nothing had happened, which
+/// [`Checked`](plugin_registry_core::Checked) has to stop.
 #[derive(Clone, Debug)]
 pub(crate) struct Faulty {
     fault: Fault,
-    /// Those of all writers.
+    /// Counts the writes of all writers.
     writes: Arc<AtomicUsize>,
 }
 

@@ -8,7 +8,7 @@ use super::{
     context::{entries, kind, names, put, stage},
 };
 
-/// Files and directories whose names begin with each other's, in byte order of the name alone.
+/// Files and directories whose names begin with each other's. `CHILDREN` is in byte order of the name alone.
 const FILES: [&str; 14] = [
     "B", "a/x", "a/y/z", "a-/x", "a--", "a-b", "a-b-c/x", "a-b.c", "a.", "a.b/x", "a0", "aa/x", "_x/y", "0/1",
 ];
@@ -33,7 +33,7 @@ fn children() -> Vec<Entry> {
     CHILDREN.iter().map(|(name, is_file)| Entry::new(*name, kind(*is_file))).collect()
 }
 
-/// Each child once, in byte order of the names; nothing below, beside or staged.
+/// `list` yields each child once, in byte order of the names, and nothing below, beside or staged.
 pub async fn list_yields_direct_children_in_order(cx: &Context) {
     cx.put_all(&["dir0", "dir-x/y", "dir.x"]).await;
     for rest in FILES {
@@ -62,7 +62,7 @@ pub async fn list_yields_direct_children_in_order(cx: &Context) {
     assert!(names(cx.driver(), &cx.path("many"), Some(&expected[middle])).await == expected[middle + 1..]);
 }
 
-/// Only greater names; `after` need not exist, and a page may be continued from any child.
+/// `list` yields only names greater than `after`, which need not exist. A page can be continued from any child.
 pub async fn list_starts_after(cx: &Context) {
     cx.put_all(&FILES).await;
     let all = children();
@@ -77,7 +77,8 @@ pub async fn list_starts_after(cx: &Context) {
     }
 }
 
-/// Missing directories, and such whose files are gone; with `after`, an empty stream will do.
+/// `list` fails with `NotFound` for a missing directory, and for one whose files are gone. With `after`,
+/// an empty stream is allowed.
 pub async fn list_missing_is_not_found(cx: &Context) {
     cx.put_all(&["ab/file", "cd", "gone/sub/file"]).await;
     cx.driver().delete(&cx.path("gone/sub/file")).await.unwrap();
@@ -91,7 +92,7 @@ pub async fn list_missing_is_not_found(cx: &Context) {
     assert!(names(cx.driver(), &cx.path("ab"), Some("zzz")).await.is_empty());
 }
 
-/// An empty store has an empty root; what was deleted leaves it empty again.
+/// An empty store has an empty root. After everything is deleted, the root is empty again.
 pub async fn list_root_always_succeeds(cx: &Context) {
     let root = StoragePath::root();
     assert!(names(cx.driver(), &root, None).await.is_empty());

@@ -10,8 +10,8 @@
 //! }
 //! ```
 //!
-//! Each behavior is one test on a [`Store`] of its own, which must leave the root empty. A behavior
-//! of the contract has the name of its bullet; those of distribution's suite have its names; the rest
+//! Each behavior is one test on its own [`Store`], which must leave the root empty. A behavior of the
+//! contract has the name of its bullet. Those of distribution's suite have distribution's names. The rest
 //! is what the contract asks of every method, and traps that stores have set.
 
 mod acknowledged;
@@ -43,8 +43,8 @@ pub use self::{
     store::{Sizes, Store},
 };
 
-/// The one list of behaviors, by the module that has them, given to the macro named first.
-/// What is in the list and has no function does not compile, nor does a function outside of the list.
+/// The one list of behaviors, by module, passed to the macro named first. A listed name without a
+/// function does not compile, nor does a function that is not listed.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __driver_behaviors {
@@ -199,9 +199,10 @@ __driver_behaviors!(export);
 
 /// Makes a module `name` with one test for each behavior.
 ///
-/// - `open`: an expression that gives a new, empty [`Store`] and may `.await`; evaluated once a test.
-/// - `unsupported`: behaviors that the store cannot have, with the reason. They are skipped with a line
-///   that begins with [`SKIPPED`](crate::report::SKIPPED).
+/// - `open`: an expression that gives a new, empty [`Store`] and may `.await`. It is evaluated once per
+///   test.
+/// - `unsupported`: behaviors that the store cannot have, each with the reason. They are skipped with a
+///   line that begins with [`SKIPPED`](crate::report::SKIPPED).
 ///
 /// One more test, `write_read_five_gib`, is ignored: it writes distribution's large file.
 #[macro_export]

@@ -1,8 +1,8 @@
-//! The model test: random calls on a driver and on the one in memory, whose outcomes must be equal.
+//! The model test: random calls on a driver and on the one in memory must have equal outcomes.
 //!
-//! Paths are few, so that calls meet; none is a file in one call and a directory in another, which
-//! filesystems refuse and object stores allow. Where the contract leaves the outcome open, the call is
-//! left out (`Run::is_open` says when) or the outcomes count as equal.
+//! There are few paths, so that calls meet. None is a file in one call and a directory in another, which
+//! filesystems refuse and object stores allow. If the contract leaves the outcome open, the call is left
+//! out (see `Run::is_open`) or the outcomes count as equal.
 
 use std::{
     fmt::{self, Write},
@@ -30,12 +30,12 @@ use super::{Store, context::drain, sample};
 /// Files in an order that is neither that of the paths nor that of the components.
 const FILES: [&str; 11] =
     ["/f", "/a/f", "/a/f-", "/a/c/f", "/a/c/d/g", "/a-b/f", "/a.b/c/f", "/a0", "/f-", "/a/_m/f", "/b/_m/x/f"];
-/// What lies above and beside them.
+/// Paths above and beside them.
 const OTHERS: [&str; 11] =
     ["/a", "/a/c", "/a-b", "/a.b", "/b", "/a/_m", "/b/_m", "/a/c/d", "/missing", "/a/c/e", "/a/f/below"];
-/// Open writers at a time.
+/// Writers that can be open at a time.
 const SLOTS: usize = 3;
-/// How many of the last closes calls go back to.
+/// How many of the last closes a call can refer to.
 const REMEMBERED: usize = 4;
 
 type Path = &'static str;
@@ -83,14 +83,14 @@ enum End {
 
 fn call() -> impl Strategy<Value = Call> {
     let file = || select(&FILES[..]);
-    // Staged bytes in a marked directory that has nothing else are not looked for (`list_marked`).
+    // Stages in a marked directory that holds nothing else are not looked for (`list_marked`).
     let staged = || select(&FILES[..FILES.len() - 2]);
     let directory = || prop_oneof![1 => Just("/"), 5 => select(&OTHERS[..])];
     let any_path = || prop_oneof![2 => file(), 1 => select(&OTHERS[..])];
     let size = || prop_oneof![3 => 0..20_usize, 1 => 0..70_000_usize];
     let slot = || 0..SLOTS;
     let put_mode = || prop_oneof![3 => Just(PutMode::Overwrite), 1 => Just(PutMode::CreateOnly)];
-    // Most often the last one, which is most often still there.
+    // Most often the last one, which is most likely to still exist.
     let close = || prop_oneof![2 => Just(0), 1 => 0..REMEMBERED];
     let mode = prop_oneof![
         1 => Just(Mode::Direct),
@@ -125,10 +125,10 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// Runs `cases` random sequences of calls on stores that `open` gives, and on memory.
+/// Runs `cases` random sequences of calls on stores that `open` gives, and on the driver in memory.
 ///
 /// # Panics
-/// With the shortest sequence found whose outcomes differ.
+/// If outcomes differ, with the shortest sequence found that shows it.
 pub fn check(cases: u32, open: impl AsyncFn() -> Store) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
@@ -154,7 +154,7 @@ pub fn check(cases: u32, open: impl AsyncFn() -> Store) {
 struct Side {
     driver: Checked<dyn StorageDriver>,
     writers: [Option<OpenWriter>; SLOTS],
-    /// What closes gave, the last one last.
+    /// What closes returned, in order.
     closed: Vec<Staged>,
 }
 
@@ -179,7 +179,7 @@ impl Run {
         let path = self.model.stage_of(call);
         let expected = self.model.outcome(call).await;
         let mut actual = self.actual.outcome(call).await;
-        // The lock of a writer that was dropped a moment ago may take another to go.
+        // The lock of a writer that was just dropped may take a moment to go.
         for _ in 0..100 {
             let may_be_locked =
                 matches!(call, Call::Open(..) | Call::CommitStaged(..) | Call::DeleteMany(..));
@@ -211,7 +211,7 @@ impl Run {
         Ok(())
     }
 
-    /// A driver may open a writer of what is gone: then its close is refused.
+    /// A driver may open a writer for bytes that are gone. Then it must refuse the close.
     async fn refuse_late(&mut self, call: &Call, actual: &mut String, expected: &str) {
         let Call::Open(slot, _, Mode::Resume(_)) = call else { return };
         if is_refusal(expected)
@@ -222,21 +222,22 @@ impl Run {
         }
     }
 
-    /// Whether the contract leaves the outcome open.
+    /// Whether the contract leaves the outcome of this call open.
     async fn is_open(&self, call: &Call, staged: &[StoragePath]) -> bool {
-        // A writer whose slot the call takes ends before.
+        // A writer whose slot the call takes is dropped first.
         let taken = if let Call::Open(slot, ..) = call { Some(*slot) } else { None };
         let writers = self.model.writers.iter().enumerate().filter(|(slot, _)| Some(*slot) != taken);
         let open: Vec<&OpenWriter> = writers.filter_map(|(_, writer)| writer.as_ref()).collect();
-        // What of the stage, or of the writer that has resumed it, comes first.
+        // Whether a writer has resumed the stage: then it is open which of the two comes first.
         let is_held = |close: Close| {
             let path = self.model.close(close).map(|staged| staged.path);
             open.iter().any(|writer| writer.resumed && Some(&writer.path) == path.as_ref())
         };
         match call {
-            // What becomes of the open writer.
+            // Open: what happens to an open writer.
             Call::Delete(path) => open.iter().any(|writer| is_at_or_below(&writer.path, path)),
-            // Whether a directory is there that has nothing but staged bytes; what goes along with a file or a stage.
+            // Open: whether a directory with only staged bytes exists, and what goes along with a file or
+            // a stage.
             Call::DeleteMany(files, close) => {
                 let takes_along = files.iter().any(|path| is_any_at_or_below(staged, path));
                 takes_along || close.is_some_and(is_held) || self.is_superseded(*close).await
@@ -254,7 +255,7 @@ impl Run {
         }
     }
 
-    /// Whether another stage is in the place of this one.
+    /// Whether another stage has replaced this one.
     async fn is_superseded(&self, close: Option<Close>) -> bool {
         let Some(staged) = close.and_then(|close| self.model.close(close)) else { return false };
         let found = self.model.driver.find_staged(&staged.path).await;
@@ -267,13 +268,13 @@ impl Side {
         Self { driver, writers: Default::default(), closed: Vec::new() }
     }
 
-    /// What a close gave.
+    /// Returns the stage of a close.
     fn close(&self, back: Close) -> Option<Staged> {
         let index = self.closed.len().checked_sub(back + 1)?;
         self.closed.get(index).cloned()
     }
 
-    /// The path whose stage the call may change, or may not.
+    /// The path of the stage that the call may change.
     fn stage_of(&self, call: &Call) -> Option<StoragePath> {
         let of_close = |back: &Close| self.close(*back).map(|staged| staged.path);
         match call {
@@ -297,7 +298,7 @@ impl Side {
         found.try_collect().await.unwrap()
     }
 
-    /// What is staged: how much, and by which of the closes.
+    /// Describes what is staged: its size, and which close made it.
     async fn found(&self, path: &StoragePath) -> String {
         words(self.driver.find_staged(path).await.map(|found| {
             let close = self.closed.iter().rposition(|staged| staged.id == found.id);
@@ -305,7 +306,7 @@ impl Side {
         }))
     }
 
-    /// The outcome in words: values without times, errors by their kind.
+    /// The outcome in words: values without times, errors by kind.
     async fn outcome(&mut self, call: &Call) -> String {
         let driver = &self.driver;
         match call {
@@ -313,7 +314,7 @@ impl Side {
                 words(driver.put_content(&parse(path), content(*size), *mode).await)
             }
             Call::Open(slot, path, mode) => {
-                // Whatever was open there ends like a killed process.
+                // A writer that was open there ends like a killed process.
                 self.writers[*slot] = None;
                 let (path, mode) = match mode {
                     Mode::Direct => (parse(path), WriteMode::direct()),
@@ -357,7 +358,7 @@ impl Side {
                 let Some(staged) = self.close(*close) else { return String::new() };
                 let committed = async {
                     driver.commit_staged(&staged, &parse(to)).await?;
-                    // The stage may be left or not.
+                    // The stage may or may not be left.
                     driver.delete_many(Vec::new(), &[staged]).await?.into_result()
                 };
                 words(committed.await)
@@ -404,7 +405,7 @@ impl Side {
     }
 }
 
-/// Content by size and digest.
+/// Content, shown by size and digest.
 struct Content(Bytes);
 
 impl fmt::Debug for Content {
@@ -426,7 +427,7 @@ fn is_refusal(outcome: &str) -> bool {
     ["Conflict", "NotFound"].contains(&outcome)
 }
 
-/// What is no longer staged is refused in either way.
+/// A stage that is gone may be refused with either error.
 fn same_refusal(call: &Call, actual: &str, expected: &str) -> bool {
     let is_of_a_stage = matches!(
         call,
@@ -441,7 +442,7 @@ fn parse(path: &str) -> StoragePath {
     path.parse().unwrap()
 }
 
-/// The same size always gives the same bytes; another size gives others.
+/// Returns the same bytes for the same size, and others for another size.
 fn content(size: usize) -> Bytes {
     sample::bytes(size as u64, size)
 }
@@ -459,7 +460,7 @@ fn words<T: fmt::Debug>(result: Result<T>) -> String {
     words
 }
 
-/// A listing from a later start may call a missing directory empty.
+/// A listing with `after` may report a missing directory as empty.
 fn may_be_empty<T: fmt::Debug>(found: Result<Vec<T>>, from_later: bool) -> String {
     match found {
         Err(error) if from_later && error.kind() == ErrorKind::NotFound => words(Ok(Vec::<T>::new())),

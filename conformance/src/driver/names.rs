@@ -1,4 +1,4 @@
-//! Names that begin with each other, which prefix listings confuse; error texts.
+//! Names that begin with each other, which prefix listings confuse, and error texts.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -15,7 +15,7 @@ use super::{
     },
 };
 
-/// `a`, `a-b`, `a.b`, `a0` and `a/b`: each is itself only, to every call.
+/// Every call keeps `a`, `a-b`, `a.b`, `a0` and `a/b` apart.
 pub async fn names_with_a_common_prefix_are_apart(cx: &Context) {
     let files = ["a-b", "a.b", "a/b", "a0"];
     cx.put_all(&files).await;
@@ -38,7 +38,8 @@ pub async fn names_with_a_common_prefix_are_apart(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["a", "a-", "a.b", "a0"]);
 }
 
-/// Tags `im`, `image`, `index`, `index2`, `current` with the file names of the layout below them.
+/// The tags `im`, `image`, `index`, `index2`, `current` are kept apart, with the layout's file names
+/// below them.
 pub async fn names_of_the_layout_are_apart(cx: &Context) {
     let tags = ["current", "im", "image", "index", "index2"];
     for tag in tags {
@@ -60,7 +61,7 @@ pub async fn names_of_the_layout_are_apart(cx: &Context) {
     assert_file(cx.driver(), &cx.path("tags/image/current/link"), &"image".into()).await;
 }
 
-/// The longest path and the longest name that the layout may ask for: a tag of 128 characters.
+/// A driver takes the longest path and name that the layout may need: a tag of 128 characters.
 pub async fn names_may_be_long(cx: &Context) {
     let tag = "t".repeat(128);
     let mut rest = format!("tags/{tag}/current/link");
@@ -76,8 +77,9 @@ pub async fn names_may_be_long(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await.len(), 3);
 }
 
-/// Tags as people choose them, some like the names under which drivers keep what is staged: of a directory only
-/// what lies below matters.
+/// Directories may have names like those that drivers give to staged bytes.
+///
+/// Such names are tags that users choose. For a directory only what lies below it matters.
 pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Context) {
     let (driver, long) = (cx.driver(), "t".repeat(128));
     let tmp = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp";
@@ -87,7 +89,7 @@ pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Cont
     let link = |tag: &str| cx.path(&format!("tags/{tag}/current/link"));
     for tag in &tags {
         put(driver, &link(tag), tag.to_string()).await;
-        // A stage below, too: it has the name that a driver makes of it.
+        // A stage below it, too: it has the name that a driver derives from it.
         stage(driver, &cx.path(&format!("tags/{tag}/current/next")), "staged").await;
     }
     assert_eq!(names(driver, &cx.path("tags"), None).await, tags);
@@ -111,7 +113,7 @@ pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Cont
         assert_eq!(below.iter().map(|info| &info.path).collect::<Vec<_>>(), [&expected], "{tag}");
         assert_eq!(names(driver, &cx.path("tags"), Some(tag)).await, tags[index + 1..], "{tag}");
     }
-    // What is staged for a name goes with the name, and no directory that only looks like it.
+    // A delete takes the stages of its name along, but not a directory that only looks like a stage.
     for (index, tag) in tags.iter().enumerate() {
         driver
             .delete(&cx.path(&format!("tags/{tag}")))
@@ -126,7 +128,7 @@ pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Cont
     }
 }
 
-/// A path below a file is missing like any other, to every call that only looks.
+/// Every call that only looks treats a path below a file as missing.
 pub async fn paths_below_a_file_are_missing(cx: &Context) {
     put(cx.driver(), &cx.path("file"), "x").await;
     for rest in ["file/a", "file/a/b"] {
@@ -155,7 +157,7 @@ fn check_named(cx: &Context, error: &Error, operation: Operation, path: &Storage
     }
 }
 
-/// Every error names the driver, the operation and the path, and its kind in words.
+/// Every error names the driver, the operation, the path, and its kind in words.
 pub async fn errors_name_driver_operation_and_path(cx: &Context) {
     let (missing, driver) = (cx.path("missing/file"), cx.driver());
     let check = |error: Option<Error>, operation| check_named(cx, &error.unwrap(), operation, &missing);
@@ -184,7 +186,7 @@ pub async fn errors_name_driver_operation_and_path(cx: &Context) {
     check(elsewhere, Operation::Writer);
 }
 
-/// The root is no file: refused with `InvalidPath` by every call that needs one.
+/// Every call that needs a file refuses the root with `InvalidPath`.
 pub async fn the_root_is_no_file(cx: &Context) {
     let (root, file, driver) = (StoragePath::root(), cx.path("file"), cx.driver());
     put(driver, &file, "x").await;

@@ -12,7 +12,7 @@ use super::{
     sample,
 };
 
-/// Exactly the bytes of the range, cut at the end of the file.
+/// `reader` yields exactly the bytes of the range, cut at the end of the file.
 pub async fn reader_streams_the_range(cx: &Context) {
     for size in [1_usize, 10, 300_000, (5 << 20) + 17] {
         let file = cx.path(&format!("file{size}"));
@@ -39,7 +39,7 @@ pub async fn reader_streams_the_range(cx: &Context) {
     assert_eq!((reader.range(), reader.content_length()), (2..5, 3));
 }
 
-/// An offset equal to the size gives no bytes, of an empty file too.
+/// An offset equal to the size yields no bytes, also for an empty file.
 pub async fn reader_at_the_end_is_empty(cx: &Context) {
     for size in [0, 1, 100_000] {
         let file = cx.path("file");
@@ -50,7 +50,7 @@ pub async fn reader_at_the_end_is_empty(cx: &Context) {
     }
 }
 
-/// An offset beyond the size is refused, with any length.
+/// An offset beyond the size is refused with `InvalidOffset`, for any length.
 pub async fn reader_beyond_the_end_is_invalid_offset(cx: &Context) {
     for size in [0, 1, 100_000] {
         let file = cx.path("file");
@@ -63,7 +63,7 @@ pub async fn reader_beyond_the_end_is_invalid_offset(cx: &Context) {
     }
 }
 
-/// Missing at any offset; a directory is no file.
+/// A missing file is not found at any offset. A directory is not a file.
 pub async fn reader_missing_is_not_found(cx: &Context) {
     assert_missing(cx.driver(), &cx.path("missing")).await;
     cx.put_all(&["dir/file", "dir-x"]).await;
@@ -74,7 +74,7 @@ pub async fn reader_missing_is_not_found(cx: &Context) {
     }
 }
 
-/// A file replaced or deleted meanwhile gives its old bytes to the end, or an error.
+/// A reader of a file that is replaced or deleted meanwhile yields its old bytes to the end, or an error.
 pub async fn reader_survives_replacement(cx: &Context) {
     let old = sample::bytes(1, (8 << 20) + 5);
     for (index, size) in [5, old.len(), old.len() + 77].into_iter().enumerate() {
@@ -111,8 +111,10 @@ pub async fn reader_survives_replacement(cx: &Context) {
     }
 }
 
-/// Fewer bytes than announced end in an error: while the file changes, after it was cut behind the
-/// driver's back (where the test file says how), and by the wrapper for a driver that does not notice.
+/// A stream of fewer bytes than announced ends in an error.
+///
+/// This holds while the file changes, after it was cut behind the driver's back (if the test file says
+/// how), and through the wrapper if the driver does not notice.
 pub async fn reader_never_ends_early(cx: &Context) {
     let file = cx.path("file");
     let sizes = [(1 << 20) + 1, 100_000, 3];

@@ -14,7 +14,7 @@ use super::{
     sample,
 };
 
-/// Afterwards the path is missing, as are directories that became empty above it.
+/// After a `delete` the path is missing, and so are directories above it that became empty.
 pub async fn delete_removes_recursively(cx: &Context) {
     cx.put_all(&["a/b/c/d", "a/b/c/e", "a/b/f", "a/g", "h/i/j", "k"]).await;
     let delete = async |rest: &str| cx.driver().delete(&cx.path(rest)).await.unwrap();
@@ -39,7 +39,7 @@ pub async fn delete_removes_recursively(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["other"]);
 }
 
-/// `/a` never touches `/ab`, `/a-b`, `/a.b`, as files and as directories.
+/// Deleting `/a` never touches `/ab`, `/a-b`, `/a.b`, whether they are files or directories.
 pub async fn delete_keeps_siblings(cx: &Context) {
     let siblings = ["A", "a-", "a-b", "a.b/x", "a0", "a_", "ab/c", "b", "im", "imag", "image.1", "image2/x"];
     cx.put_all(&siblings).await;
@@ -55,7 +55,7 @@ pub async fn delete_keeps_siblings(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, left);
 }
 
-/// Missing paths, and parts of names and of paths that exist.
+/// Deleting a missing path fails with `NotFound`, also if it is part of an existing name or path.
 pub async fn delete_missing_is_not_found(cx: &Context) {
     let files = ["ab/file", "cd", "cd-e/f"];
     cx.put_all(&files).await;
@@ -67,7 +67,7 @@ pub async fn delete_missing_is_not_found(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["ab/file", "cd-e/f"]);
 }
 
-/// Staged bytes below a deleted directory, and at a deleted file, are gone too.
+/// A delete also removes staged bytes below a directory and at a file.
 pub async fn delete_removes_staged_bytes(cx: &Context) {
     cx.put_all(&["dir/file", "dir/sub/file", "dir-x/file"]).await;
     let rests = ["dir/staged", "dir/file", "dir/sub/staged", "dir/new/deep/staged"];
@@ -86,7 +86,9 @@ pub async fn delete_removes_staged_bytes(cx: &Context) {
     resume(cx.driver(), &kept).await.cancel().await.unwrap();
 }
 
-/// A directory is left alone and reported, everything else is gone; the call itself succeeds.
+/// A directory is left alone, and reported if the driver notices it. Everything else is deleted.
+///
+/// The call itself succeeds.
 pub async fn delete_many_reports_each_failure(cx: &Context) {
     cx.put_all(&["a", "dir/file", "other/dir/file", "b", "ab", "x/y/z"]).await;
     let paths = ["a", "dir", "missing", "b", "other/dir", "x/y/z"].map(|rest| cx.path(rest)).to_vec();
@@ -118,8 +120,10 @@ pub async fn delete_many_reports_each_failure(cx: &Context) {
     assert_missing(cx.driver(), &cx.path("many")).await;
 }
 
-/// A missing file or stage counts as deleted; so nothing but missing ones is a success, as is nothing at all.
-/// Directories that became empty are missing too.
+/// A missing file or stage counts as deleted.
+///
+/// So a call with only missing ones succeeds, as does a call with none. Directories that became empty are
+/// missing too.
 pub async fn delete_many_ignores_missing_files(cx: &Context) {
     cx.put_all(&["ab", "dir/file"]).await;
     let report = cx.driver().delete_many(Vec::new(), &[]).await.unwrap();
@@ -148,8 +152,9 @@ pub async fn delete_many_ignores_missing_files(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["dir/file", "x/a"]);
 }
 
-/// Files with and without their stages, and stages alone; other files and the stages of other paths stay, and of the
-/// same path a later one. What the commit of a stage left goes as well.
+/// `delete_many` deletes files with and without their stages, and stages alone.
+///
+/// Other files and the stages of other paths stay. What the commit of a stage left goes as well.
 pub async fn delete_many_deletes_stages(cx: &Context) {
     let other = cx.reopen().await;
     let (started, data) = (cx.path("up/a/startedat"), cx.path("up/a/data"));
@@ -178,7 +183,7 @@ pub async fn delete_many_deletes_stages(cx: &Context) {
             }
         }
     }
-    // Of several at once: those given.
+    // Of several stages, only those given are deleted.
     let mut stages = Vec::new();
     for index in 0..5 {
         stages.push(stage(cx.driver(), &cx.path(&format!("many/{index}/data")), "x").await);
@@ -190,7 +195,7 @@ pub async fn delete_many_deletes_stages(cx: &Context) {
     }
     assert_staged(cx.driver(), &middle).await;
 
-    // The file alone, the stage alone.
+    // The file alone, then the stage alone.
     let content = sample::bytes(2, 3);
     put(cx.driver(), &middle.path, content.clone()).await;
     forget(&*other, &middle).await;
@@ -200,7 +205,7 @@ pub async fn delete_many_deletes_stages(cx: &Context) {
     commit(&*other, &new, &cx.path("target")).await;
     forget(&*other, &new).await;
     assert_not_staged(cx.driver(), &new.path).await;
-    // A file may take along what is staged for it: all of it or nothing.
+    // Deleting a file may also delete its stage: all of it or nothing.
     let last = stage(&*other, &new.path, "last").await;
     let file = vec![new.path.clone()];
     cx.driver().delete_many(file, &[]).await.unwrap().into_result().unwrap();
@@ -215,7 +220,7 @@ pub async fn delete_many_deletes_stages(cx: &Context) {
     forget(cx.driver(), &kept).await;
 }
 
-/// A URL is fetched as a client would; a driver that gives one gives one for every file.
+/// A URL serves the file to a client. A driver that gives a URL for one file gives one for every file.
 pub async fn redirect_url_serves_the_file_or_is_none(cx: &Context) {
     let mut given = None;
     for size in [0, 5, 300_000] {

@@ -19,7 +19,7 @@ async fn open(driver: &dyn StorageDriver, staged: &Staged) -> Result<Writer> {
     driver.writer(&staged.path, WriteMode::Resume(staged.clone())).await
 }
 
-/// Goes on at exactly the size reached at the last close, in other instances, by chunks of any size.
+/// A resumed writer starts at exactly the size of the last close, in any instance, for chunks of any size.
 pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
     let instances = [cx.reopen().await, cx.shared()];
     for (name, sizes) in [
@@ -32,7 +32,7 @@ pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
         let mut content = Vec::new();
         for (index, size) in sizes.iter().enumerate() {
             let driver = &*instances[index % 2];
-            // By the value that the close gave, and by one that was found.
+            // Alternates between the value that the close returned and one that was found.
             if index % 3 == 1 {
                 staged = driver.find_staged(&file).await.unwrap();
             }
@@ -40,7 +40,7 @@ pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
             assert_eq!(writer.size(), content.len() as u64);
             let chunk = sample::bytes(index as u64, *size);
             content.extend_from_slice(&chunk);
-            // Two writes, the first of which is the odd one.
+            // Two writes of unequal sizes.
             write(&mut writer, chunk.slice(..size / 3)).await;
             write(&mut writer, chunk.slice(size / 3..)).await;
             staged = close(writer, &file).await;
@@ -90,7 +90,7 @@ pub async fn writer_resume_cuts_a_torn_tail(cx: &Context) {
     }
 }
 
-/// What becomes of a stage while somebody still has its value.
+/// What can happen to a stage while a caller still holds its value.
 pub(super) const CHANGES: [&str; 8] = [
     "continued",
     "replaced",
@@ -102,7 +102,7 @@ pub(super) const CHANGES: [&str; 8] = [
     "deleted by its age",
 ];
 
-/// Changes a stage; gives what is staged now, and the error where an open writer is in the way.
+/// Changes a stage. Returns what is staged now, or the error if an open writer is in the way.
 pub(super) async fn change(
     driver: &dyn StorageDriver,
     staged: &Staged,
@@ -130,7 +130,7 @@ pub(super) async fn change(
             driver.commit_staged(staged, elsewhere).await?;
             driver.delete_many(Vec::new(), std::slice::from_ref(staged)).await?.into_result()?;
         }
-        // Where it is all there is, the path may be missing.
+        // The path may be missing if the stage was all it had.
         "deleted with its path" => match driver.delete(path).await {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}
@@ -175,7 +175,7 @@ enum End {
     CommitElsewhere,
 }
 
-/// A refusal may come from any of the calls.
+/// Ends a writer. Any of the calls may refuse.
 async fn end(
     mut writer: Writer,
     chunk: Bytes,
@@ -193,8 +193,10 @@ async fn end(
     }
 }
 
-/// Refused at once, or when it ends, by a writer opened before the change or after it; nothing is visible, and
-/// what the change left is not touched.
+/// A writer that resumes bytes which are gone is refused, when it is opened or when it ends.
+///
+/// It may have been opened before the change or after it. Nothing becomes visible, and what the change
+/// left is not touched.
 pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
@@ -216,7 +218,7 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
                         early = Some(writer);
                     }
                     let changed = change(&*other, &staged, &content, how, &cx.path("dir/else")).await;
-                    // A driver may refuse to change what an open writer goes on with.
+                    // A driver may refuse to change a stage that an open writer has resumed.
                     let in_the_way = match &changed {
                         Ok(Some(_)) => false,
                         _ => find(&*other, &file).await.is_some(),
@@ -237,7 +239,7 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
                     };
                     let case = format!("{how}, {ending:?}, {kept} + {more}, before: {before}, {written}");
                     let refusal = outcome.expect_err(&case);
-                    // A part of an upload that somebody has ended: moto answers 500.
+                    // For a part of an upload that was ended meanwhile, moto answers 500.
                     if !(written && kept == PART && refusal.kind() == ErrorKind::Unavailable) {
                         assert_refused(&refusal);
                     }
@@ -250,8 +252,9 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
     }
 }
 
-/// Of two writers that resume the same bytes one is closed, whole; the other one is refused when it is opened, or at
-/// its close. However a writer ends, another one may go on.
+/// Of two writers that resume the same bytes one is closed, whole.
+///
+/// The other one is refused when it is opened, or at its close. However a writer ends, another one may go on.
 pub async fn writer_resume_is_exclusive(cx: &Context) {
     let other = cx.reopen().await;
     for (index, (kept, one, two)) in [
@@ -277,7 +280,7 @@ pub async fn writer_resume_is_exclusive(cx: &Context) {
     race(cx, other).await;
 }
 
-/// Both write and close, in both orders; exactly one succeeds.
+/// Both write and close, in either order. Exactly one succeeds.
 async fn two_close(cx: &Context, other: &Driver, file: &StoragePath, kept: usize, sizes: [usize; 2]) {
     for reversed in [false, true] {
         let content = sample::bytes(1, kept);
@@ -341,7 +344,8 @@ async fn nothing_more(cx: &Context, other: &Driver) {
     assert_file(cx.driver(), &file, &"abcd".into()).await;
 }
 
-/// After each end of a writer; and beside an open one, writers of other paths and new ones of its own.
+/// Another writer goes on after each end of a writer. Writers of other paths, and new ones of its own
+/// path, work beside an open one.
 async fn others_go_on(cx: &Context, other: &Driver) {
     let file = cx.path("next/file");
     let staged = stage(cx.driver(), &file, "abc").await;
@@ -363,7 +367,7 @@ async fn others_go_on(cx: &Context, other: &Driver) {
     resume(cx.driver(), &staged).await.cancel().await.unwrap();
 }
 
-/// One of two is dropped in the middle of sending a part, before the other closes or after it.
+/// One of two is dropped while it sends a part, before or after the other closes.
 async fn dropped_amid(cx: &Context, other: &Driver) {
     for polls in 1..9 {
         for after_the_close in [false, true] {
@@ -371,7 +375,7 @@ async fn dropped_amid(cx: &Context, other: &Driver) {
             let mut content = sample::bytes(1, if polls % 2 == 0 { PART } else { 10 }).to_vec();
             let mut staged = stage(cx.driver(), &file, content.clone()).await;
             let (more, torn) = (sample::bytes(2, PART), sample::bytes(3, PART));
-            // Where there are locks, the one that is opened first is the only one.
+            // If the driver locks, only the writer that is opened first succeeds.
             let (stays, goes) = if polls % 4 < 2 {
                 let stays = open(cx.driver(), &staged).await;
                 (stays, open(&**other, &staged).await)
@@ -407,7 +411,7 @@ async fn dropped_amid(cx: &Context, other: &Driver) {
             };
             note(outcome, &mut staged, &mut content);
             assert_staged(cx.driver(), &staged).await;
-            // What is on its way arrives.
+            // Let requests that are still in flight arrive.
             cx.settle().await;
             assert_staged(&**other, &staged).await;
             let mut writer = resume(cx.driver(), &staged).await;
@@ -421,7 +425,7 @@ async fn dropped_amid(cx: &Context, other: &Driver) {
     }
 }
 
-/// Many try to resume at the same time; what each appends and closes counts exactly once.
+/// Many writers try to resume at the same time. What each appends and closes counts exactly once.
 async fn race(cx: &Context, other: Driver) {
     let file = cx.path("race/file");
     stage(cx.driver(), &file, "").await;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{BEHAVIORS, Context, Store};
 use crate::report;
 
-/// Longer than any behavior takes on a slow disk: a call that waits for ever fails by name.
+/// Longer than any behavior takes on a slow disk, so that a call that waits forever fails by name.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
-/// Runs a behavior on a store of its own, or says why not. Called by the tests that
-/// [`driver_suite!`](crate::driver_suite) makes.
+/// Runs a behavior on its own store, or reports why it is skipped. The tests that
+/// [`driver_suite!`](crate::driver_suite) makes call it.
 ///
 /// # Panics
-/// When the behavior does not hold, takes more than a quarter of an hour, or leaves something behind.
+/// If the behavior does not hold, takes more than a quarter of an hour, or leaves something behind.
 pub fn run(
     suite: &str,
     behavior: &'static str,
@@ -40,10 +40,10 @@ pub fn run(
     assert!(done.is_ok(), "{behavior} has not ended after {DEADLINE:?}");
 }
 
-/// Checks that each behavior named as unsupported exists: a skip must not outlive a rename.
+/// Checks that each behavior named as unsupported exists, so that a skip does not outlive a rename.
 ///
 /// # Panics
-/// When one does not exist or has no reason.
+/// If one does not exist or has no reason.
 pub fn check_unsupported(unsupported: &[(&str, &str)]) {
     for (name, reason) in unsupported {
         assert!(BEHAVIORS.contains(name), "`{name}` is no behavior");

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use plugin_registry_core::{Algorithm, Digest, Hasher};
 
-/// Pieces of streams: as large as a registry would hand them over.
+/// Size of the pieces of a stream: as large as those of a registry.
 const PIECE: u64 = 1 << 20;
 
-/// `size` bytes without a pattern; another seed gives other bytes.
+/// Returns `size` bytes without a pattern. Another seed gives other bytes.
 pub(crate) fn bytes(seed: u64, size: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    // A word at a time: tests make gigabytes of it, without optimization.
+    // One word at a time: tests make gigabytes of it, without optimization.
     let mut content = Vec::with_capacity(size.next_multiple_of(8));
     while content.len() < size {
         state ^= state << 13;
@@ -21,8 +21,9 @@ pub(crate) fn bytes(seed: u64, size: usize) -> Bytes {
     content.into()
 }
 
-/// A large file as pieces that are slices of one small buffer, each beginning elsewhere in it, so that
-/// a lost, doubled or swapped piece changes the digest, and the file costs no memory.
+/// A large file whose pieces are slices of one small buffer, so that it costs no memory.
+///
+/// Each piece begins elsewhere in the buffer, so a lost, doubled or swapped piece changes the digest.
 pub(crate) struct Large {
     buffer: Bytes,
     size: u64,

@@ -28,12 +28,13 @@ async fn paths(driver: &dyn StorageDriver, path: &StoragePath) -> Vec<String> {
     staged(driver, path).await.into_iter().map(|info| info.path.to_string()).collect()
 }
 
-/// Later than every change so far, in the store's clock.
+/// A time later than every change so far, in the store's clock.
 fn later(found: &[FileInfo]) -> SystemTime {
     found.iter().filter_map(|info| info.modified).max().unwrap() + Duration::from_secs(1)
 }
 
-/// In every instance, whatever the size, and whatever writers are open, or were dropped, or committed something else.
+/// Every instance finds the stage, whatever its size, and whatever other writers are open, were dropped,
+/// or committed.
 pub async fn find_staged_finds_what_was_closed(cx: &Context) {
     let other = cx.reopen().await;
     for (index, size) in [0, 1, 10, 100_000, 6 << 20, 17 << 20].into_iter().enumerate() {
@@ -47,7 +48,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
             for driver in [cx.driver(), &*other, &*late] {
                 assert_staged(driver, &staged).await;
             }
-            // It tells nothing of open writers.
+            // The result does not depend on open writers.
             let mut open = [direct(cx.driver(), &file).await, first(&*other, &file).await];
             for writer in &mut open {
                 write(writer, sample::bytes(2, more)).await;
@@ -71,7 +72,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
         assert_eq!(cx.driver().stat(&file).await.unwrap().size, staged.size);
         forget(cx.driver(), &staged).await;
     }
-    // Names that begin with each other: each has its own.
+    // Names that begin with each other: each has its own stage.
     let mut all = Vec::new();
     for (index, rest) in ["a/file", "a/file-", "a/file.x", "a/fil", "a/file0", "a/b/file", "a-/file", "file"]
         .into_iter()
@@ -88,8 +89,10 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
     }
 }
 
-/// Also where a visible file is at the path, where writers are open or were dropped before any close, and after each
-/// way for a stage to go.
+/// `find_staged` fails with `NotFound` where nothing is staged.
+///
+/// That includes paths with a visible file, paths whose writers are open or were dropped before any
+/// close, and every way in which a stage goes away.
 pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
     let other = cx.reopen().await;
     cx.put_all(&["dir/file", "dir/sub/file", "whole"]).await;
@@ -152,15 +155,16 @@ pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
         assert_not_staged(&*other, &file).await;
         cx.driver().delete_many(vec![file.clone()], &[]).await.unwrap();
     }
-    // Both are staged only, so nothing that a listing shows would delete them.
+    // Both are only staged, so nothing that a listing shows would delete them.
     for staged in &near {
         assert_staged(cx.driver(), staged).await;
         forget(cx.driver(), staged).await;
     }
 }
 
-/// By another instance too, with sizes, at the path itself and below it and nowhere else; once a stage is
-/// used up it is gone, and visible files never come.
+/// Every instance lists the stages with their sizes, at the path itself and below it and nowhere else.
+///
+/// A stage that is used up is gone. Visible files are never listed.
 pub async fn list_staged_finds_what_was_closed(cx: &Context) {
     cx.put_all(&["dir/visible", "visible", "a-b/visible"]).await;
     for (index, rest) in
@@ -202,7 +206,7 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
     assert_eq!(paths(cx.driver(), cx.base()).await, Vec::<String>::new());
 }
 
-/// An empty store, a missing directory, one with visible files only.
+/// Nothing is listed for an empty store, a missing directory, or one with visible files only.
 pub async fn list_staged_of_nothing_is_empty(cx: &Context) {
     assert!(staged(cx.driver(), &StoragePath::root()).await.is_empty());
     assert!(staged(cx.driver(), &cx.path("missing/deep")).await.is_empty());
@@ -226,7 +230,7 @@ pub async fn list_foreign_finds_no_path(cx: &Context) {
     }
 }
 
-/// What changed at the moment or after it stays and can be resumed; what is older goes for good.
+/// A stage that changed at that moment or later stays and can be resumed. An older one is deleted.
 pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
     let file = cx.path("dir/file");
     let closed = stage(cx.driver(), &file, sample::bytes(1, 1000)).await;
@@ -237,7 +241,7 @@ pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
         assert_eq!(staged(&*other, &file).await.len(), 1);
         assert_staged(&*other, &closed).await;
     }
-    // More bytes make it younger.
+    // More bytes make the stage younger.
     pause(1100).await;
     let closed = append(cx.driver(), &closed, "more").await.unwrap();
     let second = staged(cx.driver(), &file).await.pop().unwrap().modified.unwrap();
@@ -276,7 +280,7 @@ pub async fn delete_staged_keeps_the_visible_file(cx: &Context) {
         assert_not_staged(cx.driver(), &closed.path).await;
     }
     assert_not_staged(cx.driver(), &file).await;
-    // A writer that is under way is not ended, or says so: never half of it.
+    // A writer at work is not ended, or it fails. It never commits half of its bytes.
     let mut writer = direct(cx.driver(), &cx.path("open")).await;
     write(&mut writer, sample::bytes(2, 3 << 20)).await;
     cx.driver().delete_staged(&cx.path("open"), before).await.unwrap();

@@ -7,7 +7,7 @@ use super::{
     context::{assert_missing, kind, pause, put, stage, write_file},
 };
 
-/// Size and time of the last change, of files written either way.
+/// `stat` returns the size and the time of the last change, for files written either way.
 pub async fn stat_file(cx: &Context) {
     let file = cx.path("dir/file");
     let mut last = None;
@@ -29,8 +29,9 @@ pub async fn stat_file(cx: &Context) {
     }
 }
 
-/// A directory is no file, however deep its files are, nor is the root, of an empty store or of another; what is
-/// staged is none either.
+/// A directory is not a file, however deep its files are.
+///
+/// Nor is the root, of an empty store or any other, nor a stage.
 pub async fn stat_directory_is_not_found(cx: &Context) {
     let root = StoragePath::root();
     assert_eq!(kind(cx.driver().stat(&root).await), ErrorKind::NotFound);
@@ -51,7 +52,7 @@ pub async fn stat_directory_is_not_found(cx: &Context) {
     assert!(cx.driver().exists(&cx.path("a")).await.unwrap());
 }
 
-/// Missing, also where another name begins with it, or a file is above it.
+/// A missing file is not found, also if another name begins with its name, or if a file is above it.
 pub async fn stat_missing_is_not_found(cx: &Context) {
     assert_missing(cx.driver(), &cx.path("missing")).await;
     cx.put_all(&["ab", "cd/file", "e-f", "g.h", "i/file", "im0"]).await;

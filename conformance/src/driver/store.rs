@@ -1,4 +1,4 @@
-//! What a driver's test file hands over: how to open its store, and what else is needed for the proof.
+//! What a driver's test file provides: how to open its store, and what else the proofs need.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn StorageDriver>> + Send + Sync
 type Truncate = dyn Fn(&StoragePath, u64) + Send + Sync;
 type Fetch = dyn Fn(Method, Url) -> BoxFuture<'static, (u16, Bytes)> + Send + Sync;
 
-/// One empty store, made for one test and opened as often as wanted.
+/// One empty store, made for one test and opened as often as needed.
 ///
-/// Whatever keeps the store alive, such as a temporary directory, belongs into the closure given to
-/// [`Store::new`]: it is dropped when the test ends, also by a panic.
+/// Whatever keeps the store alive, such as a temporary directory, belongs into the closure passed to
+/// [`Store::new`]. It is dropped when the test ends, also after a panic.
 #[derive(Clone)]
 pub struct Store {
     open: Arc<Open>,
@@ -30,8 +30,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store that `open` opens. Each call gives another instance on the same store, as another
-    /// process would have it.
+    /// Makes a store that `open` opens.
+    ///
+    /// Each call returns another instance on the same store, as another process would have it.
     pub fn new<Opened, D, E>(open: impl Fn() -> Opened + Send + Sync + 'static) -> Self
     where
         Opened: Future<Output = Result<D, E>> + Send + 'static,
@@ -50,7 +51,7 @@ impl Store {
         Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None, settle: SETTLE }
     }
 
-    /// A store that cannot be had here, with the reason: its tests are skipped, and counted as such.
+    /// Makes a store that is unavailable here. Its tests are skipped, with this reason, and counted as skipped.
     #[must_use]
     pub fn missing(reason: impl Into<String>) -> Self {
         let open: Arc<Open> = Arc::new(|| panic!("a missing store is not opened"));
@@ -58,31 +59,31 @@ impl Store {
         Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing, settle: SETTLE }
     }
 
-    /// Why it cannot be had, if so.
+    /// Why the store is unavailable, if it is.
     pub(crate) fn why_missing(&self) -> Option<&str> {
         self.missing.as_deref()
     }
 
-    /// A store of which clones of a driver are the instances.
+    /// Makes a store whose instances are clones of one driver.
     pub fn of_clones<D: StorageDriver + Clone>(driver: D) -> Self {
         Self::new(move || futures::future::ready(Ok::<_, std::convert::Infallible>(driver.clone())))
     }
 
-    /// How much the tests of volume push.
+    /// Sets how much data the volume tests use.
     #[must_use]
     pub fn with_sizes(mut self, sizes: Sizes) -> Self {
         self.sizes = sizes;
         self
     }
 
-    /// How to cut a stored file behind the driver's back: shows that a reader notices.
+    /// Sets how to cut a stored file behind the driver's back, to show that a reader notices.
     #[must_use]
     pub fn with_truncate(mut self, truncate: impl Fn(&StoragePath, u64) + Send + Sync + 'static) -> Self {
         self.truncate = Some(Arc::new(truncate));
         self
     }
 
-    /// How to fetch a URL that the store gave, as status and body. Needed where it gives URLs.
+    /// Sets how to fetch a URL of the store, as status and body. Required if the store gives URLs.
     #[must_use]
     pub fn with_fetch<Fetched>(
         mut self,
@@ -95,7 +96,7 @@ impl Store {
         self
     }
 
-    /// How long what a dropped request has begun may go on in the store: 50 ms unless said.
+    /// Sets how long a dropped request may still have effects in the store. The default is 50 ms.
     #[must_use]
     pub fn with_settle(mut self, settle: Duration) -> Self {
         self.settle = settle;
@@ -106,7 +107,7 @@ impl Store {
         self.settle
     }
 
-    /// The volumes of the tests.
+    /// How much data the volume tests use.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         self.sizes
@@ -132,23 +133,23 @@ impl fmt::Debug for Store {
     }
 }
 
-/// How much the tests of volume push. The default is distribution's, except for the large stream.
+/// How much data the volume tests use. The default is distribution's, except for the large stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
-    /// Bytes of the one large file; distribution writes 5 GiB, see [`Sizes::five_gib`].
+    /// Bytes of the one large file. Distribution writes 5 GiB, see [`Sizes::five_gib`].
     pub large_stream: u64,
     /// Bytes of each of the three chunks of the large resumed file.
     pub append_chunk: u64,
-    /// Readers of one file at a time.
+    /// Concurrent readers of one file.
     pub readers: usize,
     /// Bytes of the file that they read.
     pub read_size: u64,
-    /// Writers of different files at a time.
+    /// Concurrent writers, each of its own file.
     pub writers: usize,
     /// Bytes that each of them writes.
     pub write_size: u64,
-    /// Files of a directory that takes more than one page: object stores list 1000 at a time.
+    /// Files of a directory that takes more than one page. Object stores list 1000 at a time.
     pub many_files: usize,
 }
 
@@ -167,7 +168,7 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// For stores where volume proves nothing (memory) or costs much (emulators).
+    /// Returns sizes for stores where volume proves nothing (memory) or costs much (emulators).
     #[must_use]
     pub fn small() -> Self {
         Self {
@@ -179,7 +180,7 @@ impl Sizes {
         }
     }
 
-    /// The large file as distribution has it.
+    /// Uses distribution's size of the large file.
     #[must_use]
     pub fn five_gib(mut self) -> Self {
         self.large_stream = 5 << 30;

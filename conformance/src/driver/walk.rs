@@ -12,7 +12,7 @@ use super::{
 const FILES: [&str; 12] =
     ["0", "B/x", "_m/f", "a-/f", "a-b", "a-b-/g", "a.b/x", "a/-", "a/b-/x", "a/b/c/d", "a0", "z"];
 
-/// Every file below the path with size and time; no directories, nothing beside, nothing staged.
+/// `walk` yields every file below the path with size and time, and no directories, neighbours or stages.
 pub async fn walk_yields_all_files_in_order(cx: &Context) {
     cx.put_all(&["dir-", "dir.x/y", "dir0"]).await;
     let dir = cx.path("dir");
@@ -47,7 +47,9 @@ pub async fn walk_yields_all_files_in_order(cx: &Context) {
     assert!(walked(cx.driver(), &cx.path("many"), None).await == many);
 }
 
-/// Only greater paths: of files, of directories, of nothing, inside and outside of the directory.
+/// `walk` yields only paths greater than `after`.
+///
+/// `after` may be a file, a directory or missing, inside or outside of the directory.
 pub async fn walk_starts_after(cx: &Context) {
     let dir = cx.path("dir");
     for rest in FILES {
@@ -71,7 +73,8 @@ pub async fn walk_starts_after(cx: &Context) {
     }
 }
 
-/// Missing directories and files; with `after`, an empty stream will do; the root of an empty store is empty.
+/// `walk` fails with `NotFound` for a missing directory or a file. With `after`, an empty stream is
+/// allowed. The root of an empty store is empty.
 pub async fn walk_missing_is_not_found(cx: &Context) {
     assert!(walk(cx.driver(), &StoragePath::root(), None).await.unwrap().is_empty());
     cx.put_all(&["ab/file", "file"]).await;
@@ -84,7 +87,7 @@ pub async fn walk_missing_is_not_found(cx: &Context) {
     }
 }
 
-/// What vanishes meanwhile is skipped; what stays is found.
+/// Files that vanish during a walk are skipped. Those that stay are found.
 pub async fn walk_tolerates_concurrent_deletes(cx: &Context) {
     for round in 0..5 {
         let dir = cx.path(&format!("round{round}"));
@@ -96,7 +99,7 @@ pub async fn walk_tolerates_concurrent_deletes(cx: &Context) {
         let mut kept = vec![cx.path(&rests[0])];
         let mut pending: Vec<&String> = rests[1..].iter().collect();
         while !pending.is_empty() {
-            // Directories behind the position, at it and before it: whole ones and single files.
+            // Behind the position, at it and before it: whole directories and single files.
             let index = pending.len() * (round + 1) / 7;
             let file = cx.path(pending.remove(index));
             match index % 3 {
@@ -124,7 +127,7 @@ pub async fn walk_tolerates_concurrent_deletes(cx: &Context) {
     }
 }
 
-/// Directories with `_layers`, `_manifests` or `_uploads`, one below another, in the order of components.
+/// Directories with a child whose name begins with `_`, some of them nested, in the order of components.
 const REPOSITORIES: [&str; 8] = ["a", "a/b", "a/b/c", "a-b", "a.b/x", "a0/y/z", "b/c", "z"];
 
 async fn repositories(cx: &Context) {
@@ -149,7 +152,9 @@ async fn repositories(cx: &Context) {
     .await;
 }
 
-/// Each directory with a marked child once, nested ones too; not the path itself, nothing below a marked child.
+/// `list_marked` yields each directory with a marked child once, including nested ones.
+///
+/// It yields neither the path itself nor anything below a marked child.
 pub async fn list_marked_finds_directories(cx: &Context) {
     repositories(cx).await;
     let mut found = marked(cx.driver(), &cx.path("r"), "_", None).await;
@@ -165,13 +170,13 @@ pub async fn list_marked_finds_directories(cx: &Context) {
     assert_eq!(all.len(), 7);
 }
 
-/// In the order of the components: a directory before what is below it, that before its siblings.
+/// `list_marked` goes by components: a directory comes before what is below it, and that before its siblings.
 pub async fn list_marked_is_depth_first(cx: &Context) {
     repositories(cx).await;
     assert_eq!(marked(cx.driver(), &cx.path("r"), "_", None).await, REPOSITORIES);
 }
 
-/// Only directories later in that order, from any of them and from such as do not exist.
+/// `list_marked` yields only directories later in that order than `after`, which need not exist.
 pub async fn list_marked_starts_after(cx: &Context) {
     repositories(cx).await;
     let dir = cx.path("r");
@@ -202,7 +207,7 @@ pub async fn list_marked_starts_after(cx: &Context) {
     }
 }
 
-/// Missing directories, files, and directories without a mark.
+/// Nothing is found in missing directories, files, and directories without a mark.
 pub async fn list_marked_missing_is_empty(cx: &Context) {
     assert!(marked(cx.driver(), &StoragePath::root(), "_", None).await.is_empty());
     cx.put_all(&["ab/_m/f", "file", "plain/a/b"]).await;

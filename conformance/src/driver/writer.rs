@@ -15,7 +15,7 @@ use super::{
     sample,
 };
 
-/// Invisible to every way of looking, whatever the size; and what was visible before stays.
+/// What a writer wrote is invisible to every way of looking, in any size. What was visible before stays.
 pub async fn writer_is_invisible_before_commit(cx: &Context) {
     let (dir, file, other) = (cx.path("dir"), cx.path("dir/file"), cx.reopen().await);
     put(cx.driver(), &cx.path("dir/a"), "x").await;
@@ -57,7 +57,7 @@ pub async fn writer_is_invisible_before_commit(cx: &Context) {
     }
 }
 
-/// Several writers may be open on one path; the last commit wins as a whole, and stages stay.
+/// Several writers may be open on one path. The last commit wins as a whole, and stages stay.
 pub async fn writer_does_not_disturb_others(cx: &Context) {
     let (file, other) = (cx.path("dir/file"), cx.reopen().await);
     for (first_ends_first, round) in [(true, 0), (false, 1)] {
@@ -95,7 +95,7 @@ pub async fn writer_does_not_disturb_others(cx: &Context) {
     let contents = tasks.join_all().await;
     assert!(contents.contains(&get(cx.driver(), &file).await), "the file is one of those committed, whole");
 
-    // One that is thrown away leaves the other alone.
+    // A writer that is thrown away leaves the other one alone.
     for end in 0..3 {
         let mut kept = direct(cx.driver(), &file).await;
         write(&mut kept, "kept ").await;
@@ -114,7 +114,7 @@ pub async fn writer_does_not_disturb_others(cx: &Context) {
     stages_stay(cx, &other).await;
 }
 
-/// However a writer ends that has not resumed a stage, the stage is what it was.
+/// However a writer ends that has not resumed the stage, the stage is as it was.
 async fn stages_stay(cx: &Context, other: &Driver) {
     let (file, elsewhere) = (cx.path("stays/file"), cx.path("elsewhere"));
     for (index, (kept, size)) in
@@ -163,7 +163,8 @@ async fn stages_stay(cx: &Context, other: &Driver) {
     }
 }
 
-/// Of writers that begin a stage one is closed; to the others the close is a conflict, and what is kept stays.
+/// Of writers that begin a stage, one is closed. The close of the others is a conflict, and the stage
+/// that was kept stays.
 pub async fn writer_first_close_creates(cx: &Context) {
     let other = cx.reopen().await;
     for (index, (winner, loser)) in
@@ -188,7 +189,7 @@ pub async fn writer_first_close_creates(cx: &Context) {
             assert_staged(&*other, &staged).await;
         }
         check_whole(&*other, staged, &kept).await;
-        // Once the stage is gone, a new one begins.
+        // Once the stage is gone, a new one can begin.
         let mut again = first(&*other, &file).await;
         write(&mut again, refused.clone()).await;
         let staged = close(again, &file).await;
@@ -207,7 +208,7 @@ pub async fn writer_first_close_creates(cx: &Context) {
     }
 }
 
-/// So many writers begin and close at the same time: one succeeds, and what is found is its bytes.
+/// That many writers begin and close at the same time. One succeeds, and its bytes are found.
 async fn one_of(cx: &Context, other: &Driver, file: &StoragePath, writers: u64, size: usize) {
     let begin = std::sync::Arc::new(tokio::sync::Barrier::new(writers as usize));
     let mut tasks = JoinSet::new();
@@ -215,7 +216,7 @@ async fn one_of(cx: &Context, other: &Driver, file: &StoragePath, writers: u64, 
         let (driver, file) = (if seed % 2 == 0 { cx.shared() } else { other.clone() }, file.clone());
         let begin = begin.clone();
         tasks.spawn(async move {
-            // Two of each size: neither the size nor the first to close tells them apart.
+            // Two of each size, so that the size alone does not tell them apart, nor does the order of closes.
             let content = sample::bytes(seed, size + seed as usize / 2);
             let mut writer = first(&*driver, &file).await;
             write(&mut writer, content.clone()).await;
@@ -240,7 +241,7 @@ async fn one_of(cx: &Context, other: &Driver, file: &StoragePath, writers: u64, 
     check_whole(cx.driver(), staged, &content).await;
 }
 
-/// These bytes are staged: whoever goes on with them commits them whole. Leaves nothing.
+/// These bytes are staged: a writer that resumes them commits them whole. Leaves nothing.
 async fn check_whole(driver: &dyn StorageDriver, staged: Staged, content: &Bytes) {
     let file = staged.path.clone();
     let mut writer = resume(driver, &staged).await;
@@ -251,7 +252,8 @@ async fn check_whole(driver: &dyn StorageDriver, staged: Staged, content: &Bytes
     driver.delete(&file).await.unwrap();
 }
 
-/// Everything written before a close is there for another instance, and nobody sees it. A direct writer keeps nothing.
+/// Everything written before a close is there for another instance, but not visible. A direct writer
+/// keeps nothing.
 pub async fn writer_close_is_durable_and_invisible(cx: &Context) {
     for (index, size) in [0, 1, 100_000, 6 << 20].into_iter().enumerate() {
         let file = cx.path(&format!("dir{index}/file"));
@@ -279,7 +281,7 @@ pub async fn writer_close_is_durable_and_invisible(cx: &Context) {
     assert_missing(cx.driver(), &file).await;
 }
 
-/// Each close of other bytes, and each new stage even of the same ones, has an identity that none had before.
+/// Each close of other bytes has a new identity, and so has each new stage, even of the same bytes.
 pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
     let (file, other) = (cx.path("dir/file"), cx.reopen().await);
     let mut seen: Vec<Staged> = Vec::new();
@@ -291,7 +293,7 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
         let driver = if round % 3 == 0 { cx.driver() } else { &*other };
         let mut staged = stage(driver, &file, "same bytes").await;
         note(&mut seen, &staged, "a new stage");
-        // What was not closed gives no identity.
+        // A writer that was not closed gives no identity.
         let mut torn = resume(&*other, &staged).await;
         write(&mut torn, "torn").await;
         drop(torn);
@@ -303,11 +305,11 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
             note(&mut seen, &staged, "a stage that was continued");
             assert_staged(&*cx.reopen().await, &staged).await;
         }
-        // With no more bytes it may be the same one; found is what the close gave.
+        // Without more bytes the identity may stay. What is found is what the close returned.
         let staged = close(resume(&*other, &staged).await, &file).await;
         assert!(seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id));
         assert_staged(cx.driver(), &staged).await;
-        // Ways for the stage to go; a filesystem gives its inode to the next.
+        // Ways in which a stage goes away. A filesystem gives its inode to the next file.
         match round % 4 {
             0 => resume(&*other, &staged).await.cancel().await.unwrap(),
             1 => {
@@ -332,7 +334,7 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
     put(cx.driver(), &cx.path("dir/z"), "x").await;
 }
 
-/// Nothing is left to resume; the visible file stays.
+/// After a cancel nothing is left to resume. The visible file stays.
 pub async fn writer_cancel_leaves_nothing(cx: &Context) {
     let file = cx.path("dir/file");
     for visible in [false, true] {
@@ -369,7 +371,7 @@ pub async fn writer_cancel_leaves_nothing(cx: &Context) {
     }
 }
 
-/// Exactly `size` bytes are visible, at once, for zero bytes too.
+/// A commit makes exactly `size` bytes visible, all at once, also for zero bytes.
 pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
     let other = cx.reopen().await;
     for (index, sizes) in
@@ -396,7 +398,7 @@ pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
             assert_not_staged(cx.driver(), &file).await;
         }
     }
-    // The hint is no promise.
+    // The size is only a hint.
     for expected in [0, 3, 10, 100 << 20] {
         let file = cx.path("hint");
         let mode = WriteMode::Direct { size: Some(expected) };
@@ -407,7 +409,7 @@ pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
     }
 }
 
-/// Visible there, whole; nothing is left at the writer's own path.
+/// The bytes are visible there, whole. Nothing is left at the writer's own path.
 pub async fn writer_commit_to_another_path(cx: &Context) {
     for (index, size) in [0, 1, 300_000, (6 << 20) + 1].into_iter().enumerate() {
         let own = cx.path(&format!("uploads{index}/1/data"));

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::registry::body;
 
-/// A registry with one manifest of each type, and the answers to requests without an `Accept` header.
+/// A registry with one manifest of each type, and its answers to requests without an `Accept` header.
 struct Shelf {
     registry: Registry,
     plain: Vec<(Method, String, Answer)>,
 }
 
-/// Any `Accept` headers, one a line: the answer is the one without them.
+/// Any `Accept` headers, one per line, do not change the answer.
 pub fn accept(data: &[u8]) {
     thread_local!(static SHELF: OnceCell<Shelf> = const { OnceCell::new() });
     SHELF.with(|shelf| block_on(compare(shelf, data)));

@@ -12,8 +12,10 @@ use plugin_registry_drivers_memory::MemoryDriver;
 
 use super::{block_on, oracle};
 
-/// Content in pieces, announced with a digest and a size: it passes as it is, and with one bit changed, a
-/// byte more or a byte less it does not; neither in the verifier nor out of a store.
+/// Content in pieces passes if it has the announced digest and size, and only then.
+///
+/// With one bit changed, one byte more or one byte less it does not pass, neither in the verifier nor out of
+/// a store.
 pub fn verify(data: &[u8]) {
     // A recipe that is too short is an uninteresting input.
     let _: Result<()> = verify_recipe(Unstructured::new(data));
@@ -52,7 +54,7 @@ fn verify_recipe(mut input: Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A blob whose stored bytes were changed never ends cleanly, and every way to look at it says so.
+/// A blob whose stored bytes were changed never ends cleanly, and every way to look at it reports the damage.
 async fn damaged_in_store(algorithm: Algorithm, content: &[u8], flipped: &[u8], piece: usize) {
     let driver = MemoryDriver::new();
     let registry = Registry::builder(driver.clone()).build();
@@ -87,8 +89,9 @@ async fn damaged_in_store(algorithm: Algorithm, content: &[u8], flipped: &[u8], 
     assert!(!report.is_sound(), "{report:?}");
 }
 
-/// A hash state: any bytes, or a true one with changes. What is read goes on to the digest of exactly the
-/// bytes that it claims to have seen, or fails.
+/// A hash state is any bytes, or a true state with changes.
+///
+/// A state that is read leads to the digest of exactly the bytes that it claims to have seen, or fails.
 pub fn hash_state(data: &[u8]) {
     let any = HashState::from_bytes(data);
     if let Ok(state) = &any {
@@ -99,7 +102,7 @@ pub fn hash_state(data: &[u8]) {
     let _: Result<()> = state_recipe(Unstructured::new(data));
 }
 
-/// Whatever a state says, hashing goes on from it without a panic, and its own state is read again.
+/// Checks that hashing goes on from any state without a panic, and that its own state can be read again.
 fn goes_on(state: &HashState) {
     let Ok(mut hasher) = Hasher::resume(state) else { return };
     assert_eq!((hasher.length(), hasher.algorithm()), (state.length(), state.algorithm()));
@@ -107,7 +110,7 @@ fn goes_on(state: &HashState) {
     for piece in [&[7; 1][..], &[7; 63], &[7; 200]] {
         hasher.update(piece);
         let Ok(again) = HashState::from_bytes(hasher.state().as_bytes()) else {
-            // More than an exbibyte is refused, and nothing else of what was hashed here.
+            // More than an exbibyte is refused, but nothing else that was hashed here.
             assert!(hasher.length() > 1 << 60);
             continue;
         };
@@ -140,10 +143,10 @@ fn state_recipe(mut input: Unstructured<'_>) -> Result<()> {
     if let Some(mut resumed) = resumed {
         goes_on(read.as_ref().unwrap());
         resumed.update(after);
-        // A changed state may not lead to the true digest: then it would vouch for bytes that it never saw.
+        // A changed state must not lead to the true digest, or it would vouch for bytes that it never saw.
         assert_eq!(resumed.finish() == digest, is_true);
     }
-    // As an upload uses it: the canonical digest or a refusal, never another algorithm's state.
+    // As an upload uses it: the result is the canonical digest or a refusal, never another algorithm's state.
     let finished =
         block_on(door::finish_from(&stored, Bytes::copy_from_slice(after), &Digest::sha256(content)));
     match finished.unwrap() {
@@ -157,11 +160,11 @@ fn state_recipe(mut input: Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A link file of any content, at the path of some digest: exactly the digest in it, or damage.
+/// A link file of any content, at the path of some digest, is read as exactly the digest in it, or as damage.
 pub fn link(data: &[u8]) {
     let Some((recipe, content)) = data.split_first() else { return };
     let digests = Algorithm::ALL.map(|algorithm| Digest::of(algorithm, b"a layer"));
-    // Half of the inputs begin with a digest, which no fuzzer finds by itself.
+    // Half of the inputs begin with a digest, which no fuzzer would find by itself.
     let start = match usize::from(recipe % 8) {
         index @ 0..3 => digests[index].to_string(),
         3 => Digest::sha256(b"another layer").to_string(),

@@ -1,4 +1,4 @@
-//! Manifests: what is accepted, and what is made of it.
+//! Manifests: which are accepted, and what is made of them.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ const TYPES: [Option<&str>; 8] = [
     Some("text/plain"),
 ];
 
-/// A document with a media type, which the first byte selects: as a client pushes it, and as a store has it.
+/// A document with a media type, which the first byte selects, as a client pushes it and as a store has it.
 pub fn manifest(data: &[u8]) {
     let Some((media_type, document)) = data.split_first() else { return };
     let media_type = TYPES[usize::from(*media_type) % TYPES.len()];
@@ -34,7 +34,7 @@ pub fn manifest(data: &[u8]) {
     match (pushed, again) {
         (Ok(pushed), Ok(again)) => {
             assert_same(&pushed, &again);
-            // Whoever pulls it gets what was pushed: the store keeps the bytes and nothing else.
+            // A client that pulls it gets what was pushed: the store keeps only the bytes.
             assert_same(&pushed, &stored);
             check_pushed(&pushed, media_type, document);
         }
@@ -54,13 +54,13 @@ fn assert_same(one: &Manifest, other: &Manifest) {
     assert_eq!(layout::links_of(one), layout::links_of(other));
 }
 
-/// What holds for any bytes in a store.
+/// Checks what holds for any bytes in a store.
 fn check_stored(manifest: &Manifest, document: &[u8]) {
     assert_eq!(manifest.bytes(), document);
     assert_eq!(manifest.digest(), Digest::sha256(document));
     let media_type = manifest.media_type().to_string();
     assert!(!media_type.is_empty() && HeaderValue::try_from(&media_type).is_ok(), "{media_type:?}");
-    // A field that nobody reads may be nested deeper than this second reader goes.
+    // An unread field may be nested more deeply than this second reader goes.
     if serde_json::from_slice::<Value>(document).is_err() {
         return;
     }
@@ -76,7 +76,7 @@ fn check_stored(manifest: &Manifest, document: &[u8]) {
     assert!(subject.is_none_or(|subject| written.contains(&subject)));
 }
 
-/// What holds for a document that was accepted.
+/// Checks what holds for a document that was accepted.
 fn check_pushed(manifest: &Manifest, requested: Option<&str>, document: &[u8]) {
     assert!(document.len() as u64 <= MAX_MANIFEST_SIZE);
     let media_type = manifest.media_type().to_string();
@@ -87,7 +87,7 @@ fn check_pushed(manifest: &Manifest, requested: Option<&str>, document: &[u8]) {
     let present = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     assert_eq!(fields["schemaVersion"], 2);
     assert!(!present("mediaType") || fields["mediaType"] == media_type || fields["mediaType"] == "");
-    // One key, one value, at every depth: as many colons in the text as keys in the tree.
+    // Each key has one value, at every depth: the text has as many colons as the tree has keys.
     let outline = Outline::of(document);
     assert_eq!(outline.colons, keys_in(&json), "a key occurs twice");
     assert!(outline.depth <= 128, "{} levels", outline.depth);
@@ -126,7 +126,7 @@ fn check_pushed(manifest: &Manifest, requested: Option<&str>, document: &[u8]) {
     assert_eq!(subject.as_deref(), json["subject"]["digest"].as_str());
 }
 
-/// The texts of a document, also those of keys that come again, which no tree can hold.
+/// The texts of a document, including repeated keys, which no tree can hold.
 fn texts(document: &[u8]) -> Vec<String> {
     let (mut texts, mut begin, mut escaped) = (Vec::new(), None, false);
     for (at, byte) in document.iter().enumerate() {

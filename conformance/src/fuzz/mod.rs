@@ -1,9 +1,9 @@
-//! The fuzz targets: each a function of any bytes that panics when a promise is broken.
+//! The fuzz targets: functions of any bytes that panic if a promise is broken.
 //!
-//! The crate in `conformance/fuzz` hands them to libFuzzer; `conformance/tests/fuzz_corpus.rs` replays the
-//! committed corpus and every input that once found something, on stable, in each test run. What they check
-//! is compared with a second opinion written here in another way than the code it judges: state machines
-//! for grammars, wide numbers for ranges, a look at the text for documents.
+//! The crate in `conformance/fuzz` passes them to libFuzzer. In each test run, on stable,
+//! `conformance/tests/fuzz_corpus.rs` replays the committed corpus and every input that once found
+//! something. What they check is compared with a second opinion, written here in another way than the code
+//! it judges: state machines for grammars, wide numbers for ranges, a look at the text for documents.
 
 mod accept;
 mod content;
@@ -34,8 +34,8 @@ pub use self::{
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
-/// Every target, in order of the names. One line here, one file in `conformance/fuzz/fuzz_targets`, one
-/// folder in `conformance/fuzz/corpus`.
+/// Every target, in order of the names. Each has one line here, one file in `conformance/fuzz/fuzz_targets`
+/// and one folder in `conformance/fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("accept", accept),
     ("content_range", content_range),
@@ -51,7 +51,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("verify", verify),
 ];
 
-/// Runs to the end on this thread's runtime: starting one takes longer than most inputs.
+/// Runs to the end on this thread's runtime, because starting one takes longer than most inputs.
 fn block_on<F: Future>(future: F) -> F::Output {
     thread_local!(static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() });
     RUNTIME.with(|runtime| {

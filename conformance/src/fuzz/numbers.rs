@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use plugin_registry::fuzz as door;
 
-/// A `Range` header for content of some size: the first eight bytes are the size, shifted by the ninth, so
-/// that small sizes are as likely as large ones.
+/// A `Range` header for content of some size.
+///
+/// The first eight bytes are the size, shifted by the ninth, so that small sizes are as likely as large ones.
 pub fn range(data: &[u8]) {
     let Some((size, rest)) = data.split_first_chunk::<8>() else { return };
     let Some((shift, header)) = rest.split_first() else { return };
@@ -21,13 +22,13 @@ pub fn range(data: &[u8]) {
     assert_eq!(parsed, naive_ranges(header, size.into()), "{header:?} of {size}");
 }
 
-/// A `Content-Range` of a chunk.
+/// A `Content-Range` header of a chunk.
 pub fn content_range(data: &[u8]) {
     let header = &*String::from_utf8_lossy(data);
     let parsed = door::content_range(header).ok();
     if let Some((start, length)) = parsed {
         assert!(length > 0 && start.checked_add(length).is_some(), "{header:?}");
-        // What we send ourselves reads the same.
+        // What we send ourselves is read in the same way.
         let printed = format!("{start}-{}", start + (length - 1));
         assert_eq!(door::content_range(&printed).ok(), parsed);
         assert_eq!(door::content_range(&format!("bytes {printed}/*")).ok(), parsed);
@@ -42,8 +43,9 @@ enum Item {
     Span(u128, u128),
 }
 
-/// What a `Range` header means by RFC 9110 and the decisions in `http/range.rs`: `None` is an error,
-/// `Some(None)` the whole content. The first item that cannot be a range decides.
+/// The meaning of a `Range` header by RFC 9110 and the decisions in `http/range.rs`.
+///
+/// `None` is an error, and `Some(None)` the whole content. The first item that cannot be a range decides.
 fn naive_ranges(header: &str, size: u128) -> Option<Option<Vec<Range<u64>>>> {
     let Some(list) = header.trim().strip_prefix("bytes=") else { return Some(None) };
     let mut spans = Vec::new();
@@ -77,7 +79,7 @@ fn item(text: &str, size: u128) -> Item {
     }
 }
 
-/// A decimal number that counts as no more than a file can be long; an inner `None` for no digits at all.
+/// A decimal number, at most the length that a file can have. The inner `None` stands for no digits at all.
 #[expect(clippy::option_option, reason = "no number and a bad one are two things")]
 fn decimal(text: &str) -> Option<Option<u128>> {
     let mut number = None;
@@ -89,7 +91,7 @@ fn decimal(text: &str) -> Option<Option<u128>> {
     Some(number)
 }
 
-/// `first-last` with or without unit and size, both ends included.
+/// `first-last` with or without unit and size. Both ends are included.
 fn naive_chunk(header: &str) -> Option<(u64, u64)> {
     let text = header.trim();
     let text = text.strip_prefix("bytes ").unwrap_or(text);
@@ -97,7 +99,7 @@ fn naive_chunk(header: &str) -> Option<(u64, u64)> {
     let Item::Span(from, to) = item(text, u128::from(u64::MAX)) else { return None };
     let has_both = !text.starts_with('-') && !text.ends_with('-');
     let last = decimal(text.rsplit('-').next()?)??;
-    // One more than the last byte has to be an offset, too.
+    // The last byte plus one must be an offset, too.
     (has_both && last < u128::from(u64::MAX)).then(|| (narrow(from), narrow(to - from)))
 }
 

@@ -1,6 +1,6 @@
-//! The grammars of the specification once more, as state machines over bytes.
+//! The grammars of the specification again, as state machines over bytes.
 
-/// Where a machine for a component of a name stands.
+/// The state of the machine for one component of a name.
 #[derive(Clone, Copy, PartialEq)]
 enum At {
     Start,
@@ -40,7 +40,7 @@ pub(super) fn is_tag(text: &str) -> bool {
     (1..=128).contains(&text.len())
 }
 
-/// A registered algorithm, a colon, and its lower-case hexadecimal digits: which algorithm.
+/// A registered algorithm, a colon, and its lower-case hexadecimal digits. Returns the algorithm.
 pub(super) fn algorithm_of(text: &str) -> Option<&'static str> {
     let known = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
     let (name, _) = known.into_iter().find(|(name, digits)| {
@@ -76,7 +76,7 @@ pub(super) fn is_storage_path(text: &str) -> bool {
         && components.all(is_component)
 }
 
-/// A path taken apart from the left, segment by segment: endpoint, name, argument.
+/// Splits a path from the left, segment by segment: endpoint, name, argument.
 pub(super) fn route(path: &str) -> Option<(&'static str, String, String)> {
     let segments: Vec<String> = path.split('/').map(unescaped).collect::<Option<_>>()?;
     let (root, rest) = (segments.get(..2)?, segments.get(2..)?);
@@ -101,7 +101,7 @@ pub(super) fn route(path: &str) -> Option<(&'static str, String, String)> {
     }
 }
 
-/// Percent-decoded text; `None` for an encoded slash and for what is no UTF-8.
+/// Percent-decoded text. `None` for an encoded slash and for text that is not UTF-8.
 fn unescaped(segment: &str) -> Option<String> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let bytes = segment.as_bytes();

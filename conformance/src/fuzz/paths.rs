@@ -5,7 +5,7 @@ use plugin_registry_core::{Algorithm, Digest, RepositoryName, StageId, StoragePa
 
 use super::oracle;
 
-/// A path is sound, and what is made of it is too.
+/// Checks that a path is sound, and that everything made of it is, too.
 pub(super) fn check_path(path: &StoragePath) {
     let text = path.as_str();
     assert!(oracle::is_storage_path(text), "{text:?}");
@@ -24,7 +24,7 @@ pub(super) fn check_path(path: &StoragePath) {
     assert_eq!(path.join("a//b").ok(), None);
 }
 
-/// A path of the layout: sound, no root, and inside `base`.
+/// Checks that paths of the layout are sound, are not the root, and are inside `base`.
 fn check_inside(base: &StoragePath, paths: &[StoragePath]) {
     for path in paths {
         check_path(path);
@@ -36,7 +36,7 @@ fn check_inside(base: &StoragePath, paths: &[StoragePath]) {
 pub(super) fn check_repository(name: &RepositoryName) {
     let repository = layout::repository(name);
     check_inside(&layout::repositories(), std::slice::from_ref(&repository));
-    // What a repository is named with lies apart from what it holds: no name has a component like `_layers`.
+    // A repository's name is apart from its content: no name has a component like `_layers`.
     assert!(repository.components().skip(4).all(|component| !component.starts_with('_')), "{repository}");
     check_inside(&repository, &[layout::tags(name), layout::uploads(name)]);
     for algorithm in Algorithm::ALL {

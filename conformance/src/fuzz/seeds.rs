@@ -5,7 +5,7 @@ use plugin_registry_core::{Algorithm, Digest, Hasher, RepositoryName};
 
 use super::service::plans;
 
-/// Target, name and bytes of every seed.
+/// Returns the target, name and bytes of every seed.
 #[must_use]
 pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut seeds: Vec<(&'static str, &'static str, Vec<u8>)> = Vec::new();

@@ -7,8 +7,9 @@ use plugin_registry_core::{Algorithm, Digest, Reference, RepositoryName, Storage
 
 use super::{oracle, paths};
 
-/// A request's path: the same as read segment by segment from the left, and whatever identifiers come out of
-/// it make only sound paths in the store.
+/// A request's path is read as if segment by segment from the left.
+///
+/// The identifiers in it make only sound paths in the store.
 pub fn route(data: &[u8]) {
     let path = String::from_utf8_lossy(data);
     let parsed = door::route(&path);
@@ -36,7 +37,7 @@ pub fn route(data: &[u8]) {
     }
 }
 
-/// A reference, and everything else that is made of such a text: name, tag, upload id, path.
+/// A reference, and everything else that such a text can be: a name, a tag, an upload id, a path.
 pub fn reference(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     let is_digest = oracle::algorithm_of(text).is_some();
@@ -79,17 +80,17 @@ pub fn digest(data: &[u8]) {
         u8::try_from(digit).unwrap()
     })));
     assert_eq!(digest.is_canonical(), algorithm == Some("sha256"));
-    // Its neighbour, one digit away, is another digest, and in the order of the texts.
+    // A neighbour, one digit away, is another digest, and sorts like the texts.
     let (most, last) = text.split_at(text.len() - 1);
     let other = format!("{most}{}", if last == "0" { '1' } else { '0' });
     let neighbour: Digest = other.parse().unwrap();
     assert_eq!(digest.cmp(&neighbour), text.cmp(&*other));
-    // Content never has the digest that was asked for only because it parses.
+    // Content does not have a digest only because that digest parses.
     let own = Digest::of(digest.algorithm(), data);
     assert!(own != digest && Algorithm::ALL.contains(&own.algorithm()));
 }
 
-/// What parses, which has to be what the grammar says, and prints as it was written.
+/// Parses a text. It must be accepted as the grammar says, and print as it was written.
 fn accepted<T: std::str::FromStr + Display + PartialEq + Debug>(text: &str, expected: bool) -> Option<T> {
     let value = text.parse::<T>().ok();
     assert_eq!(value.is_some(), expected, "{text:?} as {}", std::any::type_name::<T>());

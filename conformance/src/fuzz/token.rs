@@ -8,9 +8,9 @@ const KEYS: [Option<&str>; 3] = [None, Some(""), Some("a key")];
 const NAMES: [&str; 3] = ["a", "a/b", "namespace/image"];
 const IDS: [&str; 2] = ["01890000-0000-7000-8000-000000000001", "01890000-0000-7000-8000-000000000002"];
 
-/// A token: nothing but what the key made for this repository and session is read.
+/// Only a token that the key made for this repository and session is read.
 ///
-/// The first byte says whether the rest is a token as a client could send it, or a recipe: which genuine
+/// The first byte tells whether the rest is a token as a client could send it, or a recipe: which genuine
 /// token, and where it is changed.
 pub fn upload_state(data: &[u8]) {
     let Some((recipe, rest)) = data.split_first() else { return };
@@ -30,7 +30,7 @@ fn id(index: usize) -> UploadId {
     IDS[index].parse().unwrap()
 }
 
-/// Any text: when it opens, it is letter by letter what sealing the same state gives.
+/// Any text that opens is exactly what sealing the same state gives.
 fn sent(token: &str) {
     for key in KEYS {
         for index in 0..NAMES.len() {
@@ -52,7 +52,7 @@ fn changed(input: &mut Unstructured<'_>) -> Result<()> {
     let offset = input.arbitrary()?;
     let token = door::seal(key, &name(index), id(0), offset, algorithm);
     assert_eq!(door::unseal(&token, key, &name(index), id(0)).ok(), Some((offset, algorithm)));
-    // No second key, repository or session opens it. An empty key is the one that is used without any.
+    // No second key, repository or session opens it. An empty key is the one that is used without a key.
     let is_none = |key: Option<&str>| key.unwrap_or_default().is_empty();
     for other in KEYS {
         let same = other == key || (is_none(other) && is_none(key));
@@ -60,7 +60,7 @@ fn changed(input: &mut Unstructured<'_>) -> Result<()> {
     }
     assert!(door::unseal(&token, key, &name((index + 1) % NAMES.len()), id(0)).is_err());
     assert!(door::unseal(&token, key, &name(index), id(1)).is_err());
-    // Nor does it open once anything of it was changed, left out, or added.
+    // Nor does it open after any part of it was changed, removed or added.
     let mut letters = token.clone().into_bytes();
     let at = usize::from(input.arbitrary::<u16>()?) % letters.len();
     match input.int_in_range(0..=3)? {

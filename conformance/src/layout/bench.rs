@@ -1,4 +1,4 @@
-//! A store whose whole tree is looked at.
+//! A store whose whole tree is checked.
 
 use std::{collections::BTreeSet, convert::Infallible, path::Path, path::PathBuf, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     registry::{Client, Lab, on_a_runtime},
 };
 
-/// An empty store for one golden tree, and the directory that it lies in, if it does in one.
+/// An empty store for one golden tree, and its directory, if it has one.
 #[derive(Clone, Debug)]
 pub struct Bench {
     lab: Lab,
@@ -20,12 +20,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A store.
+    /// Opens a bench over an empty store.
     pub async fn open(store: Store) -> Self {
         Self { lab: Lab::open(store).await, directory: None }
     }
 
-    /// The directory of the store: then each tree is compared with the files on the disk as well.
+    /// Sets the directory of the store. Then each tree is compared with the files on disk as well.
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
@@ -57,8 +57,8 @@ impl Bench {
         self.assert_tree_with(expected, &[]).await;
     }
 
-    /// The same, where some files on the disk (relative paths) are hidden by the driver: `UUID` stands for any in
-    /// their names.
+    /// The same for a store whose driver hides some files on disk (relative paths). `UUID` stands for any
+    /// UUID in their names.
     pub(super) async fn assert_tree_with(&self, expected: &Tree, hidden: &[String]) {
         self.tree().await.assert_is(expected);
         let Some(directory) = &self.directory else { return };
@@ -79,14 +79,14 @@ impl Bench {
     }
 }
 
-/// The relative paths of all files below a directory, with a `/` behind each empty directory. Modes and
+/// The relative paths of all files below a directory, with a `/` after each empty directory. Modes and
 /// contents are checked on the way.
 fn on_disk(root: &Path, expected: &Tree) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         let mut is_empty = true;
-        // One that vanishes meanwhile is not there.
+        // A directory that vanishes meanwhile counts as missing.
         for entry in std::fs::read_dir(&directory).into_iter().flatten() {
             is_empty = false;
             let path = entry.unwrap().path();
@@ -114,7 +114,7 @@ fn on_disk(root: &Path, expected: &Tree) -> BTreeSet<String> {
     found
 }
 
-/// A path with `UUID` instead of each in the name of its file.
+/// A path with each UUID in its file name replaced by `UUID`.
 fn without_uuids(path: &str) -> String {
     let (directory, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
     let is_uuid =
@@ -128,16 +128,16 @@ fn mode(info: &std::fs::Metadata) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&info.permissions()) & 0o7777
 }
 
-/// Where there are no modes, there is nothing to check.
+/// Without modes, there is nothing to check.
 #[cfg(not(unix))]
 fn mode(info: &std::fs::Metadata) -> u32 {
     if info.is_dir() { 0o700 } else { 0o600 }
 }
 
-/// Checks one golden tree: what the tests made by [`layout_suite!`](crate::layout_suite) do.
+/// Checks one golden tree. The tests that [`layout_suite!`](crate::layout_suite) makes call it.
 ///
 /// # Panics
-/// When the tree is another one.
+/// If the tree is another one.
 pub fn run(open: impl AsyncFnOnce() -> Bench, check: impl AsyncFnOnce(&Bench)) {
     on_a_runtime(async { check(&open().await).await });
 }

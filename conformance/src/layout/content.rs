@@ -61,7 +61,7 @@ pub(super) fn file(path: String, content: impl Into<String>) -> File {
     (path, content.into())
 }
 
-/// The bytes that a repository of the first image consists of.
+/// The data files of a repository with the first image.
 pub(super) fn blobs_of_one() -> Vec<File> {
     vec![
         file(format!("blobs/sha256/44/{CONFIG}/data"), CONFIG_TEXT),
@@ -77,7 +77,7 @@ pub(super) fn blobs_of_two() -> Vec<File> {
     ]
 }
 
-/// Its links.
+/// The links of a repository with the first image.
 pub(super) fn links_of_one(name: &str) -> Vec<File> {
     vec![
         file(format!("repositories/{name}/_layers/sha256/{CONFIG}/link"), format!("sha256:{CONFIG}")),
@@ -93,7 +93,7 @@ pub(super) fn links_of_two(name: &str) -> Vec<File> {
     ]
 }
 
-/// The links of a tag that has named one manifest.
+/// The links of a tag that has named only one manifest.
 pub(super) fn links_of_tag(name: &str, tag: &str, hex: &str) -> Vec<File> {
     vec![
         file(

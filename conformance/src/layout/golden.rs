@@ -1,8 +1,8 @@
 //! Golden trees: what each operation leaves in a store, path by path and byte by byte.
 //!
 //! The expected trees are written out. Nothing here asks the registry where something belongs, and the
-//! digests were computed with `sha256sum` and `sha512sum`. Together with the layout of distribution 2.8
-//! and 3.x (docs, "The layout promise") these trees are the public contract.
+//! digests were computed with `sha256sum` and `sha512sum`. Together with the layout of distribution 2.8 and
+//! 3.x (docs, "The layout promise"), these trees are the public contract.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -36,24 +36,24 @@ async fn delete(bench: &Bench, uri: String) {
     let _ = bench.client().delete(uri).send().await.expect(StatusCode::ACCEPTED.as_u16());
 }
 
-/// An image pushed under a tag.
+/// An image is pushed under a tag.
 pub async fn image_by_tag(bench: &Bench) {
     push_one(bench, "ns/app", "v1").await;
     let expected = [blobs_of_one(), links_of_one("ns/app"), links_of_tag("ns/app", "v1", ONE)];
     bench.assert_tree(&tree(expected.concat())).await;
 }
 
-/// An image pushed under its digest: the same without a tag.
+/// An image is pushed under its digest: the same tree without a tag.
 pub async fn image_by_digest(bench: &Bench) {
     push_one(bench, "ns/app", &format!("sha256:{ONE}")).await;
     let expected = tree([blobs_of_one(), links_of_one("ns/app")].concat());
     bench.assert_tree(&expected).await;
-    // Pushing it again, by this or another instance, changes nothing.
+    // Pushing it again changes nothing.
     push_one(bench, "ns/app", &format!("sha256:{ONE}")).await;
     bench.assert_tree(&expected).await;
 }
 
-/// An index of two platforms: children by digest, the index by tag.
+/// An index of two platforms: the children are pushed by digest, the index by tag.
 pub async fn index_of_two_platforms(bench: &Bench) {
     push_one(bench, "ns/app", &format!("sha256:{ONE}")).await;
     push_two(bench, "ns/app", &format!("sha256:{TWO}")).await;
@@ -72,7 +72,7 @@ pub async fn index_of_two_platforms(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// An artifact with a subject is an image like any other: nothing leads from the subject to it.
+/// An artifact with a subject is stored like any other image: nothing leads from the subject to it.
 pub async fn artifact_with_subject(bench: &Bench) {
     push_one(bench, "ns/app", "v1").await;
     bench.client().push("ns/app", &LAYER_TWO_TEXT.into()).await;
@@ -94,7 +94,7 @@ pub async fn artifact_with_subject(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// The files of the first layer pushed by sha512: stored once, two links, both with the sha256 digest.
+/// The links of the first layer pushed by sha512: two, both with the sha256 digest.
 fn layer_by_sha512(name: &str) -> Vec<File> {
     vec![
         file(format!("repositories/{name}/_layers/sha256/{LAYER_ONE}/link"), format!("sha256:{LAYER_ONE}")),
@@ -105,7 +105,7 @@ fn layer_by_sha512(name: &str) -> Vec<File> {
     ]
 }
 
-/// A blob by sha512, in each way of pushing it.
+/// A blob is pushed by sha512, in each way to push it, and stored once.
 pub async fn sha512_blob(bench: &Bench) {
     let client = bench.client();
     let digest = format!("sha512:{LAYER_ONE_512}");
@@ -130,8 +130,8 @@ pub async fn sha512_blob(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// A manifest by sha512, with tags: the canonical revision and the alias, both with the sha256 digest; the
-/// tag has the digest that the client used.
+/// A manifest pushed by sha512 with a tag has its canonical revision and the alias, both with the sha256
+/// digest. The tag has the digest that the client used.
 pub async fn sha512_manifest(bench: &Bench) {
     push_one(bench, "ns/app", &format!("sha512:{ONE_512}?tag=v1")).await;
     let mut expected = [blobs_of_one(), links_of_one("ns/app")].concat();
@@ -144,7 +144,7 @@ pub async fn sha512_manifest(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// A mount is one link, or two by sha512; no bytes are copied.
+/// A mount is one link, or two by sha512. No bytes are copied.
 pub async fn mount(bench: &Bench) {
     let client = bench.client();
     client.push("from", &LAYER_ONE_TEXT.into()).await;
@@ -174,7 +174,7 @@ pub async fn mount(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// A tag that moves: both index entries stay, `current` names the last one.
+/// If a tag moves, both index entries stay, and `current` names the last one.
 pub async fn overwritten_tag(bench: &Bench) {
     push_one(bench, "ns/app", "v1").await;
     push_two(bench, "ns/app", "v1").await;
@@ -191,7 +191,7 @@ pub async fn overwritten_tag(bench: &Bench) {
     bench.assert_tree(&tree([expected, current(ONE)].concat())).await;
 }
 
-/// Tags with the names of the layout's own directories, and one that begins another.
+/// Tags may have the names of the layout's own directories, or begin with another tag.
 pub async fn tags_with_names_of_the_layout(bench: &Bench) {
     let mut expected = [blobs_of_one(), links_of_one("ns/app")].concat();
     for tag in ["index", "current", "link", "v1", "v1.0"] {
@@ -205,7 +205,7 @@ pub async fn tags_with_names_of_the_layout(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// A repository below another one, and one whose name begins with the other's.
+/// A repository may be below another one, or have a name that begins with the other's.
 pub async fn nested_repositories(bench: &Bench) {
     let mut expected = blobs_of_one();
     for name in ["a", "a/b", "a-b"] {
@@ -236,8 +236,8 @@ pub async fn delete_of_a_tag(bench: &Bench) {
     bench.assert_tree(&tree(expected.concat())).await;
 }
 
-/// Deleting a manifest removes its revision link and the tags that name it; the index history of other
-/// tags, the bytes and the layer links stay.
+/// Deleting a manifest removes its revision link and the tags that name it. The index history of other tags,
+/// the bytes and the layer links stay.
 pub async fn delete_of_a_manifest(bench: &Bench) {
     push_one(bench, "ns/app", "gone").await;
     push_one(bench, "ns/app", "moved").await;
@@ -266,7 +266,7 @@ pub async fn delete_of_a_manifest_by_sha512(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// Deleting a blob removes its link; by sha512 both. The bytes stay, and other repositories keep theirs.
+/// Deleting a blob removes its link, and by sha512 both. The bytes stay, and other repositories keep theirs.
 pub async fn delete_of_a_blob(bench: &Bench) {
     let client = bench.client();
     let bytes = file(format!("blobs/sha256/28/{LAYER_ONE}/data"), LAYER_ONE_TEXT);
@@ -285,8 +285,8 @@ pub async fn delete_of_a_blob(bench: &Bench) {
     bench.assert_tree(&tree([bytes])).await;
 }
 
-/// An upload in progress: nothing after POST, `startedat` and invisible bytes after PATCH, the finished
-/// blob alone after PUT.
+/// An upload in progress has nothing after POST, and `startedat` and invisible bytes after PATCH. After PUT
+/// only the finished blob is left.
 pub async fn upload_in_progress(bench: &Bench) {
     let client = bench.client();
     let location = client.begin("ns/app").await;
@@ -295,7 +295,7 @@ pub async fn upload_in_progress(bench: &Bench) {
     let started = assert_started(bench, "ns/app", &location, 4).await;
     let location = client.append(&location, &LAYER_ONE_TEXT[4..6].into()).await;
     assert_eq!(assert_started(bench, "ns/app", &location, 6).await, started, "the upload began once");
-    // What a failed request brought does not count.
+    // The bytes of a failed request do not count.
     let wrong = client.patch(&location).header("content-range", "9-9").body("x").send().await;
     wrong.refused(416, "RANGE_INVALID");
     assert_started(bench, "ns/app", &location, 6).await;
@@ -308,7 +308,7 @@ pub async fn upload_in_progress(bench: &Bench) {
     bench.assert_tree(&tree(expected)).await;
 }
 
-/// Checks the tree of one upload in progress; gives the content of `startedat`.
+/// Checks the tree of one upload in progress, and returns the content of `startedat`.
 async fn assert_started(bench: &Bench, name: &str, location: &str, staged: usize) -> String {
     let id = location.rsplit('/').next().unwrap().split('?').next().unwrap();
     let upload = format!("repositories/{name}/_uploads/{id}");
@@ -326,7 +326,7 @@ async fn assert_started(bench: &Bench, name: &str, location: &str, staged: usize
 }
 
 /// A large upload keeps its hash state beside it, in the form that distribution writes, under the identity
-/// of the staged bytes that it speaks of.
+/// of the staged bytes that it describes.
 pub async fn hash_state_of_a_large_upload(bench: &Bench) {
     let client = bench.client();
     let zeros = Bytes::from(vec![0; 16 << 20]);
@@ -351,7 +351,7 @@ pub async fn hash_state_of_a_large_upload(bench: &Bench) {
     bench.assert_tree(&Tree::default()).await;
 }
 
-/// Nothing is left of an upload that was cancelled, or ended by a digest that nothing can make agree.
+/// Nothing is left of an upload that was cancelled, or that was ended by a digest that can never match.
 pub async fn ended_uploads_leave_nothing(bench: &Bench) {
     let client = bench.client();
     let cancelled = client.begin("ns/app").await;
@@ -374,7 +374,7 @@ pub async fn ended_uploads_leave_nothing(bench: &Bench) {
     bench.assert_tree(&Tree::default()).await;
 }
 
-/// The blob of no bytes: an empty file.
+/// The blob of no bytes is an empty file.
 pub async fn zero_byte_blob(bench: &Bench) {
     let client = bench.client();
     let mut expected = vec![file(format!("blobs/sha256/e3/{EMPTY}/data"), "")];

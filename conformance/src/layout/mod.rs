@@ -17,7 +17,7 @@ pub use self::{
     tree::Tree,
 };
 
-/// The one list of golden trees, given to the macro named first.
+/// The one list of golden trees, passed to the macro named first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __golden_trees {
@@ -55,8 +55,8 @@ __golden_trees!(export);
 
 /// Makes a module `name` with one test for each golden tree.
 ///
-/// `open` is an expression that gives a new [`Bench`] over an empty store and may `.await`; evaluated once
-/// a test.
+/// `open` is an expression that gives a new [`Bench`] over an empty store and may `.await`. It is evaluated
+/// once per test.
 #[macro_export]
 macro_rules! layout_suite {
     (name: $name:ident, open: $open:expr $(,)?) => {

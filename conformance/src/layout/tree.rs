@@ -6,15 +6,15 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{StorageDriver, StoragePath};
 
-/// Every file of a store, by path. Compares byte for byte.
+/// Every file of a store, by path. Compared byte for byte.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tree(BTreeMap<String, Bytes>);
 
 impl Tree {
-    /// Reads everything in a store. For stores that fit into memory.
+    /// Reads everything in a store. It must fit into memory.
     ///
     /// # Panics
-    /// When the store fails, or `walk` gives a path twice or out of order.
+    /// If the store fails, or `walk` gives a path twice or out of order.
     pub async fn read(driver: &dyn StorageDriver) -> Self {
         let root = StoragePath::root();
         let files: Vec<_> = driver.walk(&root, None).try_collect().await.unwrap();
@@ -31,10 +31,10 @@ impl Tree {
         Self(tree)
     }
 
-    /// A tree written out.
+    /// Makes a tree from a list of files.
     ///
     /// # Panics
-    /// When a path is there twice.
+    /// If a path is there twice.
     pub fn of<P: Into<String>, C: Into<Bytes>>(files: impl IntoIterator<Item = (P, C)>) -> Self {
         let mut tree = BTreeMap::new();
         for (path, content) in files {
@@ -44,10 +44,10 @@ impl Tree {
         Self(tree)
     }
 
-    /// This tree and more files.
+    /// Adds the files of another tree.
     ///
     /// # Panics
-    /// When a path is there twice.
+    /// If a path is there twice.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for (path, content) in other.0 {
@@ -56,10 +56,10 @@ impl Tree {
         self
     }
 
-    /// This tree without a file.
+    /// Removes a file.
     ///
     /// # Panics
-    /// When it is not there.
+    /// If it is not there.
     #[must_use]
     pub fn without(mut self, path: &str) -> Self {
         assert!(self.0.remove(path).is_some(), "{path} is not there");
@@ -77,13 +77,13 @@ impl Tree {
         self.0.keys().map(String::as_str)
     }
 
-    /// How many files there are.
+    /// The number of files.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no file.
+    /// Whether there are no files.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -92,7 +92,7 @@ impl Tree {
     /// Checks that this is the expected tree.
     ///
     /// # Panics
-    /// When it is not; the message names the differences.
+    /// If it is not. The message names the differences.
     #[track_caller]
     pub fn assert_is(&self, expected: &Self) {
         let mut differences = Vec::new();

@@ -21,14 +21,14 @@ use super::{
 
 type Answer<T> = Result<T, RegistryError>;
 
-/// The session of a call: in which repository it is asked for, and the digest that it is finished with.
+/// The session of a call: the repository in which it is asked for, and the digest with which it is finished.
 pub(super) struct Asked {
     pub(super) id: UploadId,
     pub(super) repository: &'static str,
     pub(super) digest: Digest,
 }
 
-/// Makes a call. Sessions that it starts go to `ids`.
+/// Makes a call. The sessions that it starts are added to `ids`.
 pub(super) async fn act(
     registry: &Registry,
     what: &What,
@@ -130,7 +130,7 @@ async fn session(repository: &Repository, what: &What, sent: &Sent, asked: &Aske
     }
 }
 
-/// The bytes in a few pieces, and an error after them where the body fails.
+/// The bytes in a few pieces, and then an error if the body fails.
 fn body(sent: &Sent) -> BoxStream<'static, Result<Bytes, BoxError>> {
     let size = (sent.bytes.len() / 3).max(1);
     let mut pieces: Vec<Bytes> = sent.bytes.chunks(size).map(|piece| sent.bytes.slice_ref(piece)).collect();
@@ -196,7 +196,7 @@ async fn verify(registry: &Registry, scope: VerifyScope) -> Answer<Verified> {
     Ok((report.repositories, report.manifests, report.blobs, damage))
 }
 
-/// What a link is about: a tag or a digest.
+/// What a link is for: a tag or a digest.
 fn named(link: &StoragePath) -> String {
     let parts: Vec<&str> = link.components().rev().collect();
     match parts[..] {

@@ -11,12 +11,12 @@ pub(super) type Name = &'static str;
 pub(super) struct Call {
     /// The registry that makes it.
     pub(super) on: usize,
-    /// Where its future is dropped, if it gets there.
+    /// Where its future is dropped, if it gets that far.
     pub(super) cut: Option<Cut>,
     pub(super) what: What,
 }
 
-/// Where a call is dropped: at its change of the store of this number, before or after it.
+/// Where a call is dropped: before or after its change of the store with this number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
     pub(super) change: usize,
@@ -141,7 +141,7 @@ pub(super) enum What {
     Verify {
         of: Option<Name>,
     },
-    /// The registry is thrown away, and another one opened in its place.
+    /// The registry is dropped, and another one is opened in its place.
     Reopen(Mode),
 }
 
@@ -154,13 +154,13 @@ pub(super) enum Size {
     OneLess,
 }
 
-/// What becomes of a body on its way.
+/// What happens to a body on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Whole,
     /// It has pieces without bytes before, between and after the others.
     Untidy,
-    /// One byte is another one, or one more where there is none.
+    /// One byte is wrong, or there is one byte instead of none.
     Wrong,
     /// It fails before its first byte.
     FailsAtOnce,
@@ -168,7 +168,7 @@ pub(super) enum Body {
     FailsMidway,
 }
 
-/// A session: the youngest, the one before, …
+/// A session: the youngest, the one before it, …
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
     pub(super) back: usize,
@@ -176,7 +176,7 @@ pub(super) struct Pick {
     pub(super) elsewhere: bool,
 }
 
-/// Where the caller believes a session to stand.
+/// Where the caller believes that a session stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum At {
     Unsaid,
@@ -190,23 +190,23 @@ pub(super) enum At {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chunk {
     Nothing,
-    /// So many quarters of what the session lacks.
+    /// This many quarters of what the session lacks.
     Quarters(usize),
     /// All bytes, from the first.
     Everything,
     Rubbish,
 }
 
-/// The digest that a session is finished with.
+/// The digest with which a session is finished.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Named {
-    /// That of its content.
+    /// The digest of its content.
     Right(Algorithm),
-    /// That of this blob.
+    /// The digest of this blob.
     Blob(usize),
 }
 
-/// What a manifest is put under.
+/// The reference under which a manifest is put.
 #[derive(Clone, Debug)]
 pub(super) enum PutBy {
     Tag(Name),
@@ -216,18 +216,18 @@ pub(super) enum PutBy {
     Both(Algorithm, Vec<Name>),
 }
 
-/// The media type that a manifest is put with.
+/// The media type with which a manifest is put.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Media {
     Right,
     Unsaid,
     Json,
-    /// That of something else.
+    /// The media type of another kind of document.
     Other,
     Text,
 }
 
-/// What a manifest is asked for by.
+/// The reference by which a manifest is asked for.
 #[derive(Clone, Debug)]
 pub(super) enum By {
     Tag(Name),

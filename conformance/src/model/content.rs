@@ -1,4 +1,4 @@
-//! What calls about blobs come to.
+//! The outcomes of calls about blobs.
 
 use plugin_registry_core::{Algorithm, Digest};
 
@@ -19,7 +19,7 @@ impl Model {
         Ok(info(digest, canonical))
     }
 
-    /// The range that comes, and whether its bytes are right.
+    /// The range that is returned, and whether its bytes are right.
     pub(super) fn open(
         &self,
         of: Name,
@@ -39,7 +39,7 @@ impl Model {
         if size > limit as u64 { Err(Refusal::TooLarge) } else { Ok((size, true)) }
     }
 
-    /// Which of all blobs a repository lacks, by number.
+    /// The numbers of the blobs that a repository lacks.
     pub(super) fn missing(&self, of: Name, by: Algorithm) -> Vec<usize> {
         let is_missing = |blob: &usize| self.blob(of, &WORLD.blob(*blob, by)).is_none();
         (0..WORLD.blobs.len()).filter(is_missing).collect()
@@ -47,8 +47,9 @@ impl Model {
 }
 
 impl Step {
-    /// Content that the location has is not sent again; by another algorithm the registry has to have hashed
-    /// it itself, or to find its link (ADR 0013).
+    /// Pushes a blob. Content that the location has is not sent again.
+    ///
+    /// By another algorithm, the registry must have hashed the content itself, or find its link (ADR 0013).
     pub(super) fn push(
         &mut self,
         to: Name,
@@ -57,7 +58,7 @@ impl Step {
         size: usize,
     ) -> Result<&'static str, Refusal> {
         self.writable()?;
-        // A descriptor always has a size; 0 says nothing of content that is not empty.
+        // A descriptor always has a size. A size of 0 says nothing about content that is not empty.
         let announced = sent.announced.unwrap_or(size as u64);
         let named = (announced > 0 || digest.is_of_nothing()).then_some(announced);
         let canonical = match digest.is_canonical() || self.instance().hashed.contains(digest) {
@@ -104,7 +105,7 @@ impl Step {
         Ok(())
     }
 
-    /// The registry has hashed this content by this algorithm.
+    /// Notes that the registry has hashed this content by this algorithm.
     pub(super) fn learn(&mut self, digest: &Digest) {
         if !digest.is_canonical() {
             self.instance().hashed.insert(*digest);
@@ -112,7 +113,7 @@ impl Step {
         }
     }
 
-    /// The canonical link first, so that no alias ever stands alone.
+    /// Writes the canonical link first, so that no alias ever stands alone.
     pub(super) fn link(&mut self, to: Name, digest: &Digest) {
         for name in [WORLD.canonical(digest), *digest] {
             self.repository(to).layers.insert(name);
@@ -127,7 +128,7 @@ impl Step {
         Ok(info)
     }
 
-    /// By the sha256 digest, or by another one that this registry has hashed itself.
+    /// Mounts by the sha256 digest, or by another one that this registry has hashed itself.
     pub(super) fn mount_any(&mut self, to: Name, digest: &Digest) -> Result<Info, Refusal> {
         self.writable()?;
         let canonical = WORLD.canonical(digest);
@@ -139,7 +140,8 @@ impl Step {
         Ok(info(digest, canonical))
     }
 
-    /// An alias takes its canonical link with it; a canonical link leaves its aliases, which count no more.
+    /// Deletes a blob. An alias takes its canonical link along. A canonical link leaves its aliases, which
+    /// no longer count.
     pub(super) fn delete_blob(&mut self, of: Name, digest: &Digest) -> Result<(), Refusal> {
         self.may_delete()?;
         let (_, canonical, _) = self.model.stat(of, digest)?;
@@ -150,7 +152,7 @@ impl Step {
     }
 }
 
-/// What is said of a blob.
+/// The information about a blob.
 pub(super) fn info(digest: &Digest, canonical: Digest) -> Info {
     (*digest, canonical, WORLD.content(digest).len() as u64)
 }

@@ -1,10 +1,10 @@
-//! How much was done.
+//! Counts of what was done.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::outcome::Outcome;
 
-/// What was done.
+/// Counts of what was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -12,15 +12,15 @@ pub struct Counts {
     pub sequences: usize,
     /// Random calls.
     pub calls: usize,
-    /// Of these, those that changed something.
+    /// Calls that changed something.
     pub changes: usize,
-    /// Of these, those that were refused.
+    /// Calls that were refused.
     pub refusals: usize,
-    /// Of these, those that were dropped on their way.
+    /// Calls that were dropped on their way.
     pub drops: usize,
     /// Calls at the ends of sequences, which look at everything.
     pub looks: usize,
-    /// How often each kind of call came to each kind of outcome.
+    /// How often each kind of call had each kind of outcome.
     pub outcomes: BTreeMap<(String, String), usize>,
 }
 
@@ -36,7 +36,7 @@ impl Counts {
         *self.outcomes.entry((call.to_owned(), outcome.name())).or_default() += 1;
     }
 
-    /// Adds those of another run.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: Self) {
         self.sequences += other.sequences;
         self.calls += other.calls;

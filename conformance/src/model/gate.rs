@@ -12,7 +12,7 @@ use plugin_registry_core::{Operation, Result, StoragePath};
 use super::call::Cut;
 use crate::intercept::Intercept;
 
-/// Passes everything on to the driver until the change at which it is told to stop.
+/// Passes everything on to the driver until the change at which it must stop.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gate {
     state: Arc<Mutex<State>>,
@@ -23,20 +23,21 @@ struct State {
     cut: Option<Cut>,
     /// Changes that have begun.
     begun: usize,
-    /// Of these, those that go on.
+    /// Changes that are still running.
     running: usize,
     stopped: bool,
 }
 
 impl Gate {
-    /// Runs a call, and drops it at `cut`: `None` where it was dropped. A call that makes fewer changes ends.
+    /// Runs a call and drops it at `cut`. Returns `None` if it was dropped. A call with fewer changes ends
+    /// normally.
     pub(super) async fn run<T>(&self, cut: Option<Cut>, call: impl Future<Output = T>) -> Option<T> {
         *self.state.lock().unwrap() = State { cut, ..State::default() };
         let outcome = {
             let mut call = pin!(call);
             poll_fn(|cx| match call.as_mut().poll(cx) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                // Other changes of the same call end first: a store may not be able to stop them.
+                // Other changes of the same call end first, since a store may not be able to stop them.
                 Poll::Pending if self.is_still() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             })
@@ -58,7 +59,7 @@ impl Gate {
         if stops_after { pending().await } else { result }
     }
 
-    /// Whether to stop after this change; `None` for before it.
+    /// Whether to stop after this change. `None` means to stop before it.
     fn begin(&self) -> Option<bool> {
         let mut state = self.state.lock().unwrap();
         let number = state.begun;
@@ -80,7 +81,7 @@ impl Gate {
 }
 
 impl Intercept for Gate {
-    /// Whatever does not only read is a change.
+    /// Everything that does more than read is a change.
     async fn call<T: Send>(
         &self,
         operation: Operation,

@@ -1,4 +1,4 @@
-//! How sequences of calls come about.
+//! How sequences of calls are generated.
 
 use plugin_registry_core::Algorithm;
 use proptest::{
@@ -39,7 +39,7 @@ fn cut() -> impl Strategy<Value = Cut> {
         .prop_map(|(change, done)| Cut { change, done })
 }
 
-/// Cuts one of some calls, sometimes.
+/// Cuts one of some calls, in some cases.
 fn cut_one(calls: impl Strategy<Value = Vec<Call>>) -> impl Strategy<Value = Vec<Call>> {
     (calls, option::weighted(0.4, (any::<Index>(), cut()))).prop_map(|(mut calls, cut)| {
         if let Some((index, cut)) = cut {
@@ -83,7 +83,7 @@ fn session() -> impl Strategy<Value = Vec<Call>> {
     })
 }
 
-/// An upload with whatever requests, most of them on the registry that began it.
+/// An upload with any requests, most of them on the registry that began it.
 fn requests() -> impl Strategy<Value = Vec<Call>> {
     let on = prop_oneof![3 => Just(0_usize), 1 => Just(1_usize)];
     let start = (0..2_usize, repository(), blob(), algorithm());
@@ -94,7 +94,7 @@ fn requests() -> impl Strategy<Value = Vec<Call>> {
     })
 }
 
-/// One more often than the others, so that calls meet.
+/// One repository comes more often than the others, so that calls meet.
 fn repository() -> impl Strategy<Value = Name> {
     prop_oneof![2 => Just(REPOSITORIES[0]), 3 => select(&REPOSITORIES[..])]
 }
@@ -136,7 +136,7 @@ fn by() -> impl Strategy<Value = By> {
     ]
 }
 
-/// A request of a session.
+/// A request to a session.
 fn request(back: BoxedStrategy<usize>) -> impl Strategy<Value = What> {
     let elsewhere = prop_oneof![20 => Just(false), 1 => Just(true)];
     let pick = (back, elsewhere).prop_map(|(back, elsewhere)| Pick { back, elsewhere });

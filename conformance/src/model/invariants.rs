@@ -1,5 +1,7 @@
-//! What has to be true of a store whatever happened to it: every key has a place in the layout, every link
-//! leads to content that hashes right, every tag names a revision.
+//! What must hold for a store whatever happened to it.
+//!
+//! Every key has a place in the layout, every link leads to content with the right hash, and every tag names
+//! a revision.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,37 +28,39 @@ enum Key {
     Current(RepositoryName, Tag),
     /// What a tag has named.
     Index(RepositoryName, Tag, Digest),
-    /// Something of an upload that goes on.
+    /// Something of an unfinished upload.
     Upload(RepositoryName, UploadId),
 }
 
-/// A store as keys of the layout, and all that is wrong with it.
+/// A store as keys of the layout, and everything that is wrong with it.
 #[derive(Default)]
 struct Store {
     keys: BTreeMap<Key, Bytes>,
     faults: Vec<String>,
 }
 
-/// Reads a whole store and checks it. Allowed are: content that nothing names; what unfinished uploads have
-/// in their own directories; the history of a tag whose old revisions are deleted; the alias link of a blob
-/// that was deleted under its canonical digest, which counts for nobody (ADR 0013).
+/// Reads a whole store and checks it.
+///
+/// Allowed are content that nothing names, what unfinished uploads have in their own directories, the
+/// history of a tag whose old revisions were deleted, and the alias link of a blob that was deleted under
+/// its canonical digest, which does not count (ADR 0013).
 ///
 /// # Panics
-/// When anything else is not as it should be; the message names all of it. Also when the store fails.
+/// If anything else is wrong, with a message that names all of it. Also if the store fails.
 pub async fn assert_sound(driver: &dyn StorageDriver) {
     let faults = faults(&Tree::read(driver).await);
     assert!(faults.is_empty(), "the store is not sound:\n  {}", faults.join("\n  "));
 }
 
-/// All that is wrong with a store.
+/// Everything that is wrong with a store.
 pub(super) fn faults(tree: &Tree) -> Vec<String> {
     Store::of(tree).check()
 }
 
-/// The uploads of which something is in the store, visible or staged.
+/// The uploads of which the store has something, visible or staged.
 ///
 /// # Panics
-/// When the store fails.
+/// If the store fails.
 pub async fn uploads(driver: &dyn StorageDriver) -> BTreeSet<(RepositoryName, UploadId)> {
     let tree = Tree::read(driver).await;
     let root = layout::repositories();
@@ -65,7 +69,7 @@ pub async fn uploads(driver: &dyn StorageDriver) -> BTreeSet<(RepositoryName, Up
     tree.paths().chain(staged).filter_map(upload_of).collect()
 }
 
-/// The upload whose directory a path is in.
+/// The upload in whose directory a path is.
 fn upload_of(path: &str) -> Option<(RepositoryName, UploadId)> {
     match key_of(path) {
         Some(Key::Upload(repository, id)) => Some((repository, id)),
@@ -87,7 +91,7 @@ impl Store {
         store
     }
 
-    /// All that is wrong.
+    /// Everything that is wrong.
     fn check(&self) -> Vec<String> {
         let mut faults = self.faults.clone();
         for (key, content) in &self.keys {
@@ -139,8 +143,8 @@ impl Store {
         Ok(target)
     }
 
-    /// Whether the content that a link leads to is there, and is what the link's path says as well. That it
-    /// is what its own path says is checked there.
+    /// Checks that the content of a link exists and has the digest in the link's path. Whether it has the
+    /// digest of its own path is checked there.
     fn check_content(&self, digest: &Digest, target: &Digest) -> Result<(), String> {
         let data = self.keys.get(&Key::Data(*target)).ok_or(format!("{target} is not in the store"))?;
         let actual = Digest::of(digest.algorithm(), data);
@@ -152,14 +156,16 @@ fn ensure(holds: bool, fault: impl Display) -> Result<(), String> {
     if holds { Ok(()) } else { Err(fault.to_string()) }
 }
 
-/// The digest in a link file, which has nothing else in it.
+/// The digest in a link file, which must contain nothing else.
 fn link(content: &Bytes) -> Result<Digest, String> {
     let text = String::from_utf8_lossy(content);
     text.parse().map_err(|_| format!("the link holds {text:?}"))
 }
 
-/// Reads a path as the layout has it (docs, "Object layout"). Only what would come out as the same path
-/// counts, so a key with a digest of the wrong length, say, is none.
+/// Reads a path of the layout (docs, "Object layout").
+///
+/// Only a path that would be written in the same way counts. A key with a digest of the wrong length, for
+/// example, does not.
 fn key_of(path: &str) -> Option<Key> {
     let rest = path.strip_prefix(layout::ROOT)?.strip_prefix('/')?;
     let key = match rest.strip_prefix("repositories/") {
@@ -175,14 +181,14 @@ fn key_of(path: &str) -> Option<Key> {
         Key::Revision(repository, digest) => layout::revision_link(repository, digest),
         Key::Current(repository, tag) => layout::tag_current(repository, tag),
         Key::Index(repository, tag, digest) => layout::tag_index(repository, tag, digest),
-        // Private: whatever lies there is nobody else's business.
+        // Private to the upload: whatever is there does not matter here.
         Key::Upload(..) => return Some(key),
     };
     (expected == path.parse::<StoragePath>().ok()?).then_some(key)
 }
 
 fn repository_key(rest: &str) -> Option<Key> {
-    // No component of a name begins with `_`; a tag may, but only behind the first of them.
+    // No component of a name begins with `_`. A tag may, but only after the first such component.
     let name = rest.split("/_").next()?;
     let parts: Vec<&str> = rest.get(name.len() + 1..)?.split('/').collect();
     let repository: RepositoryName = name.parse().ok()?;

@@ -20,8 +20,10 @@ pub(super) type Referrer = (String, String, u64, Option<String>, bool);
 pub(super) type Verified = (usize, usize, usize, Vec<String>);
 
 impl Model {
-    /// Everything that a manifest names has to be in its repository. Bytes of another size than it says are absent
-    /// to a registry that has not hashed them: they may have been cut (ADR 0020).
+    /// Checks that everything that a manifest names is in its repository.
+    ///
+    /// Bytes of another size than it states are absent to a registry that has not hashed them: they may have
+    /// been cut (ADR 0020).
     pub(super) fn check_references(
         &self,
         to: Name,
@@ -58,8 +60,10 @@ impl Model {
         Ok((digest.to_string(), (*media_type).to_owned(), bytes.len() as u64, true))
     }
 
-    /// A page of tags, and whether more follow. A tag whose put was dropped before its last write is listed,
-    /// as in distribution: a list looks at names alone.
+    /// A page of tags, and whether more follow.
+    ///
+    /// A tag whose put was dropped before its last write is listed, as in distribution: a list only looks at
+    /// names.
     pub(super) fn tags(
         &self,
         of: Name,
@@ -99,7 +103,7 @@ impl Model {
 }
 
 impl Step {
-    /// The repositories that hold something, be it an upload (ADR 0005).
+    /// The repositories that hold something, even if only an upload (ADR 0005).
     fn repositories(&mut self) -> Vec<Name> {
         let mut names = Vec::new();
         for name in REPOSITORIES {
@@ -121,6 +125,8 @@ impl Step {
         Outcome::of(page(after.map(str::to_owned), limit))
     }
 
+    /// What verification finds.
+    ///
     /// Damage is what a deleted blob or manifest leaves of those that name it, and a tag whose put was
     /// dropped before its last write.
     pub(super) fn verify(&mut self, of: Option<Name>) -> Result<Verified, Refusal> {

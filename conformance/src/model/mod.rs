@@ -1,9 +1,9 @@
-//! Model tests of the typed API: random sequences of calls, made by two registries over one store, whose
-//! outcomes have to be those of a model of maps and sets.
+//! Model tests of the typed API: two registries over one store make random sequences of calls, whose
+//! outcomes must be those of a model of maps and sets.
 //!
-//! The model ([`check`]) knows what the documentation promises and nothing of how a registry does it. Where
-//! a promise leaves an outcome open, it allows each; after a call that was dropped, it goes on with every
-//! state that the documented order of writes allows, until an outcome or the store tells them apart.
+//! The model ([`check`]) knows what the documentation promises, and nothing about how a registry does it. If
+//! a promise leaves an outcome open, the model allows each one. After a call that was dropped, it keeps
+//! every state that the documented order of writes allows, until an outcome or the store tells them apart.
 
 mod act;
 mod call;

@@ -1,11 +1,11 @@
-//! What comes of a call, in a form that can be compared.
+//! Outcomes of calls, in a form that can be compared.
 
 use std::fmt::Debug;
 
 use plugin_registry::RegistryError;
 use plugin_registry_core::{Digest, ErrorKind, VerifyError};
 
-/// What comes of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// A value, in words.
@@ -15,13 +15,13 @@ pub(super) enum Outcome {
     Dropped,
 }
 
-/// Why a call is refused: the cause, and of what it says what has to be exact.
+/// Why a call is refused: the cause, with the details that must be exact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Repository(String),
     Blob(String, Digest),
     Manifest(String, String),
-    /// What a manifest names and is not there, in order.
+    /// What a manifest names and is missing, in order.
     References(Vec<String>),
     InvalidManifest,
     OtherDigest,
@@ -36,7 +36,7 @@ pub(super) enum Refusal {
     Range,
     NotAllowed,
     TooLarge,
-    /// Nothing that a store and callers of this kind can bring about.
+    /// A refusal that stores and callers of this kind cannot cause.
     Unexpected(String),
 }
 

@@ -27,13 +27,13 @@ use super::{
 };
 use crate::{driver::Store, intercept::Intercepted, layout::Tree};
 
-/// Registries that make the calls; one more is opened at the end of each sequence.
+/// Registries that make the calls. One more is opened at the end of each sequence.
 const REGISTRIES: usize = 2;
 
 /// Runs `cases` random sequences on stores that `open` gives. The same seed gives the same sequences.
 ///
 /// # Panics
-/// With the shortest sequence found whose outcomes are not those of the model, and the seed.
+/// If outcomes differ from those of the model, with the shortest sequence found and the seed.
 pub fn check(cases: u32, seed: u64, open: impl AsyncFn() -> Store) -> Counts {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
@@ -56,7 +56,7 @@ pub fn check(cases: u32, seed: u64, open: impl AsyncFn() -> Store) -> Counts {
     }
 }
 
-/// Leaves out one call after another as long as what is left still fails.
+/// Removes one call after another as long as the rest still fails.
 async fn shortest(
     open: &impl AsyncFn() -> Store,
     mut reason: String,
@@ -91,11 +91,11 @@ pub(super) async fn sequence(store: Store, calls: &[Call]) -> Result<Counts, Str
 
 struct Run {
     store: Store,
-    /// The store itself.
+    /// The store itself, without a registry.
     driver: Arc<dyn StorageDriver>,
     registries: Vec<(Gate, Registry)>,
     ids: Vec<UploadId>,
-    /// The states that the outcomes so far allow: more than one where a call was dropped.
+    /// The states that the outcomes so far allow: more than one after a call was dropped.
     possible: Vec<Model>,
     counts: Counts,
 }
@@ -162,7 +162,7 @@ impl Run {
         Ok(outcome)
     }
 
-    /// Compares what came of a look: states that would have shown something else were not those.
+    /// Compares the outcome of a look. States that would have shown something else are ruled out.
     fn settle(&mut self, what: &What, outcome: Outcome) -> Result<Outcome, String> {
         let allowed: Vec<Outcome> = self.possible.iter().filter_map(|model| model.look(what)).collect();
         if !allowed.contains(&outcome) {
@@ -196,18 +196,18 @@ impl Run {
             if !is_busy {
                 return outcome;
             }
-            // The lock of a writer that was dropped a moment ago may take another to go.
+            // The lock of a writer that was just dropped may take a moment to go.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Outcome::Refused(Refusal::Unexpected("UploadBusy for ever".to_owned()))
     }
 
-    /// Looks at everything through every registry and a new one, and at the store behind them.
+    /// Looks at everything through every registry and a new one, and at the store below them.
     async fn finish(&mut self) -> Result<(), String> {
         self.registries.push(open(&self.store, Mode::Default).await);
         for on in 0..=REGISTRIES {
             for (number, what) in everything(self.ids.len()).into_iter().enumerate() {
-                // The new registry is asked for all that is not there, the others for a part of it.
+                // The new registry is asked for everything that is missing, the others for a part of it.
                 let refused = matches!(self.possible[0].look(&what), Some(Outcome::Refused(_)));
                 if refused && on < REGISTRIES && (number + self.counts.calls) % 5 != on {
                     continue;
@@ -228,7 +228,7 @@ impl Run {
         self.look_at_uploads().await
     }
 
-    /// Nothing is left of ended sessions.
+    /// Checks that nothing is left of ended sessions.
     async fn look_at_uploads(&self) -> Result<(), String> {
         let left = invariants::uploads(&*self.driver).await;
         for (repository, id) in left {
@@ -245,7 +245,7 @@ impl Run {
     }
 }
 
-/// A registry over an instance of its own of the store.
+/// Opens a registry over its own instance of the store.
 async fn open(store: &Store, mode: Mode) -> (Gate, Registry) {
     let gate = Gate::default();
     let builder = Registry::builder(Intercepted::over(store.open().await, gate.clone()))
@@ -256,7 +256,7 @@ async fn open(store: &Store, mode: Mode) -> (Gate, Registry) {
     (gate, builder.build())
 }
 
-/// Calls that ask for all there could be.
+/// Calls that ask for everything that there could be.
 fn everything(sessions: usize) -> Vec<What> {
     let mut all = Vec::new();
     for of in REPOSITORIES {

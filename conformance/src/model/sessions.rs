@@ -1,4 +1,4 @@
-//! What calls about upload sessions come to.
+//! The outcomes of calls about upload sessions.
 
 use bytes::Bytes;
 use plugin_registry_core::{Algorithm, Digest};
@@ -12,9 +12,9 @@ use super::{
     world::{ALGORITHMS, REPOSITORIES, WORLD},
 };
 
-/// What the store holds of a session that is open for more.
+/// What the store holds of a session that is opened for more bytes.
 enum Opened {
-    /// Staged bytes, and whether the registry has the hash of them.
+    /// Staged bytes, and whether the registry has their hash.
     Stage(u64, Bytes, bool),
     Visible(Bytes),
 }
@@ -25,7 +25,7 @@ impl Model {
         (self.sessions.len()).checked_sub(1).map(|last| last - pick.back.min(last))
     }
 
-    /// The repository that a pick is asked for in.
+    /// The repository in which a picked session is asked for.
     pub(super) fn repository_of(&self, pick: Pick) -> Name {
         let own = self.session_of(pick).map_or(REPOSITORIES[0], |session| self.sessions[session].repository);
         let next = REPOSITORIES.iter().cycle().skip_while(|name| **name != own).nth(1);
@@ -68,7 +68,7 @@ impl Step {
         Ok(())
     }
 
-    /// Finds a session: begun or met by this registry, or begun in the store.
+    /// Finds a session that this registry began or met, or that began in the store.
     fn resume(&mut self, pick: Pick) -> Result<usize, Refusal> {
         let session = self.model.session_of(pick).filter(|_| !pick.elsewhere).ok_or(Refusal::Session)?;
         let started = self.model.sessions[session].started;
@@ -99,7 +99,7 @@ impl Step {
         &mut self.model.sessions[session]
     }
 
-    /// The session is unknown in the store: it was ended elsewhere.
+    /// The session is unknown in the store, because it was ended elsewhere.
     fn gone(&mut self, session: usize) -> Refusal {
         self.slot(session).ended = true;
         Refusal::Session
@@ -124,7 +124,7 @@ impl Step {
             return if sent.announced.unwrap_or(0) == 0 { Ok(offset) } else { Err(Refusal::Announced) };
         }
         let Opened::Stage(stage, before, is_hashed) = self.open_session(session, sent.at)? else {
-            // Another program's bytes, or those of an interrupted finish, can only be finished (ADR 0014).
+            // Bytes of other software, or of an interrupted finish, can only be finished (ADR 0014).
             return Err(Refusal::Session);
         };
         let poured = sent.poured(sent.announced);
@@ -141,7 +141,7 @@ impl Step {
         if let Poured::Failed = poured { Err(Refusal::Body) } else { Ok(offset as u64) }
     }
 
-    /// Opens a session at an offset. Whoever writes `startedat` owns the beginning of the stage.
+    /// Opens a session at an offset. The call that writes `startedat` owns the beginning of the stage.
     fn open_session(&mut self, session: usize, at: Option<u64>) -> Result<Opened, Refusal> {
         let fresh = self.slot(session).fresh;
         let mut is_claimed = false;
@@ -194,7 +194,7 @@ impl Step {
             }
         } else {
             match self.finish_stage(session, &digest, sent) {
-                // An earlier call made the bytes visible and was interrupted before it linked them: then the
+                // An earlier call made the bytes visible and was interrupted before it linked them. Then the
                 // acknowledged ones are gone, and the blob is there (`UploadSession::finish`).
                 Err(Refusal::Offset { expected, actual: 0 }) if self.was_committed(&digest, expected) => {}
                 finished => finished?,
@@ -236,11 +236,11 @@ impl Step {
             Poured::Whole => {}
         }
         let bytes: Bytes = [&before[..], &sent.bytes].concat().into();
-        // Without earlier bytes, they go straight to their place.
+        // Without earlier bytes, the new ones go straight to their place.
         let hashes =
             before.is_empty() || digest.is_canonical() || self.slot(session).algorithm == digest.algorithm();
         if !(is_hashed && hashes) {
-            // Made visible inside of the upload, to be read again: then nobody can tell the new bytes from the
+            // Made visible inside the upload, to be read again. Then the new bytes cannot be told from the
             // earlier ones, and wrong ones end the session (`UploadSession::finish`).
             self.session(session).stage = Stage::Visible(bytes.clone());
             self.between();
@@ -253,7 +253,7 @@ impl Step {
             self.session(session).stage = Stage::Empty;
             return Ok(());
         }
-        // With bytes of its own the call may have been the faulty part, and can be repeated.
+        // If the call brought bytes, they may have been the faulty part, and it can be repeated.
         if !has_body {
             self.remove(session);
             self.between();
@@ -262,7 +262,7 @@ impl Step {
         Err(Refusal::OtherDigest)
     }
 
-    /// Verifies visible bytes and writes them to their place.
+    /// Verifies visible bytes, and writes them to their place.
     fn adopt(&mut self, session: usize, digest: &Digest, bytes: &Bytes) -> Result<(), Refusal> {
         if Digest::of(digest.algorithm(), bytes) == *digest {
             self.model.data.insert(WORLD.canonical(digest));
@@ -287,7 +287,7 @@ impl Step {
             return Err(self.gone(session));
         }
         self.remove(session);
-        // A registry that still holds it for fresh goes on with it, as before the call.
+        // A registry that still considers it fresh goes on with it, as before the call.
         self.between();
         self.slot(session).ended = true;
         Ok(())
@@ -295,7 +295,7 @@ impl Step {
 }
 
 impl Model {
-    /// The digest that a session is finished with.
+    /// The digest with which a session is finished.
     pub(super) fn named(&self, pick: Pick, named: Named) -> Digest {
         match named {
             Named::Blob(blob) => WORLD.blob(blob, ALGORITHMS[0]),

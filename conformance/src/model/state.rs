@@ -1,4 +1,4 @@
-//! The model: maps and sets, and nothing that a registry does to keep them.
+//! The model: maps and sets, and nothing of what a registry does to keep them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::{
     world::{REPOSITORIES, WORLD},
 };
 
-/// All that a store has, as far as a caller can tell, and what each registry over it may know besides.
+/// Everything that a store has, as far as a caller can tell, and what each registry over it may know besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Model {
     /// Canonical digests of all content.
@@ -19,18 +19,18 @@ pub(super) struct Model {
     pub(super) repositories: BTreeMap<Name, Repository>,
     pub(super) sessions: Vec<Session>,
     pub(super) instances: Vec<Instance>,
-    /// Repositories that may have a directory with nothing but bytes that a dropped push has staged: a store
-    /// may or may not show it (`writer_is_invisible_before_commit`).
+    /// Repositories that may have a directory with only the staged bytes of a dropped push. A store may or
+    /// may not show it (`writer_is_invisible_before_commit`).
     pub(super) littered: BTreeSet<Name>,
-    /// Stages so far, to tell them apart.
+    /// The number of stages so far, to tell them apart.
     pub(super) stages: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Repository {
-    /// Layer links, those of aliases too.
+    /// Layer links, including those of aliases.
     pub(super) layers: BTreeSet<Digest>,
-    /// Revision links, those of aliases too.
+    /// Revision links, including those of aliases.
     pub(super) revisions: BTreeSet<Digest>,
     pub(super) tags: BTreeMap<Name, Tag>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Repository {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) current: Option<Digest>,
-    /// What it has named.
+    /// The digests that it has named.
     pub(super) index: BTreeSet<Digest>,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Tag {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) repository: Name,
-    /// The blob that it is meant for.
+    /// The blob for which it is meant.
     pub(super) blob: usize,
-    /// Whether `startedat` is there: then every registry knows it.
+    /// Whether `startedat` exists. Then every registry knows the session.
     pub(super) started: bool,
     pub(super) stage: Stage,
 }
@@ -60,7 +60,7 @@ pub(super) enum Stage {
         stage: u64,
         bytes: Bytes,
     },
-    /// An interrupted finish has made the bytes visible inside of the upload.
+    /// An interrupted finish has made the bytes visible inside the upload.
     Visible(Bytes),
 }
 
@@ -68,7 +68,7 @@ pub(super) enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instance {
     pub(super) mode: Mode,
-    /// Digests of other algorithms that it has hashed itself (`Blobs::mount_any`).
+    /// Digests of other algorithms that it has computed itself (`Blobs::mount_any`).
     pub(super) hashed: BTreeSet<Digest>,
     /// Sessions that it has begun or met (`Uploads::start` writes nothing).
     pub(super) slots: BTreeMap<usize, Slot>,
@@ -76,14 +76,14 @@ pub(super) struct Instance {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
-    /// The algorithm that it hashes with besides sha256.
+    /// The algorithm with which it hashes besides sha256.
     pub(super) algorithm: Algorithm,
-    /// Begun here, and nothing stored as far as it knows.
+    /// It began here and, as far as this registry knows, nothing of it is stored.
     pub(super) fresh: bool,
-    /// It may have written something.
+    /// This registry may have written something of it.
     pub(super) touched: bool,
     pub(super) ended: bool,
-    /// The stage and the number of bytes that it has the hash of.
+    /// The stage and the number of bytes whose hash it has.
     pub(super) hashed: Option<(u64, usize)>,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Slot {
 pub(super) type Files = BTreeMap<String, Option<Bytes>>;
 
 impl Model {
-    /// An empty store, and so many registries over it.
+    /// An empty store with this many registries over it.
     pub(super) fn new(instances: usize) -> Self {
         Self {
             data: BTreeSet::new(),
@@ -108,22 +108,22 @@ impl Model {
         &self.repositories[name]
     }
 
-    /// The canonical digest of a blob that is in a repository.
+    /// The canonical digest of a blob in a repository.
     pub(super) fn blob(&self, of: Name, digest: &Digest) -> Option<Digest> {
         find(&self.of(of).layers, digest)
     }
 
-    /// The canonical digest of a manifest that is in a repository.
+    /// The canonical digest of a manifest in a repository.
     pub(super) fn manifest(&self, of: Name, digest: &Digest) -> Option<Digest> {
         find(&self.of(of).revisions, digest)
     }
 
-    /// Whether something of a session of a repository is in the store.
+    /// Whether the store has something of a session of a repository.
     pub(super) fn has_uploads(&self, of: Name) -> bool {
         self.sessions.iter().any(|session| session.repository == of && session.is_stored())
     }
 
-    /// Every file that has to be in the store, and no other may be.
+    /// Every file that must be in the store. No other file may be.
     pub(super) fn files(&self, ids: &[UploadId]) -> Files {
         let mut files = Files::new();
         for digest in &self.data {
@@ -171,7 +171,7 @@ impl Repository {
 }
 
 impl Session {
-    /// Where it stands.
+    /// The offset at which it stands.
     pub(super) fn offset(&self) -> u64 {
         self.bytes().map_or(0, |bytes| bytes.len() as u64)
     }
@@ -194,7 +194,7 @@ impl Instance {
     }
 }
 
-/// An alias counts only where the canonical link is there too (ADR 0013).
+/// An alias counts only if the canonical link is there too (ADR 0013).
 fn find(links: &BTreeSet<Digest>, digest: &Digest) -> Option<Digest> {
     let canonical = WORLD.canonical(digest);
     (links.contains(digest) && links.contains(&canonical)).then_some(canonical)

@@ -10,34 +10,34 @@ use super::{
     world::WORLD,
 };
 
-/// The model while a call goes on.
+/// The model during a call.
 pub(super) struct Step {
     pub(super) model: Model,
     /// The registry that makes the call.
     pub(super) on: usize,
-    /// What the contract leaves open: the answers so far, and how many of them were used.
+    /// Choices that the contract leaves open: the answers so far, and how many of them were used.
     choices: Vec<bool>,
     asked: usize,
-    /// The states in which the call may be dropped.
+    /// The states at which the call may be dropped.
     between: Vec<Model>,
 }
 
 /// What a caller sends.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
-    /// The bytes that come.
+    /// The bytes that arrive.
     pub(super) bytes: Bytes,
     /// Whether an error comes after them.
     pub(super) fails: bool,
     /// How many bytes were announced.
     pub(super) announced: Option<u64>,
-    /// Whether there are pieces without bytes around the others.
+    /// Whether pieces without bytes surround the others.
     pub(super) untidy: bool,
-    /// Where the session was believed to stand.
+    /// Where the caller believed that the session stood.
     pub(super) at: Option<u64>,
 }
 
-/// What came of a body.
+/// The outcome of reading a body.
 pub(super) enum Poured {
     Whole,
     /// It failed after these bytes.
@@ -47,7 +47,7 @@ pub(super) enum Poured {
 }
 
 impl Model {
-    /// Everything that a call may come to, and the store after it.
+    /// All outcomes that a call may have, each with the store after it.
     pub(super) fn after(&self, call: &Call, sent: &Sent) -> Vec<(Outcome, Self)> {
         let mut all = Vec::new();
         let mut choices = Vec::new();
@@ -60,7 +60,7 @@ impl Model {
                 all.extend(step.between.into_iter().map(|model| (Outcome::Dropped, model)));
             }
             all.push((outcome, step.model));
-            // The next way through, as a binary counter over the choices that were asked for.
+            // The next way through, as a binary counter over the choices that were made.
             choices = step.choices;
             while choices.last() == Some(&true) {
                 choices.pop();
@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    /// What comes of a call that changes nothing and leaves nothing open, if it is one.
+    /// The outcome of a call that changes nothing and leaves nothing open. `None` for any other call.
     pub(super) fn look(&self, what: &What) -> Option<Outcome> {
         Some(match what {
             What::Stat { of, blob, by } => self.stat(of, &WORLD.blob(*blob, *by)).into(),
@@ -149,7 +149,7 @@ impl Sent {
 }
 
 impl Step {
-    /// What the contract leaves open.
+    /// Makes a choice that the contract leaves open.
     pub(super) fn choose(&mut self) -> bool {
         if self.asked == self.choices.len() {
             self.choices.push(false);
@@ -158,7 +158,7 @@ impl Step {
         self.choices[self.asked - 1]
     }
 
-    /// A call may be dropped here.
+    /// Marks a point at which the call may be dropped.
     pub(super) fn between(&mut self) {
         self.between.push(self.model.clone());
     }
@@ -246,7 +246,7 @@ impl Step {
         Ok((digest.to_string(), found.media_type, found.bytes.len()))
     }
 
-    /// Tags first, then the revision's links.
+    /// Deletes the tags first, then the revision's links.
     fn delete_manifest(&mut self, of: Name, by: &By) -> Result<(), Refusal> {
         self.may_delete()?;
         let digest = match by {
@@ -263,7 +263,7 @@ impl Step {
             .filter(|(_, tag)| tag.current.as_ref().is_some_and(is_named))
             .map(|(name, _)| *name)
             .collect();
-        // Several tags go at once, so a dropped call may have deleted any of them.
+        // Several tags are deleted at once, so a dropped call may have deleted any of them.
         for some in 0..1_u32 << tags.len() {
             let mut model = self.model.clone();
             let gone = tags.iter().enumerate().filter(|(bit, _)| some & 1 << bit != 0);
@@ -294,7 +294,7 @@ impl Step {
 }
 
 impl By {
-    /// The digest, where it is one.
+    /// The digest. Panics for a tag.
     pub(super) fn digest(&self) -> Digest {
         match self {
             Self::Digest(document, by) => WORLD.manifest(*document, *by),

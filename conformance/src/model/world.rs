@@ -1,4 +1,4 @@
-//! Few names and few contents, so that calls meet; and what each document is about, written down by hand.
+//! Few names and few contents, so that calls meet. What each document is about is written down by hand.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -7,14 +7,14 @@ use plugin_registry_core::{Algorithm, Digest, docker};
 
 use crate::registry::fixture;
 
-/// Repositories: one inside another, and one whose name sorts before that as a string but not by component.
+/// Repositories: one inside another, and one that sorts before it as a string but not by component.
 pub(super) const REPOSITORIES: [&str; 3] = ["a", "a-b", "a/b"];
-/// Tags: one begins with another, one is called like a part of the layout.
+/// Tags: one begins with another, one has a name of the layout.
 pub(super) const TAGS: [&str; 3] = ["current", "v1", "v1-rc"];
-/// The algorithms that clients name content by.
+/// The algorithms by which clients name content.
 pub(super) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 
-/// The types that artifacts have.
+/// The types of the artifacts.
 pub(super) const SIGNATURE: &str = "application/x.signature";
 pub(super) const BILL: &str = "application/x.bill";
 
@@ -26,29 +26,29 @@ pub(super) static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 /// All contents.
 pub(super) struct World {
-    /// Blobs, smallest first. The last one is the first document: content is content.
+    /// Blobs, smallest first, and then the first document: content is content.
     pub(super) blobs: Vec<Bytes>,
-    /// Manifests, those first that others name.
+    /// Manifests. Those that others name come first.
     pub(super) documents: Vec<Document>,
     contents: BTreeMap<Digest, (Bytes, Digest)>,
     blob_digests: Vec<[Digest; 2]>,
     document_digests: Vec<[Digest; 2]>,
 }
 
-/// A manifest, and what has to be known of it.
+/// A manifest, and what the model needs to know about it.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     pub(super) bytes: Bytes,
     pub(super) media_type: &'static str,
-    /// The blobs that it needs, with the sizes that it says they have.
+    /// The blobs that it needs, with the sizes that it states.
     pub(super) blobs: Vec<(Digest, u64)>,
     /// The manifests that it needs.
     pub(super) children: Vec<Digest>,
     pub(super) subject: Option<Digest>,
-    /// The artifact type as a list of referrers tells it.
+    /// The artifact type as a list of referrers shows it.
     pub(super) artifact_type: Option<&'static str>,
     pub(super) annotated: bool,
-    /// Whether a registry may take it.
+    /// Whether a registry may accept it.
     pub(super) valid: bool,
 }
 
@@ -138,7 +138,7 @@ impl World {
         let document = self.add(text, MANIFEST, &[0, 2]);
         (document.artifact_type, document.annotated) = (Some(SIGNATURE), true);
         self.documents[2].subject = Some(self.digest(0));
-        // 3: an artifact of the second image whose type is that of its config. It does not say what it is.
+        // 3: an artifact of the second image whose type is that of its config. It does not state its own type.
         let text = format!(
             r#"{{"schemaVersion":2,"config":{},"layers":[],"subject":{}}}"#,
             self.entry(BILL, 1),
@@ -166,15 +166,15 @@ impl World {
         let text = oci(format!(r#""config":{},"layers":[{layer}]"#, self.entry("x/y", 1)));
         let size = self.blobs[2].len() as u64;
         self.add(text, MANIFEST, &[1]).blobs.push((other, size));
-        // 7: an image that is wrong about a size.
+        // 7: an image that states a wrong size.
         let digest = Digest::sha256(&self.blobs[3]);
         let layer = format!(r#"{{"mediaType":"x/y","digest":"{digest}","size":301}}"#);
         let text = oci(format!(r#""config":{},"layers":[{layer}]"#, self.entry("x/y", 1)));
         self.add(text, MANIFEST, &[1]).blobs.push((digest, 301));
-        // 8: a document that is two things.
+        // 8: a document that is both an index and an image.
         let text = index(format!(r#""manifests":[],{}"#, image(self, 1, &[2])));
         self.add(text, INDEX, &[]).valid = false;
-        // 9: an image whose second layer may stay where its URL says.
+        // 9: an image whose second layer may stay at its URL.
         let digest = Digest::sha256(b"elsewhere");
         let foreign = format!(
             r#"{{"mediaType":"{}","digest":"{digest}","size":9,"urls":["https://example.com/x"]}}"#,

@@ -1,6 +1,6 @@
-//! What cannot be right counts as absent, so that a client brings it again (design, decisions 19 and 25).
+//! What cannot be right counts as absent, so that a client pushes it again (design, decisions 19 and 25).
 //!
-//! Every image here is one that another program left: its tree is written file by file, and then damaged as old
+//! Every image here was left by other software: its tree is written file by file, and then damaged as old
 //! stores are damaged, by full disks, killed processes and tools that copy trees.
 
 use bytes::Bytes;
@@ -47,7 +47,7 @@ async fn old_image(lab: &Lab, name: &str, tag: &str, image: &Image) {
     lab.write(&current(name, tag), image.digest()).await;
 }
 
-/// The digests that a manifest PUT says to lack.
+/// The digests that the answer to a manifest PUT reports as missing.
 async fn lacking(client: &Client, name: &str, image: &Image) -> Vec<String> {
     let answer = client.put_manifest(name, "again", IMAGE, &image.manifest).await.expect(400);
     assert_eq!(answer.code(), "MANIFEST_BLOB_UNKNOWN", "{answer}");
@@ -55,7 +55,7 @@ async fn lacking(client: &Client, name: &str, image: &Image) -> Vec<String> {
     answer.errors().iter().map(|error| digest(error).unwrap_or_else(|| panic!("{answer}"))).collect()
 }
 
-/// Pushes a blob as clients do, which send nothing that HEAD says to be there.
+/// Pushes a blob as clients do, which send only what HEAD reports as missing.
 async fn push_if_absent(client: &Client, name: &str, blob: &Bytes) {
     let uri = format!("/v2/{name}/blobs/{}", digest(blob));
     if client.probe(&uri).await == 404 {
@@ -82,8 +82,10 @@ async fn is_absent(client: &Client, name: &str, digest: &str) {
     }
 }
 
-/// A data file of 0 bytes: HEAD is 404, GET an error, a mount 202, and the manifest says what it lacks; a push by a
-/// client that asks first heals it, in every repository.
+/// For a data file of 0 bytes, HEAD is 404, GET an error, a mount 202, and a manifest PUT names what is
+/// missing.
+///
+/// A push by a client that asks first heals it, in every repository.
 pub async fn end_2_an_empty_data_file_is_absent(lab: &Lab) {
     let image = Image::new(1);
     for name in ["old/app", "old/other"] {
@@ -104,7 +106,7 @@ pub async fn end_2_an_empty_data_file_is_absent(lab: &Lab) {
     }
 }
 
-/// The same under a digest of another algorithm. The empty blob is empty, by every algorithm, and nothing else.
+/// The same holds under a digest of another algorithm. Only the empty blob is empty, by every algorithm.
 pub async fn end_2_only_the_empty_blob_is_empty(lab: &Lab) {
     for algorithm in Algorithm::ALL {
         let client = lab.client();
@@ -131,7 +133,7 @@ pub async fn end_2_only_the_empty_blob_is_empty(lab: &Lab) {
     }
 }
 
-/// An instance that has stored or read the content knows its size: with any other one it is absent.
+/// An instance that has stored or read the content knows its size. With any other size the blob is absent.
 pub async fn end_2_a_size_that_is_known_to_be_wrong_is_absent(lab: &Lab) {
     let blob = content(1, 5000);
     for way in ["pushed", "read"] {
@@ -147,8 +149,9 @@ pub async fn end_2_a_size_that_is_known_to_be_wrong_is_absent(lab: &Lab) {
     }
 }
 
-/// Bytes of another size than the manifest says are absent for an instance that knows nothing else, and a push of
-/// them heals the image.
+/// Bytes of another size than the manifest states are absent for an instance that knows nothing else.
+///
+/// A push of the blob heals the image.
 pub async fn end_7a_a_cut_data_file_is_lacking(lab: &Lab) {
     let image = Image::new(1);
     old_image(lab, "old", "latest", &image).await;
@@ -164,8 +167,9 @@ pub async fn end_7a_a_cut_data_file_is_lacking(lab: &Lab) {
     }
 }
 
-/// Links that were emptied, cut or replaced, and directories of links without one: the manifest says what it lacks,
-/// and a push heals it.
+/// A link that was emptied, cut or replaced, or a directory without its link, counts as missing.
+///
+/// A manifest PUT names the blob, and a push heals it.
 pub async fn end_7a_a_listed_directory_is_no_link(lab: &Lab) {
     let image = Image::new(1);
     old_image(lab, "old", "latest", &image).await;
@@ -192,14 +196,14 @@ pub async fn end_7a_a_listed_directory_is_no_link(lab: &Lab) {
             let client = lab.another().await;
             let _ = client.put_manifest("old", "again", IMAGE, &image.manifest).await.expect(201);
         }
-        // White space around the digest is no damage.
+        // White space around the digest is not damage.
         lab.write(&link, format!("{}\n", digest(blob))).await;
         let client = lab.another().await;
         let _ = client.put_manifest("old", "again", IMAGE, &image.manifest).await.expect(201);
     }
 }
 
-/// As [`is_absent`] for a blob whose bytes are sound: it can be mounted from nowhere in particular.
+/// As [`is_absent`], for a blob whose bytes are sound, which an anonymous mount may find.
 async fn is_absent_here(client: &Client, name: &str, blob: &Bytes) {
     let uri = format!("/v2/{name}/blobs/{}", digest(blob));
     client.head(&uri).send().await.refused(404, "BLOB_UNKNOWN");
@@ -208,7 +212,7 @@ async fn is_absent_here(client: &Client, name: &str, blob: &Bytes) {
     let _ = client.post(mount).body("").send().await.expect(202);
 }
 
-/// An alias that was emptied or cut, or leads to other content, is absent; a push heals it.
+/// An alias that was emptied or cut, or leads to other content, is absent. A push heals it.
 pub async fn end_2_a_damaged_alias_is_absent(lab: &Lab) {
     let (blob, other) = (content(1, 1000), content(2, 1000));
     for algorithm in [Algorithm::Sha384, Algorithm::Sha512] {
@@ -222,7 +226,7 @@ pub async fn end_2_a_damaged_alias_is_absent(lab: &Lab) {
             [Bytes::new(), whole.slice(..70), alias.clone().into(), digest(b"").into(), digest(&other).into()]
         {
             lab.write(&link, damage.clone()).await;
-            // To other content an alias can lead without another instance knowing.
+            // Another instance cannot know that an alias leads to other content.
             let is_plausible = damage == digest(&other);
             let another = if is_plausible { None } else { Some(lab.another().await) };
             for client in [Some(lab.client()), another].into_iter().flatten() {
@@ -238,7 +242,8 @@ pub async fn end_2_a_damaged_alias_is_absent(lab: &Lab) {
     }
 }
 
-/// A manifest whose bytes, revision link or tag was emptied or cut: HEAD is 404, GET never 200; a push heals it.
+/// For a manifest whose bytes, revision link or tag was emptied or cut, HEAD is 404 and GET never 200. A
+/// push heals it.
 pub async fn end_3_a_damaged_manifest_is_absent(lab: &Lab) {
     let image = Image::new(1);
     let whole = &image.manifest;
@@ -270,7 +275,7 @@ pub async fn end_3_a_damaged_manifest_is_absent(lab: &Lab) {
         let pusher = lab.another().await;
         let _ = pusher.put_manifest("old", "latest", IMAGE, whole).await.expect(201);
         assert_eq!(lab.client().get("/v2/old/manifests/latest").send().await.expect(200).body(), whole);
-        // It stops nothing that looks at everything.
+        // The damage does not stop what looks at everything.
         lab.write(&path, bad).await;
         let referrers = format!("/v2/old/referrers/{}", digest(b"subject"));
         let _ = pusher.get(referrers).send().await.expect(200);
@@ -283,7 +288,7 @@ pub async fn end_3_a_damaged_manifest_is_absent(lab: &Lab) {
     }
 }
 
-/// An index lacks a child whose data or link was emptied; a push of the child heals it.
+/// An index lacks a child whose data or link was emptied. A push of the child heals it.
 pub async fn end_7a_a_damaged_child_is_lacking(lab: &Lab) {
     let (first, second) = (Image::new(1), Image::new(2));
     let both = index(&[first.descriptor(), second.descriptor()]);
@@ -302,8 +307,10 @@ pub async fn end_7a_a_damaged_child_is_lacking(lab: &Lab) {
     }
 }
 
-/// So it does where the child's data is cut: its number of bytes contradicts the index, and its content is to blame.
-/// Who saw the cut one sees the whole one, whoever pushed it. A whole child of another size is the index's fault.
+/// An index also lacks a child whose data is cut. Its size contradicts the index, and the child is to blame.
+///
+/// An instance that saw the cut child sees the whole one, whoever pushed it. If a whole child has another
+/// size, the index is to blame.
 pub async fn end_7a_a_cut_child_is_lacking(lab: &Lab) {
     let (first, second) = (Image::new(1), Image::new(2));
     let both = index(&[first.descriptor(), second.descriptor()]);
@@ -327,7 +334,7 @@ pub async fn end_7a_a_cut_child_is_lacking(lab: &Lab) {
     }
 }
 
-/// A size that was only seen is looked at again, before an index is refused for it.
+/// A size that was only seen is checked again before an index is refused for it.
 pub async fn end_7a_a_child_healed_elsewhere_is_seen(lab: &Lab) {
     let image = Image::new(1);
     let list = index(&[image.descriptor()]);
@@ -339,7 +346,8 @@ pub async fn end_7a_a_child_healed_elsewhere_is_seen(lab: &Lab) {
     let _ = client.put_manifest("old", "list", INDEX, &list).await.expect(201);
 }
 
-/// A referrer whose revision link was emptied is none, also for an instance that remembers what it says.
+/// A referrer whose revision link was emptied is not listed, not even by an instance that remembers its
+/// content.
 pub async fn end_12a_a_listed_directory_is_no_revision(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);

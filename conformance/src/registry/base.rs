@@ -1,4 +1,4 @@
-//! end-1, and what holds for all end points.
+//! end-1, and what holds for all end-points.
 
 use http::Method;
 
@@ -17,7 +17,7 @@ pub async fn end_1_base_is_200(lab: &Lab) {
     }
 }
 
-/// A path that is no end point: 404 with an error body.
+/// A path that is not an end-point is 404 with an error body.
 pub async fn unknown_paths_are_404(lab: &Lab) {
     for uri in [
         "/",
@@ -39,7 +39,7 @@ pub async fn unknown_paths_are_404(lab: &Lab) {
     }
 }
 
-/// A method that an end point has not: 405 with `Allow` and an error body, and nothing happens.
+/// A method that an end-point does not have is 405 with `Allow` and an error body. Nothing is changed.
 pub async fn wrong_methods_are_405_with_allow(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -74,7 +74,7 @@ pub async fn wrong_methods_are_405_with_allow(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// HEAD is GET without the body, also where the answer is an error: same status, same headers.
+/// HEAD is GET without the body, with the same status and headers, also if the answer is an error.
 pub async fn head_is_get_without_a_body(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -111,7 +111,7 @@ pub async fn head_is_get_without_a_body(lab: &Lab) {
     }
 }
 
-/// Names outside of the grammar, and longer than 255 bytes, are 400 `NAME_INVALID`; nothing is stored.
+/// Names outside of the grammar or longer than 255 bytes are 400 `NAME_INVALID`. Nothing is stored.
 pub async fn names_outside_the_grammar_are_name_invalid(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -158,7 +158,8 @@ pub async fn names_outside_the_grammar_are_name_invalid(lab: &Lab) {
     assert!(lab.tree().await.is_empty());
 }
 
-/// Every name of the grammar is a repository: the longest, and those made of the routes' own words.
+/// Every name of the grammar can be a repository, including the longest and those made of the routes' own
+/// words.
 pub async fn names_of_the_grammar_are_repositories(lab: &Lab) {
     let client = lab.client();
     let long = "a".repeat(255);
@@ -197,7 +198,7 @@ pub async fn names_of_the_grammar_are_repositories(lab: &Lab) {
     }
 }
 
-/// Percent-encoding that hides nothing is read: what is meant is found.
+/// Percent-encoding of harmless characters is decoded.
 pub async fn percent_encoding_is_read(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("ns/app", "v1.0", &image).await;

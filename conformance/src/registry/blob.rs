@@ -7,7 +7,7 @@ use super::{
     fixture::{Image, content, digest, digest_as},
 };
 
-/// `GET` gives the bytes with their digest, size, entity tag and type.
+/// `GET` returns the bytes with their digest, size, entity tag and type.
 pub async fn end_2_get_blob_gives_the_bytes(lab: &Lab) {
     let client = lab.client();
     for (seed, size) in [(1, 1), (2, 100), (3, 70_000), (4, (5 << 20) + 7)] {
@@ -23,7 +23,7 @@ pub async fn end_2_get_blob_gives_the_bytes(lab: &Lab) {
     }
 }
 
-/// `HEAD` gives digest and size, and no body.
+/// `HEAD` returns digest and size, and no body.
 pub async fn end_2_head_blob_gives_digest_and_size(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("ns/app", &content(1, 70_000)).await;
@@ -32,7 +32,7 @@ pub async fn end_2_head_blob_gives_digest_and_size(lab: &Lab) {
     assert_eq!(answer.header("docker-content-digest"), digest);
 }
 
-/// A blob that is not in the repository is 404, by GET and HEAD, whatever other repositories have.
+/// A blob that is not in the repository is 404 for GET and HEAD, whatever other repositories have.
 pub async fn end_2_missing_blob_is_404(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 100);
@@ -50,7 +50,7 @@ pub async fn end_2_missing_blob_is_404(lab: &Lab) {
     }
 }
 
-/// A digest that does not parse, or is of another algorithm, is 400.
+/// A digest that does not parse, or is of an unsupported algorithm, is 400.
 pub async fn end_2_bad_digest_is_400(lab: &Lab) {
     let client = lab.client();
     client.push("a", &content(1, 100)).await;
@@ -79,7 +79,7 @@ pub async fn end_2_bad_digest_is_400(lab: &Lab) {
     }
 }
 
-/// The blob of no bytes is a blob.
+/// The blob of no bytes is a blob like any other.
 pub async fn end_2_empty_blob(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 0)).await;
@@ -92,7 +92,7 @@ pub async fn end_2_empty_blob(lab: &Lab) {
     assert_eq!(answer.header("docker-content-digest"), digest);
 }
 
-/// `If-None-Match` with the digest, quoted or bare, is 304; with anything else the blob comes.
+/// `If-None-Match` with the digest, quoted or bare, is 304. With anything else the blob is sent.
 pub async fn end_2_if_none_match_is_304(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 100);
@@ -118,7 +118,7 @@ pub async fn end_2_if_none_match_is_304(lab: &Lab) {
     client.get(absent).header("if-none-match", "*").send().await.refused(404, "BLOB_UNKNOWN");
 }
 
-/// A manifest is no blob of its repository, a blob no manifest.
+/// A manifest is not a blob of its repository, and a blob is not a manifest.
 pub async fn end_2_blobs_and_manifests_are_apart(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -128,7 +128,9 @@ pub async fn end_2_blobs_and_manifests_are_apart(lab: &Lab) {
     client.get(format!("/v2/a/manifests/{config}")).send().await.refused(404, "MANIFEST_UNKNOWN");
 }
 
-/// Bytes without a link are in no repository; a link without bytes leads to nothing; a link to something
+/// A blob needs its link and its bytes.
+///
+/// Bytes without a link are in no repository. A link without bytes leads to nothing. A link to something
 /// else is not followed.
 pub async fn end_2_link_and_bytes_make_a_blob(lab: &Lab) {
     let client = lab.client();

@@ -1,4 +1,4 @@
-//! Request bodies: whole ones, and those that go wrong.
+//! Request bodies: whole ones, and ones that go wrong.
 
 use std::{
     future::poll_fn,
@@ -15,7 +15,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use plugin_registry::BoxError;
 
-/// The body of a request, of whichever kind.
+/// The body of a request, of any kind.
 pub type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// No bytes.
@@ -56,7 +56,7 @@ pub fn broken(content: &Bytes, size: usize) -> RequestBody {
     StreamBody::new(stream::iter(frames).chain(stream::once(async { Err(error) }))).boxed_unsync()
 }
 
-/// Zeros without end, in pieces of 64 KiB; and how many were taken so far.
+/// Zeros without end, in pieces of 64 KiB, and a count of how many were taken so far.
 #[must_use]
 pub fn endless() -> (RequestBody, Arc<AtomicUsize>) {
     let taken = Arc::<AtomicUsize>::default();
@@ -69,7 +69,7 @@ pub fn endless() -> (RequestBody, Arc<AtomicUsize>) {
     (StreamBody::new(frames).boxed_unsync(), taken)
 }
 
-/// The bytes in pieces, then nothing, for ever; and a look at whether all of them were taken.
+/// The bytes in pieces, then nothing forever, and a way to see whether all of them were taken.
 #[must_use]
 pub fn stalled(content: &Bytes, size: usize) -> (RequestBody, Stalled) {
     let stalled = Stalled(Arc::default());
@@ -87,7 +87,7 @@ pub fn stalled(content: &Bytes, size: usize) -> (RequestBody, Stalled) {
 pub struct Stalled(Arc<AtomicBool>);
 
 impl Stalled {
-    /// Drives a request until it has taken all bytes of the body; gives its output if it ends before.
+    /// Drives a request until it has taken all bytes of the body. Returns its output if it ends before.
     pub async fn drive<F: Future + Unpin>(&self, mut request: F) -> Option<F::Output> {
         poll_fn(|cx| match request.poll_unpin(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Lab, client::Client, fixture::Image};
 
-/// In the API's order: component by component.
+/// In the API's order, which goes component by component.
 const NAMES: [&str; 9] = ["a", "a/0", "a/b", "a/b/c", "a-b", "a-b/c", "a.b", "a0", "b"];
 
 async fn filled(client: &Client) {
@@ -13,7 +13,7 @@ async fn filled(client: &Client) {
     }
 }
 
-/// All repositories, `/` before every other character.
+/// All repositories are listed, with `/` before every other character.
 pub async fn catalog_lists_repositories_in_order(lab: &Lab) {
     let client = lab.client();
     let empty = client.get("/v2/_catalog").send().await.expect(200);
@@ -52,14 +52,15 @@ pub async fn catalog_last_is_exclusive_and_may_be_missing(lab: &Lab) {
         let answer = client.get(format!("/v2/_catalog?last={last}&n=100")).send().await.expect(200);
         assert_eq!(answer.json()["repositories"], json!(NAMES[from..]), "last={last}");
     }
-    // It need not be a name either.
+    // It need not be a valid name either.
     for (last, from) in [("A", 0), ("..", 0), ("a/", 1), ("a/B", 2), ("a%00", 4), ("~", 9), ("%ff", 9)] {
         let answer = client.get(format!("/v2/_catalog?last={last}")).send().await.expect(200);
         assert_eq!(answer.json()["repositories"], json!(NAMES[from..]), "last={last}");
     }
 }
 
-/// `n` that is no number is 400, `n=0` an empty list, a huge one the largest page: without memory for it.
+/// An `n` that is not a number is 400. `n=0` gives an empty list. A huge `n` gives the largest page, without
+/// memory for it.
 pub async fn catalog_n(lab: &Lab) {
     let client = lab.client();
     filled(&client).await;

@@ -28,7 +28,7 @@ pub async fn end_5_chunk_is_202_with_location_and_range(lab: &Lab) {
     client.assert_blob("ns/app", &blob).await;
 }
 
-/// Chunks in order make the blob, of whatever sizes they are, with ranges or without.
+/// Chunks in order make the blob, whatever their sizes, with ranges or without.
 pub async fn end_5_chunks_in_order_make_the_blob(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, (2 << 20) + 77);
@@ -64,8 +64,9 @@ pub async fn end_5_streamed_chunk(lab: &Lab) {
     }
 }
 
-/// A chunk that does not begin where the upload stands is 416, on a fresh session too; the upload is kept
-/// and goes on where it stood.
+/// A chunk that does not begin where the upload stands is 416, also on a fresh session.
+///
+/// The upload is kept and goes on where it stood.
 pub async fn end_5_out_of_order_chunk_is_416(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);
@@ -93,7 +94,7 @@ async fn out_of_order(client: &Client, location: &str, range: &str, blob: &Bytes
     call.body(blob.slice(first..=last)).send().await
 }
 
-/// A chunk that is sent twice is noticed without a `Content-Range` too: its location is an old one.
+/// A chunk that is sent twice is noticed also without a `Content-Range`: its location is an old one.
 pub async fn end_5_repeated_chunk_is_416(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2000);
@@ -126,7 +127,7 @@ pub async fn end_5_location_without_state(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
-/// A `Content-Range` that is no range is 400 or 416, never 500; nothing is stored of its chunk.
+/// A `Content-Range` that is not a range is 400 or 416, never 500. Nothing of its chunk is stored.
 pub async fn end_5_bad_content_range_is_4xx(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -163,7 +164,7 @@ pub async fn end_5_bad_content_range_is_4xx(lab: &Lab) {
     let _ = client.finish(&location, &digest(b"hello"), "hello").await.expect(201);
 }
 
-/// `Content-Range` and `Content-Length` that disagree are 400 `SIZE_INVALID`; the upload is kept.
+/// `Content-Range` and `Content-Length` that disagree are 400 `SIZE_INVALID`. The upload is kept.
 pub async fn end_5_range_and_length_disagree_is_400(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -175,8 +176,8 @@ pub async fn end_5_range_and_length_disagree_is_400(lab: &Lab) {
     let _ = client.finish(&location, &digest(b"hello"), "hello").await.expect(201);
 }
 
-/// A body that is longer or shorter than its `Content-Length` or `Content-Range` says is 400
-/// `SIZE_INVALID`; none of it counts.
+/// A body longer or shorter than its `Content-Length` or `Content-Range` is 400 `SIZE_INVALID`. None of it
+/// counts.
 pub async fn end_5_body_of_another_length_is_400(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);
@@ -207,7 +208,7 @@ fn span(first: usize, length: usize) -> (&'static str, String) {
     ("content-range", format!("{first}-{}", first + length - 1))
 }
 
-/// A chunk is `application/octet-stream` or says nothing; any other type is 4xx, never 500.
+/// A chunk is `application/octet-stream` or has no type. Any other type is 4xx, never 500.
 pub async fn end_5_wrong_content_type_is_4xx(lab: &Lab) {
     let client = lab.client();
     let mut location = client.begin("a").await;
@@ -224,7 +225,7 @@ pub async fn end_5_wrong_content_type_is_4xx(lab: &Lab) {
     let _ = client.finish(&location, &digest(b"hellohello"), "").await.expect(201);
 }
 
-/// A session that does not exist, or is another repository's, is 404.
+/// A session that does not exist, or belongs to another repository, is 404.
 pub async fn end_5_unknown_session_is_404(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -249,8 +250,9 @@ pub async fn end_5_unknown_session_is_404(lab: &Lab) {
     assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-9");
 }
 
-/// When the body fails in the middle, what came before may be kept: status says exactly how much, and
-/// the upload goes on there.
+/// If the body fails in the middle, what came before may be kept.
+///
+/// The status says exactly how much, and the upload goes on there.
 pub async fn end_5_broken_body_keeps_what_status_says(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);
@@ -282,8 +284,9 @@ pub async fn end_5_empty_chunk(lab: &Lab) {
     let _ = done.expect(201);
 }
 
-/// 416 says where the upload stands and gives the location that goes on there, for PATCH and PUT, and also for
-/// a range that is none.
+/// A 416 says where the upload stands and returns the location at which it goes on.
+///
+/// This holds for PATCH and PUT, and also for a range that is invalid.
 pub async fn end_5_416_says_where_to_go_on(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2000);
@@ -313,8 +316,9 @@ pub async fn end_5_416_says_where_to_go_on(lab: &Lab) {
     }
 }
 
-/// A second request to a session that is being written to does not mix in: it is asked to come back, as clients
-/// do after a 429, and GET says how far the first has come.
+/// A second request to a session that is being written to does not mix in.
+///
+/// It gets 429, after which clients try again. GET says how far the first one has come.
 pub async fn end_5_second_request_at_a_time_is_429(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2000);
@@ -333,7 +337,7 @@ pub async fn end_5_second_request_at_a_time_is_429(lab: &Lab) {
         assert_eq!(call.send().await.expect(204).header("range"), "0-999");
     }
     drop(first);
-    // What was dropped had not been acknowledged.
+    // The dropped request had not been acknowledged.
     assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-499");
     let _ = client.finish(&location, &digest(&blob), blob.slice(500..)).await.expect(201);
     client.assert_blob("a", &blob).await;

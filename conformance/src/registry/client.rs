@@ -1,4 +1,4 @@
-//! A client of the HTTP API inside the process.
+//! A client of the HTTP API, inside the process.
 
 use std::future::poll_fn;
 
@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::body::{self, RequestBody};
 
-/// The codes of distribution-spec ("Error Codes"), and those of distribution that come on top.
+/// The codes of distribution-spec ("Error Codes"), and those that distribution adds.
 const CODES: &[&str] = &[
     "BLOB_UNKNOWN",
     "BLOB_UPLOAD_INVALID",
@@ -41,7 +41,7 @@ pub struct Client {
     service: RegistryService,
 }
 
-/// A request on its way.
+/// A request that is being built.
 #[derive(Debug)]
 pub struct Call {
     service: RegistryService,
@@ -63,13 +63,13 @@ pub struct Answer {
 }
 
 impl Client {
-    /// A client of this registry.
+    /// Makes a client of this registry.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         Self { service: registry.service() }
     }
 
-    /// A request without a body.
+    /// Makes a request without a body.
     pub fn request(&self, method: Method, uri: impl Into<String>) -> Call {
         let uri = uri.into();
         let request = Request::builder().method(method.clone()).uri(&uri);
@@ -130,10 +130,10 @@ impl Call {
         self
     }
 
-    /// Sends the request; the answer's body is not read.
+    /// Sends the request without reading the answer's body.
     ///
     /// # Panics
-    /// When the request cannot be sent in this form.
+    /// If the request cannot be sent in this form.
     pub async fn start(self) -> Response<Body> {
         let Self { mut service, request, body, uri, .. } = self;
         let request = request.body(body).unwrap_or_else(|error| panic!("{uri:?}: {error}"));
@@ -144,7 +144,7 @@ impl Call {
     /// Sends the request and reads the answer.
     ///
     /// # Panics
-    /// When the answer breaks a rule that holds for all answers.
+    /// If the answer breaks a rule that holds for all answers.
     pub async fn send(self) -> Answer {
         let (method, what) = (self.method.clone(), format!("{} {}", self.method, self.uri));
         let (parts, mut body) = self.start().await.into_parts();
@@ -172,7 +172,7 @@ impl Answer {
     /// Checks the status.
     ///
     /// # Panics
-    /// When it is another one.
+    /// If it is another one.
     #[track_caller]
     #[must_use]
     pub fn expect(self, status: u16) -> Self {
@@ -180,10 +180,10 @@ impl Answer {
         self
     }
 
-    /// Checks status and code of an error.
+    /// Checks the status and the code of an error.
     ///
     /// # Panics
-    /// When they are others.
+    /// If one of them is another one.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) {
         assert!(self.status == status, "expected {status} {code}: {self}");
@@ -216,10 +216,10 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// A header that has to be there.
+    /// A header that must be there.
     ///
     /// # Panics
-    /// When it is not.
+    /// If it is missing.
     #[track_caller]
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
@@ -231,17 +231,17 @@ impl Answer {
     /// Where `Location` leads, as path and query.
     ///
     /// # Panics
-    /// When there is no such header.
+    /// If there is no such header.
     #[track_caller]
     #[must_use]
     pub fn location(&self) -> String {
         local(self.header("location"))
     }
 
-    /// Where `Link` leads with `rel="next"`, if it does.
+    /// Where a `Link` with `rel="next"` leads, if there is one.
     ///
     /// # Panics
-    /// When the header is not in the form of RFC 8288.
+    /// If the header does not have the form of RFC 8288.
     #[must_use]
     pub fn next(&self) -> Option<String> {
         let link = self.get("link")?;
@@ -251,10 +251,10 @@ impl Answer {
         Some(local(target.unwrap_or_else(|| panic!("{link}"))))
     }
 
-    /// The body, which has to have come to a clean end.
+    /// The body, which must have ended cleanly.
     ///
     /// # Panics
-    /// When it broke off.
+    /// If it broke off.
     #[track_caller]
     #[must_use]
     pub fn body(&self) -> &Bytes {
@@ -271,7 +271,7 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// If it is not JSON.
     #[track_caller]
     #[must_use]
     pub fn json(&self) -> Value {
@@ -283,7 +283,7 @@ impl Answer {
     /// The entries of an error body.
     ///
     /// # Panics
-    /// When it has none.
+    /// If there are none.
     #[track_caller]
     #[must_use]
     pub fn errors(&self) -> Vec<Value> {
@@ -296,14 +296,14 @@ impl Answer {
     /// The code of the first error.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is no error.
     #[track_caller]
     #[must_use]
     pub fn code(&self) -> String {
         self.errors()[0]["code"].as_str().unwrap().to_owned()
     }
 
-    /// What holds for every answer.
+    /// Checks what holds for every answer.
     fn check_form(&self, announced: Option<u64>) {
         assert_eq!(self.header("docker-distribution-api-version"), "registry/2.0", "{self}");
         assert!(announced.is_some(), "a body of unknown length: {self}");

@@ -1,4 +1,4 @@
-//! Damage in the store: never served as good, and repaired by a push (design, decision 12).
+//! Damage in the store is never served as good, and a push repairs it (design, decision 12).
 
 use bytes::Bytes;
 use plugin_registry_core::Algorithm;
@@ -34,8 +34,9 @@ fn damaged(blob: &Bytes) -> Vec<Bytes> {
     ]
 }
 
-/// A whole blob whose stored bytes are others never ends cleanly: whoever reads to the end notices, and
-/// whoever counts bytes does not get all of them.
+/// A whole blob whose stored bytes are others never ends cleanly.
+///
+/// A client that reads to the end notices. A client that counts bytes does not get all of them.
 pub async fn end_2_damaged_blob_never_ends_cleanly(lab: &Lab) {
     for (seed, size) in [(1, 1), (2, 5000), (3, (2 << 20) + 5)] {
         let blob = content(seed, size);
@@ -59,7 +60,7 @@ pub async fn end_2_damaged_blob_never_ends_cleanly(lab: &Lab) {
     }
 }
 
-/// A push of the right bytes repairs it, by every way to push, whatever the damage is.
+/// A push of the right bytes repairs the blob, in every way to push and for all damage.
 pub async fn end_6_push_repairs_a_damaged_blob(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 5000);
@@ -111,8 +112,9 @@ pub async fn end_6_a_wrong_push_leaves_good_bytes(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
-/// A session whose staged bytes are gone does not answer for what the store holds: the repeated PUT is refused,
-/// or what it says is stored is right.
+/// A session whose staged bytes are gone does not vouch for what the store holds.
+///
+/// The repeated PUT is refused, or the bytes that it reports as stored are right.
 pub async fn end_6_a_lost_stage_vouches_for_nothing(lab: &Lab) {
     let blob = content(1, 5000);
     let digest = digest(&blob);
@@ -139,7 +141,7 @@ pub async fn end_6_a_lost_stage_vouches_for_nothing(lab: &Lab) {
     }
 }
 
-/// A damaged manifest is never served; a push repairs it.
+/// A damaged manifest is never served. A push repairs it.
 pub async fn end_3_damaged_manifest_is_never_served(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -157,7 +159,7 @@ pub async fn end_3_damaged_manifest_is_never_served(lab: &Lab) {
     }
 }
 
-/// A manifest that names a blob whose stored size is another is refused by an instance that looks.
+/// A manifest that names a blob of another stored size is refused by an instance that looks.
 pub async fn end_7a_truncated_layer_is_noticed(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     for blob in &image.blobs {

@@ -9,7 +9,7 @@ use super::{
     fixture::{IMAGE, INDEX, Image, content, digest, digest_as, index},
 };
 
-/// By tag: 202, and only the tag is gone.
+/// A delete by tag is 202, and only the tag is gone.
 pub async fn end_9_delete_tag(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     for tag in ["v1", "v1.0", "v1-rc", "v"] {
@@ -25,8 +25,9 @@ pub async fn end_9_delete_tag(lab: &Lab) {
     client.delete("/v2/a/manifests/v1").send().await.refused(404, "MANIFEST_UNKNOWN");
 }
 
-/// Tags like the names under which drivers keep what is staged, and like directories of the layout: they are listed
-/// and deleted as any other, and so are manifests that have one.
+/// Tags may be named like the staged bytes of drivers, or like directories of the layout.
+///
+/// They are listed and deleted as any other tag, and so are the manifests that have one.
 pub async fn end_9_delete_tag_of_any_name(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let long = "t".repeat(128);
@@ -56,7 +57,7 @@ pub async fn end_9_delete_tag_of_any_name(lab: &Lab) {
     }
 }
 
-/// By digest: 202, and all tags that name it are gone; other manifests, tags and all blobs stay.
+/// A delete by digest is 202, and all tags that name it are gone. Other manifests, tags and all blobs stay.
 pub async fn end_9_delete_manifest(lab: &Lab) {
     let client = lab.client();
     let (image, other) = (Image::new(1), Image::new(2));
@@ -81,13 +82,13 @@ pub async fn end_9_delete_manifest(lab: &Lab) {
     }
     assert_eq!(client.get("/v2/b/manifests/one").send().await.expect(200).body(), &image.manifest);
     client.delete(&uri).send().await.refused(404, "MANIFEST_UNKNOWN");
-    // It can come back.
+    // The manifest can be pushed again.
     let _ = client.put_manifest("a", "one", IMAGE, &image.manifest).await.expect(201);
     assert_eq!(client.get(&uri).send().await.expect(200).body(), &image.manifest);
     client.get("/v2/a/manifests/two").send().await.refused(404, "MANIFEST_UNKNOWN");
 }
 
-/// What is not there is 404; what is no reference is 400.
+/// A missing manifest is 404. An invalid reference is 400.
 pub async fn end_9_delete_unknown_manifest_is_404(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -111,7 +112,7 @@ pub async fn end_9_delete_unknown_manifest_is_404(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A child of an index can be deleted, and the index, in either order.
+/// A child of an index can be deleted, and so can the index, in either order.
 pub async fn end_9_delete_index_and_children(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let list = index(&[image.descriptor()]);
@@ -150,8 +151,9 @@ pub async fn end_9_delete_damaged_manifest(lab: &Lab) {
     }
 }
 
-/// 202, and the blob is gone from this repository at once, on every instance; other repositories keep it,
-/// the one that mounted it too.
+/// A delete is 202, and the blob is gone from this repository at once, on every instance.
+///
+/// Other repositories keep it, including one that mounted it.
 pub async fn end_10_delete_blob_is_gone_at_once_and_here_only(lab: &Lab) {
     let client = lab.client();
     let another = lab.another().await;
@@ -178,7 +180,7 @@ pub async fn end_10_delete_blob_is_gone_at_once_and_here_only(lab: &Lab) {
         client.delete(&uri).send().await.refused(404, "BLOB_UNKNOWN");
         another.delete(&uri).send().await.refused(404, "BLOB_UNKNOWN");
     }
-    // A mount from where it was deleted finds nothing, a manifest that names it neither.
+    // A mount from a repository where it was deleted does not find it, nor does a manifest that names it.
     let mount = format!("/v2/d/blobs/uploads/?mount={digest}&from=a");
     let _ = client.post(mount).body("").send().await.expect(202);
     let image = Image::new(1);
@@ -193,7 +195,7 @@ pub async fn end_10_delete_blob_is_gone_at_once_and_here_only(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
-/// What is not there is 404.
+/// A missing blob is 404.
 pub async fn end_10_delete_unknown_blob_is_404(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);
@@ -209,7 +211,7 @@ pub async fn end_10_delete_unknown_blob_is_404(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A blob of many that is deleted leaves the others, and so do deletes of the empty one.
+/// Deleting one blob of many leaves the others, also if it is the empty one.
 pub async fn end_10_delete_one_of_many(lab: &Lab) {
     let client = lab.client();
     let blobs: Vec<Bytes> = (0..20).map(|seed| content(seed, seed as usize)).collect();

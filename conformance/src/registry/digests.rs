@@ -10,8 +10,9 @@ use super::{
 
 const OTHERS: [Algorithm; 2] = [Algorithm::Sha384, Algorithm::Sha512];
 
-/// A blob pushed by another algorithm: every answer names the digest that was asked for, and it is there by
-/// sha256 as well, stored once.
+/// A blob pushed by another algorithm is found by that digest and by sha256, and is stored once.
+///
+/// Every answer names the digest that was asked for.
 pub async fn sha512_blob_end_to_end(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -35,7 +36,7 @@ pub async fn sha512_blob_end_to_end(lab: &Lab) {
     assert_eq!(copies, 1, "{tree:?}");
 }
 
-/// Deleting a blob by either digest takes it out by both.
+/// Deleting a blob by either digest removes it by both.
 pub async fn sha512_blob_delete_by_either_digest(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);
@@ -57,7 +58,7 @@ pub async fn sha512_blob_delete_by_either_digest(lab: &Lab) {
     }
 }
 
-/// A manifest by another algorithm: pushed, pulled and tagged by it; it is there by sha256 as well.
+/// A manifest is pushed, pulled and tagged by another algorithm. It is found by sha256 as well.
 pub async fn sha512_manifest_end_to_end(lab: &Lab) {
     let client = lab.client();
     for algorithm in Algorithm::ALL {
@@ -88,7 +89,7 @@ pub async fn sha512_manifest_end_to_end(lab: &Lab) {
     }
 }
 
-/// Deleting a manifest by either digest takes it out by both, with the tags that name either.
+/// Deleting a manifest by either digest removes it by both, with the tags that name either.
 pub async fn sha512_manifest_delete_by_either_digest(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -111,7 +112,7 @@ pub async fn sha512_manifest_delete_by_either_digest(lab: &Lab) {
     }
 }
 
-/// Manifests may name their parts by any algorithm, mixed; what is missing is named as it was.
+/// Manifests may name their parts by any algorithm, mixed. A missing part is reported as it was named.
 pub async fn sha512_references(lab: &Lab) {
     let client = lab.client();
     let image = Image::with(1, |manifest| {
@@ -121,7 +122,7 @@ pub async fn sha512_references(lab: &Lab) {
     });
     client.push("a", &image.blobs[0]).await;
     client.push("a", &image.blobs[1]).await;
-    // By sha256 only it is not there by sha512.
+    // Pushed by sha256 only, it is not found by sha512.
     client.push("a", &image.blobs[2]).await;
     let answer = client.put_manifest("a", "mixed", IMAGE, &image.manifest).await.expect(400);
     let missing = digest_as(Algorithm::Sha512, &image.blobs[2]);

@@ -1,4 +1,4 @@
-//! Requests that their caller gives up: the caller owns time, and may drop any of them anywhere.
+//! Requests that their caller drops: the caller owns time, and may drop any of them anywhere.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -22,7 +22,7 @@ use super::{
 /// More polls than any request here takes.
 const MOST: usize = 2000;
 
-/// Polls a request so many times and drops it, unless it has ended.
+/// Polls a request this many times and drops it, unless it has ended.
 async fn drop_after<F: Future>(request: F, polls: usize) -> Option<F::Output> {
     let mut request = pin!(request);
     let mut left = polls;
@@ -36,14 +36,14 @@ async fn drop_after<F: Future>(request: F, polls: usize) -> Option<F::Output> {
     .await
 }
 
-/// A client of a registry that stops between any two steps.
+/// A client of a registry that can be stopped between any two steps.
 fn interrupted(lab: &Lab) -> Client {
     let driver = Wrapped::new(lab.shared());
     Client::new(&Registry::builder(Arc::new(driver)).delete(true).anonymous_mount(true).build())
 }
 
-/// Gives up the request made by `make` after 1, 2, 3… polls, until it is not given up any more. `check` sees
-/// what is left each time, and then the request is made again.
+/// Drops the request made by `make` after 1, 2, 3… polls, until it ends before. Each time, `check` sees what
+/// is left.
 async fn given_up(
     lab: &Lab,
     make: impl AsyncFn(&Client, u64) -> Call,
@@ -67,9 +67,10 @@ async fn given_up(
     panic!("a request without end");
 }
 
-/// A manifest is there or not, whole, and so is each of its tags: what can be pulled is listed, and what the
-/// push would have given can be pushed. (A new tag whose push is dropped between its two links is listed
-/// before it can be pulled, as in distribution.)
+/// A manifest is there, whole, or it is not, and so is each of its tags.
+///
+/// What can be pulled is listed, and the same push succeeds. (A new tag whose push is dropped between its
+/// two links is listed before it can be pulled, as in distribution.)
 pub async fn a_manifest_push_may_be_dropped_anywhere(lab: &Lab) {
     let shared = Image::new(1);
     for blob in &shared.blobs {
@@ -108,7 +109,7 @@ pub async fn a_manifest_push_may_be_dropped_anywhere(lab: &Lab) {
     .await;
 }
 
-/// A blob is there, whole, or it is not; the same request gives it.
+/// A blob is there, whole, or it is not. The same request then succeeds.
 pub async fn a_single_post_may_be_dropped_anywhere(lab: &Lab) {
     let blob = |seed: u64| content(seed, 3000);
     let uri = |seed: u64| format!("/v2/a/blobs/uploads/?digest={}", digest(&blob(seed)));
@@ -124,8 +125,9 @@ pub async fn a_single_post_may_be_dropped_anywhere(lab: &Lab) {
     .await;
 }
 
-/// A deleted tag or manifest is gone or not; no tag is left that leads nowhere, and the same request, or the
-/// 404 that says it is done, ends it.
+/// A deleted tag or manifest is gone or not, and no tag is left that leads nowhere.
+///
+/// The same request ends it, or its 404 says that it is done.
 pub async fn a_delete_may_be_dropped_anywhere(lab: &Lab) {
     let image = Image::new(1);
     for by_digest in [false, true] {
@@ -143,8 +145,8 @@ pub async fn a_delete_may_be_dropped_anywhere(lab: &Lab) {
                 for tag in list.json()["tags"].as_array().unwrap() {
                     let uri = format!("/v2/a/manifests/{}", tag.as_str().unwrap());
                     let answer = client.get(&uri).send().await;
-                    // Where directories stay behind their last file, a delete that was cut in the store may leave
-                    // the tag's, which is listed and can be deleted again.
+                    // If directories outlive their last file, a delete that was interrupted in the store may
+                    // leave the tag's directory, which is listed and can be deleted again.
                     let is_rest = lab.driver().capabilities().empty_directories && answer.status() == 404;
                     assert!(is_rest || *answer.expect(200).body() == image.manifest);
                 }
@@ -157,7 +159,7 @@ pub async fn a_delete_may_be_dropped_anywhere(lab: &Lab) {
     }
 }
 
-/// An answer's body may be dropped after any piece; what it was read from can be deleted and pushed again.
+/// An answer's body may be dropped after any piece. The blob can then be deleted and pushed again.
 pub async fn a_download_may_be_dropped_anywhere(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, (5 << 20) + 3);
@@ -181,18 +183,18 @@ pub async fn a_download_may_be_dropped_anywhere(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
-/// What a caller's time limit ends.
+/// A request that a caller's time limit ends.
 struct Slow {
     call: Call,
     limit: Duration,
 }
 
 impl Slow {
-    /// The body stands still; the caller waits for as long as it wants, to the tick, and gives up.
+    /// The body stalls. The caller waits for exactly its limit and gives up.
     async fn give_up(self, script: Script) {
         let (body, watch) = script.watched();
         let mut call = Box::pin(self.call.stream(body).send());
-        // What the request asks of a store over a network takes real time; once the body stands still, only the
+        // What the request asks of a store over a network takes real time. Once the body stalls, only the
         // caller's clock runs.
         let reached = async {
             while !watch.is_stalled() {
@@ -215,8 +217,10 @@ impl Slow {
     }
 }
 
-/// The library has no clock of its own. A request that its caller gives up, in the middle of a body that
-/// never ends, leaves the upload exactly where it stood before: another request goes on there.
+/// A request that its caller drops leaves the upload exactly where it stood before.
+///
+/// This holds in the middle of a body that never ends, since the library has no clock. Another request goes
+/// on there.
 pub async fn the_caller_s_time_limit_keeps_the_offset(lab: &Lab) {
     let blob = content(1, 200_000);
     let limit = Duration::from_secs(20);
@@ -254,7 +258,7 @@ pub async fn the_caller_s_time_limit_keeps_the_offset(lab: &Lab) {
     assert_eq!(client.probe("/v2/b/manifests/latest").await, 404);
 }
 
-/// Without a limit of the caller's there is none: a body that takes minutes arrives whole.
+/// Without a limit of the caller there is no limit: a body that takes minutes arrives whole.
 pub async fn a_body_may_take_its_time(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);

@@ -1,4 +1,4 @@
-//! A store that fails: the answer says so, and never that something is not there.
+//! A store that fails: the answer says so, and never claims that something is missing.
 
 use http::Method;
 use plugin_registry::{Registry, layout};
@@ -38,7 +38,7 @@ const READS: [Operation; 6] = [
     Operation::ListMarked,
 ];
 
-/// The statuses that a kind of failure may have.
+/// The status and code of each kind of failure.
 const KINDS: [(ErrorKind, u16, &str); 9] = [
     (ErrorKind::PermissionDenied, 403, "DENIED"),
     (ErrorKind::Unauthenticated, 403, "DENIED"),
@@ -51,8 +51,10 @@ const KINDS: [(ErrorKind, u16, &str); 9] = [
     (ErrorKind::Other, 500, "UNKNOWN"),
 ];
 
-/// Whichever driver call fails, by whichever cause: the request either does not need it, and is answered
-/// as ever, or says what happened. Never 404, never a success that is none; what is there is still there.
+/// Whichever driver call fails, and why, the answer is never a 404 or a false success.
+///
+/// A request that does not need the call is answered as usual. Any other says what happened. What was there
+/// is still there.
 pub async fn storage_failures_are_never_not_found(lab: &Lab) {
     let sound = lab.client();
     let (old, new, gone) = (Image::new(1), Image::new(2), Image::new(3));
@@ -63,12 +65,12 @@ pub async fn storage_failures_are_never_not_found(lab: &Lab) {
     for operation in OPERATIONS {
         for (kind, status, code) in KINDS {
             if kind == ErrorKind::ReadOnly && READS.contains(&operation) {
-                // No store says so of a read.
+                // No store reports this for a read.
                 continue;
             }
             let driver = Wrapped::new(lab.shared()).failing(move |this| (this == operation).then_some(kind));
             let failing = Client::new(&Registry::builder(driver).delete(true).anonymous_mount(true).build());
-            // Begun on the sound one, so that there is something to lose.
+            // Begun on the sound registry, so that there is something to lose.
             let session = sound.begin("a").await;
             let session = sound.append(&session, &content(5, 100)).await;
             sound.push_image("a", "tag", &gone).await;
@@ -89,7 +91,7 @@ pub async fn storage_failures_are_never_not_found(lab: &Lab) {
             }
             assert!(matches!(sound.get(&session).send().await.status(), 204 | 404));
             let _ = sound.delete(&session).send().await;
-            // Whatever half of a change was made, what remains is whole.
+            // However far a change got, what remains is whole.
             let pulled = sound.get("/v2/a/manifests/latest").send().await;
             match pulled.status() {
                 200 => assert!([&old.manifest, &new.manifest].contains(&pulled.body()), "{pulled}"),
@@ -103,7 +105,7 @@ pub async fn storage_failures_are_never_not_found(lab: &Lab) {
     }
 }
 
-/// Requests of all end points, with the answer of a sound store.
+/// Requests of all end-points, with the answer of a sound store.
 fn requests(client: &Client, session: &str, [old, new, gone]: [&Image; 3]) -> Vec<(u16, Call)> {
     let (blob, manifest) = (digest(&old.blobs[1]), old.digest());
     let pushed = content(7, 3000);
@@ -134,8 +136,9 @@ fn requests(client: &Client, session: &str, [old, new, gone]: [&Image; 3]) -> Ve
     ]
 }
 
-/// With the option, and a store that has URLs, GET and HEAD of a blob lead there; without either, the
-/// bytes come themselves. Manifests, and blobs that are not there, are never redirected.
+/// With the option and a store that has URLs, GET and HEAD of a blob redirect to one.
+///
+/// Without either, the bytes are sent. Manifests, and blobs that are missing, are never redirected.
 pub async fn end_2_redirect_is_an_option(lab: &Lab) {
     let image = Image::new(1);
     lab.client().push_image("a", "latest", &image).await;

@@ -22,7 +22,7 @@ pub async fn end_6_put_with_the_whole_body(lab: &Lab) {
     }
 }
 
-/// PUT with a body of unknown length.
+/// PUT may have a body of unknown length.
 pub async fn end_6_put_streams(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, (1 << 20) + 5);
@@ -54,7 +54,7 @@ pub async fn end_6_put_with_the_last_chunk(lab: &Lab) {
     }
 }
 
-/// A last chunk that does not begin where the upload stands is 416; the upload is kept.
+/// A last chunk that does not begin where the upload stands is 416. The upload is kept.
 pub async fn end_6_out_of_order_final_chunk_is_416(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);
@@ -72,7 +72,7 @@ pub async fn end_6_out_of_order_final_chunk_is_416(lab: &Lab) {
         call.send().await.refused(416, "RANGE_INVALID");
         assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-999");
     }
-    // The old location says that the bytes belong to the beginning.
+    // By the old location, the bytes belong to the beginning.
     put(&start).body(blob.clone()).send().await.refused(416, "RANGE_INVALID");
     put(&start).body("").send().await.refused(416, "RANGE_INVALID");
     let _ =
@@ -80,7 +80,7 @@ pub async fn end_6_out_of_order_final_chunk_is_416(lab: &Lab) {
     client.assert_blob("a", &blob).await;
 }
 
-/// A `Content-Range` that is none, or disagrees with the length, is 4xx; the upload is kept.
+/// A `Content-Range` that is invalid, or disagrees with the length, is 4xx. The upload is kept.
 pub async fn end_6_bad_content_range_is_4xx(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -92,7 +92,7 @@ pub async fn end_6_bad_content_range_is_4xx(lab: &Lab) {
     let _ = client.finish(&location, &digest(b"hello"), "hello").await.expect(201);
 }
 
-/// PUT without a digest, or with one that is none, is 400; the session stays.
+/// PUT without a valid digest is 400. The session stays.
 pub async fn end_6_bad_digest_is_400(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);
@@ -121,8 +121,9 @@ pub async fn end_6_bad_digest_is_400(lab: &Lab) {
     let _ = client.finish(&location, &digest(&blob), blob.slice(500..)).await.expect(201);
 }
 
-/// The digest of other bytes is 400, however the bytes came; nothing becomes visible, and a PUT that
-/// brought bytes can be repeated with the right ones.
+/// The digest of other bytes is 400, however the bytes came. Nothing becomes visible.
+///
+/// A PUT that brought bytes can be repeated with the right ones.
 pub async fn end_6_wrong_digest_is_400(lab: &Lab) {
     let client = lab.client();
     let (blob, other) = (content(1, 1000), content(2, 1000));
@@ -153,7 +154,7 @@ pub async fn end_6_wrong_digest_is_400(lab: &Lab) {
     }
 }
 
-/// A body that is not as long as announced is 400 `SIZE_INVALID`; nothing becomes visible, and the PUT can
+/// A body that is not as long as announced is 400 `SIZE_INVALID`. Nothing becomes visible, and the PUT can
 /// be repeated.
 pub async fn end_6_body_of_another_length_is_400(lab: &Lab) {
     let client = lab.client();
@@ -199,7 +200,7 @@ pub async fn end_6_finished_session_is_gone(lab: &Lab) {
     }
 }
 
-/// Two sessions push one blob at a time: both succeed, one copy is stored.
+/// Two sessions push one blob at the same time: both succeed, and one copy is stored.
 pub async fn end_6_two_sessions_push_one_blob(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 300_000);
@@ -218,7 +219,7 @@ pub async fn end_6_two_sessions_push_one_blob(lab: &Lab) {
     assert_eq!(lab.tree().await.len(), 3);
 }
 
-/// The blob of no bytes: by PUT without a body, with an empty chunk before, and in a stream of nothing.
+/// The blob of no bytes is pushed by PUT without a body, after an empty chunk, and as an empty stream.
 pub async fn end_6_empty_blob(lab: &Lab) {
     let client = lab.client();
     for algorithm in Algorithm::ALL {
@@ -241,7 +242,7 @@ pub async fn end_6_empty_blob(lab: &Lab) {
     }
 }
 
-/// Frames without bytes, and trailers, are no part of a blob.
+/// Frames without bytes, and trailers, are not part of a blob.
 pub async fn end_6_untidy_bodies(lab: &Lab) {
     let client = lab.client();
     for (seed, size) in [(1, 0), (2, 1), (3, 3000)] {
@@ -273,7 +274,7 @@ pub async fn end_6_untidy_bodies(lab: &Lab) {
     assert!(!lab.tree().await.paths().any(|path| path.contains("_uploads")));
 }
 
-/// The client's parameter may come before those of the location, and encoded.
+/// The client's parameter may come before those of the location, and may be encoded.
 pub async fn end_6_location_may_carry_its_own_query(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 100);

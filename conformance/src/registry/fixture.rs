@@ -1,4 +1,4 @@
-//! Content, and documents that name it.
+//! Content, and the documents that name it.
 
 use bytes::Bytes;
 use plugin_registry_core::{Algorithm, Digest};
@@ -21,7 +21,7 @@ pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// The type of `{}`.
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
-/// Bytes that differ for each seed, and do not compress.
+/// Bytes that differ for each seed and do not compress.
 #[must_use]
 pub fn content(seed: u64, size: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -66,7 +66,7 @@ pub fn document(json: &Value) -> Bytes {
     serde_json::to_vec_pretty(json).unwrap().into()
 }
 
-/// An image: its manifest and what that names.
+/// An image: its manifest, and what the manifest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Configuration and layers.
@@ -78,19 +78,19 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image of two small layers.
+    /// Makes an image of two small layers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with(seed, |_| {})
     }
 
-    /// The same, its manifest changed.
+    /// Makes the same image with its manifest changed.
     #[must_use]
     pub fn with(seed: u64, change: impl FnOnce(&mut Value)) -> Self {
         Self::by(Algorithm::Sha256, seed, change)
     }
 
-    /// The same, naming its parts by another algorithm.
+    /// Makes the same image with its parts named by another algorithm.
     #[must_use]
     pub fn by(algorithm: Algorithm, seed: u64, change: impl FnOnce(&mut Value)) -> Self {
         let config = Bytes::from(format!("{{\"architecture\":\"amd64\",\"os\":\"linux\",\"seed\":{seed}}}"));
@@ -107,7 +107,7 @@ impl Image {
         Self { blobs: vec![config, first, second], manifest: document(&manifest), media_type: IMAGE }
     }
 
-    /// An image in Docker's types.
+    /// Makes an image with Docker's types.
     #[must_use]
     pub fn docker(seed: u64) -> Self {
         let image = Self::with(seed, |manifest| {
@@ -120,7 +120,7 @@ impl Image {
         Self { media_type: DOCKER_IMAGE, ..image }
     }
 
-    /// An artifact that refers to `subject`.
+    /// Makes an artifact that refers to `subject`.
     #[must_use]
     pub fn referring_to(subject: &[u8], seed: u64, artifact_type: Option<&str>) -> Self {
         Self::with(seed, |manifest| {
@@ -151,7 +151,7 @@ pub fn index(children: &[Value]) -> Bytes {
     document(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}))
 }
 
-/// A list of Docker's of these children.
+/// A Docker manifest list of these children.
 #[must_use]
 pub fn docker_list(children: &[Value]) -> Bytes {
     document(&json!({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": children}))

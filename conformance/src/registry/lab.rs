@@ -1,4 +1,4 @@
-//! One store and registries over it.
+//! One store, and registries over it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use plugin_registry_core::{StorageDriver, StorageDriverExt, StoragePath};
 use super::client::Client;
 use crate::{driver::Store, layout::Tree, report};
 
-/// Longer than any test takes on a slow disk: a call that waits for ever fails by name.
+/// Longer than any test takes on a slow disk, so that a call that waits forever fails by name.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// An empty store, and a registry over it that allows deletes and anonymous mounts.
@@ -40,8 +40,7 @@ impl Lab {
         Client::new(&self.registry)
     }
 
-    /// A client of another instance on the same store, as another process would have it, with other
-    /// options.
+    /// A client of another instance on the same store, as another process would have it, with these options.
     pub async fn with(&self, options: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Client {
         Client::new(&options(open(self.store.open().await)).build())
     }
@@ -51,13 +50,13 @@ impl Lab {
         self.with(|builder| builder).await
     }
 
-    /// The store behind the registry's back.
+    /// The store's driver, to act behind the registry's back.
     #[must_use]
     pub fn driver(&self) -> &dyn StorageDriver {
         &*self.driver
     }
 
-    /// The same, to be wrapped.
+    /// The same driver, to be wrapped.
     #[must_use]
     pub fn shared(&self) -> Arc<dyn StorageDriver> {
         self.driver.clone()
@@ -73,7 +72,7 @@ impl Lab {
         self.driver.delete(&storage(path)).await.unwrap();
     }
 
-    /// Everything that is in the store.
+    /// Reads everything in the store.
     pub async fn tree(&self) -> Tree {
         Tree::read(&*self.driver).await
     }
@@ -92,22 +91,21 @@ impl Lab {
         }
     }
 
-    /// Gives a driver with threads of its own, or a store behind it, the time to end what dropped requests have
-    /// begun.
+    /// Waits so that a driver with its own threads, or a store behind it, can end what dropped requests began.
     pub async fn settle(&self) {
         tokio::time::sleep(self.store.settle()).await;
     }
 
-    /// Removes everything that is in the store.
+    /// Removes everything in the store.
     pub async fn clear(&self) {
         self.driver.delete_if_exists(&storage("/docker")).await.unwrap();
     }
 }
 
-/// Runs one check on a lab of its own: what the tests made by [`api_suite!`](crate::api_suite) do.
+/// Runs one check on its own lab. The tests that [`api_suite!`](crate::api_suite) makes call it.
 ///
 /// # Panics
-/// When the check fails or takes more than ten minutes.
+/// If the check fails or takes more than ten minutes.
 pub fn run(open: impl AsyncFnOnce() -> Store, check: impl AsyncFnOnce(&Lab)) {
     on_a_runtime(async {
         let store = open().await;
@@ -119,10 +117,10 @@ pub fn run(open: impl AsyncFnOnce() -> Store, check: impl AsyncFnOnce(&Lab)) {
     });
 }
 
-/// Runs a test on a runtime of its own.
+/// Runs a test on its own runtime.
 ///
 /// # Panics
-/// When it takes more than ten minutes.
+/// If it takes more than ten minutes.
 pub fn on_a_runtime(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let done = runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await });
@@ -130,12 +128,12 @@ pub fn on_a_runtime(test: impl Future<Output = ()>) {
 }
 
 /// # Panics
-/// When the text is no path.
+/// If the text is not a path.
 pub(super) fn storage(path: &str) -> StoragePath {
     path.parse().unwrap()
 }
 
-/// What most behaviors are shown with.
+/// The options with which most behaviors are shown.
 fn open(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
     Registry::builder(driver).delete(true).anonymous_mount(true)
 }

@@ -13,7 +13,7 @@ use super::{
 
 const MIB: usize = 1 << 20;
 
-/// 4 MiB is accepted and comes back; one byte more is 413, with a length and without.
+/// A manifest of 4 MiB is accepted and returned. One byte more is 413, with a length and without.
 pub async fn end_7a_4_mib_is_the_limit(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -40,7 +40,7 @@ pub async fn end_7a_4_mib_is_the_limit(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A media type that is none of a manifest's is 400 `MANIFEST_INVALID`, schema 1 included.
+/// A media type that is not one of a manifest is 400 `MANIFEST_INVALID`, schema 1 included.
 pub async fn end_7a_unknown_media_type_is_400(lab: &Lab) {
     let (client, image) = (
         lab.client(),
@@ -70,8 +70,8 @@ pub async fn end_7a_unknown_media_type_is_400(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// `mediaType` in the body and `Content-Type` have to agree; either may be missing; parameters of the
-/// header are dropped.
+/// `mediaType` in the body and `Content-Type` must agree. Either may be missing. Parameters of the header
+/// are dropped.
 pub async fn end_7a_media_types_agree(lab: &Lab) {
     let client = lab.client();
     let (with, without) = (
@@ -102,11 +102,11 @@ pub async fn end_7a_media_types_agree(lab: &Lab) {
     for media_type in [INDEX, DOCKER_IMAGE, DOCKER_LIST] {
         client.put_manifest("a", "t", media_type, &with.manifest).await.refused(400, "MANIFEST_INVALID");
     }
-    // Nothing would tell a later reader that these bytes are Docker's.
+    // Nothing would tell a later reader that these bytes are of a Docker type.
     client.put_manifest("a", "t", DOCKER_IMAGE, &without.manifest).await.refused(400, "MANIFEST_INVALID");
 }
 
-/// A document that is not of its type's shape is 400 `MANIFEST_INVALID`; nothing is stored.
+/// A document that does not have its type's shape is 400 `MANIFEST_INVALID`. Nothing is stored.
 pub async fn end_7a_bad_shape_is_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -153,8 +153,8 @@ pub async fn end_7a_bad_shape_is_400(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// An object with the same key twice is 400, wherever it is and however the key is written
-/// (CVE-2021-41190 is a confusion of types).
+/// An object with a duplicate key is 400, wherever it is and however the key is written (CVE-2021-41190 is a
+/// confusion of types).
 pub async fn end_7a_duplicate_keys_are_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -173,7 +173,7 @@ pub async fn end_7a_duplicate_keys_are_400(lab: &Lab) {
     }
 }
 
-/// Indexes of indexes, and of nothing.
+/// Indexes of indexes, and empty ones, are accepted.
 pub async fn end_7a_nested_and_empty_indexes(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "image", &image).await;
@@ -191,8 +191,9 @@ pub async fn end_7a_nested_and_empty_indexes(lab: &Lab) {
     assert_eq!(pulled.json()["manifests"][0]["digest"], image.digest());
 }
 
-/// Images without layers, with the empty config, with one layer twice, with inline data, with fields of
-/// their own: accepted and kept.
+/// Unusual images are accepted and kept.
+///
+/// They have no layers, the empty config, one layer twice, inline data, or their own fields.
 pub async fn end_7a_unusual_images_are_accepted(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -229,11 +230,11 @@ pub async fn end_7a_unusual_images_are_accepted(lab: &Lab) {
     }
 }
 
-/// A body that is not as long as announced, or breaks off, is 4xx; nothing is stored.
+/// A body that is not as long as announced, or breaks off, is 4xx. Nothing is stored.
 pub async fn end_7a_cut_manifest_is_4xx(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
-    // What is cut off is white space, so that what remains is a manifest, too.
+    // Only white space is cut off, so that what remains is a manifest, too.
     let padded = Bytes::from([&image.manifest[..], &[b' '; 100]].concat());
     let before = lab.tree().await;
     for (announced, sent) in [(100, 0), (100, 50), (0, 100), (50, 100), (101, 100), (100, 99)] {
@@ -251,7 +252,7 @@ pub async fn end_7a_cut_manifest_is_4xx(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A large image is accepted as it is: thousands of layers, each there.
+/// A large image is accepted as it is, if each of its hundreds of layers is there.
 pub async fn end_7a_many_layers(lab: &Lab) {
     let client = lab.client();
     let layers: Vec<Bytes> = (0..300).map(|seed| content(seed, 10)).collect();

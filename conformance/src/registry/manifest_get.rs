@@ -7,7 +7,8 @@ use super::{
     fixture::{DOCKER_IMAGE, DOCKER_LIST, IMAGE, INDEX, Image, TYPES, digest, docker_list, index},
 };
 
-/// By tag and by digest: the exact bytes, type, size, digest and entity tag; HEAD the same without a body.
+/// GET by tag or digest returns the exact bytes, type, size, digest and entity tag. HEAD does so without a
+/// body.
 pub async fn end_3_get_and_head_by_tag_and_digest(lab: &Lab) {
     let client = lab.client();
     for (media_type, manifest) in one_of_each_type(lab, "ns/app").await {
@@ -29,7 +30,7 @@ pub async fn end_3_get_and_head_by_tag_and_digest(lab: &Lab) {
     }
 }
 
-/// Whatever bytes were pushed come back: white space, order of keys, escapes, a line break at the end.
+/// The pushed bytes are returned unchanged: white space, order of keys, escapes, a final line break.
 pub async fn end_3_bytes_are_kept_as_pushed(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -56,7 +57,7 @@ pub async fn end_3_bytes_are_kept_as_pushed(lab: &Lab) {
     }
 }
 
-/// What is not in the repository is 404 `MANIFEST_UNKNOWN`, whatever other repositories have.
+/// A manifest that is not in the repository is 404 `MANIFEST_UNKNOWN`, whatever other repositories have.
 pub async fn end_3_missing_manifest_is_404(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -80,7 +81,7 @@ pub async fn end_3_missing_manifest_is_404(lab: &Lab) {
     }
 }
 
-/// A reference that is neither tag nor digest is 400 or 404, never 500.
+/// A reference that is neither a tag nor a digest is 400 or 404, never 500.
 pub async fn end_3_invalid_reference_is_400_or_404(lab: &Lab) {
     let client = lab.client();
     client.push_image("a", "latest", &Image::new(1)).await;
@@ -142,7 +143,7 @@ pub async fn end_3_accept_never_hides(lab: &Lab) {
     }
 }
 
-/// `If-None-Match` with the digest, quoted or bare, by tag or digest: 304; with another: 200.
+/// `If-None-Match` with the digest, quoted or bare, is 304 by tag or digest. With another one it is 200.
 pub async fn end_3_if_none_match_is_304(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -159,15 +160,16 @@ pub async fn end_3_if_none_match_is_304(lab: &Lab) {
         let answer = client.get(&uri).header("if-none-match", format!("\"{other}\"")).send().await;
         assert_eq!(answer.expect(200).body(), &image.manifest);
     }
-    // The tag moves on: what matched does not any more.
+    // The tag moves on: what matched before does not match any more.
     let next = Image::new(2);
     client.push_image("a", "latest", &next).await;
     let answer = client.get("/v2/a/manifests/latest").header("if-none-match", &digest).send().await;
     assert_eq!(answer.expect(200).body(), &next.manifest);
 }
 
-/// A stored document says itself of what type it is. Only types of manifests are repeated; what a browser would show
-/// or run is bytes, and no answer invites guessing.
+/// A stored document states its own type, but only types of manifests are repeated.
+///
+/// What a browser would show or run is sent as bytes, and no answer invites guessing.
 pub async fn end_3_stored_types_are_those_of_manifests(lab: &Lab) {
     let client = lab.client();
     for (position, (own, served)) in [
@@ -206,7 +208,7 @@ pub async fn end_3_stored_types_are_those_of_manifests(lab: &Lab) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
 }
 
-/// A tag whose revision or bytes are missing, or whose link is damaged, is 404.
+/// A tag is 404 if its revision or bytes are missing, or its link is damaged.
 pub async fn end_3_dangling_tag_is_404(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -236,7 +238,7 @@ pub async fn end_3_dangling_tag_is_404(lab: &Lab) {
     }
 }
 
-/// Parameters that this registry does not know, such as a proxy's `ns`, change nothing.
+/// Parameters that this registry does not know, such as a proxy's `ns`, are ignored.
 pub async fn end_3_unknown_parameters_are_ignored(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -248,7 +250,7 @@ pub async fn end_3_unknown_parameters_are_ignored(lab: &Lab) {
     }
 }
 
-/// One manifest of each of the four types, with what they need pushed.
+/// One manifest of each of the four types. What they need is pushed.
 async fn one_of_each_type(lab: &Lab, name: &str) -> Vec<(&'static str, Bytes)> {
     let client = lab.client();
     let (oci, docker) = (Image::new(1), Image::docker(2));

@@ -1,5 +1,6 @@
-//! end-7, end-3: how the keys and the empty values of a manifest are read. Measured with Go's `encoding/json`, by which
-//! distribution and nearly all clients read (ADR 0021).
+//! end-7, end-3: how the keys and the empty values of a manifest are read.
+//!
+//! Measured with Go's `encoding/json`, which distribution and nearly all clients use (ADR 0021).
 
 use bytes::Bytes;
 use plugin_registry::{Registry, VerifyReport, VerifyScope};
@@ -16,13 +17,14 @@ async fn verify(lab: &Lab) -> VerifyReport {
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
 
-/// The text of a manifest with one key written in another way, or with an entry before all others.
+/// The text of a manifest with one key written differently, or with an additional first entry.
 fn text(image: &Image, change: impl FnOnce(String) -> String) -> Bytes {
     change(String::from_utf8(image.manifest.to_vec()).unwrap()).into()
 }
 
-/// Two keys that are equal without case are 400, and so is one that is a field's name but for case, wherever it is.
-/// The keys of annotations are content, and may be like each other.
+/// Two keys that differ only in case are 400, and so is a key that differs from a field's name only in case.
+///
+/// This holds anywhere in the document. The keys of annotations are content, and may be similar.
 pub async fn end_7a_keys_that_differ_in_case_are_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -31,7 +33,7 @@ pub async fn end_7a_keys_that_differ_in_case_are_400(lab: &Lab) {
     for extra in [
         format!("\"Layers\":[{absent}],"),
         "\"LAYERS\":null,".to_owned(),
-        // Go takes these for a `k` and an `s`.
+        // Go treats these as a `k` and an `s`.
         format!("\"layer\u{17f}\":[{absent}],"),
         format!("\"layer\\u017f\":[{absent}],"),
         "\"x\":1,\"X\":2,".to_owned(),
@@ -73,13 +75,13 @@ pub async fn end_7a_keys_that_differ_in_case_are_400(lab: &Lab) {
     let good = Image::with(1, |manifest| {
         manifest["annotations"] = labels.clone();
         manifest["layers"][0]["annotations"] = labels;
-        // Not a field's name by any reading.
+        // Not a field's name in any reading.
         manifest["med\u{131}aType"] = "x".into();
     });
     let _ = client.put_manifest("a", "good", IMAGE, &good.manifest).await.expect(201);
 }
 
-/// Out of an old store such a manifest is served verbatim, and its content is what Go reads.
+/// From an old store, such a manifest is served verbatim, and its content is what Go reads.
 pub async fn old_keys_are_read_as_go_reads_them(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -121,7 +123,7 @@ pub async fn old_keys_are_read_as_go_reads_them(lab: &Lab) {
     }
 }
 
-/// `null` is an empty value, as for distribution; where it takes away what has to be there, it is refused.
+/// `null` is an empty value, as in distribution. It is refused where a value is required.
 pub async fn end_7a_null_is_an_empty_value(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -170,7 +172,7 @@ pub async fn end_7a_null_is_an_empty_value(lab: &Lab) {
     client.put_manifest("a", "bad", IMAGE, &odd.manifest).await.refused(400, "MANIFEST_INVALID");
 }
 
-/// A `null` in an old manifest hides nothing of its content.
+/// A `null` in an old manifest hides none of its content.
 pub async fn old_nulls_hide_nothing(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);

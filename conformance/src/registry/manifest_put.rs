@@ -8,7 +8,7 @@ use super::{
     fixture::{DOCKER_IMAGE, IMAGE, INDEX, Image, LAYER, descriptor, digest, digest_as, document, index},
 };
 
-/// 201 with a pullable location and the digest, by tag and by digest.
+/// A push is 201 with a pullable location and the digest, by tag and by digest.
 pub async fn end_7a_put_is_201_with_location_and_digest(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let digest = image.digest();
@@ -25,7 +25,7 @@ pub async fn end_7a_put_is_201_with_location_and_digest(lab: &Lab) {
     assert_eq!(tags.json()["tags"], json!(["_", "another_Tag-1.0", "latest"]));
 }
 
-/// A digest in the path that is not that of the bytes is 400 `DIGEST_INVALID`; nothing is stored.
+/// A digest in the path that is not that of the bytes is 400 `DIGEST_INVALID`. Nothing is stored.
 pub async fn end_7a_another_digest_is_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     for blob in &image.blobs {
@@ -44,7 +44,7 @@ pub async fn end_7a_another_digest_is_400(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A tag outside of the grammar is 400; nothing is stored.
+/// A tag outside of the grammar is 400. Nothing is stored.
 pub async fn end_7a_bad_tag_is_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -57,8 +57,10 @@ pub async fn end_7a_bad_tag_is_400(lab: &Lab) {
     let _ = client.put_manifest("a", &"a".repeat(128), IMAGE, &image.manifest).await.expect(201);
 }
 
-/// A config or layer that is not in the repository: 400 with one `MANIFEST_BLOB_UNKNOWN` for each, naming
-/// it; nothing is stored. A blob of another repository does not help.
+/// A config or layer that is not in the repository is 400 `MANIFEST_BLOB_UNKNOWN`.
+///
+/// The answer has one error for each, which names it. Nothing is stored. A blob of another repository does
+/// not help.
 pub async fn end_7a_missing_blob_is_manifest_blob_unknown(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     for blob in &image.blobs {
@@ -102,13 +104,13 @@ pub async fn end_7a_blob_without_bytes_is_missing(lab: &Lab) {
     answer.refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
-/// A child of an index that is not in the repository as a manifest: 400 `MANIFEST_BLOB_UNKNOWN`.
+/// A child of an index that is not in the repository as a manifest is 400 `MANIFEST_BLOB_UNKNOWN`.
 pub async fn end_7a_missing_child_is_manifest_blob_unknown(lab: &Lab) {
     let client = lab.client();
     let (first, second) = (Image::new(1), Image::new(2));
     client.push_image("a", "first", &first).await;
     client.push_image("b", "second", &second).await;
-    // A blob of the same bytes is no manifest.
+    // A blob of the same bytes is not a manifest.
     client.push("a", &second.manifest).await;
     let both = index(&[first.descriptor(), second.descriptor()]);
     let answer = client.put_manifest("a", "index", INDEX, &both).await.expect(400);
@@ -130,7 +132,7 @@ pub async fn end_7a_another_size_is_400(lab: &Lab) {
     }
 }
 
-/// A manifest whose subject is not there is accepted, and the answer names the subject.
+/// A manifest whose subject is missing is accepted, and the answer names the subject.
 pub async fn end_7a_missing_subject_is_accepted(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(9);
@@ -148,7 +150,7 @@ pub async fn end_7a_missing_subject_is_accepted(lab: &Lab) {
     client.push_image("a", "subject", &subject).await;
 }
 
-/// A subject by sha512 is named as it was.
+/// A subject given by sha512 is named as it was given.
 pub async fn end_7a_subject_by_sha512(lab: &Lab) {
     let client = lab.client();
     let subject = digest_as(Algorithm::Sha512, b"subject");
@@ -161,8 +163,10 @@ pub async fn end_7a_subject_by_sha512(lab: &Lab) {
     assert_eq!(referrers.json()["manifests"][0]["digest"], artifact.digest());
 }
 
-/// Layers of a non-distributable type may be absent, with URLs or without; a Docker foreign layer only
-/// with them; any other layer has to be there even if it has URLs. Nothing is ever fetched.
+/// Layers of a non-distributable type may be absent, with URLs or without. A Docker foreign layer may be
+/// absent only with URLs.
+///
+/// Any other layer must be there even if it has URLs. Nothing is ever fetched.
 pub async fn end_7a_non_distributable_layers(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -204,13 +208,13 @@ pub async fn end_7a_non_distributable_layers(lab: &Lab) {
             answer.refused(400, "MANIFEST_BLOB_UNKNOWN");
         }
     }
-    // One that is there is as welcome, whatever its URLs say.
+    // A layer that is there is accepted as well, whatever its URLs say.
     client.push("a", &"elsewhere".into()).await;
     let (media_type, bytes) = away(LAYER, Some(&urls), false);
     let _ = client.put_manifest("a", "t", media_type, &bytes).await.expect(201);
 }
 
-/// A config cannot be left out by a non-distributable type.
+/// A config must be there, even if it has a non-distributable type.
 pub async fn end_7a_config_has_to_be_there(lab: &Lab) {
     let client = lab.client();
     let image = Image::with(1, |manifest| {
@@ -222,7 +226,7 @@ pub async fn end_7a_config_has_to_be_there(lab: &Lab) {
     client.put_manifest("a", "t", IMAGE, &image.manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
-/// A tag moves to what is pushed last; what it named before stays, by digest.
+/// A tag moves to what is pushed last. What it named before stays, by digest.
 pub async fn end_7a_tags_move(lab: &Lab) {
     let client = lab.client();
     let images = [Image::new(1), Image::new(2), Image::new(1), Image::docker(3)];
@@ -251,7 +255,7 @@ pub async fn end_7a_put_again_changes_nothing(lab: &Lab) {
     }
 }
 
-/// By digest with `tag` parameters: each tag is set and named in `OCI-Tag`.
+/// A push by digest with `tag` parameters sets each tag and names it in `OCI-Tag`.
 pub async fn end_7b_tag_parameters(lab: &Lab) {
     let client = lab.client();
     for algorithm in Algorithm::ALL {
@@ -276,7 +280,7 @@ pub async fn end_7b_tag_parameters(lab: &Lab) {
     }
 }
 
-/// A tag parameter outside of the grammar is 400; more than can be taken are 414; nothing is stored.
+/// A tag parameter outside of the grammar is 400, and too many of them are 414. Nothing is stored.
 pub async fn end_7b_bad_tag_parameters(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -291,7 +295,7 @@ pub async fn end_7b_bad_tag_parameters(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// The same tag twice is one tag.
+/// The same tag given twice is one tag.
 pub async fn end_7b_repeated_tag_parameter(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let reference = format!("{}?tag=a&tag=b&tag=a", image.digest());

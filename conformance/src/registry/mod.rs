@@ -8,9 +8,9 @@
 //! }
 //! ```
 //!
-//! Each requirement of the specification is one test on a store of its own, named by its end-point
-//! number; what has no number is named by its subject. [`Client`] checks on the way what holds for every
-//! answer: the form of errors, `Allow`, lengths, no body where there is none.
+//! Each requirement of the specification is one test on its own store, named by its end-point number. A
+//! requirement without a number is named by its subject. On the way, [`Client`] checks what holds for every
+//! answer: the form of errors, `Allow`, lengths, and no body where there must be none.
 
 mod absent;
 mod base;
@@ -56,8 +56,8 @@ pub use self::{
     wrapped::{Wrapped, Wrapping},
 };
 
-/// The one list of requirements, by the module that has them, given to the macro named first.
-/// What is in the list and has no function does not compile, nor does a function outside of the list.
+/// The one list of requirements, by module, passed to the macro named first. A listed name without a
+/// function does not compile, nor does a function that is not listed.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __api_requirements {
@@ -379,8 +379,8 @@ __api_requirements!(export);
 
 /// Makes a module `name` with one test for each requirement.
 ///
-/// `open` is an expression that gives a new, empty [`Store`](crate::driver::Store) and may `.await`;
-/// evaluated once a test.
+/// `open` is an expression that gives a new, empty [`Store`](crate::driver::Store) and may `.await`. It is
+/// evaluated once per test.
 #[macro_export]
 macro_rules! api_suite {
     (name: $name:ident, open: $open:expr $(,)?) => {

@@ -8,7 +8,9 @@ use super::{
     fixture::{content, digest_as},
 };
 
-/// A blob of the named repository: 201 with location and digest, by each algorithm, at once readable.
+/// A mount of a blob of the named repository is 201 with location and digest, by each algorithm.
+///
+/// It can be read at once.
 pub async fn end_11_mount_is_201(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -37,7 +39,8 @@ pub async fn end_11_mount_from_an_encoded_name(lab: &Lab) {
     let _ = client.post(uri).body("").send().await.expect(201);
 }
 
-/// A blob that the named repository has not, although another has it: 202 with a session that works.
+/// A blob that the named repository does not have, although another one has it, is 202 with a session that
+/// works.
 pub async fn end_11_mount_of_a_missing_blob_is_202(lab: &Lab) {
     let client = lab.client();
     let (blob, absent) = (content(1, 1000), content(2, 1000));
@@ -64,7 +67,7 @@ pub async fn end_11_mount_of_a_missing_blob_is_202(lab: &Lab) {
     }
 }
 
-/// From the same repository: there it is 201, else 202.
+/// A mount from the same repository is 201 if the blob is there, else 202.
 pub async fn end_11_mount_from_the_same_repository(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 1000)).await;
@@ -75,7 +78,7 @@ pub async fn end_11_mount_from_the_same_repository(lab: &Lab) {
     let _ = client.post(uri).body("").send().await.expect(202);
 }
 
-/// Without `from`, a blob that is anywhere in the store is 201; one that is nowhere is 202.
+/// Without `from`, a blob that is anywhere in the store is 201. A blob that is nowhere is 202.
 pub async fn end_11_anonymous_mount(lab: &Lab) {
     let client = lab.client();
     let (blob, absent) = (content(1, 1000), content(2, 1000));
@@ -92,7 +95,7 @@ pub async fn end_11_anonymous_mount(lab: &Lab) {
         client.finish(&answer.location(), &super::fixture::digest(&absent), absent.clone()).await.expect(201);
 }
 
-/// Without `from` by sha512: 201 or 202, and then the blob is there, or the session works.
+/// Without `from` by sha512, the answer is 201 or 202. Then the blob is there, or the session works.
 pub async fn end_11_anonymous_mount_by_sha512(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);
@@ -106,7 +109,7 @@ pub async fn end_11_anonymous_mount_by_sha512(lab: &Lab) {
     assert!(client.pull("b", &digest).await == blob);
 }
 
-/// Anonymous mounts are off unless the host switches them on: 202, and no link.
+/// Anonymous mounts are off unless the host enables them: 202, and no link.
 pub async fn end_11_anonymous_mount_is_off_by_default(lab: &Lab) {
     let digest = lab.client().push("a", &content(1, 1000)).await;
     let client = Client::new(&Registry::builder(lab.shared()).build());
@@ -117,7 +120,7 @@ pub async fn end_11_anonymous_mount_is_off_by_default(lab: &Lab) {
         client.post(format!("/v2/b/blobs/uploads/?mount={digest}&from=a")).body("").send().await.expect(201);
 }
 
-/// A digest or a `from` that cannot be read is a session that works, and nothing is linked.
+/// An invalid digest or `from` gives a session that works, and links nothing.
 pub async fn end_11_bad_mount(lab: &Lab) {
     let client = lab.client();
     let (blob, other) = (content(1, 1000), content(2, 1000));
@@ -140,8 +143,9 @@ pub async fn end_11_bad_mount(lab: &Lab) {
     }
 }
 
-/// A source that the store does not let be read is a session. Where trying again may help, it is that error, and
-/// so it is where the link cannot be written.
+/// A source that the store refuses to read gives a session.
+///
+/// If a retry may help, the answer is that error. So it is if the link cannot be written.
 pub async fn end_11_mount_from_an_unreadable_source(lab: &Lab) {
     let digest = lab.client().push("a", &content(1, 1000)).await;
     let before = lab.tree().await;
@@ -165,7 +169,7 @@ pub async fn end_11_mount_from_an_unreadable_source(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// A link without bytes is nothing that could be mounted.
+/// A link without bytes cannot be mounted.
 pub async fn end_11_mount_needs_the_bytes(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);

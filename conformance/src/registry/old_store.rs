@@ -1,4 +1,4 @@
-//! What other programs left in a store: read as it is.
+//! What other software left in a store is read as it is.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::{
 const SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 const UNSIGNED: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
-/// Puts a manifest into the store as distribution would.
+/// Writes a manifest to the store as distribution would.
 pub(super) async fn store(lab: &Lab, name: &str, tag: &str, manifest: &Bytes) {
     let digest = digest(manifest);
     let hex = digest.strip_prefix("sha256:").unwrap();
@@ -23,8 +23,9 @@ pub(super) async fn store(lab: &Lab, name: &str, tag: &str, manifest: &Bytes) {
     lab.write(&format!("{manifests}/tags/{tag}/current/link"), digest).await;
 }
 
-/// Schema 1, manifests of unknown types and documents that are none: verbatim, with the type that the
-/// document itself tells.
+/// Schema 1, manifests of unknown types, and documents that are not manifests are served verbatim.
+///
+/// Their type is the one that the document itself states.
 pub async fn end_3_old_manifests_are_read_verbatim(lab: &Lab) {
     let schema1 = json!({
         "schemaVersion": 1, "name": "ns/app", "tag": "latest", "architecture": "amd64",
@@ -36,7 +37,7 @@ pub async fn end_3_old_manifests_are_read_verbatim(lab: &Lab) {
         manifest.as_object_mut().unwrap().remove("mediaType");
     });
     let unknown = json!({"schemaVersion": 2, "mediaType": "application/vnd.example.thing.v7+json", "x": 1});
-    // What our own push would refuse, but another program may have stored.
+    // Our own push would refuse these, but other software may have stored them.
     let odd = |change: fn(&mut Value)| Image::with(2, change).manifest;
     for (case, (manifest, media_type)) in [
         (document(&signed), Some(SIGNED)),
@@ -83,7 +84,7 @@ pub async fn end_3_old_manifests_are_read_verbatim(lab: &Lab) {
     }
 }
 
-/// An image that distribution pushed: pulled, listed, mounted from, pushed over and deleted.
+/// An image that distribution pushed can be pulled, listed, mounted from, pushed over and deleted.
 pub async fn old_image_is_like_any_other(lab: &Lab) {
     let client = lab.client();
     let image = Image::docker(1);
@@ -112,7 +113,7 @@ pub async fn old_image_is_like_any_other(lab: &Lab) {
     let _ = client.get("/v2/new/manifests/latest").send().await.expect(200);
 }
 
-/// A blob by sha512 as distribution stores it: two links, both with the sha256 digest.
+/// A blob by sha512 is read as distribution stores it: two links, both with the sha256 digest.
 pub async fn old_sha512_blob_is_read(lab: &Lab) {
     let blob = content(1, 1000);
     let (canonical, alias) =
@@ -129,8 +130,9 @@ pub async fn old_sha512_blob_is_read(lab: &Lab) {
     }
 }
 
-/// An upload in progress of distribution, with a visible file: status tells its size, and it can be
-/// finished; an empty one goes on. One without `startedat` is unknown.
+/// An upload in progress of distribution, with a visible file, can be finished. The status returns its size.
+///
+/// An empty one can go on. An upload without `startedat` is unknown.
 pub async fn end_13_uploads_of_distribution(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);
@@ -143,7 +145,7 @@ pub async fn end_13_uploads_of_distribution(lab: &Lab) {
     lab.write(&format!("{upload}/hashstates/sha256/1000"), content(2, 108)).await;
     for client in [&client, &lab.another().await] {
         assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-999");
-        // Appending to what another program is writing is refused, and harms nothing.
+        // Appending to what other software is writing is refused, and harms nothing.
         let more = client.patch(&location).header("content-range", "1000-1000").body("x").send().await;
         assert!(more.is_refusal(), "{more}");
         let wrong = client.patch(&location).header("content-range", "0-0").body("x").send().await;

@@ -1,4 +1,4 @@
-//! Options of a registry: each is its own, in one process.
+//! Options of registries. Several registries in one process keep their own.
 
 use plugin_registry::{ReferencePolicy, UrlPolicy};
 use serde_json::json;
@@ -9,8 +9,9 @@ use super::{
     fixture::{IMAGE, INDEX, Image, content, descriptor, digest, document, index},
 };
 
-/// A read-only registry refuses every method that changes something with 405 and an `Allow` that does not
-/// name it, serves all that reads, and changes nothing.
+/// A read-only registry refuses every method that changes something, and changes nothing.
+///
+/// The answer is 405 with an `Allow` that does not name the method. Everything that reads is served.
 pub async fn read_only_refuses_every_change(lab: &Lab) {
     let (writer, image) = (lab.client(), Image::new(1));
     writer.push_image("a", "latest", &image).await;
@@ -72,7 +73,7 @@ pub async fn read_only_refuses_every_change(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// Without the option, one guard refuses every delete: tag, manifest, blob and upload.
+/// Without the option, every delete is refused: of a tag, a manifest, a blob or an upload.
 pub async fn delete_off_refuses_every_delete(lab: &Lab) {
     let (writer, image) = (lab.client(), Image::new(1));
     writer.push_image("a", "latest", &image).await;
@@ -102,7 +103,7 @@ pub async fn delete_off_refuses_every_delete(lab: &Lab) {
     let _ = client.finish(&session, &digest(&content(1, 10)), "").await.expect(201);
 }
 
-/// The three policies about content that is not there.
+/// The three policies about missing content.
 pub async fn reference_policies(lab: &Lab) {
     let (present, absent) = (Image::new(1), Image::new(2));
     let complete = lab.with(|builder| builder.references(ReferencePolicy::Complete)).await;
@@ -128,11 +129,11 @@ pub async fn reference_policies(lab: &Lab) {
             document(&json!({"schemaVersion": 2, "config": descriptor(IMAGE, b"x"), "manifests": []}));
         client.put_manifest("a", "t", IMAGE, &image).await.refused(400, "MANIFEST_INVALID");
     }
-    // What one registry took in is no excuse for another.
+    // What one registry accepted does not excuse it at another.
     complete.put_manifest("a", "t", IMAGE, &absent.manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
-/// The policy about layers that name URLs; whatever it is, none is ever followed.
+/// The policies about layers that name URLs. No policy ever follows one.
 pub async fn url_policies(lab: &Lab) {
     let with =
         |urls: &[&str]| Image::with(1, |manifest| manifest["layers"][0]["urls"] = json!(urls)).manifest;
@@ -164,7 +165,7 @@ pub async fn url_policies(lab: &Lab) {
     }
 }
 
-/// Two registries with different options in one process keep to their own, on one store and on two.
+/// Two registries with different options in one process keep their own, on one store and on two.
 pub async fn two_registries_keep_their_own_options(lab: &Lab) {
     let strict = lab.with(|builder| builder.delete(false).max_page(1).anonymous_mount(false)).await;
     let loose = lab.with(|builder| builder.delete(true).references(ReferencePolicy::Sparse)).await;

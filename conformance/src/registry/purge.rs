@@ -21,10 +21,10 @@ use super::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ROOT: &str = "/docker/registry/v2";
-/// An upload of distribution.
+/// The session of an upload of distribution.
 const FOREIGN: &str = "5f0c0f5e-6a0b-4c1c-9d0a-3d6f3c1d2b4a";
 
-/// Purges what was idle for longer than a moment ago.
+/// Purges everything that was idle for more than a moment.
 async fn purge(registry: &Registry, dry_run: bool) -> PurgeReport {
     // Some stores count seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -37,8 +37,10 @@ fn paths(report: &PurgeReport) -> Vec<String> {
     paths
 }
 
-/// Sessions of this registry, of another instance, of distribution and half a session: all gone, with their
-/// bytes; what is finished, and what is no session, stays.
+/// Sessions of this registry, of another instance and of distribution, and half a session are purged, with
+/// their bytes.
+///
+/// What is finished, and what is not a session, stays.
 pub async fn purge_removes_idle_uploads(lab: &Lab) {
     let (client, other) = (lab.client(), lab.another().await);
     client.push_image("a", "latest", &Image::new(1)).await;
@@ -53,7 +55,8 @@ pub async fn purge_removes_idle_uploads(lab: &Lab) {
     lab.write(&format!("{foreign}/data"), content(4, 500)).await;
     lab.write(&format!("{foreign}/startedat"), "2026-11-23T16:06:04Z").await;
     lab.write(&format!("{foreign}/hashstates/sha256/500"), content(5, 108)).await;
-    // What 2.8 leaves when it is killed at the wrong moment: no `startedat`, so no upload for anybody.
+    // Distribution 2.8 leaves this if it is killed at the wrong moment. Without `startedat` no registry
+    // takes it for an upload.
     let half = format!("{ROOT}/repositories/old/_uploads/6f0c0f5e-6a0b-4c1c-9d0a-3d6f3c1d2b4a");
     lab.write(&format!("{half}/data"), content(6, 10)).await;
     let note = format!("{ROOT}/repositories/old/_uploads/note");
@@ -87,13 +90,13 @@ pub async fn purge_removes_idle_uploads(lab: &Lab) {
     assert_eq!(purge(lab.registry(), false).await, PurgeReport::default());
 }
 
-/// A session that something happens to stays, however long ago it began.
+/// A session with recent activity stays, however long ago it began.
 pub async fn purge_judges_by_the_last_activity(lab: &Lab) {
     let client = lab.client();
     let (busy, idle) = (client.begin("a").await, client.begin("a").await);
     let idle = client.append(&idle, &content(1, 10)).await;
     let busy = client.append(&busy, &content(1, 10)).await;
-    // Longer than a busy machine needs for what comes between the append and the purge.
+    // Longer than a busy machine needs from the append to the purge.
     tokio::time::sleep(Duration::from_millis(6500)).await;
     let busy = client.append(&busy, &content(2, 10)).await;
     let report = lab.registry().purge_uploads(Duration::from_secs(5), false).await.unwrap();
@@ -105,7 +108,7 @@ pub async fn purge_judges_by_the_last_activity(lab: &Lab) {
     client.assert_blob("a", &all.into()).await;
 }
 
-/// A session that somebody goes on with after its age was looked at, and before it is deleted.
+/// A session that a client continues after its age was checked, and before it is deleted, stays.
 pub async fn purge_keeps_what_somebody_just_went_on_with(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -122,7 +125,7 @@ pub async fn purge_keeps_what_somebody_just_went_on_with(lab: &Lab) {
     });
     let registry = Registry::builder(driver).build();
     let mut purging = pin!(registry.purge_uploads(Duration::from_millis(1), false));
-    // Its files first; then, once its age is known, what no path leads to.
+    // First its files are walked. Once its age is known, what no path leads to is.
     while walks.load(Ordering::Relaxed) < 2 {
         assert!(poll!(purging.as_mut()).is_pending());
         tokio::task::yield_now().await;
@@ -135,7 +138,7 @@ pub async fn purge_keeps_what_somebody_just_went_on_with(lab: &Lab) {
     client.assert_blob("a", &all.into()).await;
 }
 
-/// Bytes that a dead writer staged for a blob itself go; the blob, if it came from elsewhere, stays.
+/// Bytes that a dead writer staged for a blob itself are purged. The blob stays, if it came from elsewhere.
 pub async fn purge_removes_what_dead_writers_staged(lab: &Lab) {
     let client = lab.client();
     let (blob, missing) = (content(1, 3000), content(2, 3000));
@@ -160,7 +163,7 @@ pub async fn purge_removes_what_dead_writers_staged(lab: &Lab) {
     client.assert_blob("a", &missing).await;
 }
 
-/// A read-only registry may look and not touch; an empty store has nothing to purge, and gets nothing.
+/// A read-only registry may look but not purge. In an empty store nothing is purged, and nothing is written.
 pub async fn purge_of_a_read_only_registry(lab: &Lab) {
     let nothing = purge(lab.registry(), false).await;
     assert_eq!(nothing, PurgeReport::default());
@@ -175,8 +178,7 @@ pub async fn purge_of_a_read_only_registry(lab: &Lab) {
     assert_eq!(client.get(&location).send().await.expect(204).header("range"), "0-9");
 }
 
-/// A session that is purged while a request is writing to it: the request fails or is whole, and the blob
-/// is never a wrong one.
+/// If a session is purged during a request, the request fails or is whole. The blob is never a wrong one.
 pub async fn purge_during_an_upload(lab: &Lab) {
     let (client, blob) = (lab.client(), content(1, 300_000));
     for round in 0..20_u64 {
@@ -198,7 +200,7 @@ pub async fn purge_during_an_upload(lab: &Lab) {
             found.refused(404, "BLOB_UNKNOWN");
         }
         lab.settle().await;
-        // What an append wrote after the purge had gone by is left for the next.
+        // What an append wrote after the purge had passed is left for the next purge.
         let _ = lab.registry().purge_uploads(Duration::ZERO, false).await.unwrap();
     }
     lab.settle().await;

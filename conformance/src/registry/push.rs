@@ -1,4 +1,4 @@
-//! What clients do in several requests.
+//! What clients do with several requests.
 
 use bytes::Bytes;
 use plugin_registry_core::Algorithm;
@@ -9,12 +9,12 @@ use super::{
 };
 
 impl Client {
-    /// Starts an upload session; gives its location.
+    /// Starts an upload session and returns its location.
     pub async fn begin(&self, name: &str) -> String {
         self.post(format!("/v2/{name}/blobs/uploads/")).body("").send().await.expect(202).location()
     }
 
-    /// Appends to an upload session; gives its new location.
+    /// Appends to an upload session and returns its new location.
     pub async fn append(&self, location: &str, content: &Bytes) -> String {
         self.patch(location).body(content.clone()).send().await.expect(202).location()
     }
@@ -24,7 +24,7 @@ impl Client {
         self.put(and(location, &format!("digest={digest}"))).body(content).send().await
     }
 
-    /// Pushes a blob by POST and PUT; gives its digest.
+    /// Pushes a blob by POST and PUT, and returns its digest.
     pub async fn push(&self, name: &str, content: &Bytes) -> String {
         self.push_as(Algorithm::Sha256, name, content).await
     }
@@ -44,7 +44,7 @@ impl Client {
         self.put(uri).header("content-type", media_type).body(bytes.clone()).send().await
     }
 
-    /// Pushes an image with all that it names.
+    /// Pushes an image with everything that it names.
     pub async fn push_image(&self, name: &str, reference: &str, image: &Image) -> Answer {
         for blob in &image.blobs {
             self.push(name, blob).await;
@@ -58,24 +58,24 @@ impl Client {
         answer.body().clone()
     }
 
-    /// Checks that a repository gives a blob under its sha256 digest.
+    /// Checks that a repository serves a blob under its sha256 digest.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not.
     pub async fn assert_blob(&self, name: &str, content: &Bytes) {
         let read = self.pull(name, &digest(content)).await;
         assert!(read == content, "{} bytes came, {} were pushed", read.len(), content.len());
     }
 
-    /// The status of HEAD.
+    /// Returns the status of HEAD.
     pub async fn probe(&self, uri: impl Into<String>) -> u16 {
         self.head(uri).send().await.status()
     }
 
-    /// The lists under `key` of all pages from `first` on, following `Link`.
+    /// Returns the lists under `key` of all pages from `first` on, following `Link`.
     ///
     /// # Panics
-    /// When there is no end.
+    /// If the pages do not end.
     pub async fn pages(&self, first: &str, key: &str) -> Vec<Vec<String>> {
         let mut pages = Vec::new();
         let mut next = Some(first.to_owned());

@@ -36,7 +36,7 @@ pub async fn end_2_range_single(lab: &Lab) {
     }
 }
 
-/// A range crosses the pieces in which a large blob is stored.
+/// A range may cross the pieces in which a large blob is stored.
 pub async fn end_2_range_of_a_large_blob(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, (5 << 20) + 7);
@@ -55,7 +55,7 @@ pub async fn end_2_range_of_a_large_blob(lab: &Lab) {
     }
 }
 
-/// Several ranges come as `multipart/byteranges`, each with its own `Content-Range`.
+/// Several ranges are sent as `multipart/byteranges`, each with its own `Content-Range`.
 pub async fn end_2_range_several_are_multipart(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2048);
@@ -79,7 +79,7 @@ pub async fn end_2_range_several_are_multipart(lab: &Lab) {
     }
 }
 
-/// Ranges of which one lies in the blob are that one; of which none does, 416 with the size.
+/// If no range lies in the blob, the answer is 416 with the size. If one does, that one is sent.
 pub async fn end_2_range_not_satisfiable_is_416(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 2048)).await;
@@ -102,7 +102,7 @@ pub async fn end_2_range_not_satisfiable_is_416(lab: &Lab) {
     assert_eq!(answer.header("content-range"), "bytes 7-8/2048");
 }
 
-/// A header in another unit, or none at all of the form, is ignored.
+/// A header in another unit, or of an invalid form, is ignored.
 pub async fn end_2_range_of_another_unit_is_ignored(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2048);
@@ -114,7 +114,7 @@ pub async fn end_2_range_of_another_unit_is_ignored(lab: &Lab) {
     }
 }
 
-/// `If-Range` with the blob's strong entity tag lets the range through, with any other it does not.
+/// `If-Range` with the blob's strong entity tag applies the range. Any other value sends the whole blob.
 pub async fn end_2_range_if_range(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2048);
@@ -144,7 +144,7 @@ pub async fn end_2_range_yields_to_if_none_match(lab: &Lab) {
     let _ = call.header("if-none-match", format!("\"{digest}\"")).send().await.expect(304);
 }
 
-/// No byte of an empty blob can be had; the whole of it can.
+/// No range of an empty blob can be satisfied. The whole blob can be sent.
 pub async fn end_2_range_of_the_empty_blob(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &Bytes::new()).await;
@@ -158,7 +158,7 @@ pub async fn end_2_range_of_the_empty_blob(lab: &Lab) {
     }
 }
 
-/// `Range` means nothing to HEAD (RFC 9110, section 14.2).
+/// `Range` has no meaning for HEAD (RFC 9110, section 14.2).
 pub async fn end_2_range_on_head_is_ignored(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 2048)).await;
@@ -168,7 +168,7 @@ pub async fn end_2_range_on_head_is_ignored(lab: &Lab) {
     }
 }
 
-/// A part of a blob by sha512 names the sha512 digest.
+/// A range of a blob that is asked for by sha512 names the sha512 digest.
 pub async fn end_2_range_by_sha512(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 2048);
@@ -183,11 +183,11 @@ pub async fn end_2_range_by_sha512(lab: &Lab) {
     assert_eq!(parts(&answer).len(), 2);
 }
 
-/// Takes a `multipart/byteranges` body apart: `Content-Range` and bytes of each part.
+/// Splits a `multipart/byteranges` body into the `Content-Range` and the bytes of each part.
 fn parts(answer: &Answer) -> Vec<(String, Bytes)> {
     let boundary = answer.header("content-type").strip_prefix("multipart/byteranges; boundary=").unwrap();
     let delimiter = format!("\r\n--{boundary}");
-    // A body may begin with its first delimiter, without a line break before.
+    // A body may begin with its first delimiter, without a line break before it.
     let mut rest = answer.body().clone();
     let mut parts = Vec::new();
     let skip = find(&rest, delimiter.as_bytes()).unwrap();

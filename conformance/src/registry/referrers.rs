@@ -21,7 +21,8 @@ async fn referrers(client: &Client, subject: &str) -> Vec<Value> {
     json["manifests"].as_array().unwrap().clone()
 }
 
-/// Nothing refers to it, it is not there, the repository is not there: 200 with an empty index, never 404.
+/// If nothing refers to it, or it or the repository is missing, the answer is 200 with an empty index, never
+/// 404.
 pub async fn end_12a_nothing_refers_is_an_empty_index(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     assert!(referrers(&client, &digest(b"absent")).await.is_empty());
@@ -38,8 +39,9 @@ pub async fn end_12a_bad_digest_is_400(lab: &Lab) {
     }
 }
 
-/// Each manifest with the subject, image or index: with type, digest, size, artifact type and all
-/// annotations; whatever the order of the pushes, tagged or not.
+/// Each manifest with the subject is listed, image or index, tagged or not, whatever the order of the pushes.
+///
+/// Its descriptor has type, digest, size, artifact type and all annotations.
 pub async fn end_12a_descriptors_of_all_referrers(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -75,7 +77,7 @@ fn described(media_type: &str, bytes: &Bytes, artifact_type: Option<&str>, annot
     entry
 }
 
-/// The artifact type of an image without one is its config's media type; an index without one has none.
+/// An image without an artifact type gets its config's media type. An index without one has none.
 pub async fn end_12a_artifact_type_falls_back_to_the_config(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -127,14 +129,14 @@ pub async fn end_12a_only_of_this_subject_and_repository(lab: &Lab) {
     let found = referrers(&client, &one.digest()).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["digest"], of_one.digest());
-    // A chain: what refers to a referrer is its referrer only.
+    // A chain: what refers to a referrer is a referrer of that one only.
     let chained = Image::referring_to(&of_one.manifest, 6, None);
     client.push_image("a", "chained", &chained).await;
     assert_eq!(referrers(&client, &one.digest()).await.len(), 1);
     assert_eq!(referrers(&client, &of_one.digest()).await[0]["digest"], chained.digest());
 }
 
-/// A deleted referrer is not listed any more, on any instance; a deleted subject keeps its referrers.
+/// A deleted referrer is no longer listed, on any instance. A deleted subject keeps its referrers.
 pub async fn end_12a_deleted_referrers_are_gone(lab: &Lab) {
     let client = lab.client();
     let another = lab.another().await;
@@ -146,7 +148,7 @@ pub async fn end_12a_deleted_referrers_are_gone(lab: &Lab) {
     client.push_image("a", "gone", &gone).await;
     assert_eq!(referrers(&another, &subject.digest()).await.len(), 2);
     let _ = client.delete(format!("/v2/a/manifests/{}", gone.digest())).send().await.expect(202);
-    // A tag that goes leaves its manifest.
+    // Deleting a tag leaves its manifest.
     let _ = client.delete("/v2/a/manifests/keep").send().await.expect(202);
     let _ = client.delete(format!("/v2/a/manifests/{}", subject.digest())).send().await.expect(202);
     for client in [client, another] {
@@ -156,7 +158,7 @@ pub async fn end_12a_deleted_referrers_are_gone(lab: &Lab) {
     }
 }
 
-/// A filter by artifact type leaves the others out and says so in a header; an unknown type matches nothing.
+/// A filter by artifact type omits the others and is named in a header. An unknown type matches nothing.
 pub async fn end_12b_filter_sets_header(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -168,7 +170,7 @@ pub async fn end_12b_filter_sets_header(lab: &Lab) {
     for (wanted, count) in [(SBOM, 2), (SIGNATURE, 1), (config_type, 1), ("application/absent", 0)] {
         for wanted in [wanted.to_owned(), wanted.replace('/', "%2F").replace('+', "%2B")] {
             if wanted.contains('+') {
-                // In a query a plain plus is a space for some and itself for others.
+                // Some registries read a plain plus in a query as a space, others as itself.
                 continue;
             }
             let uri = format!("/v2/a/referrers/{}?artifactType={wanted}", subject.digest());
@@ -184,7 +186,7 @@ pub async fn end_12b_filter_sets_header(lab: &Lab) {
     assert_eq!(answer.json()["manifests"].as_array().unwrap().len(), 4);
 }
 
-/// A plus in `artifactType` is a plus: media types end in `+json`, and clients do not all encode it.
+/// A plus in `artifactType` is a plus: media types end in `+json`, and not all clients encode it.
 pub async fn end_12b_filter_with_a_plus(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -196,7 +198,7 @@ pub async fn end_12b_filter_with_a_plus(lab: &Lab) {
     }
 }
 
-/// What clients listed under the fallback tag, at a registry without this API, is merged in, each once.
+/// What clients listed under the fallback tag, for a registry without this API, is merged in, each once.
 pub async fn end_12a_fallback_tag_is_merged(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -224,7 +226,7 @@ pub async fn end_12a_fallback_tag_is_merged(lab: &Lab) {
     assert_eq!(client.get(format!("/v2/a/manifests/{tag}")).send().await.expect(200).body(), &fallback);
 }
 
-/// An entry of the fallback index that is deleted, or has another subject, is no referrer.
+/// An entry of the fallback index that was deleted, or has another subject, is not a referrer.
 pub async fn end_12a_fallback_entries_need_the_manifest(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -244,7 +246,7 @@ pub async fn end_12a_fallback_entries_need_the_manifest(lab: &Lab) {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// A fallback tag that is no index, dangles or is damaged changes nothing.
+/// A fallback tag that is not an index, dangles or is damaged changes nothing.
 pub async fn end_12a_useless_fallback_tag_is_ignored(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);
@@ -286,7 +288,7 @@ pub async fn end_12a_damaged_manifests_are_left_out(lab: &Lab) {
     assert_eq!(found[0]["digest"], good.digest());
 }
 
-/// The option bounds a page, and all referrers are reached by its links, once each; the filter stays on.
+/// The option bounds a page, and its links reach all referrers, once each. The filter stays on.
 pub async fn end_12a_pages_by_link(lab: &Lab) {
     let client = lab.with(|builder| builder.max_page(3)).await;
     let subject = Image::new(1);
@@ -324,7 +326,7 @@ pub async fn end_12a_pages_by_link(lab: &Lab) {
     assert!(whole.next().is_none());
 }
 
-/// `n=0` asks for nothing and gets it, as for tags.
+/// `n=0` returns an empty list, as for tags.
 pub async fn end_12a_n_zero_is_empty_without_link(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);

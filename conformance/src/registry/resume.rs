@@ -1,4 +1,4 @@
-//! Uploads that go on elsewhere (http-api facts, section 3.2).
+//! Uploads that go on at another instance (http-api facts, section 3.2).
 
 use plugin_registry_core::{Algorithm, Secret};
 
@@ -10,7 +10,7 @@ use super::{
 
 const MIB: usize = 1 << 20;
 
-/// Another instance on the same store goes on at each acknowledged offset, and finishes.
+/// Another instance on the same store resumes at each acknowledged offset, and finishes.
 pub async fn end_5_resume_on_another_instance_at_each_offset(lab: &Lab) {
     let blob = content(1, (2 << 20) + 9);
     let ends = [0, 1, 1000, MIB - 1, MIB, MIB + 1, blob.len()];
@@ -36,7 +36,7 @@ pub async fn end_5_resume_on_another_instance_at_each_offset(lab: &Lab) {
     assert!(!lab.tree().await.paths().any(|path| path.contains("_uploads")));
 }
 
-/// Each request of an upload meets another instance.
+/// Each request of an upload may go to another instance.
 pub async fn end_5_every_request_on_another_instance(lab: &Lab) {
     let blob = content(1, 300_000);
     for algorithm in Algorithm::ALL {
@@ -57,7 +57,7 @@ pub async fn end_5_every_request_on_another_instance(lab: &Lab) {
     }
 }
 
-/// Two instances take turns; the one that did not see the last chunk does not fall back on its own view.
+/// Two instances take turns. The one that did not see the last chunk does not rely on its own view.
 pub async fn end_5_instances_take_turns(lab: &Lab) {
     let blob = content(1, 4000);
     let (first, second) = (lab.another().await, lab.another().await);
@@ -74,7 +74,7 @@ pub async fn end_5_instances_take_turns(lab: &Lab) {
     second.get(&location).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
-/// A chunk out of order is 416 on an instance that has not seen the session before, too.
+/// A chunk out of order is 416 also on an instance that has not seen the session before.
 pub async fn end_5_out_of_order_on_another_instance_is_416(lab: &Lab) {
     let blob = content(1, 2000);
     let start = lab.client().begin("a").await;
@@ -92,8 +92,9 @@ pub async fn end_5_out_of_order_on_another_instance_is_416(lab: &Lab) {
     lab.client().assert_blob("a", &blob).await;
 }
 
-/// A large upload finishes on another instance, with its stored hash state, without it, and with one that
-/// is damaged or foreign.
+/// A large upload finishes on another instance, whatever happened to its stored hash state.
+///
+/// The state may be there, missing, damaged or of other bytes.
 pub async fn end_6_finish_a_large_upload_on_another_instance(lab: &Lab) {
     let blob = content(1, 17 * MIB + 3);
     let half = 16 * MIB + 1;
@@ -109,7 +110,7 @@ pub async fn end_6_finish_a_large_upload_on_another_instance(lab: &Lab) {
             match damage {
                 Some("remove") => lab.remove(&state).await,
                 Some("short") => lab.write(&state, &b"sha\x03short"[..]).await,
-                // That of other bytes, of another length.
+                // The state of other bytes, of another length.
                 Some(_) => lab.write(&state, content(7, 108)).await,
                 None => {}
             }
@@ -122,7 +123,7 @@ pub async fn end_6_finish_a_large_upload_on_another_instance(lab: &Lab) {
     }
 }
 
-/// Instances of one key understand each other's locations; those of another key refuse them.
+/// Instances with the same key accept each other's locations. Instances with another key refuse them.
 pub async fn end_5_state_is_bound_to_the_key(lab: &Lab) {
     let one = lab.with(|builder| builder.upload_key(Secret::new("one"))).await;
     let same = lab.with(|builder| builder.upload_key(Secret::new("one"))).await;
@@ -136,7 +137,7 @@ pub async fn end_5_state_is_bound_to_the_key(lab: &Lab) {
     assert_eq!(one.get(location).send().await.expect(204).header("range"), "0-19");
 }
 
-/// Without a key it is the location's name that instances have in common.
+/// Without a key, instances with the same location name share the state.
 pub async fn end_5_state_is_bound_to_the_location(lab: &Lab) {
     let one = lab.with(|builder| builder.identity("velero/a", "1")).await;
     let same = lab.with(|builder| builder.identity("velero/a", "2")).await;
@@ -152,8 +153,10 @@ pub async fn end_5_state_is_bound_to_the_location(lab: &Lab) {
     assert_eq!(one.get(location).send().await.expect(204).header("range"), "0-19");
 }
 
-/// Whoever knows the key can write a token for any session identifier. In another repository it is another session:
-/// whatever is done there neither shows, changes, blocks nor ends the first.
+/// A session belongs to its repository, even for a caller that knows the key.
+///
+/// Such a caller can write a token for any session identifier. In another repository it is another session.
+/// Whatever is done there neither shows, changes, blocks nor ends the first one.
 pub async fn end_5_a_session_belongs_to_its_repository(lab: &Lab) {
     let client = lab.client();
     let (blob, other) = (content(1, 1000), content(2, 500));
@@ -177,7 +180,7 @@ pub async fn end_5_a_session_belongs_to_its_repository(lab: &Lab) {
             assert_eq!(bare.header("range"), format!("0-{}", begun.saturating_sub(1)));
             client.get(&location).send().await.expect(204)
         };
-        // Without a token there is no such session.
+        // Without a token, no such session exists.
         let bare = forged.split('?').next().unwrap();
         client.get(bare).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
         client.delete(bare).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
@@ -186,7 +189,7 @@ pub async fn end_5_a_session_belongs_to_its_repository(lab: &Lab) {
         let _ = client.delete(&forged).send().await.expect(204);
         let _ = stands().await;
         client.get(&forged).send().await.refused(404, "BLOB_UPLOAD_UNKNOWN");
-        // On an instance that has not met either.
+        // On an instance that has met neither of them.
         let second = lab.another().await;
         let further = second.append(&forged, &other).await;
         let _ = second.finish(&further, &digest(&other), "").await.expect(201);
@@ -199,8 +202,10 @@ pub async fn end_5_a_session_belongs_to_its_repository(lab: &Lab) {
     }
 }
 
-/// What an instance remembers of a session never makes it store other bytes: after another instance ended
-/// the session and the client began anew with its first location, 201 is said of the right bytes only.
+/// What an instance remembers of a session never makes it store other bytes.
+///
+/// Another instance ends the session, and the client starts again with its first location. Then only the
+/// right bytes get a 201.
 pub async fn end_6_a_stale_memory_never_stores_other_bytes(lab: &Lab) {
     let (blob, other) = (content(1, 1000), content(2, 1000));
     for way in ["cancelled", "mismatch"] {

@@ -1,4 +1,4 @@
-//! Rules that safety hangs on, each by itself: what a random model finds only with luck.
+//! Rules that safety depends on, each by itself. A random model would find them only with luck.
 
 use bytes::Bytes;
 use plugin_registry::ReferencePolicy;
@@ -10,8 +10,9 @@ use super::{
     lab::storage,
 };
 
-/// Without anonymous mounts a digest alone links nothing: not by a PUT to a session without a byte, wherever its
-/// content is said to be.
+/// Without anonymous mounts, a digest alone links nothing.
+///
+/// Not even a PUT to a session without a byte does, wherever its `Content-Range` says that its content belongs.
 pub async fn end_6_a_digest_alone_links_nothing(lab: &Lab) {
     let blob = content(1, 1000);
     lab.client().push("a", &blob).await;
@@ -37,7 +38,7 @@ pub async fn end_6_a_digest_alone_links_nothing(lab: &Lab) {
     }
 }
 
-/// When a session began is written once: whoever goes on there leaves it as it is.
+/// The time at which a session began is written once. Later requests leave it as it is.
 pub async fn end_5_the_begin_of_a_session_stays(lab: &Lab) {
     const LONG_AGO: &str = "2020-01-02T03:04:05Z";
     let (first, second) = (lab.client(), lab.another().await);
@@ -64,7 +65,7 @@ pub async fn end_5_the_begin_of_a_session_stays(lab: &Lab) {
     first.assert_blob("a", &blob).await;
 }
 
-/// A child counts with its bytes alone, whatever links lead to it.
+/// A child of an index counts only if its bytes are there, whatever links lead to it.
 pub async fn end_7a_a_child_without_bytes_is_missing(lab: &Lab) {
     let child = Image::new(1);
     lab.client().push_image("a", "child", &child).await;

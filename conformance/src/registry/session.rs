@@ -1,4 +1,4 @@
-//! end-13 and end-14: status and end of upload sessions.
+//! end-13 and end-14: status and cancellation of upload sessions.
 
 use futures::future::join;
 
@@ -8,7 +8,7 @@ use super::{
     fixture::{content, digest},
 };
 
-/// GET and HEAD are 204 with the location and the range of what is acknowledged.
+/// GET and HEAD are 204 with the location and the range of the acknowledged bytes.
 pub async fn end_13_status_is_204_with_location_and_range(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);
@@ -30,7 +30,7 @@ pub async fn end_13_status_is_204_with_location_and_range(lab: &Lab) {
     let _ = client.finish(&status.location(), &digest(&blob), "").await.expect(201);
 }
 
-/// A session that is not known, was finished or cancelled is 404.
+/// An unknown session is 404.
 pub async fn end_13_unknown_session_is_404(lab: &Lab) {
     let client = lab.client();
     let unknown = "/v2/a/blobs/uploads/018f0000-0000-7000-8000-000000000000";
@@ -39,7 +39,7 @@ pub async fn end_13_unknown_session_is_404(lab: &Lab) {
     }
 }
 
-/// 204, and the session with all its bytes is gone: every request is 404 on every instance.
+/// A cancel is 204, and the session with all its bytes is gone: every request is 404 on every instance.
 pub async fn end_14_cancel_is_204(lab: &Lab) {
     let client = lab.client();
     for sent in [0, 10, 70_000] {
@@ -65,7 +65,7 @@ pub async fn end_14_cancel_is_204(lab: &Lab) {
     }
 }
 
-/// Another instance cancels what this one began.
+/// Another instance can cancel what this one began.
 pub async fn end_14_cancel_on_another_instance(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;
@@ -77,7 +77,7 @@ pub async fn end_14_cancel_on_another_instance(lab: &Lab) {
     client.finish(&location, &digest(&content(1, 100)), "").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
-/// A session of another repository cannot be cancelled; other sessions are not touched.
+/// A session of another repository cannot be cancelled, and other sessions are not touched.
 pub async fn end_14_cancel_only_this_session(lab: &Lab) {
     let client = lab.client();
     let keep = client.begin("a").await;
@@ -91,8 +91,10 @@ pub async fn end_14_cancel_only_this_session(lab: &Lab) {
     let _ = client.finish(&keep, &digest(&content(1, 100)), "").await.expect(201);
 }
 
-/// A PATCH or PUT whose content never ends holds the session until somebody cancels it: that one is 204, the
-/// request under way is 404, and nothing is left.
+/// A cancel ends a PATCH or PUT whose body never ends.
+///
+/// Until then that request holds the session. The cancel is 204, the running request is 404, and nothing is
+/// left.
 pub async fn end_14_cancel_ends_what_is_under_way(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 3000);

@@ -8,7 +8,7 @@ use super::{
     fixture::{content, digest, digest_as},
 };
 
-/// POST gives a location with a unique session, and stores nothing that counts.
+/// POST returns a location with a unique session, and stores nothing that counts.
 pub async fn end_4a_post_starts_a_session(lab: &Lab) {
     let client = lab.client();
     let mut seen = Vec::new();
@@ -55,7 +55,7 @@ pub async fn end_4b_single_post_streams(lab: &Lab) {
     }
 }
 
-/// The digest of other bytes, and a digest that is none, are 400; nothing is stored.
+/// The digest of other bytes, or an invalid one, is 400. Nothing is stored.
 pub async fn end_4b_wrong_digest_is_400(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -77,7 +77,7 @@ pub async fn end_4b_wrong_digest_is_400(lab: &Lab) {
     assert!(lab.tree().await.is_empty(), "{:?}", lab.tree().await);
 }
 
-/// A body that is not as long as announced is 400 `SIZE_INVALID`; nothing is stored.
+/// A body that is not as long as announced is 400 `SIZE_INVALID`. Nothing is stored.
 pub async fn end_4b_wrong_length_is_400(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -90,7 +90,7 @@ pub async fn end_4b_wrong_length_is_400(lab: &Lab) {
     assert!(lab.tree().await.is_empty(), "{:?}", lab.tree().await);
 }
 
-/// A body that breaks off is 4xx; nothing is stored.
+/// A body that breaks off is 4xx. Nothing is stored.
 pub async fn end_4b_broken_body_is_4xx(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -103,7 +103,7 @@ pub async fn end_4b_broken_body_is_4xx(lab: &Lab) {
     assert!(lab.tree().await.is_empty(), "{:?}", lab.tree().await);
 }
 
-/// A session started for an algorithm takes a blob named by it, in chunks and at once.
+/// A session started for an algorithm takes a blob named by it, in chunks or at once.
 pub async fn end_4c_digest_algorithm(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -131,7 +131,7 @@ pub async fn end_4c_unsupported_algorithm_is_400(lab: &Lab) {
     }
 }
 
-/// The announced algorithm is a hint: what counts is the digest of the PUT.
+/// The announced algorithm is only a hint. The digest of the PUT counts.
 pub async fn end_4c_another_algorithm_may_finish(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 70_000);
@@ -153,7 +153,7 @@ pub async fn end_4c_another_algorithm_may_finish(lab: &Lab) {
     }
 }
 
-/// However many sessions are started and left, nothing is stored, and the first one still goes on.
+/// However many sessions are started and abandoned, nothing is stored, and the first one can still go on.
 pub async fn end_4a_many_sessions(lab: &Lab) {
     let client = lab.client();
     let blob = content(1, 1000);

@@ -8,7 +8,7 @@ use super::{
     fixture::{IMAGE, Image, content},
 };
 
-/// Names that hide each other where a list goes by object keys.
+/// Names that hide each other in a list that goes by object keys.
 const NAMES: [&str; 9] = ["a", "a-b", "a.b", "current", "im", "image", "index", "index2", "latest"];
 
 async fn tagged(client: &Client, name: &str, tags: &[&str]) {
@@ -19,7 +19,7 @@ async fn tagged(client: &Client, name: &str, tags: &[&str]) {
     }
 }
 
-/// All tags in byte order, under the repository's name; no `Link`.
+/// All tags are listed in byte order, under the repository's name, without a `Link`.
 pub async fn end_8a_all_tags_in_order(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "ns/app", &["image", "index2", "im", "current", "a.b", "latest", "a", "index", "a-b"])
@@ -51,7 +51,7 @@ pub async fn end_8a_no_tags_is_an_empty_list(lab: &Lab) {
     }
 }
 
-/// A repository that holds nothing is 404 `NAME_UNKNOWN`; so is the parent of one.
+/// A repository that holds nothing is 404 `NAME_UNKNOWN`, and so is the parent of one.
 pub async fn end_8a_unknown_repository_is_404(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "ns/app", &["latest"]).await;
@@ -79,7 +79,7 @@ pub async fn end_8b_pages_hold_all_tags_once(lab: &Lab) {
     }
 }
 
-/// `last` gives what comes after it; it need not exist.
+/// `last` returns what comes after it, and need not exist.
 pub async fn end_8b_last_is_exclusive_and_may_be_missing(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "a", &NAMES).await;
@@ -110,7 +110,7 @@ pub async fn end_8b_n_zero_is_empty_without_link(lab: &Lab) {
     }
 }
 
-/// The largest numbers are the largest page.
+/// The largest numbers give the largest page.
 pub async fn end_8b_n_may_be_huge(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "a", &NAMES).await;
@@ -120,7 +120,7 @@ pub async fn end_8b_n_may_be_huge(lab: &Lab) {
     }
 }
 
-/// What is no number is 400 `PAGINATION_NUMBER_INVALID`.
+/// An `n` that is not a number is 400 `PAGINATION_NUMBER_INVALID`.
 pub async fn end_8b_bad_n_is_400(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "a", &NAMES).await;
@@ -128,12 +128,12 @@ pub async fn end_8b_bad_n_is_400(lab: &Lab) {
         let answer = client.get(format!("/v2/a/tags/list?n={n}")).send().await;
         answer.refused(400, "PAGINATION_NUMBER_INVALID");
     }
-    // One that is empty is not given.
+    // An empty `n` counts as unset.
     let all = client.get("/v2/a/tags/list?n=").send().await.expect(200);
     assert_eq!(all.json()["tags"], json!(NAMES));
 }
 
-/// The option bounds a page, and all tags are reached by its links; without `n` the list is whole.
+/// The option bounds a page, and its links reach all tags. Without `n` the list is whole.
 pub async fn end_8b_pages_are_bounded_by_the_option(lab: &Lab) {
     let client = lab.with(|builder| builder.max_page(2)).await;
     tagged(&client, "a", &NAMES).await;
@@ -143,8 +143,9 @@ pub async fn end_8b_pages_are_bounded_by_the_option(lab: &Lab) {
     assert_eq!(client.pages("/v2/a/tags/list", "tags").await.concat(), NAMES);
 }
 
-/// Every name that a tag may have is found by list and by pull: the layout's own words, the longest, and
-/// those of temporary files.
+/// Every name that a tag may have is found by list and by pull.
+///
+/// That includes the layout's own words, the longest name, and names of temporary files.
 pub async fn end_8a_unusual_tags(lab: &Lab) {
     let client = lab.client();
     let long = "x".repeat(128);
@@ -181,7 +182,7 @@ pub async fn end_8a_unusual_tags(lab: &Lab) {
     assert_eq!(client.get("/v2/a/tags/list").send().await.json()["tags"], json!([]));
 }
 
-/// More tags than a page of a store.
+/// A repository may have more tags than a page of a store.
 pub async fn end_8b_many_tags(lab: &Lab) {
     let client = lab.client();
     tagged(&client, "a", &["first"]).await;

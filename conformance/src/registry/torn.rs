@@ -1,5 +1,7 @@
-//! Uploads whose body is cut off (design, decision 14): whatever is cut where, what the registry offers
-//! afterwards leads to the right blob, and nothing that a client may do leads to a wrong one.
+//! Uploads whose body is cut off (design, decision 14).
+//!
+//! Wherever the body is cut, what the registry offers afterwards leads to the right blob, and nothing that a
+//! client may do leads to a wrong one.
 
 use std::{fmt, future::poll_fn, task::Poll};
 
@@ -25,22 +27,22 @@ enum Method {
 /// How it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
-    /// The body fails after so many bytes.
+    /// The body fails after this many bytes.
     Break(usize),
     /// The body ends as if it were complete.
     End(usize),
-    /// The body gives no more, and the request is dropped.
+    /// The body gives no more bytes, and the request is dropped.
     Stall(usize),
-    /// The request is dropped after so many polls.
+    /// The request is dropped after this many polls.
     Drop(usize),
 }
 
 /// What the client does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// Asks for the status and goes on there with a PATCH and an empty PUT.
+    /// Asks for the status, and resumes there with a PATCH and an empty PUT.
     Patch,
-    /// Asks for the status and goes on there with a PUT.
+    /// Asks for the status, and resumes there with a PUT.
     Put,
     /// Sends the same request again.
     Repeat,
@@ -50,7 +52,7 @@ enum Then {
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     size: usize,
-    /// Bytes that an earlier PATCH has brought, and had acknowledged.
+    /// Bytes that an earlier PATCH brought and that were acknowledged.
     begun: usize,
     method: Method,
     piece: usize,
@@ -58,14 +60,14 @@ pub struct Case {
     with_range: bool,
     cut: Cut,
     then: Then,
-    /// Whether what comes next meets another instance on the same store.
+    /// Whether the next request goes to another instance on the same store.
     elsewhere: bool,
 }
 
 #[derive(Default)]
 struct Counts {
     right: usize,
-    /// Of these, those that began anew.
+    /// Those of them that started again.
     anew: usize,
     refused: usize,
     wrong: Vec<String>,
@@ -76,14 +78,14 @@ struct Counts {
 enum Outcome {
     /// 201, and the right bytes were read back.
     Right,
-    /// The same, although the session gave up what an earlier request had acknowledged, and was offered from
-    /// its beginning: a PUT that was dropped when its bytes had left the session for the blob.
+    /// The same, although the session lost what an earlier request had acknowledged, and was offered from
+    /// its beginning: a PUT was dropped after its bytes had left the session for the blob.
     Anew,
-    /// 4xx, and no bytes can be read but the right ones.
+    /// 4xx, and only the right bytes can be read, if any.
     Refused,
 }
 
-/// What must not be, as text.
+/// The error describes what must not happen.
 type Checked<T> = Result<T, String>;
 
 macro_rules! ensure {
@@ -95,14 +97,14 @@ macro_rules! ensure {
 }
 
 impl Case {
-    /// Whether its upload has less than a megabyte.
+    /// Whether its upload is smaller than 1 MiB.
     #[must_use]
     pub fn is_small(&self) -> bool {
         self.size < MIB
     }
 }
 
-/// One store with its two instances, and the session of a case.
+/// One store with two instances, and the session of a case.
 struct Upload<'a> {
     case: Case,
     blob: &'a Bytes,
@@ -112,7 +114,7 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    /// The request as it was meant.
+    /// The request as it was intended.
     fn request(&self, client: &Client, location: &str) -> Call {
         let rest = self.case.size - self.case.begun;
         let mut call = match self.case.method {
@@ -132,7 +134,7 @@ impl Upload<'_> {
         self.case.with_length || (self.case.with_range && self.case.size > self.case.begun)
     }
 
-    /// Sends the request and cuts it; `None` where it was dropped.
+    /// Sends the request and cuts it. `None` if it was dropped.
     async fn send_cut(&self, location: &str) -> Option<Answer> {
         let rest = self.blob.slice(self.case.begun..);
         let call = self.request(&self.here, location);
@@ -188,7 +190,7 @@ impl Upload<'_> {
         self.resume(&location, acknowledged, self.case.begun + sent, answer.as_ref()).await
     }
 
-    /// Sends the same request again, whole. `None` where the client has to go on by the status.
+    /// Sends the same request again, whole. `None` if the client has to go on by the status.
     async fn repeat(&self, location: &str) -> Checked<Option<Outcome>> {
         let rest = self.blob.slice(self.case.begun..);
         let again = self.request(&self.next, location).stream(body::pieces(&rest, self.case.piece));
@@ -220,7 +222,7 @@ impl Upload<'_> {
     ) -> Checked<Outcome> {
         let status = self.next.get(location).send().await;
         if status.status() == 404 {
-            // Only a PUT ends a session: one that was refused for its digest, or dropped behind its end.
+            // Only a PUT ends a session: one refused for its digest, or dropped after its end.
             let is_ended =
                 self.case.method == Method::Put && cut.is_none_or(|answer| answer.code() == "DIGEST_INVALID");
             ensure!(is_ended, "the session is lost: {status}");
@@ -229,7 +231,7 @@ impl Upload<'_> {
         }
         ensure!(status.status() == 204, "expected 204: {status}");
         let last: usize = status.header("range").strip_prefix("0-").unwrap().parse().unwrap();
-        // `0-0` is said of no byte and of one.
+        // `0-0` stands for no byte and for one byte.
         let offered = if last > 0 { vec![last + 1] } else { vec![0, 1] };
         let is_anew = last == 0
             && acknowledged > 1
@@ -243,7 +245,7 @@ impl Upload<'_> {
         for offset in offered {
             let mut answer = self.go_on(&status.location(), offset).await;
             if answer.status() == 416 && matches!(self.case.cut, Cut::Drop(_)) {
-                // What a dropped request had sent to a store over a network was done there only now.
+                // What a dropped request had sent to a store over a network took effect only now.
                 let status = self.next.get(location.split('?').next().unwrap()).send().await;
                 let last: usize = status.header("range").strip_prefix("0-").unwrap().parse().unwrap();
                 if last > 0 && last < most {
@@ -343,8 +345,9 @@ fn places(length: usize) -> Vec<usize> {
     places
 }
 
-/// All cuts of all requests for a blob of `size` bytes, with `turns` of the other circumstances each: all
-/// of them from 48 on, else as many as asked for, another selection for each cut.
+/// All cuts of all requests for a blob of `size` bytes, with `turns` of the other circumstances each.
+///
+/// Each size of pieces has 24 circumstances. With fewer `turns` than all, each cut gets other ones.
 #[must_use]
 pub fn cases(size: usize, pieces: &[usize], turns: usize) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -379,10 +382,10 @@ pub fn cases(size: usize, pieces: &[usize], turns: usize) -> Vec<Case> {
     cases
 }
 
-/// Goes through these cases on one store, and prints how they ended.
+/// Runs these cases on one store and prints how they ended.
 ///
 /// # Panics
-/// When one leads to wrong bytes, or leaves something in the store.
+/// If one leads to wrong bytes, or leaves something in the store.
 #[expect(clippy::print_stdout, reason = "the counts are the test's result")]
 pub async fn check_all(driver: &str, store: Store, cases: impl IntoIterator<Item = Case>) {
     let lab = Lab::open(store).await;
@@ -418,7 +421,7 @@ pub async fn check_all(driver: &str, store: Store, cases: impl IntoIterator<Item
     assert!(counts.right > 0);
 }
 
-/// Cuts of uploads of no byte, of one, of some pieces and of 3 MiB.
+/// Cuts of uploads of no byte, of one byte, of some pieces and of 3 MiB.
 pub fn every_size(turns: usize) -> impl Iterator<Item = Case> {
     let small = [0, 1].into_iter().flat_map(move |size| cases(size, &[1024], 24));
     let middle = cases(70_000, &[1024, 65_536, 300 << 10], turns);

@@ -1,5 +1,5 @@
-//! The edges of HTTP where there is no connection: bodies of requests that are refused, odd or lying, and
-//! bodies of answers to HEAD.
+//! The edges of HTTP without a connection: request bodies that are refused, odd or lying, and bodies of
+//! answers to HEAD.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -15,7 +15,7 @@ use super::{
 
 const UNKNOWN: &str = "/v2/ns/app/blobs/uploads/018f0000-0000-7000-8000-000000000000";
 
-/// A body that is not needed for the answer is not polled, not once, and is let go.
+/// A body that the answer does not need is never polled, and is dropped.
 pub async fn refused_bodies_are_not_polled(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("ns/app", "latest", &image).await;
@@ -70,7 +70,7 @@ pub async fn refused_bodies_are_not_polled(lab: &Lab) {
     }
 }
 
-/// The four requests that take a body, for content that is new with each seed.
+/// The four requests that take a body, with content that differs for each seed.
 async fn takers(client: &Client, seed: u64) -> [(Method, String, Bytes, u16); 4] {
     let image = Image::new(seed);
     for blob in &image.blobs {
@@ -86,7 +86,7 @@ async fn takers(client: &Client, seed: u64) -> [(Method, String, Bytes, u16); 4]
     ]
 }
 
-/// Sends a body to each request that takes one. What was stored is the content.
+/// Sends a body to each request that takes one, and checks that its content was stored.
 async fn sends(lab: &Lab, seed: u64, make: impl Fn(&Bytes) -> Script) {
     let client = lab.client();
     for (method, uri, content, status) in takers(&client, seed).await {
@@ -109,7 +109,7 @@ async fn sends(lab: &Lab, seed: u64, make: impl Fn(&Bytes) -> Script) {
     }
 }
 
-/// Frames without bytes are nothing, and trailers are no headers: not even one that says another length.
+/// Frames without bytes are ignored. Trailers are not headers, not even one with another length.
 pub async fn empty_frames_and_trailers_are_no_content(lab: &Lab) {
     let mut trailers = HeaderMap::new();
     for (name, value) in [("content-length", "5"), ("content-range", "7-9"), ("x-checksum", "none")] {
@@ -125,7 +125,7 @@ pub async fn empty_frames_and_trailers_are_no_content(lab: &Lab) {
     .await;
 }
 
-/// What a body says of its size is a hint: nothing is taken from it, and no memory reserved by it.
+/// The size hint of a body is only a hint: nothing relies on it, and no memory is reserved by it.
 pub async fn size_hints_may_lie(lab: &Lab) {
     let mut range = SizeHint::new();
     range.set_lower(1 << 50);
@@ -137,7 +137,7 @@ pub async fn size_hints_may_lie(lab: &Lab) {
     sends(lab, 9, |content| Script::of(content, 700).seemingly_over()).await;
 }
 
-/// A body that failed or ended is not asked again: many of them panic then.
+/// A body that failed or ended is not polled again. Many bodies would panic.
 pub async fn bodies_are_not_polled_after_their_end(lab: &Lab) {
     let client = lab.client();
     for (seed, length) in (1..).zip([0, 1, 350, 700, 2999]) {
@@ -152,7 +152,7 @@ pub async fn bodies_are_not_polled_after_their_end(lab: &Lab) {
                         call = call.header("content-length", content.len());
                     }
                     let answer = call.send().await;
-                    // A chunk without a length may be any.
+                    // A chunk without a length may have any length.
                     let is_refused = answer.is_refusal() || (method == Method::PATCH && !is_announced);
                     assert!(is_refused, "{answer}");
                     watch.assert_let_go(&format!("{answer}"));
@@ -163,8 +163,9 @@ pub async fn bodies_are_not_polled_after_their_end(lab: &Lab) {
     }
 }
 
-/// The answer to HEAD has the headers of that to GET, `Content-Length` among them, and a body that is at its
-/// end before it is polled.
+/// The answer to HEAD has the headers of the answer to GET, including `Content-Length`.
+///
+/// Its body is at its end before it is polled.
 pub async fn head_bodies_are_over(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -192,7 +193,8 @@ pub async fn head_bodies_are_over(lab: &Lab) {
         assert!(body.frame().await.is_none(), "{uri}");
         let mut headers = get.headers().clone();
         if get.status() != 204 {
-            // In process a GET need not name the length that its body has; for HEAD it is all there is.
+            // In process, a GET need not name the length that its body has. For HEAD the header is the only
+            // source.
             headers.insert("content-length", HeaderValue::from(get.body().len()));
         }
         assert_eq!(parts.headers, headers, "{uri}");

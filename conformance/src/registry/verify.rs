@@ -1,4 +1,4 @@
-//! What verification finds, and what it does not take for damage.
+//! What verification finds, and what it does not report as damage.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +14,7 @@ use super::{
 const ROOT: &str = "/docker/registry/v2";
 
 async fn verify(lab: &Lab) -> VerifyReport {
-    // One that remembers nothing.
+    // A registry that remembers nothing.
     let registry = Registry::builder(lab.shared()).read_only(true).build();
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
@@ -29,7 +29,7 @@ fn link(name: &str, kind: &str, content: &[u8]) -> String {
     format!("{ROOT}/repositories/{name}/{kind}/{}/link", digest(content).replace(':', "/"))
 }
 
-/// Two images, an index of both, shared layers, a second repository.
+/// Two images, an index of both, and a second repository with one of the images.
 async fn fill(lab: &Lab) -> [Image; 2] {
     let client = lab.client();
     let images = [Image::new(1), Image::new(2)];
@@ -42,7 +42,7 @@ async fn fill(lab: &Lab) -> [Image; 2] {
     images
 }
 
-/// Everything counts once, and nothing is wrong.
+/// Everything is counted once, and no damage is found.
 pub async fn verify_of_a_sound_store(lab: &Lab) {
     assert_eq!(verify(lab).await, VerifyReport::default());
     let images = fill(lab).await;
@@ -58,7 +58,7 @@ pub async fn verify_of_a_sound_store(lab: &Lab) {
     assert!(matches!(none, Err(RegistryError::RepositoryUnknown(_))), "{none:?}");
 }
 
-/// Each kind of damage, one at a time: found, and named by its path.
+/// Each kind of damage, one at a time, is found and named by its path.
 pub async fn verify_finds_every_damage(lab: &Lab) {
     let images = fill(lab).await;
     let [first, second] = &images;
@@ -68,7 +68,7 @@ pub async fn verify_finds_every_damage(lab: &Lab) {
     let tag = format!("{ROOT}/repositories/a/_manifests/tags/both/current/link");
     let revision = |image: &Image| link("a", "_manifests/revisions", &image.manifest);
     let layer = link("a", "_layers", &second.blobs[2]);
-    // What is damaged, the bytes that it has then (none: it is gone), and the path of the finding.
+    // What is damaged, its bytes then (`None`: it is deleted), and the path of the finding.
     let damages: Vec<(String, Option<Bytes>, String)> = vec![
         (data(&second.blobs[1]), Some(flipped.into()), data(&second.blobs[1])),
         (data(&second.blobs[1]), Some(second.blobs[1].slice(1..)), data(&second.blobs[1])),
@@ -81,7 +81,7 @@ pub async fn verify_finds_every_damage(lab: &Lab) {
         (layer.clone(), Some(Bytes::new()), layer.clone()),
         (layer.clone(), Some(digest(&first.blobs[0]).into()), layer.clone()),
         (layer.clone(), Some("sha256:short".into()), layer.clone()),
-        // A link that is gone is missed by the manifest that needs it.
+        // A missing link is reported by the manifest that needs it.
         (layer.clone(), None, layer.clone()),
         (revision(second), None, revision(second)),
         (revision(second), Some(Bytes::new()), revision(second)),
@@ -107,8 +107,9 @@ pub async fn verify_finds_every_damage(lab: &Lab) {
     }
 }
 
-/// Uploads, deleted content, empty leftovers and other people's files are no damage. A repository whose name
-/// nobody could ask for is said.
+/// Uploads, deleted content, empty leftovers and files of other software are not damage.
+///
+/// A repository with a name that no client could use is reported.
 pub async fn verify_takes_nothing_else_for_damage(lab: &Lab) {
     let client = lab.client();
     let [first, second] = fill(lab).await;
@@ -124,7 +125,7 @@ pub async fn verify_takes_nothing_else_for_damage(lab: &Lab) {
         let _ = client.delete(format!("/v2/a/manifests/{gone}")).send().await.expect(202);
     }
     let _ = client.delete(format!("/v2/a/blobs/{}", digest(&second.blobs[1]))).send().await.expect(202);
-    // What a killed push leaves: blobs and links that no manifest names, a blob without a link.
+    // A killed push leaves these: blobs and links that no manifest names, and a blob without a link.
     client.push("a", &content(9, 100)).await;
     lab.write(&data(b"unlinked"), "unlinked").await;
     let report = verify(lab).await;
@@ -137,7 +138,7 @@ pub async fn verify_takes_nothing_else_for_damage(lab: &Lab) {
     assert!(report.is_sound());
 }
 
-/// Damage in the last repository, which no run may stop before; gives its path.
+/// Damages the last repository, which no run may stop before, and returns the path.
 async fn damage_the_last(lab: &Lab) -> String {
     let image = Image::new(7);
     lab.client().push_image("z", "latest", &image).await;
@@ -159,7 +160,7 @@ fn paths(report: &VerifyReport) -> Vec<&str> {
     report.findings.iter().map(|finding| finding.path.as_str()).collect()
 }
 
-/// A file that cannot be read is a finding of its path, and nothing more is made of it; the run goes on.
+/// A file that cannot be read is one finding with its path and no consequences. The run goes on.
 pub async fn verify_goes_on_beside_files_that_cannot_be_read(lab: &Lab) {
     let images = fill(lab).await;
     let last = damage_the_last(lab).await;
@@ -184,7 +185,7 @@ pub async fn verify_goes_on_beside_files_that_cannot_be_read(lab: &Lab) {
     }
 }
 
-/// So is a directory that cannot be listed, whatever else is below the one that a walk begins at.
+/// So is a directory that cannot be listed, also one deep below the directory of a walk.
 pub async fn verify_goes_on_beside_directories_that_cannot_be_listed(lab: &Lab) {
     let images = fill(lab).await;
     let last = damage_the_last(lab).await;
@@ -232,7 +233,8 @@ pub async fn verify_goes_on_beside_directories_that_cannot_be_listed(lab: &Lab) 
     assert!(paths(&report).contains(&&*format!("{ROOT}/repositories/a/b")), "{:?}", report.findings);
 }
 
-/// A store that fails ends the run, with what was found until then; before anything was, it is the error.
+/// A store that fails ends the run with what was found until then. If nothing was, the run fails with that
+/// error.
 pub async fn verify_ends_where_the_store_fails(lab: &Lab) {
     let images = fill(lab).await;
     let first = data(&images[0].blobs[1]);
@@ -252,7 +254,7 @@ pub async fn verify_ends_where_the_store_fails(lab: &Lab) {
     }
 }
 
-/// What cannot be listed at all is never an empty store.
+/// A directory that cannot be listed at all is never taken for an empty store.
 pub async fn verify_of_what_cannot_be_listed_is_not_sound(lab: &Lab) {
     let _ = fill(lab).await;
     for refused in [format!("{ROOT}/repositories"), format!("{ROOT}/repositories/Odd")] {
@@ -270,7 +272,7 @@ pub async fn verify_of_what_cannot_be_listed_is_not_sound(lab: &Lab) {
     }
 }
 
-/// An error that passes hides nothing: whatever a walk would have given next may be missing.
+/// An error that passes hides nothing: whatever the walk would have returned next may be missing.
 pub async fn verify_after_an_error_that_passes_is_not_sound(lab: &Lab) {
     let images = fill(lab).await;
     for directory in ["_layers", "_manifests"] {
@@ -282,7 +284,7 @@ pub async fn verify_after_an_error_that_passes_is_not_sound(lab: &Lab) {
         .await;
         assert_eq!(paths(&report), [format!("{ROOT}/repositories/a/{directory}")], "{:?}", report.findings);
     }
-    // A link beside a directory that cannot be read counts: what it leads to is looked at.
+    // A link beside an unreadable directory counts: what it leads to is checked.
     let revision = link("a", "_manifests/revisions", &images[1].manifest);
     let beside = revision.strip_suffix("/link").unwrap().to_owned();
     lab.write(&format!("{beside}/signatures/sha256/x"), "").await;
@@ -302,7 +304,7 @@ pub async fn verify_after_an_error_that_passes_is_not_sound(lab: &Lab) {
     assert!(found.contains(&&*format!("{beside}/signatures")), "{:?}", report.findings);
 }
 
-/// A directory of another program whose name begins like ours ends no run.
+/// A directory of other software whose name begins like ours does not end the run.
 pub async fn verify_goes_on_beside_what_is_no_repository(lab: &Lab) {
     let _ = fill(lab).await;
     lab.write(&format!("{ROOT}/repositories/0/_old/x"), "").await;

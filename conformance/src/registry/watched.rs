@@ -1,4 +1,4 @@
-//! Request bodies that say what was done to them.
+//! Request bodies that record what was done to them.
 
 use std::{
     collections::VecDeque,
@@ -21,19 +21,19 @@ use super::body::RequestBody;
 /// What a body does when it is polled.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Gives bytes, none, perhaps.
+    /// Gives bytes, possibly none.
     Data(Bytes),
     /// Gives trailers.
     Trailers(HeaderMap),
     /// Fails.
     Fail,
-    /// Lets its reader wait for one poll.
+    /// Makes its reader wait for one poll.
     Wait,
-    /// Gives nothing, for ever.
+    /// Gives nothing, forever.
     Stall,
 }
 
-/// A body that goes through its steps, and ends.
+/// A body that goes through its steps and then ends.
 #[derive(Debug)]
 pub struct Script {
     steps: VecDeque<Step>,
@@ -56,7 +56,7 @@ struct Seen {
 }
 
 impl Script {
-    /// A body of these steps, which says nothing about its size.
+    /// Makes a body of these steps that says nothing about its size.
     #[must_use]
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let steps = steps.into_iter().collect();
@@ -64,7 +64,7 @@ impl Script {
         Self { steps, hint: SizeHint::new(), seems_over: false, is_over: false, watch }
     }
 
-    /// These bytes in pieces, and a wait before each.
+    /// Makes a body of these bytes in pieces, with a wait before each.
     #[must_use]
     pub fn of(content: &Bytes, size: usize) -> Self {
         let pieces = (0..content.len()).step_by(size);
@@ -72,7 +72,7 @@ impl Script {
         Self::new(pieces.flat_map(|piece| [Step::Wait, Step::Data(piece)]))
     }
 
-    /// The same, then another step.
+    /// Adds another step.
     #[must_use]
     pub fn then(mut self, step: Step) -> Self {
         self.steps.push_back(step);
@@ -86,14 +86,14 @@ impl Script {
         self
     }
 
-    /// Claims to be at its end from its beginning.
+    /// Claims to be at its end from the beginning.
     #[must_use]
     pub fn seemingly_over(mut self) -> Self {
         self.seems_over = true;
         self
     }
 
-    /// The body, and a look at it.
+    /// Returns the body, and a way to watch it.
     #[must_use]
     pub fn watched(self) -> (RequestBody, Watch) {
         let watch = self.watch.clone();
@@ -108,17 +108,16 @@ impl Watch {
         self.0.polls.load(Ordering::Acquire)
     }
 
-    /// Whether it has nothing to give, for ever.
+    /// Whether it stalls: it gives nothing, forever.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.0.stalled.load(Ordering::Acquire)
     }
 
-    /// Checks that nobody holds it any more, and that nobody polled it after its end, where a body may
-    /// panic.
+    /// Checks that the body was dropped, and was not polled after its end, when a body may panic.
     ///
     /// # Panics
-    /// When somebody does or did.
+    /// If it was not dropped, or was polled late.
     #[track_caller]
     pub fn assert_let_go(&self, what: &str) {
         assert!(self.0.dropped.load(Ordering::Acquire), "{what}: the body is still held");

@@ -1,5 +1,5 @@
-//! One answer about wholeness: what a push is refused for, what an old store may hold all the same, and what
-//! verification says of it (design, decision 24; ADR 0021).
+//! One answer about wholeness: why a push is refused, what an old store may still hold, and what
+//! verification says about it (design, decision 24; ADR 0021).
 
 use bytes::Bytes;
 use plugin_registry::{NoteKind, Registry, VerifyReport, VerifyScope};
@@ -15,7 +15,7 @@ const ROOT: &str = "/docker/registry/v2";
 const FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
 
 async fn verify(lab: &Lab) -> VerifyReport {
-    // One that remembers nothing.
+    // A registry that remembers nothing.
     let registry = Registry::builder(lab.shared()).read_only(true).build();
     registry.verify(VerifyScope::All, |_| ()).await.unwrap()
 }
@@ -30,7 +30,7 @@ fn layer_link(name: &str, content: &[u8]) -> String {
     format!("{ROOT}/repositories/{name}/_layers/{}/link", digest(content).replace(':', "/"))
 }
 
-/// What old programs wrote instead of a size; the last one is no size at all.
+/// What old software wrote instead of a size. In the last one the size is missing.
 fn odd_sizes() -> [Option<Value>; 4] {
     [Some(json!(0)), Some(json!(-1)), Some(Value::Null), None]
 }
@@ -42,7 +42,7 @@ fn set_size(descriptor: &mut Value, size: Option<Value>) {
     }
 }
 
-/// An index whose child has another size than it says is refused, whatever the size is; nothing is stored.
+/// An index whose child has another size than it states is refused, whatever the size. Nothing is stored.
 pub async fn end_7a_child_of_another_size_is_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -59,7 +59,7 @@ pub async fn end_7a_child_of_another_size_is_400(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// The same for a config and a layer. Only the empty blob has no bytes.
+/// The same holds for a config and a layer. Only the empty blob has no bytes.
 pub async fn end_7a_blob_without_a_size_is_400(lab: &Lab) {
     let client = lab.client();
     client.push_image("a", "latest", &Image::new(1)).await;
@@ -77,7 +77,7 @@ pub async fn end_7a_blob_without_a_size_is_400(lab: &Lab) {
     let _ = client.put_manifest("a", "empty", IMAGE, &empty.manifest).await.expect(201);
 }
 
-/// What docker-registry 2.8.2 took of such manifests: an image in three ways, and an index.
+/// Such manifests as docker-registry 2.8.2 accepted them: images and indexes.
 async fn old(lab: &Lab, client: &Client) -> Vec<(&'static str, Bytes)> {
     let image = Image::new(1);
     client.push_image("old", "good", &image).await;
@@ -100,8 +100,9 @@ async fn old(lab: &Lab, client: &Client) -> Vec<(&'static str, Bytes)> {
     all.into_iter().map(|(media_type, _, manifest)| (media_type, manifest)).collect()
 }
 
-/// What can be pulled and pushed nowhere any more is sound, and is told: schema 1, an index of the form of an image,
-/// a media type of nobody's.
+/// What can still be pulled, but pushed nowhere any more, is sound and noted.
+///
+/// It is schema 1, an index of the form of an image, or a media type of no known format.
 pub async fn kinds_that_no_registry_takes_are_noted(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("old", "good", &image).await;
@@ -126,8 +127,9 @@ pub async fn kinds_that_no_registry_takes_are_noted(lab: &Lab) {
     }
 }
 
-/// An old store's manifests with wrong sizes are served, are sound with a note each, and can get another tag
-/// where they are. Nowhere else are they new.
+/// An old store's manifests with wrong sizes are served, and are sound with a note each.
+///
+/// They can be tagged again in their own repository. Any other repository refuses them.
 pub async fn old_sizes_are_read_and_noted(lab: &Lab) {
     let client = lab.client();
     let manifests = old(lab, &client).await;
@@ -145,7 +147,7 @@ pub async fn old_sizes_are_read_and_noted(lab: &Lab) {
         let _ = client.put_manifest("old", "again", media_type, manifest).await.expect(201);
         client.put_manifest("new", "again", media_type, manifest).await.refused(400, "MANIFEST_INVALID");
     }
-    // A size that is in doubt is no excuse for bytes that are cut.
+    // A doubtful size does not excuse bytes that are cut.
     let cut = &image.blobs[1];
     lab.write(&data(cut), cut.slice(1..)).await;
     for (_, manifest) in manifests.iter().filter(|(media_type, _)| *media_type == IMAGE) {
@@ -155,7 +157,7 @@ pub async fn old_sizes_are_read_and_noted(lab: &Lab) {
     assert!(!verify(lab).await.is_sound());
 }
 
-/// A blob of another size than an old manifest says is damage, as for a push.
+/// A blob of another size than an old manifest states is damage, as for a push.
 pub async fn old_blob_of_another_size_is_damage(lab: &Lab) {
     let client = lab.client();
     client.push_image("old", "good", &Image::new(1)).await;
@@ -168,7 +170,7 @@ pub async fn old_blob_of_another_size_is_damage(lab: &Lab) {
     }
 }
 
-/// A manifest of which nobody can tell what belongs to it is not called sound.
+/// A manifest whose parts cannot be determined is not called sound.
 pub async fn old_manifests_of_unknown_form_are_not_sound(lab: &Lab) {
     let image = Image::new(1);
     for (case, manifest) in [
@@ -191,7 +193,7 @@ pub async fn old_manifests_of_unknown_form_are_not_sound(lab: &Lab) {
     }
 }
 
-/// No entry hides another of the same digest: what one needs is needed, and every size counts.
+/// No entry hides another of the same digest: what one entry needs is needed, and every size counts.
 pub async fn end_7a_no_entry_hides_another(lab: &Lab) {
     let client = lab.client();
     for blob in &Image::new(1).blobs {
@@ -240,8 +242,9 @@ pub async fn end_7a_no_entry_hides_another(lab: &Lab) {
     }
 }
 
-/// A garbage collection of distribution 2.8 leaves the layer links of what it swept: no damage, one note, and a
-/// push heals. What a manifest needs is damage.
+/// A garbage collection of distribution 2.8 leaves the layer links of what it swept.
+///
+/// That is not damage but one note per repository, and a push heals it. What a manifest needs is damage.
 pub async fn verify_of_a_collected_store(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -267,7 +270,7 @@ pub async fn verify_of_a_collected_store(lab: &Lab) {
     }
     let report = verify(lab).await;
     assert!(report.is_spotless(), "{report:?}");
-    // The same blob is needed in one repository and left over in another: damage where it is needed.
+    // One repository needs the blob and another does not: it is damage where it is needed.
     client.push("b", &image.blobs[1]).await;
     lab.remove(&data(&image.blobs[1])).await;
     let report = verify(lab).await;
@@ -278,7 +281,7 @@ pub async fn verify_of_a_collected_store(lab: &Lab) {
     assert_eq!(report.dangling_links, 1, "{report:?}");
 }
 
-/// Files of other programs among ours are notes that name the very file, and nothing else minds them.
+/// Files of other software among ours are notes that name the exact file. Nothing else is affected by them.
 pub async fn verify_names_foreign_files(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -300,7 +303,7 @@ pub async fn verify_names_foreign_files(lab: &Lab) {
     for path in &expected {
         lab.write(path, "x").await;
     }
-    // A snapshot holds everything once more: it is named, not what is in it.
+    // A snapshot holds everything once more. It is named, but not what is in it.
     for file in ["hourly.0/link", "hourly.1/link"] {
         lab.write(&format!("{base}/_layers/sha256/.snapshot/{file}"), "x").await;
     }
@@ -329,7 +332,7 @@ pub async fn verify_names_foreign_files(lab: &Lab) {
     let left = lab.tree().await;
     for path in &expected {
         let is_there = left.paths().any(|left| left.starts_with(path.as_str()));
-        // What lies in the directory of a tag goes with the tag.
+        // What lies in a tag's directory is deleted with the tag.
         assert!(is_there || path.contains("/tags/latest/"), "{path} is gone");
     }
 }

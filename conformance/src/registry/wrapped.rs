@@ -1,4 +1,4 @@
-//! A driver that lets its caller be interrupted everywhere, fails on demand, and has URLs.
+//! A driver whose caller can be interrupted everywhere, which fails on demand, and has URLs.
 
 use std::{
     fmt,
@@ -17,8 +17,10 @@ type Stall = Arc<dyn Fn(Operation) -> bool + Send + Sync>;
 type Failure = Arc<dyn Fn(Operation) -> Option<ErrorKind> + Send + Sync>;
 type Unread = Arc<dyn Fn(Operation, &StoragePath) -> Option<ErrorKind> + Send + Sync>;
 
-/// A driver of which every call waits once before it begins and once after it is done, so that a future over
-/// it which is dropped after some polls stops between any two steps, also on a store that never waits.
+/// A driver whose calls wait once before they begin and once after they are done.
+///
+/// So a future over it that is dropped after some polls stops between any two steps, also on a store that
+/// never waits. Listings do not wait.
 pub type Wrapped = Intercepted<Wrapping>;
 
 /// What [`Wrapped`] does to the calls.
@@ -43,7 +45,7 @@ impl Intercepted<Wrapping> {
         Self::over(driver, wrapping)
     }
 
-    /// Fails every call of which `failure` says so, before it does anything.
+    /// Fails every call that `failure` selects, before it does anything.
     #[must_use]
     pub fn failing(
         mut self,
@@ -53,7 +55,8 @@ impl Intercepted<Wrapping> {
         self
     }
 
-    /// Fails every read or listing of a path of which `unread` says so; a walk at once, whatever comes before.
+    /// Fails every read or listing of a path that `unread` selects. A walk fails at once, whatever comes
+    /// before.
     #[must_use]
     pub fn unread(
         mut self,
@@ -63,7 +66,7 @@ impl Intercepted<Wrapping> {
         self
     }
 
-    /// Never answers a call of which `stall` says so, as a store that is gone. A listing is not such a call.
+    /// Never answers a call that `stall` selects, like a store that is gone. Listings are not affected.
     #[must_use]
     pub fn stalling(mut self, stall: impl Fn(Operation) -> bool + Send + Sync + 'static) -> Self {
         self.intercept.stall = Arc::new(stall);

@@ -129,7 +129,7 @@ impl Blobs {
         self.links().follow(&layout::layer_link(&self.repository, &canonical), &canonical).await
     }
 
-    /// Describes a blob. 2 driver calls, 1 when it is not in the repository. Cancel safe.
+    /// Describes a blob. 2 driver calls, 3 for an alias, 1 when it is not in the repository. Cancel safe.
     ///
     /// Bytes that cannot be right count as missing, so that a client brings them again. Such bytes are an empty
     /// file for a blob that is not empty, or of another size than this registry itself has hashed under the
@@ -158,8 +158,8 @@ impl Blobs {
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
 
-    /// Opens a blob, or a part of it, for reading. 2 driver calls in one round trip. Holds what the
-    /// driver's reader holds, plus one piece. Cancel safe.
+    /// Opens a blob, or a part of it, for reading. 2 driver calls in one round trip; 3 for an alias, one after
+    /// another. Holds what the driver's reader holds, plus one piece. Cancel safe.
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] if the range begins beyond the
@@ -315,7 +315,8 @@ impl Blobs {
 
     /// Returns which of these the repository lacks: no link, no bytes, or bytes of another size.
     ///
-    /// One listing of the links for all of them, and one driver call per blob for its bytes, 16 at a time.
+    /// One listing of the links for all of them, and one driver call per blob for its bytes,
+    /// [`concurrency`](crate::RegistryBuilder::concurrency) at a time.
     ///
     /// # Errors
     /// Only those of the store.

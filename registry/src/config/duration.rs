@@ -15,11 +15,11 @@ const UNITS: &[(&str, u128)] = &[
 ];
 /// Go counts nanoseconds in 63 bits, which is 292 years.
 const MAX: u128 = i64::MAX as u128;
-/// More digits than any number of nanoseconds has before its point, or that count behind one.
+/// As many digits as the largest number of nanoseconds has before its point; fewer count behind one.
 const MAX_DIGITS: usize = 19;
 
-/// Reads what Go's `time.ParseDuration` reads, except negative durations. `0` needs no unit; a fraction of a
-/// nanosecond is dropped.
+/// Reads what Go's `time.ParseDuration` reads, except what begins with `-`, even `-0`, and more than 19 digits
+/// in a row. `0` needs no unit; a fraction of a nanosecond is dropped.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {

@@ -129,7 +129,7 @@ impl<'v> Overlay<'_, 'v> {
         }
     }
 
-    /// Reads a map in braces, as existing deployments have it. Never for what may hold a secret.
+    /// Reads a map, which existing deployments have in braces. Never for what may hold a secret.
     fn whole(&mut self, key: &'static Key, name: &str, parent: &str, variable: &Variable) {
         let path = join(parent, name);
         let text = variable.text.expose();

@@ -36,8 +36,13 @@ impl FingerprintKey {
             hash.text(key);
             hash.text(parameters.get(key).unwrap_or_default());
         }
-        let switches = (delete, redirect, read_only, max_page, references, log, purge);
-        hash.text(&format!("{switches:?}"));
+        // Their `Debug` forms show everything. That of `log` hides the fields, which are hashed as they are.
+        let switches = (delete, redirect, read_only, max_page, references, log.level, log.formatter, purge);
+        hash.text(&format!("{switches:?} {}", log.fields.len()));
+        for (name, value) in &log.fields {
+            hash.text(name);
+            hash.text(value);
+        }
         hash.text(secret.as_ref().map_or("", |secret| secret.expose()));
         hash.finish()
     }
@@ -81,7 +86,7 @@ mod tests {
     use plugin_registry_core::{Parameters, Secret};
 
     use super::*;
-    use crate::config::{LogSettings, PurgeSettings};
+    use crate::config::{LogFormatter, LogSettings, PurgeSettings};
 
     fn config(keys: &[(&str, &str)]) -> Config {
         let text = "version: 0.1\nstorage: s3\n";
@@ -106,6 +111,10 @@ mod tests {
             Config { references: Some(crate::ReferencePolicy::Sparse), ..usual.clone() },
             Config { secret: Some(Secret::new("x")), ..usual.clone() },
             Config { log: LogSettings::default().with_field("a", "b"), ..usual.clone() },
+            Config { log: LogSettings::default().with_field("a", "c"), ..usual.clone() },
+            Config { log: LogSettings::default().with_field("a b", "b"), ..usual.clone() },
+            Config { log: LogSettings::default().with_field("a\tb", "b"), ..usual.clone() },
+            Config { log: LogSettings::default().with_formatter(LogFormatter::Json), ..usual.clone() },
             Config { purge: Some(PurgeSettings::default()), ..usual.clone() },
         ];
         let mut seen = vec![key.of(&usual)];

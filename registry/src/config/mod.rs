@@ -100,14 +100,16 @@ pub struct Config {
     /// `storage.maintenance.uploadpurging`, if it or one of its keys is set and `enabled` is not false.
     /// Default: none. Distribution purges unless told otherwise.
     pub purge: Option<PurgeSettings>,
-    /// Keys of distribution that have no effect here, in the order of the file, then of the variables' names.
+    /// Keys of distribution that have no effect here, in the order of the file, then of the variables' names,
+    /// those of the driver last.
     pub ignored: Vec<Ignored>,
     /// The raw settings that all of this was read from, for variables that are laid on top.
     raw: Raw,
 }
 
 impl Config {
-    /// Reads the text of a file. At most 1 MiB; anchors, tags and multiple documents are not read.
+    /// Reads the text of a file. At most 1 MiB; aliases, tags of values except `!!str`, and multiple documents
+    /// are mistakes.
     ///
     /// # Errors
     /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
@@ -120,8 +122,8 @@ impl Config {
     /// Reads variables alone: pairs of a name and a value, which may be a secret.
     ///
     /// Names that do not begin with `REGISTRY_` are ignored, so the whole environment of a process may be
-    /// passed. The order does not matter. Values are text and never YAML, except a map in braces for a section
-    /// that holds no secret: `REGISTRY_LOG_FIELDS={service: backup}`.
+    /// passed. The order does not matter. Values are text and never YAML, except a map for a section that holds
+    /// no secret: `REGISTRY_LOG_FIELDS={service: backup}`.
     ///
     /// ```
     /// use plugin_registry::config::Config;

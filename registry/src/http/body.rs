@@ -27,7 +27,7 @@ impl Body {
         Self(Kind::Full(None))
     }
 
-    /// Returns all of it if it is in memory, or `None` for content that is read from the store as it is sent.
+    /// Returns all of it if it is in memory. `None` if it is empty, or read from the store as it is sent.
     #[must_use]
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.0 {

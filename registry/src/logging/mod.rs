@@ -40,10 +40,10 @@
 //! | in a span of an instance without a level, or of one that is not in the table | the level that the host passed to `filter` |
 //! | in no such span, or on a thread or in a task that the span was not carried to | the level that the host passed to `filter` |
 //!
-//! A span asks the table once, when it is made, so insert an instance before its registry is used. A changed
-//! level takes effect at once, also in open spans. Spans that have an `instance` always pass, others as the
-//! level around them allows. A span that does not pass is not seen: what happens in it belongs to the spans
-//! around it on that thread.
+//! A span asks the table when it is made, so insert an instance before its registry is used. It asks again only
+//! if its `instance` is recorded later. A changed level takes effect at once, also in open spans. Spans that
+//! have an `instance` always pass, others as the level around them allows. A span that does not pass is not
+//! seen: what happens in it belongs to the spans around it on that thread.
 //!
 //! # Cost
 //!
@@ -154,9 +154,9 @@ impl InstanceLogs {
     ///
     /// A line has the fields of the event, of the spans around it and of [`LogSettings::fields`], in the order
     /// of their names. Of equal names the event's wins, then the innermost span's. A field whose name is one of
-    /// the line's own (`time`, `level`, `msg`; `@timestamp`, `@version`, `level`, `message`) gets the prefix
-    /// `fields.`. Times are UTC with nine digits of the second. Characters that could begin a line or control a
-    /// terminal are escaped, in names as in values.
+    /// the line's own (`time`, `level`, `msg`, `logrus_error`; `@timestamp`, `@version`, `level`, `message`)
+    /// gets the prefix `fields.`. Times are UTC with nine digits of the second. Characters that could begin a
+    /// line or control a terminal are escaped, in names as in values.
     ///
     /// Each line is one write to the writer, made on the thread of the event, which waits for it. A line is
     /// held in memory as a whole. A write that fails is lost silently. The fields of an open span are held as

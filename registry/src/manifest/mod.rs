@@ -15,7 +15,7 @@ use crate::wholeness::Flaw;
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;
 
 /// A manifest: its bytes exactly as pushed, its digest, its media type, and what it refers to.
-/// Memory: the bytes (at most 4 MiB) and about as much again for the parsed references.
+/// Memory: the bytes (at most 4 MiB), with the parsed references at most 24 MiB.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     digest: Digest,

@@ -92,7 +92,8 @@ impl RegistryPoolBuilder {
     }
 
     /// Sets a function to call for each instance that leaves the pool. The call that removes the instance runs
-    /// it, so it has to be quick and must not panic.
+    /// it, so it has to be quick and must not panic. It does not run for instances that are in the pool when
+    /// the pool is dropped.
     #[must_use]
     pub fn on_evict(mut self, call: impl Fn(&Eviction) + Send + Sync + 'static) -> Self {
         self.on_evict = Box::new(call);

@@ -121,7 +121,8 @@ impl PooledRegistry {
         &self.instance.key.location
     }
 
-    /// Returns the transport name of this instance for image references, such as `registry-s3-0198c0de-…`.
+    /// Returns the transport name of this instance for image references, such as
+    /// `registry-s3-6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b`.
     ///
     /// [`RegistryPool::resolve`](super::RegistryPool::resolve) finds it until the instance is closed. It is
     /// unique within the process.

@@ -55,11 +55,14 @@ const MAX_PURGES: usize = 8;
 /// copy is cut off. Its last user closes it, with its connections.
 ///
 /// The pool starts no task and has no timer. An instance whose time has come leaves when its location is asked
-/// for, when another location is opened, or at a [`sweep`](Self::sweep), which an idle host calls now and then.
-/// Time is that of tokio's clock.
+/// for, or at a [`sweep`](Self::sweep), which an idle host calls now and then. It also leaves when another
+/// location is opened, if the last such look at all instances is long enough ago: a quarter of the shorter of
+/// [`time_to_idle`](RegistryPoolBuilder::time_to_idle) and
+/// [`time_to_live`](RegistryPoolBuilder::time_to_live). Time is that of tokio's clock.
 ///
-/// Memory: each instance in the pool takes about what its registry and its driver say. Each location that was
-/// purged within its last two intervals takes about 100 bytes, for at most 10,000 locations.
+/// Memory: each instance in the pool takes about what its registry and its driver say. Each location with a
+/// purge takes about 100 bytes from its first open on, for at most 10,000 locations. It is forgotten at an open
+/// of a new location more than two intervals after its purge was due.
 ///
 /// ```
 /// # use std::sync::Arc;

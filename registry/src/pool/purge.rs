@@ -19,7 +19,7 @@ const MAX_FIRST: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// How many instances left the pool because they were idle or at the end of their time.
+    /// How many instances left the pool because they were idle, at the end of their time or outdated.
     pub evicted: usize,
     /// The locations that were purged, and those whose purge failed.
     pub purged: Vec<LocationPurge>,
@@ -38,8 +38,8 @@ pub struct LocationPurge {
 /// How many locations are remembered at most.
 const MAX_PLANS: usize = 10_000;
 
-/// When each location is due. A plan outlives its instances by two intervals: a location that was not opened
-/// for so long is planned anew.
+/// When each location is due. A plan begins at the first open of its location and is over two intervals after
+/// it was due. Plans that are over are dropped when a location without a plan is opened.
 #[derive(Debug, Default)]
 pub(super) struct Purges {
     plans: Mutex<HashMap<Arc<str>, Plan>>,

@@ -44,7 +44,7 @@ impl Registry {
     /// `docker/registry/v2/gc/probe/UUID/` with its own UUID. distribution 2.8 and 3.x walk only `blobs` and
     /// `repositories` beside `gc`, so they never look there. Whatever fails, the probe deletes the directory at
     /// the end. If that fails, it deletes the objects one by one. If that fails too, [`ProbeReport::left_over`]
-    /// names the directory. Afterwards the store is as before.
+    /// names the directory. Otherwise the store is as before, apart from deleted versions that it keeps.
     ///
     /// **What it reads**: [`ProbeReport::layout`] comes from at most 12 listings, each of one page or a part of
     /// it. They are samples: they prove that something is there, and never that something is not.
@@ -56,9 +56,9 @@ impl Registry {
     ///
     /// It makes about 14 driver calls on an empty store, one after another, each retried as its driver does. A
     /// store that does not answer makes it slow, so the caller may set a time limit. It holds a few KB.
-    /// Dropping the future leaves at most that directory, with at most the two objects and the stage. The next
-    /// [`purge_uploads`](Self::purge_uploads) deletes the stage. The objects do no harm and can be deleted by
-    /// hand.
+    /// Dropping the future leaves at most that directory, with at most the two objects and the stage.
+    /// [`purge_uploads`](Self::purge_uploads) deletes the stage once it is older than `older_than`. The objects
+    /// do no harm and can be deleted by hand.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

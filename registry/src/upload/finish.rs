@@ -74,10 +74,11 @@ impl UploadSession {
         progress: &MutexGuard<'_, Progress>,
         Asked { at, length, digest }: Asked<'_>,
     ) -> Result<Finished> {
+        // A wrong length is answered after the store was asked: an offset that is wrong there goes first.
         if let Some((staged, known)) = self.remembered(progress, at)
             && let Some(Ok(canonical)) = known.verify(digest)
+            && check_length(length, 0).is_ok()
         {
-            check_length(length, 0)?;
             match self.commit(staged, known.is_ours, canonical).await {
                 // Another instance was at the stage, so what the store has now decides.
                 Err(error) if is_outdated(&error) => {}

@@ -38,7 +38,8 @@ pub struct PurgeReport {
     /// The number of sessions that are younger.
     pub kept: usize,
     /// Paths among the sessions that are not a session, have no age, or have directories deeper than a path of
-    /// 900 bytes reaches, whose content cannot be known. They are never touched.
+    /// 900 bytes reaches, whose content cannot be known. Also directories with an `_uploads` whose names no
+    /// repository can have. They are never touched.
     pub unknown: Vec<StoragePath>,
 }
 

@@ -33,10 +33,11 @@ pub(super) const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 /// One upload session.
 ///
 /// Requests to it are taken one at a time. A second one at the same time gets [`RegistryError::UploadBusy`],
-/// except [`cancel`](Self::cancel), which ends the first.
+/// except [`status`](Self::status), which answers, and [`cancel`](Self::cancel), which ends the first.
 ///
 /// What an operation has acknowledged survives the process, and every instance of the location can continue
-/// there. Dropping a future leaves the session where it was before the call.
+/// there. Dropping a future leaves the session as before the call or as after it. A `finish` that is dropped
+/// after it made the blob visible, and before it linked it, may also leave the session without bytes.
 ///
 /// A call waits for its content as long as the caller lets it: the registry has no clock. Content that may
 /// never end needs a time limit from the caller, or a `cancel` from elsewhere.
@@ -179,10 +180,12 @@ impl UploadSession {
     /// outcome depends on whether this call brought bytes. If it did, the bytes acknowledged before it are
     /// kept: the new ones may have been wrong, and the call can be repeated. If it did not, the session ends,
     /// because nothing can make it agree. The session also ends if the earlier bytes can only be checked by
-    /// reading them together with the new ones: another instance brought them, and they are fewer than 16 MiB.
+    /// reading them together with the new ones. That is so if another instance brought them without a hash
+    /// state (below 16 MiB there is none), or if they were not hashed with the algorithm of `digest`.
     ///
-    /// 2 driver calls without earlier bytes, 3 with them, or 4 if the call brings the last of them. 2 more at
-    /// another instance than the one that brought the earlier bytes, and 2 more if these have no hash state.
+    /// 2 driver calls without earlier bytes, or 3 if `at` is `None`. 3 with them, or 4 if the call brings the
+    /// last of them. 2 more at another instance than the one that brought the earlier bytes, and 2 more if
+    /// these have no hash state.
     ///
     /// # Errors
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],

@@ -30,8 +30,9 @@ impl Registry {
     /// Damage is what cannot be read as it was stored: by the same rules a push is refused and a copy fails
     /// ([`wholeness`](crate::wholeness)). An oddity that does not prevent reading is a [`Note`].
     ///
-    /// Reads every byte once; holds about 100 bytes per blob, 200 per child of an index, one manifest and one
-    /// piece of content. Dropping the future stops it.
+    /// Reads each blob once, and each manifest once for each repository that has it. Holds about 100 bytes per
+    /// blob, the links and tags of one repository, about 200 bytes per child of its indexes, one manifest and
+    /// one piece of content. Dropping the future stops it.
     ///
     /// What cannot be read is a [`Finding`] of its path, too, and the run continues. If the store itself fails
     /// (it is unavailable, slow, or rejects the credentials), the run ends:

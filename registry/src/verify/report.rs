@@ -109,7 +109,7 @@ pub struct VerifyReport {
     pub manifests: usize,
     /// Distinct blobs whose bytes are sound, not counting manifests.
     pub blobs: usize,
-    /// Bytes read and found sound; content shared by repositories is read once.
+    /// Bytes read and found sound. Blobs shared by repositories are read once, manifests once for each of them.
     pub bytes: u64,
     /// All damage.
     pub findings: Vec<Finding>,
@@ -121,8 +121,9 @@ pub struct VerifyReport {
     /// below them was looked at, and nothing here can reach it. distribution accepts upper-case letters in a
     /// first component.
     pub unknown: Vec<StoragePath>,
-    /// Why the run ended before it had looked at everything, if it did: the store failed. The report then holds
-    /// what was found until then.
+    /// Why the run did not look at everything, if it did not: the store failed, a directory that is not a
+    /// repository's could not be listed, or there were more than 100,000 directories to list one by one. The
+    /// report then holds what was found all the same.
     pub unfinished: Option<String>,
 }
 

@@ -10,8 +10,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// One for the server at this host and port. Keys are in the form of AWS: distribution reads them from YAML,
-    /// where a key of digits alone would be a number.
+    /// Makes an account for the server at this host and port.
+    ///
+    /// Keys have the form of AWS's, because distribution reads them from YAML, where a key of only digits
+    /// would be a number.
     pub(super) fn new(address: String, bucket: String) -> Self {
         Self {
             address,

@@ -1,7 +1,7 @@
-//! Emulators as programs of their own on loopback, as `./test` installs them.
+//! Emulators as separate processes on loopback, as `./test` installs them.
 //!
-//! They end with the value that started them, and with the process that did, however that ends: one that is
-//! held in a `static` is never dropped, and a test that is killed drops nothing.
+//! They end with the value that started them, and with the process that did, however it ends. A value in a
+//! `static` is never dropped, and a test that is killed drops nothing.
 
 mod account;
 mod moto;
@@ -12,9 +12,9 @@ use std::{fmt, path::PathBuf};
 
 pub use self::{account::Account, moto::Moto, seaweed::SeaweedFs};
 
-/// An emulator that is not installed: a reason to skip a test.
+/// An emulator that is not installed, which is a reason to skip a test.
 ///
-/// One that is installed and does not start is a panic: nothing of it is to be skipped.
+/// An installed emulator that does not start is a panic, so that no test is skipped for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     program: &'static str,

@@ -24,32 +24,32 @@ impl Deref for Moto {
 }
 
 impl Moto {
-    /// The one of this process, started when it is first asked for.
+    /// The instance of this process, started when it is first asked for.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     pub fn shared() -> Result<&'static Self, Missing> {
         static SHARED: LazyLock<Result<Moto, Missing>> = LazyLock::new(Moto::start);
         SHARED.as_ref().map_err(Clone::clone)
     }
 
-    /// Starts one with an empty bucket, and waits until it answers.
+    /// Starts an instance with an empty bucket, and waits until it answers.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub fn start() -> Result<Self, Missing> {
         let program = tool("moto_server")?;
         let mut process = Process::start(&program, &[], &[("PYTHONUNBUFFERED", "1")], |_| {
-            // The system chooses the port, and the log tells it.
+            // The system chooses the port, and the log contains it.
             ["-H", "127.0.0.1", "-p", "0"].map(str::to_owned).to_vec()
         });
         let listening = |process: &Process| {
             let log = process.log()?;
             let (_, rest) = log.split_once("Running on http://")?;
-            // Only a whole line has a whole port.
+            // Only a complete line has the complete port.
             rest.split_once('\n').map(|(address, _)| address.trim().to_owned())
         };
         let address = process.wait(listening).unwrap_or_else(|log| panic!("moto does not start: {log}"));
@@ -65,7 +65,7 @@ impl Moto {
         self.process.id()
     }
 
-    /// What it has said so far: a line for each request.
+    /// What it has logged so far: one line per request.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log().unwrap_or_default()

@@ -17,8 +17,8 @@ const END_TIME: Duration = Duration::from_secs(15);
 /// How long a request on loopback may take.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 
-/// Runs its arguments until they end or standard input does, which it does when the process at its other end is
-/// gone; then nothing is left of them. Signals of a terminal are left to that process.
+/// Runs its arguments until they end or standard input does, which happens when the process at its other end
+/// is gone. Then nothing is left of them. Signals of a terminal are left to that process.
 const WATCH: &str = r#"
     trap '' INT TERM HUP
     exec 3<&0
@@ -33,7 +33,7 @@ const WATCH: &str = r#"
     for port in $EMULATOR_PORTS; do rm -f /tmp/seaweedfs-*-"$port".sock; done
 "#;
 
-/// A running program with a directory of its own.
+/// A running program with its own directory.
 #[derive(Debug)]
 pub(super) struct Process {
     shell: Child,
@@ -41,15 +41,16 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `program` in an empty directory, to whose path the arguments are appended by `arguments`. It gets
-    /// nothing from the environment. `ports` are what weed leaves sockets of in `/tmp` when it is killed.
+    /// Starts `program` in an empty directory, with the arguments that `arguments` makes from its path.
+    ///
+    /// It inherits no environment. In `/tmp`, a killed weed leaves sockets that are named after `ports`.
     pub(super) fn start(
         program: &Path,
         ports: &[u16],
         environment: &[(&str, &str)],
         arguments: impl FnOnce(&Path) -> Vec<String>,
     ) -> Self {
-        // Beside the tools: on the disk of the build, which is meant to be written to.
+        // Next to the tools: on the disk of the build, which is meant to be written to.
         let parent = program.parent().and_then(Path::parent).unwrap().join("tmp");
         fs::create_dir_all(&parent).unwrap();
         let directory = tempfile::Builder::new().prefix("emulator").tempdir_in(parent).unwrap().keep();
@@ -73,10 +74,10 @@ impl Process {
         Self { shell, directory }
     }
 
-    /// Waits until there is an answer; `Err` is what it said before it ended by itself.
+    /// Waits until there is an answer. `Err` is what the program said before it ended by itself.
     pub(super) fn wait<T>(&mut self, mut answer: impl FnMut(&Self) -> Option<T>) -> Result<T, String> {
         let begin = Instant::now();
-        // The directory goes with the program.
+        // The directory is removed with the program.
         let mut log = String::new();
         loop {
             if self.shell.try_wait().unwrap().is_some() {
@@ -107,20 +108,21 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let begin = Instant::now();
-        // Ends by itself in any case; a test that fails already has nothing to hear of it.
+        // It ends by itself in any case. A test that already fails need not hear of it.
         while self.shell.try_wait().is_ok_and(|ended| ended.is_none()) && begin.elapsed() < END_TIME {
             thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-/// A port of loopback that was free just now: whoever takes it starts anew if somebody else was faster.
+/// A port of loopback that was free just now. If another process takes it first, the caller tries again.
 pub(super) fn free_port(port: u16) -> io::Result<TcpListener> {
     #[expect(clippy::disallowed_methods, reason = "a harness asks the system for a port and does not listen")]
     TcpListener::bind(("127.0.0.1", port))
 }
 
-/// One request over a connection of its own; status and body. HTTP/1.0, so that the answer has no chunks.
+/// Makes one request over its own connection. Returns status and body. HTTP/1.0, so that the answer has no
+/// chunks.
 pub(super) fn request(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_TIME))?;

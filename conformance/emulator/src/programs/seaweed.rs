@@ -19,11 +19,11 @@ use super::{
     tool,
 };
 
-/// How often other ports are tried, when another process took one in between.
+/// How often other ports are tried if another process took one in between.
 const TRIES: usize = 10;
 /// Entries of a directory in one answer.
 const PAGE: usize = 1000;
-/// The bit of a mode, as Go has it, that tells a directory.
+/// The bit of a mode, as Go defines it, that marks a directory.
 const IS_DIRECTORY: u64 = 1 << 31;
 
 /// A running SeaweedFS: a production S3 server that checks signatures and checksums.
@@ -43,22 +43,22 @@ impl Deref for SeaweedFs {
 }
 
 impl SeaweedFs {
-    /// The one of this process, started when it is first asked for.
+    /// The instance of this process, started when it is first asked for.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     pub fn shared() -> Result<&'static Self, Missing> {
         static SHARED: LazyLock<Result<SeaweedFs, Missing>> = LazyLock::new(SeaweedFs::start);
         SHARED.as_ref().map_err(Clone::clone)
     }
 
-    /// Starts one with an empty bucket, and waits until it answers.
+    /// Starts an instance with an empty bucket, and waits until it answers.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub fn start() -> Result<Self, Missing> {
         let program = tool("weed")?;
         let mut log = String::new();
@@ -74,7 +74,7 @@ impl SeaweedFs {
     fn try_start(program: &Path) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // Nobody else has a bucket of this name: the answer below comes from this instance.
+        // No other instance has a bucket of this name, so the answer below comes from this one.
         let bucket = format!("bucket-{}-{number}", std::process::id());
         let ports = ports();
         let flag = |(name, port): (&str, &u16)| format!("-{name}={port}");
@@ -96,19 +96,20 @@ impl SeaweedFs {
             ("AWS_ACCESS_KEY_ID", account.access_key()),
             ("AWS_SECRET_ACCESS_KEY", account.secret_key()),
             ("S3_BUCKET", account.bucket()),
-            // Never: a folder that is written to just then would be gone from listings (`prune`).
+            // Never: otherwise a folder that is written to at that moment would be missing from listings
+            // (`prune`).
             ("WEED_FILER_OPTIONS_S3_EMPTY_FOLDER_CLEANUP_DELAY", "24h"),
         ];
         let mut process = Process::start(program, &ports, &environment, |directory| {
             let mut arguments = vec!["mini".to_owned(), format!("-dir={}", directory.display())];
-            // A bucket that does not exist is an error, as with AWS; nobody is called outside of loopback.
+            // A bucket that does not exist is an error, as on AWS. Nothing outside of loopback is called.
             arguments.extend(
                 "-ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -webdav=false -admin.ui=false \
                  -s3.port.iceberg=0 -s3.port.lance=0 -s3.iam=false -s3.autoCreateBucket=false"
                     .split(' ')
                     .map(str::to_owned),
             );
-            // Else they are in `/tmp`.
+            // Otherwise they are in `/tmp`.
             arguments.push(format!("-filer.localSocket={}", directory.join("filer.sock").display()));
             arguments.push(format!("-s3.localSocket={}", directory.join("s3.sock").display()));
             arguments.extend(names.into_iter().zip(&ports).map(flag));
@@ -118,7 +119,7 @@ impl SeaweedFs {
             request(address, method, path, b"ready").is_ok_and(|(status, _)| status == wanted)
         };
         process.wait(|_| {
-            // The bucket is there, bytes can be stored, and S3 listens.
+            // The bucket exists, bytes can be stored, and S3 listens.
             let is_ready = is(&filer, "GET", &format!("/buckets/{}/", account.bucket()), 200)
                 && is(&filer, "PUT", "/ready", 201)
                 && is(&account.address, "GET", "/healthz", 200);
@@ -133,17 +134,19 @@ impl SeaweedFs {
         self.process.id()
     }
 
-    /// What it has said so far.
+    /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log().unwrap_or_default()
     }
 
-    /// All objects below a prefix that ends in `/`, by what follows it in their keys: read from aside, by the
-    /// tree of files in which SeaweedFS keeps the bucket. `enter` says of which directories.
+    /// All objects below a prefix that ends in `/`, by the rest of their keys.
+    ///
+    /// They are read past S3, from the tree of files in which SeaweedFS keeps the bucket. `enter` tells
+    /// which directories to read.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If it does not answer.
     #[must_use]
     pub fn objects(&self, prefix: &str, enter: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
@@ -164,11 +167,11 @@ impl SeaweedFs {
 
     /// Removes the empty directories below a prefix that ends in `/`.
     ///
-    /// Keys are paths of files here, and a directory stays when its last file is deleted: listings with a
-    /// delimiter go on showing it, as no S3 of the clouds does. Nothing may be written there meanwhile.
+    /// Keys are paths of files here, and a directory stays when its last file is deleted. Listings with a
+    /// delimiter still show it, which no S3 of the clouds does. Nothing may be written there meanwhile.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If it does not answer.
     pub fn prune(&self, prefix: &str) {
         let _ = self.prune_directory(&format!("/buckets/{}/{prefix}", self.bucket()));
     }
@@ -187,7 +190,7 @@ impl SeaweedFs {
         is_empty
     }
 
-    /// The paths in a directory, and whether they are directories; none where there is no directory.
+    /// The paths in a directory, and whether they are directories. Empty if there is no directory.
     fn entries(&self, directory: &str) -> Vec<(String, bool)> {
         let mut found = Vec::new();
         let mut last = String::new();
@@ -218,7 +221,7 @@ impl SeaweedFs {
     }
 }
 
-/// A path for a URL.
+/// Escapes a path for a URL.
 fn escaped(path: &str) -> String {
     let escape = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
@@ -229,7 +232,8 @@ fn escaped(path: &str) -> String {
     path.bytes().map(escape).collect()
 }
 
-/// Ten free ports. The first two are 10,000 apart: weed's worker looks for the one there, whatever it is told.
+/// Ten free ports. The first two are 10,000 apart, because weed's worker looks for the second one there,
+/// whatever it is told.
 fn ports() -> [u16; 10] {
     let mut held: Vec<TcpListener> = Vec::new();
     while held.len() < 2 {

@@ -1,4 +1,4 @@
-//! Who may speak to the server.
+//! Authentication and access.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ struct Pair {
     expired: bool,
 }
 
-/// The pairs of keys that are known.
+/// The known pairs of keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pairs: BTreeMap<String, Pair>,

@@ -1,4 +1,4 @@
-//! Checksums that the client names: checked, stored, and combined for parts.
+//! Checksums that the client sends: checked, stored, and combined for parts.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderMap;
@@ -26,7 +26,7 @@ macro_rules! checksum_of {
     };
 }
 
-/// The same, into an output.
+/// The same fields, set in an output.
 macro_rules! set_checksum {
     ($to:expr, $from:expr) => {
         $to.checksum_crc32 = $from.checksum_crc32.clone();
@@ -54,7 +54,7 @@ pub(super) fn of_headers(headers: &HeaderMap) -> Checksum {
     }
 }
 
-/// The fields of `a`, and those of `b` where `a` has none.
+/// The fields of `a`, and those of `b` that `a` does not have.
 pub(super) fn merged(a: Checksum, b: Checksum) -> Checksum {
     Checksum {
         checksum_crc32: a.checksum_crc32.or(b.checksum_crc32),
@@ -83,7 +83,7 @@ fn computed(like: &Checksum, data: &Content) -> Checksum {
     hasher.finalize()
 }
 
-/// Compares what the client gave, if anything, with the bytes that came.
+/// Compares what the client sent, if anything, with the bytes that arrived.
 pub(super) fn check(given: Checksum, md5: Option<&str>, data: &Content) -> S3Result<Checksum> {
     if let Some(md5) = md5 {
         let expected = STANDARD.decode(md5).map_err(|_| s3_error!(InvalidDigest))?;
@@ -103,7 +103,7 @@ pub(super) fn check(given: Checksum, md5: Option<&str>, data: &Content) -> S3Res
     Ok(given)
 }
 
-/// Whether `given` names nothing that `stored` says otherwise.
+/// Whether `given` contradicts nothing in `stored`.
 pub(super) fn agrees(given: &Checksum, stored: &Checksum) -> bool {
     let same = |given: &Option<String>, stored: &Option<String>| {
         given.is_none() || stored.is_none() || given == stored
@@ -115,7 +115,7 @@ pub(super) fn agrees(given: &Checksum, stored: &Checksum) -> bool {
         && same(&given.checksum_sha256, &stored.checksum_sha256)
 }
 
-/// The checksum of an object of parts: of the whole bytes, or of the parts' checksums with their number.
+/// The checksum of an object of parts: of all bytes, or of the parts' checksums with their number.
 pub(super) fn combined(parts: &[&Checksum], whole: bool, data: &Content) -> Checksum {
     let all = |of: fn(&Checksum) -> &Option<String>| parts.iter().all(|part| of(part).is_some());
     if parts.is_empty() {

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::front::Front;
 
-/// Serves until it is dropped, and the connections with it.
+/// Serves until it is dropped, and its connections with it.
 pub(super) async fn accept(listener: std::net::TcpListener, front: Arc<Front>) {
     let listener = TcpListener::from_std(listener).expect("a listener that does not block");
     let mut connections = JoinSet::new();
@@ -29,7 +29,7 @@ pub(super) async fn accept(listener: std::net::TcpListener, front: Arc<Front>) {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(&front)))),
-            // Out of file descriptors: the tests' own connections will free some.
+            // Out of file descriptors. The tests' own connections will free some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
@@ -44,7 +44,7 @@ async fn serve(stream: TcpStream, front: Arc<Front>) {
         async move { front.answer(request, reset).await }
     });
     let mut server = http1::Builder::new();
-    // Whatever ends the connection early is the client's business, or a fault that it asked for.
+    // An early end is up to the client, or is a fault that the test asked for.
     let _ = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;
 }
 

@@ -1,4 +1,4 @@
-//! Bytes in the pieces in which they came.
+//! Bytes in the pieces in which they arrived.
 
 use std::{convert::Infallible, io, ops::Range};
 
@@ -13,7 +13,7 @@ use s3s::{
 
 use super::text::hex;
 
-/// Bytes that nobody has copied together: a server in the process of what is measured should cost little.
+/// Bytes that are never copied together: a server in the measured process should cost little.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
     pieces: Vec<Bytes>,
@@ -21,17 +21,17 @@ pub struct Content {
 }
 
 impl Content {
-    /// How many bytes.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// All of them in one; a copy, unless they came so.
+    /// All bytes in one piece. This copies them, unless they arrived so.
     pub fn to_bytes(&self) -> Bytes {
         if let [piece] = self.pieces.as_slice() {
             return piece.clone();
@@ -41,7 +41,7 @@ impl Content {
         whole.freeze()
     }
 
-    /// Those of a range, which must lie within.
+    /// The bytes of a range, which must be within the content.
     pub fn slice(&self, range: Range<usize>) -> Self {
         assert!(range.end <= self.length, "{range:?} of {} bytes", self.length);
         let (mut found, mut begin) = (Self::default(), 0);
@@ -87,7 +87,7 @@ impl Content {
         sum.finalize()
     }
 
-    /// As `s3s` takes it.
+    /// The body in the form that `s3s` takes.
     pub(super) fn into_body(mut self) -> Body {
         if self.pieces.len() <= 1 {
             return Body::from(self.pieces.pop().unwrap_or_default());
@@ -95,7 +95,7 @@ impl Content {
         Body::http_body_unsync(frames(self.pieces))
     }
 
-    /// As hyper sends it.
+    /// The body in the form that hyper sends.
     pub(super) fn into_frames(mut self) -> UnsyncBoxBody<Bytes, io::Error> {
         if self.pieces.len() <= 1 {
             let whole = Full::new(self.pieces.pop().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Copies on the server's side.
+//! Copies by the server.
 
 use s3s::{
     S3Response, S3Result,
@@ -65,7 +65,7 @@ pub(super) fn object(shared: &Shared, input: &CopyObjectInput) -> S3Result<S3Res
     }
     let mut object = Object::new(old.data.clone(), shared.etag(&old.data), shared.now(), asked.clone());
     if !replaced {
-        // Storage class, encryption and access belong to the copy, the rest comes along.
+        // Storage class, encryption and access belong to the copy. The rest is taken over.
         object.attributes = old.attributes.clone();
         object.attributes.storage_class = asked.storage_class;
         object.attributes.encryption = asked.encryption;
@@ -73,7 +73,7 @@ pub(super) fn object(shared: &Shared, input: &CopyObjectInput) -> S3Result<S3Res
         object.attributes.customer_key_md5 = asked.customer_key_md5;
         object.attributes.acl = asked.acl;
     }
-    // A checksum of parts says nothing about an object that has none.
+    // A checksum of parts says nothing about an object without parts.
     if old.parts == 0 {
         object.checksum = old.checksum.clone();
     }
@@ -128,7 +128,7 @@ pub(super) fn part(
     }))
 }
 
-/// The bytes of `bytes=first-last`, both of which the source must have.
+/// The bytes of `bytes=first-last`. The source must have both.
 fn slice(data: &Content, range: &str) -> S3Result<Content> {
     let (first, last) = (|| {
         let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;

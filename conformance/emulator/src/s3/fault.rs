@@ -5,11 +5,11 @@ use std::time::Duration;
 /// How a body that is cut announces its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// `Content-Length` has the whole length; the connection is closed early.
+    /// `Content-Length` has the whole length, and the connection is closed early.
     Announced,
-    /// `Content-Length` has what is sent: the answer looks whole.
+    /// `Content-Length` has the sent length, so the answer looks whole.
     Honest,
-    /// There is no `Content-Length`; the chunked coding ends cleanly.
+    /// There is no `Content-Length`, and the chunked coding ends cleanly.
     Chunked,
 }
 
@@ -20,7 +20,7 @@ pub enum Kind {
     Error {
         /// The status.
         status: u16,
-        /// The code of the XML document; empty for no document.
+        /// The code of the XML document. Empty for no document.
         code: String,
         /// Seconds of `Retry-After`.
         retry_after: Option<u64>,
@@ -52,7 +52,7 @@ pub enum Kind {
     Reset,
     /// F2, F6: the effect, then the connection is reset.
     ResetAfter,
-    /// F6: the connection is reset when so many bytes of the request's body have come.
+    /// F6: the connection is reset after so many bytes of the request's body have arrived.
     ResetReading {
         /// Bytes that are read.
         after: usize,
@@ -74,16 +74,16 @@ pub enum Kind {
         /// Which byte, counted from the beginning of this body.
         at: usize,
     },
-    /// F9, U13: the body begins so many bytes later than asked, at the same length.
+    /// F9, U13: the body begins this many bytes later than asked, with the same length.
     Shifted {
-        /// By how many bytes.
+        /// The number of bytes.
         by: usize,
     },
-    /// F9, U13: the body comes twice.
+    /// F9, U13: the body is sent twice.
     Doubled,
     /// F9: the whole object for a range, with status 200.
     RangeIgnored,
-    /// C12: the answer's body comes in pieces with pauses.
+    /// C12: the answer's body is sent in pieces with pauses.
     Trickle {
         /// Bytes of a piece.
         piece: usize,
@@ -96,35 +96,35 @@ pub enum Kind {
     RepeatedToken,
     /// F12, U6: a truncated list that leads to itself, by another token each time.
     FreshToken {
-        /// With what it would have had to list.
+        /// Whether the entries are listed, or the pages are empty.
         full: bool,
     },
-    /// F12, U6: a list whose end leads to its begin, by another token each time.
+    /// F12, U6: a list whose end leads to its beginning, by another token each time.
     Circle,
     /// F12, U6: a truncated list without a token.
     NoToken,
-    /// U6: a list that says it is complete at the end of its first page.
+    /// U6: a list that claims to be complete at the end of its first page.
     EarlyEnd,
     /// F12: a list, or a list of parts, in descending order.
     Unordered,
     /// F12: a list that has missed the latest write.
     Stale,
-    /// U3, U5: ListParts and ListMultipartUploads that ignore their markers: everything again.
+    /// U3, U5: ListParts and ListMultipartUploads ignore their markers and list everything again.
     MarkerIgnored,
     /// F11: DeleteObjects reports this error, inside a 200, for the keys that contain `key`, and keeps them.
     PartialDelete {
-        /// A part of the keys.
+        /// A part of these keys.
         key: String,
         /// The code of each error.
         code: String,
     },
     /// 1c: ETags without quotes.
     UnquotedETag,
-    /// F3, F18: no answer for ever, without effect.
+    /// F3, F18: never an answer, without effect.
     Hang,
-    /// F4, F18: the effect, then no answer for ever.
+    /// F4, F18: the effect, then never an answer.
     HangAfter,
-    /// F10: carried out at once, and once more later.
+    /// F10: carried out at once, and again later.
     Twice {
         /// When the second time begins.
         late: Duration,
@@ -149,12 +149,12 @@ impl Kind {
         Self::ErrorAfter { status, code: code.to_owned() }
     }
 
-    /// F5, U28: 503 SlowDown, with `Retry-After` where it is given.
+    /// F5, U28: 503 SlowDown, with `Retry-After` if it is given.
     pub fn slow_down(retry_after: Option<u64>) -> Self {
         Self::Error { status: 503, code: "SlowDown".to_owned(), retry_after }
     }
 
-    /// U10, F13: 409 ConditionalRequestConflict, where nothing exists.
+    /// U10, F13: 409 ConditionalRequestConflict, although nothing exists.
     pub fn conflict() -> Self {
         Self::error(409, "ConditionalRequestConflict")
     }
@@ -164,7 +164,7 @@ impl Kind {
         Self::error(403, "AccessDenied")
     }
 
-    /// 1c: 403 without a document, as HEAD gives it.
+    /// 1c: 403 without a document, as the answer to HEAD has none.
     pub fn forbidden_without_code() -> Self {
         Self::error(403, "")
     }
@@ -179,7 +179,7 @@ impl Kind {
         Self::error(400, "ExpiredToken")
     }
 
-    /// Whether the operation itself, not the layer before it, goes wrong.
+    /// Whether the operation itself goes wrong, not the layer in front of it.
     pub(super) fn is_of_the_store(&self) -> bool {
         matches!(
             self,
@@ -197,7 +197,7 @@ impl Kind {
     }
 }
 
-/// A [`Kind`], and the requests that it happens to: by default the next one, whatever it is.
+/// A [`Kind`], and the requests to which it happens. By default, the next one of any kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     kind: Kind,
@@ -208,31 +208,31 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the next request.
+    /// Makes a fault for the next request.
     pub fn new(kind: Kind) -> Self {
         Self { kind, operation: None, key: None, skip: 0, left: Some(1) }
     }
 
-    /// Only of this operation, such as `PutObject`.
+    /// Only for this operation, such as `PutObject`.
     pub fn on(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());
         self
     }
 
-    /// Only where the key contains `part`. The key of a list is its prefix, that of DeleteObjects all keys,
-    /// one a line.
+    /// Only if the key contains `part`. The key of a list is its prefix, that of DeleteObjects all keys, one
+    /// per line.
     pub fn key(mut self, part: &str) -> Self {
         self.key = Some(part.to_owned());
         self
     }
 
-    /// From the `n`th request on that matches, the first being 1.
+    /// From the `n`th matching request on, counted from 1.
     pub fn nth(mut self, n: usize) -> Self {
         self.skip = n.saturating_sub(1);
         self
     }
 
-    /// So many times.
+    /// This many times.
     pub fn times(mut self, times: usize) -> Self {
         self.left = Some(times);
         self
@@ -244,7 +244,7 @@ impl Fault {
         self
     }
 
-    /// The fault of a request, from a queue in which the first that matches counts.
+    /// The fault of a request: the first one in the queue that matches.
     pub(super) fn take(queue: &mut Vec<Self>, operation: &str, key: &str) -> Option<Kind> {
         let matching = |fault: &Self| {
             fault.operation.as_ref().is_none_or(|name| name == operation)

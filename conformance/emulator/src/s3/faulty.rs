@@ -1,4 +1,4 @@
-//! Requests that something happens to.
+//! Requests to which a fault happens.
 
 use std::sync::{
     Arc,
@@ -17,7 +17,7 @@ use super::{
 };
 
 impl Front {
-    /// Carries the request out, with its fault before, after or instead.
+    /// Carries out the request, with its fault before, after or instead of it.
     pub(super) async fn faulty(
         self: &Arc<Self>,
         asked: &Asked,

@@ -1,4 +1,4 @@
-//! Before and behind `s3s`: counts, waits, and does what is asked to go wrong.
+//! The layer around `s3s`: counts, waits, and does what is asked to go wrong.
 
 use std::{
     convert::identity,
@@ -26,7 +26,7 @@ use super::{
     text::{http_date, keys_of},
 };
 
-/// No answer: the connection ends.
+/// There is no answer: the connection ends.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -43,7 +43,7 @@ pub(super) struct Front {
     pub(super) service: S3Service,
 }
 
-/// Closes the log's entry, also when the client leaves.
+/// Closes the log's entry, also if the client leaves.
 struct Running {
     shared: Arc<Shared>,
     ticket: Ticket,
@@ -74,7 +74,7 @@ impl Front {
         let query = parts.uri.query().unwrap_or_default();
         let ticket = self.shared.log.lock().unwrap().begin(&target, query, parts.headers.clone());
         let running = Running { shared: Arc::clone(&self.shared), ticket };
-        // The keys of a batch are in its body; everything else may be hit before its body is read.
+        // The keys of a batch are in its body. Any other request may be hit before its body is read.
         let batch = target.operation == "DeleteObjects";
         let mut fault = if batch { None } else { self.fault(&target) };
         let body = match &fault {
@@ -186,7 +186,7 @@ impl Asked {
     }
 }
 
-/// Reads a body, or so many bytes of it; nothing where the client left.
+/// Reads a body, or this many bytes of it. Returns `None` if the client left.
 async fn read(mut body: Incoming, most: usize) -> Option<Content> {
     let mut content = Content::default();
     while content.len() < most {

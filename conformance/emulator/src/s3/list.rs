@@ -1,10 +1,10 @@
-//! Which keys a page of a list shows.
+//! The keys that a page of a list shows.
 
 use std::{collections::BTreeMap, ops::Bound};
 
 use super::options::{DelimiterRule, StartAfterRule};
 
-/// A key, or what a delimiter folded several keys into.
+/// A key, or the prefix to which a delimiter folded several keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Key(String),
@@ -12,8 +12,8 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The text after which the list goes on behind this item. No key of ours has the last character
-    /// of Unicode, so that a prefix and that character are greater than every key of the prefix.
+    /// The text after which the list continues behind this item. No key of ours has the last character of
+    /// Unicode, so a prefix with that character is greater than every key of the prefix.
     fn cursor(&self) -> String {
         match self {
             Self::Key(key) => key.clone(),
@@ -27,11 +27,11 @@ impl Item {
 pub(super) struct Query<'a> {
     pub(super) prefix: &'a str,
     pub(super) delimiter: Option<&'a str>,
-    /// Where the page before ended.
+    /// Where the previous page ended.
     pub(super) cursor: Option<&'a str>,
     pub(super) start_after: Option<&'a str>,
     pub(super) rule: StartAfterRule,
-    /// A page begins with what was folded last.
+    /// A page begins with the prefix that was folded last.
     pub(super) restarts: bool,
     pub(super) max: usize,
 }
@@ -79,7 +79,7 @@ pub(super) fn page<T>(keys: &BTreeMap<String, T>, query: &Query<'_>) -> Page {
     Page { items, next: None }
 }
 
-/// The delimiter that counts.
+/// The delimiter that applies.
 pub(super) fn delimiter(asked: Option<&str>, rule: DelimiterRule) -> Option<&str> {
     let asked = asked.filter(|delimiter| !delimiter.is_empty())?;
     let first = asked.chars().next().map_or(0, char::len_utf8);

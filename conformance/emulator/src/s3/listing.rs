@@ -87,7 +87,7 @@ pub(super) fn objects(
         prefix: input.prefix.as_deref().unwrap_or_default(),
         delimiter: delimiter(input.delimiter.as_deref(), quirks.delimiter),
         cursor: cursor.as_deref(),
-        // A token replaces it: the first page has been given.
+        // A token replaces it, because the first page has been sent.
         start_after: input.start_after.as_deref().filter(|_| cursor.is_none()),
         rule: quirks.start_after,
         restarts: is_long && quirks.delimiter == DelimiterRule::Restarts,
@@ -98,7 +98,7 @@ pub(super) fn objects(
     let mut next = listed.page.next.as_deref().map(|cursor| hex(cursor.as_bytes()));
     let mut truncated = next.is_some();
     match fault {
-        // Without a token of its own, the first page gets one that leads to itself.
+        // Without its own token, the first page gets one that leads to itself.
         Some(Kind::RepeatedToken) => {
             next = Some(token.unwrap_or("00").to_owned());
             truncated = true;
@@ -138,7 +138,7 @@ pub(super) fn objects(
 }
 
 fn cursor(token: &str) -> S3Result<String> {
-    // Behind a dot, the turn of a list that leads to itself.
+    // After a dot comes the turn of a list that leads to itself.
     let place = token.split('.').next().unwrap_or_default();
     let bytes = unhex(place).and_then(|bytes| String::from_utf8(bytes).ok());
     bytes.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
@@ -192,7 +192,7 @@ pub(super) fn parts(
     let upload = store.upload(&input.key, &input.upload_id)?;
     let after = || upload.parts.range(marker + 1..);
     let mut parts = Vec::new();
-    // Servers that ignore the marker give everything again, and are then done.
+    // Servers that ignore the marker list everything again, and are then done.
     let again = ignored && input.part_number_marker.is_some_and(|marker| marker > 0);
     for (number, part) in after().take(if again { usize::MAX } else { max }) {
         let mut entry = Part {

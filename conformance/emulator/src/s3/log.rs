@@ -1,4 +1,4 @@
-//! What the server remembers of its requests.
+//! What the server remembers about its requests.
 
 use std::{
     collections::BTreeMap,
@@ -9,18 +9,18 @@ use http::HeaderMap;
 
 use super::operation::Target;
 
-/// One request, from the moment that its head was read.
+/// One request, from the moment at which its head was read.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The operation, such as `PutObject`.
     pub operation: &'static str,
-    /// The key; the prefix of a list; the keys of DeleteObjects, one a line.
+    /// The key, the prefix of a list, or the keys of DeleteObjects, one per line.
     pub key: String,
-    /// The query as it came.
+    /// The query as it was sent.
     pub query: String,
     /// The headers, without the signature and the token.
     pub headers: HeaderMap,
-    /// The status; zero while there is no answer, or when there never was one.
+    /// The status. Zero while there is no answer, or if there never was one.
     pub status: u16,
     /// Bytes of the request's body.
     pub bytes_in: u64,
@@ -28,14 +28,14 @@ pub struct Request {
     pub bytes_out: u64,
     /// Whether a fault happened to it.
     pub faulty: bool,
-    /// When it came, since the server's start.
+    /// When it arrived, since the server's start.
     pub began: Duration,
     /// When its answer was ready, since the server's start.
     pub ended: Option<Duration>,
 }
 
 impl Request {
-    /// Whether it changes something, or would: everything but GET and HEAD.
+    /// Whether it changes something, or would do so: everything but GET and HEAD.
     pub fn is_write(&self) -> bool {
         !["Get", "Head", "List"].iter().any(|begin| self.operation.starts_with(begin))
     }
@@ -45,14 +45,14 @@ impl Request {
 #[derive(Debug)]
 pub(super) struct Log {
     start: Instant,
-    /// Counts the times of forgetting, so that an old request does not end in a new one's entry.
+    /// Counts how often requests were forgotten, so that an old request does not end in a new one's entry.
     age: u64,
     requests: Vec<Request>,
     running: usize,
     peak: usize,
 }
 
-/// Which entry a running request has.
+/// The entry of a running request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     age: u64,

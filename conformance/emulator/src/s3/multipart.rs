@@ -1,4 +1,4 @@
-//! Uploads of parts.
+//! Multipart uploads.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -36,7 +36,7 @@ pub struct Upload {
     pub key: String,
     /// Its id.
     pub id: String,
-    /// When it was begun, by the server's clock.
+    /// When it began, by the server's clock.
     pub initiated: SystemTime,
     /// What its writer said about the object.
     pub attributes: Attributes,
@@ -56,7 +56,7 @@ impl Store {
         checksum_type: Option<String>,
     ) -> String {
         self.uploads_begun += 1;
-        // Ids in the order of their beginnings: lists are in that order, and markers compare as text.
+        // Ids sort by their beginnings: lists are in that order, and markers are compared as text.
         let id = format!("{:08x}{}", self.uploads_begun, md5(key.as_bytes()));
         let upload = Upload {
             key: key.to_owned(),
@@ -93,7 +93,7 @@ impl Store {
         self.uploads.remove(&(key.to_owned(), id.to_owned())).map(drop).ok_or_else(no_such_upload)
     }
 
-    /// Makes the object of the parts that are named. The upload stays open where that fails.
+    /// Makes the object from the named parts. The upload stays open if that fails.
     pub(super) fn complete(
         &mut self,
         key: &str,

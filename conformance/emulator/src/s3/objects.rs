@@ -112,7 +112,7 @@ pub(super) fn conditions_ignored(shared: &Shared, fault: Option<&Kind>) -> bool 
     fault == Some(&Kind::ConditionsIgnored) || shared.quirks.lock().unwrap().conditions_ignored
 }
 
-/// What a GET or HEAD asks for, and the object.
+/// The object that a GET or HEAD asks for.
 fn find(shared: &Shared, bucket: &str, key: &str) -> S3Result<Object> {
     shared.check_bucket(bucket)?;
     let found = shared.store.lock().unwrap().get(key).cloned();
@@ -178,7 +178,7 @@ macro_rules! described {
             sse_customer_key_md5: attributes.customer_key_md5.clone(),
             ..$output::default()
         };
-        // Of a range, the checksum of the whole would say nothing.
+        // The checksum of the whole would say nothing about a range.
         if $checksums && output.content_range.is_none() {
             set_checksum!(output, $object.checksum);
             output.checksum_type = $object.checksum.checksum_type.clone();

@@ -1,4 +1,4 @@
-//! Which operation a request is, seen from its first line and headers.
+//! The operation of a request, by its first line and headers.
 
 use http::{HeaderMap, Method, Uri};
 
@@ -8,7 +8,7 @@ use super::text::decode;
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) operation: &'static str,
-    /// The key; the prefix of a list.
+    /// The key, or the prefix of a list.
     pub(super) key: String,
 }
 

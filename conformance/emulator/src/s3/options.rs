@@ -1,10 +1,10 @@
-//! What a server is started with.
+//! The options with which a server is started.
 
 use std::time::Duration;
 
 use super::server::Server;
 
-/// The limits of the store. AWS's own by default; tests scale them down.
+/// The limits of the store. AWS's own by default. Tests scale them down.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The largest object of one PutObject (`EntityTooLarge` above).
@@ -42,7 +42,7 @@ impl Default for Limits {
     }
 }
 
-/// What the server makes of a delimiter of more than one character.
+/// What the server does with a delimiter of more than one character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DelimiterRule {
     /// It is one string, as on AWS.
@@ -50,21 +50,21 @@ pub enum DelimiterRule {
     Whole,
     /// Only its first character counts.
     FirstCharacter,
-    /// It is ignored: every key comes by itself.
+    /// It is ignored: every key is listed by itself.
     Ignored,
-    /// It is an error of the server, as of NooBaa on a file system (noobaa-core issue 7940).
+    /// The server fails on it, as NooBaa does on a file system (noobaa-core issue 7940).
     Refused,
-    /// A page that is not the first begins at the last common prefix again (minio issue 20682).
+    /// A page after the first begins at the last common prefix again (minio issue 20682).
     Restarts,
 }
 
-/// What the server makes of `start-after` where a delimiter folds keys.
+/// What the server does with `start-after` if a delimiter folds keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StartAfterRule {
-    /// A common prefix comes when it is greater itself.
+    /// A common prefix is listed if it is greater itself.
     #[default]
     Items,
-    /// A common prefix comes when any of its keys is greater.
+    /// A common prefix is listed if any of its keys is greater.
     Keys,
     /// `start-after` is ignored.
     Ignored,
@@ -81,31 +81,31 @@ pub struct Quirks {
     pub delimiter: DelimiterRule,
     /// `start-after` of a folded list.
     pub start_after: StartAfterRule,
-    /// ETags come without quotes, in headers and in XML.
+    /// ETags have no quotes, in headers and in XML.
     pub unquoted_etags: bool,
     /// A batch of deletes needs `Content-MD5`, whatever other digest it has (minio issue 20849).
     pub md5_required: bool,
     /// Bodies in `aws-chunked` coding, and so trailing checksums, are refused.
     pub trailers_refused: bool,
-    /// The caller lacks the permission to list: what is missing gives 403 instead of 404.
+    /// The caller lacks the permission to list: a missing key gives 403 instead of 404.
     pub missing_is_forbidden: bool,
     /// F12: lists show the state before the latest write.
     pub stale_lists: bool,
-    /// Checksums other than `Content-MD5` are refused, in headers and behind bodies: 400 `InvalidArgument`, as
-    /// Backblaze has it (velero issue 7534).
+    /// Checksums other than `Content-MD5` are refused, in headers and after bodies: 400 `InvalidArgument`,
+    /// as on Backblaze (velero issue 7534).
     pub checksums_refused: bool,
-    /// A batch of deletes is not known: 501 `NotImplemented`, as of GCS (minio/mc issue 4778).
+    /// A batch of deletes is not implemented: 501 `NotImplemented`, as on GCS (minio/mc issue 4778).
     pub no_batches: bool,
-    /// The bucket has versions: what is overwritten stays, and a delete makes a marker, also of a key that
-    /// never was. See [`Server::markers`](super::Server::markers).
+    /// The bucket has versions: what is overwritten stays, and a delete makes a marker, even for a key that
+    /// never existed. See [`Server::markers`](super::Server::markers).
     pub versions: bool,
     /// Object Lock with a default retention, which implies `versions`: objects and parts need `Content-MD5` or a
     /// checksum (s3cmd issue 1436), and no version can be deleted.
     pub retention: bool,
-    /// The store takes every object once: writing to it again, or deleting it, is refused, as on WORM stores
+    /// The store accepts every object once. Writing to it again or deleting it is refused, as on WORM stores
     /// without versions.
     pub write_once: bool,
-    /// What the header `Server` says; `emulator` if not set.
+    /// The value of the header `Server`. `emulator` if not set.
     pub server: Option<&'static str>,
 }
 
@@ -154,13 +154,13 @@ impl Builder {
         self
     }
 
-    /// Names the region. Requests signed for another one are answered all the same.
+    /// Names the region. Requests signed for another one are answered as well.
     pub fn region(mut self, region: &str) -> Self {
         region.clone_into(&mut self.region);
         self
     }
 
-    /// The first pair of keys.
+    /// Sets the first pair of keys.
     pub fn keys(mut self, access: &str, secret: &str) -> Self {
         access.clone_into(&mut self.access_key);
         secret.clone_into(&mut self.secret_key);
@@ -173,38 +173,38 @@ impl Builder {
         self
     }
 
-    /// With `true`, a request that was read whole is carried out even when its client left meanwhile.
+    /// With `true`, a request that was read whole is carried out even if its client left meanwhile.
     pub fn orphans(mut self, finished: bool) -> Self {
         self.orphans = finished;
         self
     }
 
-    /// With `true`, ETags are no MD5 of the bytes, as those of objects encrypted by KMS are none: cheap, for
-    /// measurements of clients on the same machine.
+    /// With `true`, ETags are not the MD5 of the bytes, as for objects that are encrypted by KMS. That is
+    /// cheap, for measurements of clients on the same machine.
     pub fn opaque_etags(mut self, opaque: bool) -> Self {
         self.opaque_etags = opaque;
         self
     }
 
-    /// A wait before each request is handled.
+    /// Sets a wait before each request is handled.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// The quirks, with others.
+    /// Replaces the quirks.
     pub fn with_quirks(mut self, quirks: Quirks) -> Self {
         self.quirks = quirks;
         self
     }
 
-    /// The longest page of every list.
+    /// Sets the longest page of every list.
     pub fn page_size(mut self, page: usize) -> Self {
         self.limits.page = page;
         self
     }
 
-    /// The smallest part that is not the last.
+    /// Sets the smallest part that is not the last.
     pub fn min_part(mut self, bytes: u64) -> Self {
         self.limits.min_part = bytes;
         self
@@ -222,7 +222,7 @@ impl Builder {
         self
     }
 
-    /// Starts the server. Panics where loopback has no free port.
+    /// Starts the server. Panics if loopback has no free port.
     pub fn start(self) -> Server {
         Server::run(self)
     }

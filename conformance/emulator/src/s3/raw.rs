@@ -1,4 +1,4 @@
-//! The store behind the server's back.
+//! Access to the store behind the server's back.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ impl Server {
         store.objects.iter().map(|(key, object)| (key.clone(), object.data.to_bytes())).collect()
     }
 
-    /// One object with everything that is known of it.
+    /// One object with everything that is known about it.
     pub fn object(&self, key: &str) -> Option<Object> {
         self.shared.store.lock().unwrap().objects.get(key).cloned()
     }
@@ -39,7 +39,7 @@ impl Server {
         self.shared.store.lock().unwrap().put(key, object);
     }
 
-    /// Removes an object; tells whether it was there.
+    /// Removes an object. Returns whether it was there.
     pub fn remove_raw(&self, key: &str) -> bool {
         self.shared.store.lock().unwrap().remove(key).is_some()
     }
@@ -52,19 +52,19 @@ impl Server {
         store.before = None;
     }
 
-    /// Changes an object in place: its ETag, time and attributes stay as they are unless `change` sets them.
-    /// Panics where there is none.
+    /// Changes an object in place. Its ETag, time and attributes stay unless `change` sets them. Panics if
+    /// there is no object.
     pub fn change_raw(&self, key: &str, change: impl FnOnce(&mut Object)) {
         let mut store = self.shared.store.lock().unwrap();
         change(store.objects.get_mut(key).unwrap_or_else(|| panic!("no object at {key}")));
     }
 
-    /// Cuts an object that keeps its ETag: silent damage.
+    /// Cuts an object but keeps its ETag: silent damage.
     pub fn truncate_raw(&self, key: &str, length: usize) {
         self.change_raw(key, |object| object.data.truncate(length));
     }
 
-    /// Flips a bit of an object that keeps its ETag: silent damage.
+    /// Flips a bit of an object but keeps its ETag: silent damage.
     pub fn corrupt(&self, key: &str, at: usize) {
         self.change_raw(key, |object| {
             let mut bytes = object.data.to_bytes().to_vec();
@@ -73,7 +73,7 @@ impl Server {
         });
     }
 
-    /// Says when an object was last changed.
+    /// Sets when an object was last changed.
     pub fn set_modified(&self, key: &str, modified: SystemTime) {
         self.change_raw(key, |object| object.modified = modified);
     }
@@ -88,13 +88,13 @@ impl Server {
         }
     }
 
-    /// Begins an upload, as a stranger would.
+    /// Begins an upload, as other software would.
     pub fn begin_raw(&self, key: &str) -> String {
         let now = self.shared.now();
         self.shared.store.lock().unwrap().begin(key, now, Attributes::default(), None, None)
     }
 
-    /// Stores a part, as a stranger would. Panics where there is no such upload.
+    /// Stores a part, as other software would. Panics if there is no such upload.
     pub fn put_part_raw(&self, key: &str, id: &str, number: i32, bytes: impl Into<Bytes>) {
         let bytes = Content::from(bytes.into());
         let (now, etag) = (self.shared.now(), self.shared.etag(&bytes));

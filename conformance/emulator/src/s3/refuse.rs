@@ -1,4 +1,4 @@
-//! What is refused before the operation is asked.
+//! What is refused before the operation is called.
 
 use super::{
     checksum,
@@ -8,11 +8,11 @@ use super::{
     text::{amz_date, unix},
 };
 
-/// The server's clock may differ by so many seconds from a request's.
+/// The most seconds by which the server's clock may differ from a request's.
 const MOST_SKEW: u64 = 15 * 60;
 
 impl Front {
-    /// What is refused whatever the operation would say.
+    /// What is refused whatever the operation would answer.
     pub(super) fn refused(&self, asked: &Asked) -> Option<Reply> {
         if self.shared.denied.lock().unwrap().contains(asked.target.operation) {
             return Some(Reply::error(403, "AccessDenied", "Access Denied"));
@@ -43,7 +43,7 @@ impl Front {
     }
 }
 
-/// What only some stores, or some buckets, refuse.
+/// What only some stores or some buckets refuse.
 fn by_kind_of_store(asked: &Asked, quirks: &Quirks) -> Option<Reply> {
     let headers = &asked.parts.headers;
     let operation = asked.target.operation;
@@ -79,7 +79,7 @@ fn by_kind_of_store(asked: &Asked, quirks: &Quirks) -> Option<Reply> {
     None
 }
 
-/// AWS wants a digest of the list of keys, one way or another.
+/// AWS requires a digest of the list of keys, in one way or another.
 fn batch(asked: &Asked) -> Option<Reply> {
     let headers = &asked.parts.headers;
     let given = checksum::of_headers(headers);

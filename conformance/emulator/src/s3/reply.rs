@@ -1,4 +1,4 @@
-//! Answers, and the ways of sending one badly.
+//! Answers, and the ways to send one badly.
 
 use std::{
     io,
@@ -23,10 +23,10 @@ use super::{
 
 pub(super) type Sent = http::Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// Time in which what was written reaches the wire before the connection ends.
+/// The time for written bytes to reach the wire before the connection ends.
 const FLUSH: Duration = Duration::from_millis(30);
 
-/// An answer whose body is all there.
+/// An answer with its complete body.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -40,7 +40,7 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: Content::default() }
     }
 
-    /// An error with its document, or without one where there is no code.
+    /// An error with its document, or without one if there is no code.
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         let mut reply = Self::new(status);
         if !code.is_empty() {
@@ -59,7 +59,7 @@ impl Reply {
         self
     }
 
-    /// Takes the quotes from every ETag.
+    /// Removes the quotes from every ETag.
     pub(super) fn unquote(&mut self) {
         if let Some(etag) = self.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()) {
             let bare = etag.trim_matches('"').to_owned();
@@ -75,7 +75,7 @@ impl Reply {
         }
     }
 
-    /// The answer of hyper. To HEAD, the headers say what is not sent.
+    /// The answer for hyper. For HEAD, the headers describe the body that is not sent.
     pub(super) fn send(mut self, head: bool, fault: Option<&Kind>, reset: &Arc<AtomicBool>) -> Sent {
         if head {
             self.body = Content::default();
@@ -125,7 +125,7 @@ pub(super) fn document(code: &str, message: &str) -> Bytes {
     ))
 }
 
-/// Bytes and then the end, which is a reset where there is a flag to set for it.
+/// Bytes and then the end, which is a reset if there is a flag to set for it.
 fn ending(bytes: Bytes, reset: Option<Arc<AtomicBool>>) -> UnsyncBoxBody<Bytes, io::Error> {
     let first = stream::iter((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
     let last = stream::once(async move {

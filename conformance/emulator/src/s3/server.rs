@@ -1,4 +1,4 @@
-//! A running server, seen from the test.
+//! A running server, as the test sees it.
 
 use std::{
     collections::BTreeMap,
@@ -29,17 +29,17 @@ use super::{
 pub struct Server {
     pub(super) shared: Arc<Shared>,
     address: SocketAddr,
-    /// Its own, so that a test without a runtime, or with a stopped clock, can use the server.
+    /// Its own runtime, so that a test without one, or with a stopped clock, can use the server.
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// A server as it comes.
+    /// Starts a server with the defaults.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// A server with other limits, latency, keys or quirks.
+    /// Makes a builder, for other limits, latency, keys or quirks.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -55,7 +55,7 @@ impl Server {
         service.set_auth(Guard(Arc::clone(&shared)));
         service.set_access(Guard(Arc::clone(&shared)));
         let mut config = S3Config::default();
-        // The layer before compares times itself, by a clock that tests move.
+        // The layer in front compares times itself, by a clock that tests move.
         config.presigned_url_max_skew_time_secs = u32::MAX;
         service.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let front = Arc::new(Front { shared: Arc::clone(&shared), service: service.build() });
@@ -92,7 +92,7 @@ impl Server {
         self.shared.keys.lock().unwrap().current().0
     }
 
-    /// Its secret.
+    /// The secret key that was set last.
     pub fn secret_key(&self) -> String {
         self.shared.keys.lock().unwrap().current().1
     }
@@ -109,17 +109,17 @@ impl Server {
         requests
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub fn count(&self) -> usize {
         self.shared.log.lock().unwrap().count()
     }
 
-    /// How many requests there were of one operation.
+    /// The number of requests of one operation.
     pub fn count_of(&self, operation: &str) -> usize {
         self.counts().get(operation).copied().unwrap_or_default()
     }
 
-    /// How many requests there were of each operation.
+    /// The number of requests of each operation.
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         self.shared.log.lock().unwrap().counts()
     }
@@ -134,12 +134,12 @@ impl Server {
         self.shared.log.lock().unwrap().forget();
     }
 
-    /// A wait before each request is handled.
+    /// Sets a wait before each request is handled.
     pub fn set_latency(&self, latency: Duration) {
         *self.shared.latency.lock().unwrap() = latency;
     }
 
-    /// Moves the server's clock: by these seconds it is ahead, or behind if they are negative.
+    /// Moves the server's clock ahead by these seconds, or back if they are negative.
     pub fn set_clock_skew(&self, seconds: i64) {
         self.shared.skew.store(seconds, Ordering::Relaxed);
     }
@@ -149,26 +149,26 @@ impl Server {
         change(&mut self.shared.quirks.lock().unwrap());
     }
 
-    /// From now on only these keys count; all others give 403 `InvalidAccessKeyId`.
+    /// From now on only these keys are valid. All others give 403 `InvalidAccessKeyId`.
     pub fn rotate_keys(&self, access: &str, secret: &str) {
         let mut keys = self.shared.keys.lock().unwrap();
         keys.forget();
         keys.add(access, secret, None);
     }
 
-    /// The same with a session token, which every request must bring.
+    /// The same with a session token, which every request must have.
     pub fn rotate_session(&self, access: &str, secret: &str, token: &str) {
         let mut keys = self.shared.keys.lock().unwrap();
         keys.forget();
         keys.add(access, secret, Some(token));
     }
 
-    /// Adds keys beside those that count, and makes them the current ones.
+    /// Adds keys to the valid ones, and makes them the current ones.
     pub fn add_keys(&self, access: &str, secret: &str, token: Option<&str>) {
         self.shared.keys.lock().unwrap().add(access, secret, token);
     }
 
-    /// The keys of now give 400 `ExpiredToken`, until others come.
+    /// The current keys give 400 `ExpiredToken`, until others are set.
     pub fn expire_keys(&self) {
         self.shared.keys.lock().unwrap().expire();
     }
@@ -183,22 +183,22 @@ impl Server {
         self.shared.denied.lock().unwrap().remove(operation);
     }
 
-    /// Puts a fault at the end of the queue; of those that match a request, the first happens.
+    /// Adds a fault to the end of the queue. The first one that matches a request happens.
     pub fn fault(&self, fault: Fault) {
         self.shared.faults.lock().unwrap().push(fault);
     }
 
-    /// The faults that have not happened as often as they should.
+    /// The faults that have not yet happened as often as they should.
     pub fn faults_left(&self) -> Vec<Fault> {
         self.shared.faults.lock().unwrap().clone()
     }
 
-    /// The keys of delete markers, of a bucket with versions, and whether something was there that they hide.
+    /// The keys of delete markers in a bucket with versions, and whether they hide something.
     pub fn markers(&self) -> Vec<(String, bool)> {
         self.shared.store.lock().unwrap().markers.clone()
     }
 
-    /// How many versions are not current any more.
+    /// The number of versions that are no longer current.
     pub fn old_versions(&self) -> usize {
         self.shared.store.lock().unwrap().old_versions
     }
@@ -219,7 +219,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Never waits: the drop may happen on a thread of another runtime.
+            // Never waits, because the drop may happen on a thread of another runtime.
             runtime.shutdown_background();
         }
     }

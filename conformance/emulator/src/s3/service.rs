@@ -21,7 +21,7 @@ use super::{copy, fault::Kind, listing, objects, shared::Shared, upload};
 
 pub(super) struct Service(pub(super) Arc<Shared>);
 
-/// The fault that the layer before has left to the operation.
+/// The fault that the layer in front left to the operation.
 pub(super) fn fault<T>(request: &S3Request<T>) -> Option<Kind> {
     request.extensions.get::<Kind>().cloned()
 }
@@ -47,7 +47,7 @@ impl S3 for Service {
         request: S3Request<GetBucketLocationInput>,
     ) -> Answer<GetBucketLocationOutput> {
         self.0.check_bucket(&request.input.bucket)?;
-        // The first region of all has no name here.
+        // The first region has no name here.
         let region = Some(self.0.region.clone()).filter(|region| region != "us-east-1");
         let location_constraint = region.map(BucketLocationConstraint::from);
         Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))

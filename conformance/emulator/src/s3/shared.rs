@@ -37,12 +37,12 @@ pub(super) struct Shared {
     pub(super) denied: Mutex<BTreeSet<String>>,
     pub(super) quirks: Mutex<Quirks>,
     pub(super) latency: Mutex<Duration>,
-    /// Seconds that the server's clock is ahead.
+    /// Seconds by which the server's clock is ahead.
     pub(super) skew: AtomicI64,
 }
 
 impl Shared {
-    /// The ETag of new bytes. Not to be asked under the store's lock: it takes time.
+    /// The ETag of new bytes. Must not be called under the store's lock, because it takes time.
     pub(super) fn etag(&self, data: &Content) -> String {
         if self.opaque_etags {
             return format!("{:032x}", self.etags.fetch_add(1, Ordering::Relaxed));
@@ -74,7 +74,7 @@ impl Shared {
         moved(SystemTime::now(), self.skew.load(Ordering::Relaxed))
     }
 
-    /// What the kind of bucket makes of a write to a key.
+    /// Applies the rules of the kind of bucket before a write to a key.
     pub(super) fn before_write(&self, store: &mut Store, key: &str) -> S3Result<()> {
         let quirks = self.quirks.lock().unwrap();
         if quirks.write_once && store.objects.contains_key(key) {
@@ -86,14 +86,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes an object, as the kind of bucket has it.
+    /// Writes an object, by the rules of the kind of bucket.
     pub(super) fn replace(&self, store: &mut Store, key: &str, object: Object) -> S3Result<()> {
         self.before_write(store, key)?;
         store.put(key, object);
         Ok(())
     }
 
-    /// Deletes an object, as the kind of bucket has it.
+    /// Deletes an object, by the rules of the kind of bucket.
     pub(super) fn remove(&self, store: &mut Store, key: &str) -> S3Result<()> {
         let quirks = self.quirks.lock().unwrap();
         if quirks.write_once && store.objects.contains_key(key) {

@@ -1,4 +1,4 @@
-//! The objects, and the conditions of writing them.
+//! The objects, and the conditions for writing them.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -11,7 +11,7 @@ use s3s::{
 
 use super::{content::Content, multipart::Upload, text::hex};
 
-/// What a writer says about an object beside its bytes.
+/// What a writer says about an object besides its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `Content-Type`.
@@ -26,7 +26,7 @@ pub struct Attributes {
     pub metadata: BTreeMap<String, String>,
     /// `x-amz-storage-class`.
     pub storage_class: Option<String>,
-    /// `x-amz-server-side-encryption`: recorded, never done.
+    /// `x-amz-server-side-encryption`: recorded, but never done.
     pub encryption: Option<String>,
     /// `x-amz-server-side-encryption-aws-kms-key-id`.
     pub kms_key: Option<String>,
@@ -49,7 +49,7 @@ pub struct Object {
     pub modified: SystemTime,
     /// What its writer said about it.
     pub attributes: Attributes,
-    /// From how many parts it was made; zero for a single put or a copy.
+    /// The number of its parts. Zero for a single put or a copy.
     pub parts: usize,
     pub(super) checksum: Checksum,
 }
@@ -81,12 +81,12 @@ pub(super) fn md5(data: &[u8]) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub(super) objects: BTreeMap<String, Object>,
-    /// By key and upload id; ids grow with time, so that this is the order of the list.
+    /// By key and upload id. Ids grow with time, so this is the order of the list.
     pub(super) uploads: BTreeMap<(String, String), Upload>,
     pub(super) uploads_begun: u64,
-    /// The latest change of a key, and what it had before: for lists that come late.
+    /// The key that changed last, and its previous object, for lists that are late.
     pub(super) before: Option<(String, Option<Object>)>,
-    /// How many versions are not current any more. They are not kept.
+    /// The number of versions that are no longer current. They are not kept.
     pub(super) old_versions: usize,
     /// Keys of delete markers, and whether something was there.
     pub(super) markers: Vec<(String, bool)>,
@@ -107,7 +107,7 @@ impl Store {
         self.old_versions += usize::from(self.objects.contains_key(key));
     }
 
-    /// A delete of a bucket with versions.
+    /// What a bucket with versions does for a delete.
     pub(super) fn mark_deleted(&mut self, key: &str) {
         self.keep_version(key);
         let was_there = self.objects.contains_key(key);
@@ -123,7 +123,7 @@ impl Store {
         old
     }
 
-    /// The objects as a list that has missed the latest change shows them.
+    /// The objects in a list that has missed the latest change.
     pub(super) fn stale(&self) -> BTreeMap<String, Object> {
         let mut objects = self.objects.clone();
         match self.before.clone() {

@@ -22,7 +22,7 @@ pub(super) fn decode(text: &str, plus: bool) -> String {
     percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
-/// The text of each `<Key>` of a document, one a line.
+/// The text of each `<Key>` of a document, one per line.
 pub(super) fn keys_of(xml: &str) -> String {
     let keys = xml.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
     keys.map(|(key, _)| unescape(key)).collect::<Vec<_>>().join("\n")
@@ -37,7 +37,7 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A time as `Date` has it.
+/// A time in the format of `Date`.
 pub(super) fn http_date(time: SystemTime) -> String {
     let mut text = Vec::new();
     Timestamp::from(time).format(TimestampFormat::HttpDate, &mut text).expect("a time of this age");

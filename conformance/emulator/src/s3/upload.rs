@@ -1,4 +1,4 @@
-//! Operations on uploads of parts.
+//! Operations on multipart uploads.
 
 use s3s::{
     S3Request, S3Response, S3Result,

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::registry::body::RequestBody;
 
-/// The codes of the specification and of distribution, each with the statuses that it may come with.
+/// The codes of the specification and of distribution, each with the statuses that it may have.
 const CODES: &[(&str, &[u16])] = &[
     ("BLOB_UNKNOWN", &[404]),
     ("BLOB_UPLOAD_INVALID", &[400, 404]),
@@ -34,7 +34,7 @@ const CODES: &[(&str, &[u16])] = &[
     ("UNSUPPORTED", &[400, 404, 405]),
 ];
 
-/// An error names what was wrong; it does not send the request back.
+/// An error names what was wrong, but does not send the request back.
 const MAX_ERROR: usize = 32 * 1024;
 
 /// An answer, read to its end.
@@ -102,7 +102,7 @@ impl Answer {
             assert_eq!(received, announced, "{self:?}");
             assert!(length.is_none_or(|length| length == received), "another length: {self:?}");
         } else {
-            // Whoever counts bytes must not take it for the whole.
+            // A client that counts bytes must not take it for the whole.
             assert!(received < announced && length.is_none_or(|length| received < length), "{self:?}");
         }
         if status == 405 {

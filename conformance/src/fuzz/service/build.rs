@@ -53,14 +53,14 @@ const TYPES: [&str; 8] = [
 const NAMES: u8 = 16;
 const ID: &str = "01890000-0000-7000-8000-000000000001";
 
-/// What a plan's earlier answers have told.
+/// What the earlier answers of a plan told.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     /// Locations of uploads, latest last.
     pub(super) locations: Vec<String>,
 }
 
-/// A request to be sent, and what is known of it.
+/// A request to be sent, and what is known about it.
 pub(super) struct Built {
     pub(super) request: Request<RequestBody>,
     pub(super) body: Delivered,
@@ -70,7 +70,7 @@ pub(super) struct Built {
     pub(super) is_whole: bool,
 }
 
-/// The request of a step; `None` when it cannot be written in HTTP.
+/// The request of a step. `None` if it cannot be written in HTTP.
 pub(super) fn build(step: &Step, live: &Live) -> Option<Built> {
     let method = Method::from_bytes(METHODS[usize::from(step.method) % METHODS.len()].as_bytes()).ok()?;
     let mut uri = path(step, live);
@@ -121,9 +121,9 @@ fn path(step: &Step, live: &Live) -> String {
         7 | 8 => location(),
         // The same without its state.
         9 => location().split('?').next().unwrap_or_default().to_owned(),
-        // The same, of another repository.
+        // The same for another repository.
         10 => location().replacen("/v2/a/", "/v2/b/", 1),
-        // A state of our own making: the default key protects nothing.
+        // A forged state: the default key protects nothing.
         11 => {
             let path = location().split('?').next().unwrap_or_default().to_owned();
             forged(&path, pick).unwrap_or(path)
@@ -143,7 +143,7 @@ fn forged(path: &str, pick: u8) -> Option<String> {
 
 fn name(pick: u8, raw: &[u8]) -> String {
     match pick % NAMES {
-        // Most requests are about one of two repositories, or nothing they do would meet.
+        // Most requests are about one of two repositories, because they would not meet otherwise.
         0..5 => "a".to_owned(),
         5 | 6 => "b".to_owned(),
         7 => "a/b".to_owned(),
@@ -236,7 +236,7 @@ fn header(kind: u8, value: u8, step: &Step, content: &Bytes) -> Option<(HeaderNa
         1 => (header::IF_NONE_MATCH, etag()?),
         2 => (header::IF_RANGE, etag()?),
         3 | 4 => {
-            // Where the part of a content lies that a chunk brings.
+            // Where the part of a content is that a chunk brings.
             let length = content.len() as u64;
             let start = OFFSETS[usize::from(value) % OFFSETS.len()];
             let last = start.saturating_add(length).saturating_sub(u64::from(value < 128));
@@ -250,7 +250,7 @@ fn header(kind: u8, value: u8, step: &Step, content: &Bytes) -> Option<(HeaderNa
     })
 }
 
-/// Bytes as they may stand in a path or query.
+/// Bytes as they can be in a path or query.
 fn escaped(raw: &[u8]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:?=&%+".contains(&byte);
     let letters = raw

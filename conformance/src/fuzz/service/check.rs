@@ -40,7 +40,7 @@ impl Asked<'_> {
     }
 }
 
-/// What an answer alone has to keep.
+/// Checks what an answer alone must fulfil.
 pub(super) fn answer(asked: &Asked<'_>, answer: &Answer, brought: u64) {
     let what = || format!("{} {} gave {answer:?}", asked.parts.method, asked.parts.uri);
     assert!(answer.status < 500 || asked.has_failed, "{}", what());
@@ -73,7 +73,7 @@ pub(super) fn answer(asked: &Asked<'_>, answer: &Answer, brought: u64) {
     }
 }
 
-/// What the next requests have to find.
+/// Checks what the next requests must find.
 pub(super) async fn follow(registry: &Registry, asked: &Asked<'_>, answer: &Answer) {
     let what = || format!("{} {} gave {answer:?}", asked.parts.method, asked.parts.uri);
     let ask = |method: Method, uri: String| async move {
@@ -83,7 +83,7 @@ pub(super) async fn follow(registry: &Registry, asked: &Asked<'_>, answer: &Answ
     let location = || answer.header("location").unwrap().to_owned();
     match (answer.status, &asked.parts.method) {
         (201, _) => {
-            // Data, then link: what was acknowledged is there, whole, under the digest that was given.
+            // Data, then link: acknowledged content is there, whole, under the digest that was given.
             let stored = ask(Method::GET, location()).await;
             assert_eq!(stored.status, 200, "{}: {stored:?}", what());
             let digest = answer.header("docker-content-digest");
@@ -128,7 +128,7 @@ pub(super) async fn follow(registry: &Registry, asked: &Asked<'_>, answer: &Answ
     }
 }
 
-/// A failure of the store is never told as "not found": what could not be found then cannot be found now.
+/// A failure of the store is never reported as "not found": what was not found then is still missing now.
 pub(super) async fn still_missing(registry: &Registry, asked: &Asked<'_>) {
     if asked.is(&Method::GET) || asked.is(&Method::HEAD) {
         let mut request = Request::new(body::none());
@@ -138,8 +138,7 @@ pub(super) async fn still_missing(registry: &Registry, asked: &Asked<'_>) {
     }
 }
 
-/// Whatever happened, the store holds no more than was brought, and no blob with other bytes than its name
-/// says.
+/// Whatever happened, the store holds no more than was brought, and each blob has the digest of its name.
 pub(super) async fn store(driver: &MemoryDriver, brought: u64) {
     let tree = Tree::read(driver).await;
     let mut held = 0;

@@ -1,4 +1,4 @@
-//! What the bodies of fuzzed requests hold.
+//! The contents of the bodies of fuzzed requests.
 
 use std::cell::OnceCell;
 
@@ -9,7 +9,7 @@ const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// The first of the manifests, behind five blobs; an image of them.
+/// The first manifest, after five blobs: an image of some of them.
 pub(super) const IMAGE: u8 = 5;
 /// The same as a Docker manifest.
 pub(super) const DOCKER: u8 = 6;
@@ -30,7 +30,7 @@ pub(super) struct Fixed {
     pub(super) digests: [Digest; 3],
 }
 
-/// The content of an index; `raw` for those that are made of the step's own bytes.
+/// The content with an index. `raw` is for those that are made of the step's own bytes.
 pub(super) fn content(index: u8, raw: &[u8]) -> Bytes {
     match index % ALL {
         RAW => Bytes::copy_from_slice(raw),
@@ -43,13 +43,13 @@ pub(super) fn content(index: u8, raw: &[u8]) -> Bytes {
     }
 }
 
-/// The digest of a content that does not depend on the step; of another, that of no bytes.
+/// The digest of a content that does not depend on the step. For any other, the digest of no bytes.
 pub(super) fn digest(index: u8, algorithm: Algorithm) -> Digest {
     let position = Algorithm::ALL.iter().position(|one| *one == algorithm).unwrap();
     fixed(if index < RAW { index } else { 0 }, |fixed| fixed.digests[position])
 }
 
-/// The type that a content should be pushed with.
+/// The type with which a content should be pushed.
 pub(super) fn media_type(index: u8) -> &'static str {
     match index % ALL {
         DOCKER => docker::MANIFEST,
@@ -94,13 +94,13 @@ fn make(index: u8) -> Bytes {
             image(OCI, &format!(r#","subject":{about},"artifactType":"a/b","annotations":{{"k":"v\n"}}"#))
                 .into()
         }
-        // About something that is not there, and nothing itself.
+        // About something that is missing, and without own content.
         10 => format!(
             r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[],"subject":{}}}"#,
             entry(OCI, ARTIFACT)
         )
         .into(),
-        // Layers that are somewhere else.
+        // Layers that are elsewhere.
         11 => {
             let urls = r#""urls":["https://example.com/x"]"#;
             let away = entry("application/vnd.oci.image.layer.nondistributable.v1.tar", 4).replace('}', "");
@@ -108,9 +108,9 @@ fn make(index: u8) -> Bytes {
                 format!(r#"{{"schemaVersion":2,"config":{},"layers":[{away},{urls}}}]}}"#, entry(LAYER, 1));
             layers.into()
         }
-        // A type of its own, at length.
+        // A very long media type.
         12 => image(&"a/b".repeat(40_000), "").into(),
-        // Many layers that nobody has.
+        // Many layers that do not exist.
         13 => {
             let entry = |n: u32| {
                 let digest = Digest::sha256(&n.to_be_bytes());
@@ -119,7 +119,7 @@ fn make(index: u8) -> Bytes {
             let layers: Vec<String> = (0..300).map(entry).collect();
             format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, layers[0], layers.join(",")).into()
         }
-        // A digest that is none, at length.
+        // A very long invalid digest.
         14 => image(OCI, &format!(r#","subject":{{"digest":"{}","size":1}}"#, "a:".repeat(50_000))).into(),
         // Larger than a manifest may be.
         _ => vec![b' '; (4 << 20) + 70_000].into(),

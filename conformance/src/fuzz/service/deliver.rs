@@ -1,4 +1,4 @@
-//! How a body comes: in which frames, and to which end.
+//! How a body arrives: in which frames, and with which end.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ use plugin_registry::BoxError;
 
 use crate::registry::body::RequestBody;
 
-/// What has become of a body on its way.
+/// What happened to a body on its way.
 pub(super) struct Delivered {
     taken: Arc<AtomicU64>,
     is_stuck: Arc<AtomicBool>,
@@ -26,12 +26,12 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    /// Bytes that were taken of it.
+    /// Bytes that were taken from it.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
     }
 
-    /// Whether somebody waits for a frame that never comes.
+    /// Whether its reader waits for a frame that never comes.
     pub(super) fn is_stuck(&self) -> bool {
         self.is_stuck.load(Relaxed)
     }
@@ -51,7 +51,7 @@ pub(super) fn part(content: &Bytes, part: u8) -> Bytes {
 
 /// A body that brings `content`.
 pub(super) fn deliver(content: &Bytes, delivery: u8) -> (RequestBody, Delivered) {
-    // At most 64 frames and a rest: what is small comes byte by byte.
+    // At most 64 frames and a rest. Small content comes byte by byte.
     let piece = match delivery >> 4 {
         0..8 => content.len(),
         8..12 => content.len() / 64,
@@ -65,7 +65,7 @@ pub(super) fn deliver(content: &Bytes, delivery: u8) -> (RequestBody, Delivered)
     let largest = frames.iter().map(|frame| frame.len() as u64).max().unwrap_or(0);
     let kind = delivery % 8;
     if kind == 2 {
-        // Frames without bytes are no end.
+        // Frames without bytes are not the end.
         frames = frames.into_iter().flat_map(|frame| [Bytes::new(), frame, Bytes::new()]).collect();
         frames.push(Bytes::new());
     }

@@ -11,10 +11,10 @@ use plugin_registry_core::{Error, ErrorKind, Operation, Reader, Result, StorageP
 
 use crate::intercept::Intercept;
 
-/// No fault is waiting.
+/// The value that means that no fault is pending.
 const NEVER: u64 = u64::MAX;
 
-/// Faults as a store has them. None of them says that something is not there.
+/// Faults as a store has them. None of them says that something is missing.
 const KINDS: [ErrorKind; 8] = [
     ErrorKind::Unavailable,
     ErrorKind::Timeout,
@@ -32,7 +32,7 @@ pub(super) struct Gauge {
     written: AtomicU64,
     calls_left: AtomicU64,
     kind: AtomicU64,
-    /// The call takes effect, and fails all the same.
+    /// The call takes effect, but still fails.
     after: AtomicBool,
     fired: AtomicBool,
 }
@@ -48,12 +48,12 @@ impl Gauge {
         })
     }
 
-    /// Bytes handed to the store so far.
+    /// Bytes sent to the store so far.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Relaxed)
     }
 
-    /// The call after the next `calls` fails.
+    /// Makes the call after the next `calls` fail.
     pub(super) fn arm(&self, calls: u8, kind: u8) {
         self.calls_left.store(calls.into(), Relaxed);
         self.kind.store(u64::from(kind) % KINDS.len() as u64, Relaxed);
@@ -61,13 +61,13 @@ impl Gauge {
         self.fired.store(false, Relaxed);
     }
 
-    /// No call fails any more. Whether one has.
+    /// Makes sure that no further call fails, and returns whether one has failed.
     pub(super) fn disarm(&self) -> bool {
         self.calls_left.store(NEVER, Relaxed);
         self.fired.swap(false, Relaxed)
     }
 
-    /// Whether this call fails: before it takes effect, or after.
+    /// Whether this call fails, before it takes effect or after.
     fn strike(&self) -> Option<Strike> {
         match self.calls_left.load(Relaxed) {
             NEVER => None,
@@ -104,7 +104,7 @@ impl Intercept for Arc<Gauge> {
     ) -> Result<T> {
         let Some(Strike { error, after }) = self.strike() else { return call.await };
         if after {
-            // Whatever it gives is lost on the way back.
+            // Its result is lost on the way back.
             let _lost = call.await;
         }
         Err(error)

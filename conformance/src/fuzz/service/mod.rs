@@ -1,11 +1,11 @@
 //! Arbitrary requests to a registry over a store in memory.
 //!
 //! Memory is bounded by what goes to the store and comes out of bodies and answers, which the harness
-//! counts: the process's own memory would need an allocator of ours, and those are unsafe code. What a
-//! request puts into the store is at most what was taken from its body, and [`OVERHEAD`] for links and
-//! times; the end of an upload may also write again all that was staged. A body that is not wanted is not
-//! read; an answer is no longer than the store and the request together. The fuzzer's own
-//! limit on resident memory stands above it.
+//! counts. Counting the process's own memory would need our own allocator, which is unsafe code. A request
+//! puts at most what was taken from its body into the store, and [`OVERHEAD`] for links and times. The end
+//! of an upload may also write again everything that was staged. A body that is not wanted is not read. An
+//! answer is no longer than the store and the request together. The fuzzer's own limit on resident memory
+//! applies as well.
 
 pub(in crate::fuzz) mod answer;
 mod build;
@@ -35,12 +35,14 @@ use super::block_on;
 use crate::intercept::Intercepted;
 
 /// Bytes that a request may put into the store without having brought them: links of at most 135 bytes, two
-/// a tag, and the time of an upload's beginning.
+/// per tag, and the time of an upload's beginning.
 const OVERHEAD: u64 = 1024;
 const TAG_OVERHEAD: u64 = 2 * 135;
 
-/// Any sequence of requests, of which one may meet a failing store: no panic; no 5xx but for that failure;
-/// every answer in its form; whatever is served hashes to its digest; memory is bounded.
+/// Any sequence of requests, of which one may meet a failing store, keeps the promises of the API.
+///
+/// There is no panic, and no 5xx except for that failure. Every answer has its form, whatever is served
+/// hashes to its digest, and memory is bounded.
 pub fn service(data: &[u8]) {
     if let Ok(plan) = Unstructured::new(data).arbitrary() {
         block_on(run(&plan));
@@ -50,7 +52,7 @@ pub fn service(data: &[u8]) {
 /// A store in memory with a gauge.
 type Metered = Intercepted<Arc<Gauge>>;
 
-/// The registry under fuzz and what is known of it.
+/// The registry under fuzz, and what is known about it.
 struct Session {
     metered: Metered,
     registry: Registry,
@@ -66,7 +68,7 @@ async fn run(plan: &Plan) {
         Session { registry: open(&metered, plan.options), metered, live: Live::default(), brought: 0 };
     for (index, step) in plan.steps.iter().enumerate() {
         if step.name >= 224 {
-            // Another instance goes on.
+            // Another instance takes over.
             session.registry = open(&session.metered, plan.options);
         }
         let fault = Some((plan.fault.1, plan.fault.2)).filter(|_| usize::from(plan.fault.0) == index);

@@ -1,18 +1,19 @@
 //! From a fuzzer's bytes to a plan of requests, and back for the seeds.
 //!
-//! Every choice is one byte and comes in order from the front, so that a changed byte changes one thing.
+//! Every choice is one byte, read in order from the front, so that a changed byte changes one thing.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 /// Most requests of a plan.
 pub(super) const MAX_STEPS: usize = 12;
 
-/// What is to be done to a fresh registry.
+/// What is done to a fresh registry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::fuzz) struct Plan {
     /// Bits: what the registry allows.
     pub(super) options: u8,
-    /// In which request the store fails, in which of its driver calls, and how; none from 128 on.
+    /// In which request the store fails, in which of its driver calls, and how. None if there is no such
+    /// request.
     pub(super) fault: (u8, u8, u8),
     /// The requests.
     pub(super) steps: Vec<Step>,
@@ -23,7 +24,7 @@ pub(in crate::fuzz) struct Plan {
 pub(super) struct Step {
     /// The method.
     pub(super) method: u8,
-    /// The end point.
+    /// The end-point.
     pub(super) place: u8,
     /// The repository.
     pub(super) name: u8,
@@ -35,7 +36,7 @@ pub(super) struct Step {
     pub(super) headers: Vec<(u8, u8)>,
     /// The body.
     pub(super) body: Content,
-    /// Bytes for whatever asks for raw ones, at most 255.
+    /// Bytes for choices that need raw ones, at most 255.
     pub(super) raw: Vec<u8>,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Content {
     pub(super) content: u8,
     /// Which part of it.
     pub(super) part: u8,
-    /// In which frames, and to which end.
+    /// In which frames, and with which end.
     pub(super) delivery: u8,
     /// What `Content-Length` says.
     pub(super) length: u8,

@@ -1,4 +1,4 @@
-//! Plans that go the straight lines, for the fuzzer to stray from.
+//! Plans of typical requests, from which the fuzzer starts.
 
 use super::{
     content::{ARTIFACT, CHILDREN, DOCKER, IMAGE, RAW, SPLICED},

@@ -16,7 +16,7 @@ pub(super) const ROOM: usize = 60_000 * size_of::<RawEntry>();
 /// The most entries of a map.
 const MAX_ENTRIES: usize = 60_000;
 
-/// The keys of an object, by their hashes: keys that are short take much less than a hash, those that are long more.
+/// The keys of an object, by their hashes: 8 bytes each, where a `String` takes 24 and its text.
 #[derive(Default)]
 pub(super) struct Keys(HashSet<u64>);
 
