@@ -70,10 +70,13 @@ fn image(rest: impl IntoIterator<Item = Step>) -> Vec<Step> {
     [push(1), push(2), push(3), put(IMAGE, 0)].into_iter().chain(rest).collect()
 }
 
+/// A fault in a request that no plan has.
+const NEVER: (u8, u8, u8) = (u8::MAX, 0, 0);
+
 /// Named plans.
 pub(in crate::fuzz) fn plans() -> Vec<(&'static str, Plan)> {
-    let whole = |steps: Vec<Step>| Plan { steps, ..Plan::default() };
-    let sparse = |steps: Vec<Step>| Plan { options: 3, steps, ..Plan::default() };
+    let whole = |steps: Vec<Step>| Plan { fault: NEVER, steps, ..Plan::default() };
+    let sparse = |steps: Vec<Step>| Plan { options: 3, fault: NEVER, steps, ..Plan::default() };
     let failing = |fault: (u8, u8, u8), steps: Vec<Step>| Plan { fault, steps, ..Plan::default() };
     let start = || ask(POST, START, 0);
     vec![
@@ -279,6 +282,15 @@ mod tests {
         for (name, plan) in plans() {
             let bytes = plan.to_bytes();
             assert_eq!(Unstructured::new(&bytes).arbitrary::<Plan>().unwrap(), plan, "{name}");
+        }
+    }
+
+    /// A seed that is meant to succeed teaches nothing if its first driver call fails.
+    #[test]
+    fn only_faulty_plans_have_a_fault() {
+        for (name, plan) in plans() {
+            let has_fault = usize::from(plan.fault.0) < plan.steps.len();
+            assert_eq!(has_fault, name.contains("fault"), "{name}");
         }
     }
 }
