@@ -76,7 +76,7 @@ const NEVER: (u8, u8, u8) = (u8::MAX, 0, 0);
 /// Named plans.
 pub(in crate::fuzz) fn plans() -> Vec<(&'static str, Plan)> {
     let whole = |steps: Vec<Step>| Plan { fault: NEVER, steps, ..Plan::default() };
-    let sparse = |steps: Vec<Step>| Plan { options: 3, fault: NEVER, steps, ..Plan::default() };
+    let sparse = |steps: Vec<Step>| Plan { options: 3, fault: NEVER, steps };
     let failing = |fault: (u8, u8, u8), steps: Vec<Step>| Plan { fault, steps, ..Plan::default() };
     let start = || ask(POST, START, 0);
     vec![
