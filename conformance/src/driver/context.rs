@@ -54,7 +54,7 @@ impl Context {
 
     /// Waits so that what a dropped call began can end in the store.
     pub(crate) async fn settle(&self) {
-        tokio::time::sleep(self.store.settle()).await;
+        self.store.settle().await;
     }
 
     /// The store.

@@ -9,11 +9,11 @@ use plugin_registry_core::{StorageDriver, StoragePath};
 use url::Url;
 
 const MIB: u64 = 1 << 20;
-const SETTLE: Duration = Duration::from_millis(50);
 
 type Open = dyn Fn() -> BoxFuture<'static, Arc<dyn StorageDriver>> + Send + Sync;
 type Truncate = dyn Fn(&StoragePath, u64) + Send + Sync;
 type Fetch = dyn Fn(Method, Url) -> BoxFuture<'static, (u16, Bytes)> + Send + Sync;
+type Settle = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 
 /// One empty store, made for one test and opened as often as needed.
 ///
@@ -26,7 +26,7 @@ pub struct Store {
     fetch: Option<Arc<Fetch>>,
     sizes: Sizes,
     missing: Option<String>,
-    settle: Duration,
+    settle: Option<Arc<Settle>>,
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
                 driver
             })
         });
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None, settle: SETTLE }
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None, settle: None }
     }
 
     /// Makes a store that is unavailable here. Its tests are skipped, with this reason, and counted as skipped.
@@ -56,7 +56,7 @@ impl Store {
     pub fn missing(reason: impl Into<String>) -> Self {
         let open: Arc<Open> = Arc::new(|| panic!("a missing store is not opened"));
         let missing = Some(reason.into());
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing, settle: SETTLE }
+        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing, settle: None }
     }
 
     /// Why the store is unavailable, if it is.
@@ -96,15 +96,21 @@ impl Store {
         self
     }
 
-    /// Sets how long a dropped request may still have effects in the store. The default is 50 ms.
+    /// Sets how to wait until a dropped request can have no more effects in the store. The default waits 50 ms.
     #[must_use]
-    pub fn with_settle(mut self, settle: Duration) -> Self {
-        self.settle = settle;
+    pub fn with_settle<Settled>(mut self, settle: impl Fn() -> Settled + Send + Sync + 'static) -> Self
+    where
+        Settled: Future<Output = ()> + Send + 'static,
+    {
+        self.settle = Some(Arc::new(move || Box::pin(settle())));
         self
     }
 
-    pub(crate) fn settle(&self) -> Duration {
-        self.settle
+    pub(crate) async fn settle(&self) {
+        match &self.settle {
+            Some(settle) => settle().await,
+            None => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
 
     /// How much data the volume tests use.

@@ -93,7 +93,7 @@ impl Lab {
 
     /// Waits so that a driver with its own threads, or a store behind it, can end what dropped requests began.
     pub async fn settle(&self) {
-        tokio::time::sleep(self.store.settle()).await;
+        self.store.settle().await;
     }
 
     /// Removes everything in the store.

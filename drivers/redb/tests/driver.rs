@@ -20,6 +20,8 @@ plugin_registry_conformance::driver_suite! {
             std::future::ready(Ok::<_, std::convert::Infallible>(driver.clone()))
         };
         // What was dropped waits for its turn: one transaction writes at a time.
-        Store::new(open).with_sizes(Sizes::small()).with_settle(Duration::from_millis(250))
+        Store::new(open)
+            .with_sizes(Sizes::small())
+            .with_settle(|| tokio::time::sleep(Duration::from_millis(250)))
     },
 }

@@ -24,12 +24,12 @@ fn slow_link() -> S3Config {
 
 plugin_registry_conformance::driver_suite! {
     name: driver_own,
-    open: common::store(common::of_server(&SERVER)),
+    open: common::own_store(&SERVER, common::of_server(&SERVER)),
 }
 
 plugin_registry_conformance::driver_suite! {
     name: driver_slow_link,
-    open: common::store(slow_link()),
+    open: common::own_store(&SERVER, slow_link()),
 }
 
 plugin_registry_conformance::driver_suite! {
@@ -81,7 +81,7 @@ quirk! {
 
 plugin_registry_conformance::api_suite! {
     name: api_own,
-    open: common::store(common::of_server(&SERVER)),
+    open: common::own_store(&SERVER, common::of_server(&SERVER)),
 }
 
 plugin_registry_conformance::api_suite! {

@@ -119,6 +119,16 @@ impl Log {
         counts
     }
 
+    /// The number of requests about keys with this part, and whether one of them is running. A running request
+    /// whose keys are not known yet may be one.
+    pub(super) fn activity(&self, part: &str) -> (usize, bool) {
+        self.requests.iter().fold((0, false), |(count, running), request| {
+            let is_about = request.key.contains(part);
+            let is_running = request.ended.is_none() && (is_about || request.key.is_empty());
+            (count + usize::from(is_about), running || is_running)
+        })
+    }
+
     pub(super) fn peak(&self) -> usize {
         self.peak
     }

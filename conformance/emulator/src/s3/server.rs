@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -11,7 +12,11 @@ use s3s::{
     config::{S3Config, StaticConfigProvider},
     service::S3ServiceBuilder,
 };
-use tokio::runtime::Runtime;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+};
 
 use super::{
     auth::Guard,
@@ -129,6 +134,24 @@ impl Server {
         self.shared.log.lock().unwrap().peak()
     }
 
+    /// Waits until nothing that was sent about keys with this part has effects any more, also if its client left.
+    ///
+    /// What lies unread in a socket is no request yet. So this is over only when five looks in a row find nothing
+    /// running and nothing new, and the server has answered a new connection before each of them.
+    pub fn settled(&self, part: &str) -> impl Future<Output = ()> + Send + use<> {
+        let (shared, address, part) = (Arc::clone(&self.shared), self.address, part.to_owned());
+        async move {
+            let (mut before, mut looks) = (None, 0);
+            while looks < 5 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                answered(address).await.expect("the server answers");
+                let (count, is_running) = shared.log.lock().unwrap().activity(&part);
+                looks = if is_running || before != Some(count) { 0 } else { looks + 1 };
+                before = Some(count);
+            }
+        }
+    }
+
     /// Forgets the requests. The objects stay.
     pub fn forget(&self) {
         self.shared.log.lock().unwrap().forget();
@@ -214,6 +237,13 @@ impl Server {
     pub fn clear_faults(&self) {
         self.shared.faults.lock().unwrap().clear();
     }
+}
+
+/// Sends what is no request, and waits until the server has refused it.
+async fn answered(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"\0\r\n\r\n").await?;
+    stream.read_to_end(&mut Vec::new()).await.map(drop)
 }
 
 impl Drop for Server {

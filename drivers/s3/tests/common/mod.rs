@@ -34,10 +34,13 @@ pub(crate) fn config(endpoint: &str, bucket: &str, access_key: &str, secret_key:
 
 /// The same in a directory that no other test has.
 pub(crate) fn in_a_directory(config: S3Config) -> S3Config {
+    config.with_root_directory(directory())
+}
+
+fn directory() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let root = format!("{}-{number}/root", std::process::id());
-    config.with_root_directory(root)
+    format!("{}-{number}/root", std::process::id())
 }
 
 /// Settings for a server of our own, without questions before the first write.
@@ -57,11 +60,11 @@ pub(crate) fn quirky(change: impl FnOnce(&mut Quirks)) -> Server {
 
 /// A store of the suites on it, with settings that say nothing about its kind. Little is written: volume proves
 /// nothing here.
-pub(crate) fn quirky_store(server: &Server) -> Store {
+pub(crate) fn quirky_store(server: &'static Server) -> Store {
     let mut sizes = Sizes::small().with_many_files(100);
     (sizes.large_stream, sizes.append_chunk) = (1 << 20, 200_000);
     (sizes.read_size, sizes.write_size) = (500_000, 100_000);
-    store(unsaid(server).with_chunk_size(1 << 20)).with_sizes(sizes)
+    own_store(server, unsaid(server).with_chunk_size(1 << 20)).with_sizes(sizes)
 }
 
 /// Settings for SeaweedFS; why not, where it is not installed.
@@ -83,17 +86,22 @@ pub(crate) fn or_skip(config: Result<S3Config, String>, test: &str) -> Option<S3
 
 /// A store of the suites over a program that may not be installed.
 pub(crate) fn store_of(config: Result<S3Config, String>) -> Store {
-    // What was on its way to another process when it was dropped may still be done there, later on a busy machine.
-    config.map_or_else(Store::missing, |config| store(config).with_settle(Duration::from_millis(1000)))
+    config.map_or_else(Store::missing, store)
 }
 
-/// A store of the suites.
+/// A store of the suites over another process, which does not say when it has finished what it was asked.
 pub(crate) fn store(config: S3Config) -> Store {
-    let config = in_a_directory(config);
-    Store::new(move || S3Driver::open(config.clone()))
-        .with_sizes(Sizes::small())
-        .with_fetch(fetch)
-        .with_settle(Duration::from_millis(750))
+    opened(in_a_directory(config)).with_settle(|| tokio::time::sleep(Duration::from_secs(1)))
+}
+
+/// A store of the suites over a server of our own.
+pub(crate) fn own_store(server: &'static Server, config: S3Config) -> Store {
+    let root = directory();
+    opened(config.with_root_directory(root.clone())).with_settle(move || server.settled(&root))
+}
+
+fn opened(config: S3Config) -> Store {
+    Store::new(move || S3Driver::open(config.clone())).with_sizes(Sizes::small()).with_fetch(fetch)
 }
 
 /// Fetches a URL as a client would.
