@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use plugin_registry::{Manifest, ManifestEntry, ManifestKind, Repository};
+use plugin_registry::{
+    Repository,
+    manifest::{Manifest, ManifestEntry, ManifestKind},
+};
 use plugin_registry_copy::RegistryImage;
 use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, docker, shown_line};
 use serde::Serialize;

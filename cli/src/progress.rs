@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use plugin_registry::VerifyEvent;
+use plugin_registry::verify::VerifyEvent;
 use plugin_registry_copy::{BlobOutcome, Event, Progress};
 use plugin_registry_core::{Descriptor, Digest};
 

@@ -2,7 +2,7 @@
 
 use std::{io, io::Write, time::Duration};
 
-use plugin_registry::{PurgeReport, StaleUpload};
+use plugin_registry::upload::{PurgeReport, StaleUpload};
 use serde::Serialize;
 
 use crate::{

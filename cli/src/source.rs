@@ -8,8 +8,8 @@ use std::{
 };
 
 use clap::Args;
-use plugin_registry::config::{BackupStorageLocation, Config, EnvPairs, LocationCredentials};
 use plugin_registry_core::{Secret, shown_name, shown_path};
+use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials, config::EnvPairs};
 
 use crate::failure::{Failure, Outcome};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use plugin_registry::{VerifyReport, VerifyScope};
+use plugin_registry::verify::{VerifyReport, VerifyScope};
 use serde::Serialize;
 
 use crate::{

@@ -74,6 +74,12 @@ impl<I: Intercept> Intercepted<I> {
     pub fn over(driver: Arc<dyn StorageDriver>, intercept: I) -> Self {
         Self { driver, intercept }
     }
+
+    /// What is in front of the driver.
+    #[must_use]
+    pub fn intercept(&self) -> &I {
+        &self.intercept
+    }
 }
 
 #[deny(clippy::missing_trait_methods, reason = "a wrapper forwards every method")]

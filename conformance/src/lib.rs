@@ -4,11 +4,7 @@
 //!   [`FileWriter`](plugin_registry_core::FileWriter) as a function of the same name, distribution's own
 //!   driver suite name by name, and a model test against the driver in memory.
 //!   [`driver_suite!`](crate::driver_suite) makes one test of each function.
-//! - [`fuzz`]: the bodies of the fuzz targets, which replay the committed corpus in every test run.
 //! - [`intercept`]: a driver wrapper in which a test can look, wait, fail or lie.
-//! - [`program`]: registries as separate processes, ours and those of other projects.
-//! - [`footprint`]: how much memory a big blob costs.
-//! - [`concurrency`]: how concurrent use is judged.
 //! - [`scratch`]: directories in memory, for tests that prove nothing about durability.
 //! - [`report`]: how skipped tests are named and counted.
 //!
@@ -24,14 +20,9 @@
 // A check that is in no list would never run.
 #![deny(dead_code)]
 
-pub mod concurrency;
 pub mod driver;
-pub mod footprint;
-pub mod fuzz;
 pub mod intercept;
 pub mod layout;
-pub mod model;
-pub mod program;
 pub mod registry;
 pub mod report;
 pub mod scratch;

@@ -7,7 +7,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use plugin_registry::{
-    Manifest, ManifestKind, layout,
+    layout,
+    manifest::{Manifest, ManifestKind},
     wholeness::{self, Flaw, Part, Verdict},
 };
 use plugin_registry_core::{Descriptor, Digest};

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
-    Manifest, PushOutcome, ReferencePolicy, Referrer, RegistryError, Repository, layout::Links,
+    ReferencePolicy, RegistryError, Repository, blob::PushOutcome, layout::Links, manifest::Manifest,
+    referrers::Referrer,
 };
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
 

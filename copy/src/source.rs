@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use plugin_registry::Manifest;
+use plugin_registry::manifest::Manifest;
 use plugin_registry_core::{Descriptor, Digest};
 
 use crate::{content::BlobContent, error::Result};

@@ -12,7 +12,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{CONFIG, Fixture, IMAGE, LAYER, image_of, index, run};
-use plugin_registry::{Registry, VerifyScope, layout, wholeness::Flaw};
+use plugin_registry::{Registry, layout, verify::VerifyScope, wholeness::Flaw};
 use plugin_registry_copy::CopyReport;
 use plugin_registry_core::{Digest, RepositoryName, StorageDriver, StorageDriverExt};
 use plugin_registry_drivers_memory::MemoryDriver;
@@ -74,7 +74,7 @@ async fn round(old: &Old, what: &str) -> [CopyReport; 4] {
     let next = run(&back, &image_of(&registry, "next", "1")).await.expect(what);
     let report = registry.verify(VerifyScope::All, |_| ()).await.unwrap();
     assert!(report.is_sound() && !report.notes.is_empty(), "{what}: {report:?}");
-    let bytes = |manifest: plugin_registry::Manifest| manifest.bytes().clone();
+    let bytes = |manifest: plugin_registry::manifest::Manifest| manifest.bytes().clone();
     let get = |registry: Registry, name: &'static str| async move {
         let name = name.parse().unwrap();
         bytes(registry.repository(name).manifests().get(&"1".parse().unwrap()).await.unwrap())

@@ -1,19 +1,77 @@
-//! The contract between an embedded OCI registry and its stores.
+//! The contract between an embedded OCI registry and its stores, and the types that both sides share.
 //!
-//! - [`StorageDriver`] and [`FileWriter`]: what a store has to offer. The conformance suite proves every
-//!   behaviour that they describe, and each group of methods has an example:
-//!   [small files](StorageDriver::put_content), [reading](StorageDriver::reader),
-//!   [writing](StorageDriver::writer), [staging](StorageDriver::commit_staged), [listing](StorageDriver::walk),
-//!   [deleting](StorageDriver::delete_many). [`Staged`] names bytes that a closed writer kept. [`Capabilities`]
-//!   says what a store offers beyond the minimum. [`Checked`] wraps each driver with path rules, error naming,
-//!   spans and counters. [`StorageDriverExt`] adds convenience methods.
-//! - [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`]: text is parsed
-//!   once, on entry, so unchecked text never becomes a path.
-//! - [`Hasher`], [`HashState`], [`Verifier`]: content counts only after it has hashed to its digest.
-//! - [`Error`] and [`ErrorKind`]: one typed error for all stores. [`RetryPolicy`] plans retries. [`Secret`]
-//!   keeps credentials out of logs, and [`Parameters`] does so for settings that may hold some.
+//! [`StorageDriver`] and [`FileWriter`] say what a store has to offer. The registry, the copy engine and the
+//! hosts above them are written against these two traits alone. The crate has no runtime, cloud SDK, server or
+//! global state.
 //!
-//! The crate has no runtime, no cloud SDK, no server and no global state.
+//! # Use a store
+//!
+//! ```
+//! use plugin_registry_core::{StorageDriver, StorageDriverExt, StoragePath, WriteMode};
+//! use plugin_registry_drivers_memory::MemoryDriver;
+//!
+//! # futures::executor::block_on(async {
+//! let driver = MemoryDriver::new();
+//! let path: StoragePath = "/dir/file".parse()?;
+//! let mut writer = driver.writer(&path, WriteMode::Direct { size: None }).await?;
+//! writer.write("content".into()).await?;
+//! assert!(!driver.exists(&path).await?, "nothing is visible before the commit");
+//! writer.commit(&path).await?;
+//! assert_eq!(driver.get_content(&path, 1024).await?, "content");
+//! # Ok::<(), plugin_registry_core::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! Each group of methods has an example: [small files](StorageDriver::put_content),
+//! [reading](StorageDriver::reader), [writing](StorageDriver::writer),
+//! [staging](StorageDriver::commit_staged), [listing](StorageDriver::walk) and
+//! [deleting](StorageDriver::delete_many).
+//!
+//! # Implement one
+//!
+//! Implement the two traits, and let a host open your driver by its name:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use plugin_registry_core::{OpenDriver, Result, StorageConfig, StorageDriver};
+//! # use plugin_registry_drivers_memory::MemoryDriver as MyDriver;
+//!
+//! #[derive(Debug)]
+//! struct MyDrivers;
+//!
+//! #[async_trait::async_trait]
+//! impl OpenDriver for MyDrivers {
+//!     async fn open_driver(&self, config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+//!         config.parameters.reader().finish()?;    // it has no parameters: any is a mistake
+//!         Ok(Arc::new(MyDriver::new()))
+//!     }
+//! }
+//! # let opened = futures::executor::block_on(MyDrivers.open_driver(&StorageConfig::new("mine")));
+//! # assert_eq!(opened.unwrap().name(), "inmemory");
+//! ```
+//!
+//! The project's `drivers/example` is a complete driver in one file, and the suite in
+//! `plugin-registry-conformance` proves every bullet of the contract on yours.
+//!
+//! # What is here
+//!
+//! | Items | For |
+//! |---|---|
+//! | [`StorageDriver`], [`FileWriter`], [`Staged`], [`Capabilities`], [`StorageDriverExt`] | the contract, and convenience methods on top |
+//! | [`Checked`], [`Metrics`] | the wrapper around every driver: path rules, named errors, spans, counters |
+//! | [`StoragePath`], [`RepositoryName`], [`Tag`], [`Reference`], [`Digest`], [`Descriptor`] | text that is parsed once, on entry, so unchecked text never becomes a path |
+//! | [`Hasher`], [`HashState`], [`Verifier`] | content that counts only after it has hashed to its digest |
+//! | [`Error`], [`ErrorKind`] | one typed error for all stores |
+//! | [`StorageConfig`], [`OpenDriver`], [`Parameters`], [`Secret`] | settings by name; no message or `Debug` form shows a value that may be a secret |
+//! | [`profiles`] | the AWS credentials file, read as data |
+//!
+//! # Memory and time
+//!
+//! - A stream or a writer of a driver holds a few pieces of at most some MiB. Each driver says how much.
+//! - An open driver at rest makes no request and runs no task. Dropping a future or a stream leaves the store
+//!   as before the call or as after it.
+//! - Times are the store's. They are never compared with the local clock.
 
 mod checked;
 mod descriptor;

@@ -7,7 +7,10 @@ use std::{convert::Infallible, fs, path::Path};
 
 use bytes::Bytes;
 use futures::stream;
-use plugin_registry::{Registry, VerifyReport, VerifyScope};
+use plugin_registry::{
+    Registry,
+    verify::{VerifyReport, VerifyScope},
+};
 use plugin_registry_core::{Descriptor, Digest, MediaType};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 

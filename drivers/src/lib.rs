@@ -1,26 +1,73 @@
-//! Opens a storage driver by its name and its parameters, as distribution names them.
+//! Opens a storage driver by its name and its parameters, as CNCF distribution names them.
 //!
-//! | Driver | Names | Cargo feature |
-//! |---|---|---|
-//! | memory | `inmemory`, `memory` | `memory` |
-//! | a directory | `filesystem` | `fs` |
-//! | S3 | `s3`, `s3aws` | `s3` |
+//! A host that has a configuration opens the store of an embedded OCI registry with [`open`]. A host that wants
+//! more drivers, or fewer, makes its own table of them: [`Drivers`]. The crate never reads an environment
+//! variable, and the process has no table of drivers.
 //!
 //! ```
 //! # #[cfg(feature = "memory")]
 //! # fn main() -> plugin_registry_core::Result<()> {
 //! use plugin_registry_drivers::{StorageConfig, open};
-//! let driver = futures::executor::block_on(open(&StorageConfig::new("inmemory")))?;
+//!
+//! # futures::executor::block_on(async {
+//! let driver = open(&StorageConfig::new("inmemory")).await?;
 //! assert_eq!(driver.name(), "inmemory");
-//! # Ok(())
+//!
+//! // One error lists all mistakes.
+//! let config = StorageConfig::new("inmemory").with("rootdirectory", "/x");
+//! let error = open(&config).await.unwrap_err().to_string();
+//! assert_eq!(error, "inmemory driver: invalid configuration: `rootdirectory`: unknown");
+//! # Ok::<(), plugin_registry_core::Error>(())
+//! # })
 //! # }
 //! # #[cfg(not(feature = "memory"))]
 //! # fn main() {}
 //! ```
 //!
-//! It does not read the environment and keeps no table of the process. A host with its own driver registers it
-//! in [`Drivers`], so that configuration files can name it. Or it passes in the opened driver, and needs no
-//! name.
+//! A host registers its own driver beside the others. Configuration files can then name it, too:
+//!
+//! ```
+//! use plugin_registry_drivers::Drivers;
+//! # use plugin_registry_core::{ErrorKind, Result, StorageConfig, StorageDriver};
+//! # async fn open_tape(_: StorageConfig) -> Result<std::sync::Arc<dyn StorageDriver>> {
+//! #     Err(ErrorKind::Unsupported.into())
+//! # }
+//!
+//! // async fn open_tape(config: StorageConfig) -> Result<Arc<dyn StorageDriver>>
+//! let drivers = Drivers::new().register("tape", open_tape)?;
+//! assert!(drivers.names().any(|name| name == "tape"));
+//! # Ok::<(), plugin_registry_core::Error>(())
+//! ```
+//!
+//! A host that passes an opened driver to its registry needs neither a name nor this crate.
+//!
+//! # Drivers and features
+//!
+//! | Driver | Names | Cargo feature | Crate |
+//! |---|---|---|---|
+//! | memory | `inmemory`, `memory` | `memory`, on by default | `plugin-registry-drivers-memory` |
+//! | a directory | `filesystem` | `fs`, on by default | `plugin-registry-drivers-fs` |
+//! | S3 | `s3`, `s3aws` | `s3` | `plugin-registry-drivers-s3` |
+//! | Google Cloud Storage | `gcs` | still to come; its parameters are checked | `plugin-registry-drivers-gcs` |
+//! | Azure | `azure` | still to come; its parameters are checked | `plugin-registry-drivers-azure` |
+//!
+//! # What is here
+//!
+//! | Item | For |
+//! |---|---|
+//! | [`open`] | the drivers of this build |
+//! | [`Drivers`] | a host's table of drivers; a pool of locations takes it as its [`OpenDriver`] |
+//! | [`StorageConfig`] | a driver's name and its parameters |
+//! | [`assumptions`] | what a driver assumes about its store before it has asked the store |
+//!
+//! # Memory and time
+//!
+//! - `filesystem` opens its directory in the caller's tokio runtime, and creates it unless told otherwise. `s3`
+//!   makes no request, except one at AWS without a region, to find it.
+//! - An open driver at rest makes no request and runs no task.
+//! - The memory driver holds the stored bytes. The filesystem driver holds at most two pieces of 512 KiB for
+//!   each reader, and the same and one chunk for each writer. The S3 driver holds 30 MiB by default for all
+//!   writers of an instance together, and a part more for each slow client. Their crates say it exactly.
 
 mod builtin;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
 pub const ROOT: &str = "/docker/registry/v2";
 
 /// The directory of a repository's upload sessions.
-pub(crate) const UPLOADS: &str = "_uploads";
+pub const UPLOADS: &str = "_uploads";
 
 /// Returns [`ROOT`] as a path.
 #[must_use]
@@ -32,11 +32,12 @@ pub(crate) fn clock_probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/clock/{id}"))
 }
 
-/// A directory for the few small objects of one [`Registry::probe`](crate::Registry::probe), which deletes it.
+/// Returns a directory for the few small objects of one probe of a location, which deletes it.
 ///
 /// It is beside `blobs` and `repositories`, which are all that distribution 2.8 and 3.x walk. The S3 driver's
 /// own questions to a store are here too, each below another UUID.
-pub(crate) fn probe(id: &uuid::Uuid) -> StoragePath {
+#[must_use]
+pub fn probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/probe/{id}"))
 }
 

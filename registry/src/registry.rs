@@ -134,9 +134,33 @@ impl Registry {
         self.inner.driver.metrics()
     }
 
+    /// The location that was set with [`RegistryBuilder::identity`].
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        self.inner.location()
+    }
+
+    /// The instance that was set with [`RegistryBuilder::identity`].
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        self.inner.instance()
+    }
+
+    /// Whether it refuses every change ([`RegistryBuilder::read_only`]).
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.options.read_only
+    }
+
+    /// Whether anything else holds this registry: a clone, a handle, an upload session or a service.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
+    }
+
     /// Returns the driver, wrapped as this registry uses it.
     #[must_use]
-    pub fn driver(&self) -> &dyn StorageDriver {
+    pub fn driver(&self) -> &Checked<dyn StorageDriver> {
         &self.inner.driver
     }
 }

@@ -26,7 +26,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
-use plugin_registry::{Manifest, ManifestKind, Registry, RegistryService};
+use plugin_registry::{
+    Registry, RegistryService,
+    manifest::{Manifest, ManifestKind},
+};
 use plugin_registry_benches::{MANIFEST, repository};
 use plugin_registry_copy::{CopyOptions, LayoutImage, OciLayout, RegistryImage, copy};
 use plugin_registry_core::{Algorithm, ByteRange, Digest, Hasher, Reference, StorageDriver, Tag};

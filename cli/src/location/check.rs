@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use plugin_registry::ProbeReport;
 use plugin_registry_core::{Error, StorageDriver};
+use plugin_registry_locations::{probe, probe::ProbeReport};
 use serde::Serialize;
 
 use super::{
@@ -52,7 +52,7 @@ pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
     let read_only =
         options.read_only || opened.configured.as_ref().is_some_and(|configured| configured.config.read_only);
     let registry = opened.builder().read_only(read_only).build();
-    let probe = registry.probe().await;
+    let probe = probe(&registry).await;
     let document = Document { location: location.as_ref(), probe: Some(&probe), error: None };
     Output::new(format).print(&document, |out| {
         if let Some(location) = &location {

@@ -1,7 +1,7 @@
 //! What to look at where a store cannot be opened.
 
-use plugin_registry::config::BackupStorageLocation;
 use plugin_registry_core::{Error, ErrorKind, shown_name};
+use plugin_registry_locations::BackupStorageLocation;
 
 use crate::source::{Configured, Source};
 

@@ -5,8 +5,8 @@ use std::{
     io::{self, Write},
 };
 
-use plugin_registry::config::Config;
 use plugin_registry_core::{shown_name, shown_path, shown_words};
+use plugin_registry_locations::Config;
 use serde::Serialize;
 
 use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};

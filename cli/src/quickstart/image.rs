@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
-use plugin_registry::{Manifest, layout};
+use plugin_registry::{layout, manifest::Manifest};
 use plugin_registry_core::{Descriptor, Digest, MediaType};
 use serde_json::json;
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes as Content;
 use futures::{StreamExt, stream};
-use plugin_registry::{Registry, VerifyScope};
+use plugin_registry::{Registry, verify::VerifyScope};
 use plugin_registry_copy::{
     BlobContent, CopyOptions, CopyReport, Destination, LayoutImage, LayoutReference, OciLayout,
     RegistryImage, Role, copy,

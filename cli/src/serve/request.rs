@@ -12,7 +12,7 @@ use http::{Request, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use plugin_registry::BoxError;
+use plugin_registry::blob::BoxError;
 use tokio::time::timeout;
 
 use super::patience::Clock;

@@ -8,8 +8,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
 use plugin_registry_core::Error;
+use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};
 use serde_json::{Value, json};
 use tokio::runtime;
 use tracing::{Dispatch, dispatcher};

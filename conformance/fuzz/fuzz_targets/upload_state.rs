@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plugin_registry_conformance::fuzz::upload_state(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plugin_registry_testkit::fuzz::upload_state(data));

@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn every_bullet_of_the_contract_is_proved() {
-        let bullets = bullets(include_str!("../../../core/src/driver.rs"));
+        let bullets = bullets(include_str!("../../../core/src/driver/mod.rs"));
         assert!(bullets.len() >= 50, "the contract is read: {bullets:?}");
         for bullet in &bullets {
             assert!(BEHAVIORS.contains(bullet), "no function proves `{bullet}`");

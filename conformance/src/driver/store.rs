@@ -119,7 +119,11 @@ impl Store {
         self.sizes
     }
 
-    pub(crate) async fn open(&self) -> Arc<dyn StorageDriver> {
+    /// Opens another instance on the same store.
+    ///
+    /// # Panics
+    /// If it does not open.
+    pub async fn open(&self) -> Arc<dyn StorageDriver> {
         (self.open)().await
     }
 

@@ -4,7 +4,7 @@
 //! stores are damaged, by full disks, killed processes and tools that copy trees.
 
 use bytes::Bytes;
-use plugin_registry::VerifyScope;
+use plugin_registry::verify::VerifyScope;
 use plugin_registry_core::Algorithm;
 
 use super::{

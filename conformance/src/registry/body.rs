@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
-use plugin_registry::BoxError;
+use plugin_registry::blob::BoxError;
 
 /// The body of a request, of any kind.
 pub type RequestBody = UnsyncBoxBody<Bytes, BoxError>;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use plugin_registry::{BoxError, Registry};
+use plugin_registry::{Registry, blob::BoxError};
 use tokio::{
     select,
     time::{Instant, pause, resume, sleep, timeout},

@@ -3,7 +3,10 @@
 //! Measured with Go's `encoding/json`, which distribution and nearly all clients use (ADR 0021).
 
 use bytes::Bytes;
-use plugin_registry::{Registry, VerifyReport, VerifyScope};
+use plugin_registry::{
+    Registry,
+    verify::{VerifyReport, VerifyScope},
+};
 use serde_json::{Value, json};
 
 use super::{

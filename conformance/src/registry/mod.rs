@@ -158,7 +158,6 @@ macro_rules! __api_requirements {
                 end_6_finish_a_large_upload_on_another_instance,
                 end_5_state_is_bound_to_the_key,
                 end_5_state_is_bound_to_the_location,
-                end_5_a_session_belongs_to_its_repository,
                 end_6_a_stale_memory_never_stores_other_bytes,
             ]
             manifest_put: [

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::poll;
-use plugin_registry::{PurgeReport, Registry, RegistryError};
+use plugin_registry::{Registry, RegistryError, upload::PurgeReport};
 use plugin_registry_core::{Operation, WriteMode};
 
 use super::{

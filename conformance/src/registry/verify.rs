@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use plugin_registry::{Registry, RegistryError, VerifyReport, VerifyScope};
+use plugin_registry::{
+    Registry, RegistryError,
+    verify::{VerifyReport, VerifyScope},
+};
 use plugin_registry_core::{ErrorKind, Operation, StoragePath};
 
 use super::{

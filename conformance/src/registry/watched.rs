@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use plugin_registry::BoxError;
+use plugin_registry::blob::BoxError;
 
 use super::body::RequestBody;
 

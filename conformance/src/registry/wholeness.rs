@@ -2,7 +2,10 @@
 //! verification says about it (design, decision 24; ADR 0021).
 
 use bytes::Bytes;
-use plugin_registry::{NoteKind, Registry, VerifyReport, VerifyScope};
+use plugin_registry::{
+    Registry,
+    verify::{NoteKind, VerifyReport, VerifyScope},
+};
 use serde_json::{Value, json};
 
 use super::{

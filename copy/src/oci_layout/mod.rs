@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, lock::Mutex};
-use plugin_registry::{MAX_MANIFEST_SIZE, Manifest};
+use plugin_registry::manifest::{MAX_MANIFEST_SIZE, Manifest};
 use plugin_registry_core::{
     ByteRange, Checked, Descriptor, Digest, Error, ErrorKind, Metrics, StorageDriver, StorageDriverExt,
     StoragePath, VerifyError, WriteMode, shown,

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test harness: a failed check is a panic")]
 
-use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
 use plugin_registry_drivers_azure::{AzureConfig, AzureCredentials};
+use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};
 
 fn azure(config: &Config) -> AzureConfig {
     assert_eq!(config.driver, "azure");

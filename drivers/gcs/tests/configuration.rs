@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic")]
 
-use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
 use plugin_registry_drivers_gcs::{GcsConfig, GcsCredentials};
+use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};
 
 fn gcs(config: &Config) -> plugin_registry_core::Result<GcsConfig> {
     assert_eq!(config.driver, "gcs");

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test harness: a failed check is a panic")]
 
-use plugin_registry::config::{BackupStorageLocation, Config, LocationCredentials};
 use plugin_registry_drivers_s3::{S3Config, S3Credentials};
+use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};
 
 /// Keys that a reader of YAML makes something else of.
 const KEYS: [&str; 11] =

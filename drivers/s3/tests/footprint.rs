@@ -9,9 +9,9 @@ use std::io;
 
 use futures::{TryStreamExt, future::join_all, stream};
 use plugin_registry::Registry;
-use plugin_registry_conformance::footprint::{MIB, descriptor, peak, pieces};
 use plugin_registry_core::{ByteRange, Descriptor};
 use plugin_registry_drivers_s3::S3Driver;
+use plugin_registry_testkit::footprint::{MIB, descriptor, peak, pieces};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gibibyte_needs_little_memory() {

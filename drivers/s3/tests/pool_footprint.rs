@@ -7,9 +7,9 @@ use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use peak_alloc::PeakAlloc;
-use plugin_registry::{Location, RegistryPool, config::Config};
 use plugin_registry_core::{OpenDriver, Result, StorageConfig, StorageDriver};
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
+use plugin_registry_locations::{Config, Location, RegistryPool};
 use tokio::runtime::Handle;
 
 #[global_allocator]

@@ -22,13 +22,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
 use peak_alloc::PeakAlloc;
-use plugin_registry::{Location, RegistryPool, config::Config};
 use plugin_registry_conformance::registry::fixture::content;
 use plugin_registry_core::{
     ByteRange, Descriptor, MediaType, OpenDriver, Result, StorageConfig, StorageDriver,
 };
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::s3::Server;
+use plugin_registry_locations::{Config, Location, RegistryPool};
 use tokio::{runtime::Handle, task::JoinSet};
 
 #[global_allocator]

@@ -19,7 +19,7 @@ use common::sts::{Listener, TokenFile};
 use futures::{TryStreamExt, stream};
 use plugin_registry::Registry;
 use plugin_registry_conformance::registry::fixture::content;
-use plugin_registry_core::{ByteRange, Descriptor, MediaType, Secret};
+use plugin_registry_core::{ByteRange, Descriptor, MediaType, Secret, StorageDriver};
 use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::{Fault, Kind, Server};
 use tracing::Level;
@@ -66,7 +66,7 @@ async fn use_everything(registry: &Registry, seed: u64) {
     let _ = repository.tags().list(None, 10).await;
     let _ = registry.catalog(None, 10).await;
     let _ = registry.purge_uploads(std::time::Duration::ZERO, false).await;
-    let _ = registry.probe().await;
+    let _ = plugin_registry_locations::probe(&registry).await;
     let path = "/f".parse().unwrap();
     let _ = registry.driver().redirect_url(&path, &http::Method::GET).await;
 }

@@ -8,6 +8,7 @@ use plugin_registry_core::{Descriptor, Digest, MediaType, docker, shown};
 use std::collections::BTreeMap;
 
 pub use self::parse::ManifestError;
+pub use crate::manifests::Manifests;
 use crate::wholeness::Flaw;
 
 /// The largest manifest that is accepted and served, in bytes: 4 MiB, the least that the specification asks for

@@ -1,6 +1,6 @@
 //! An image in `index.json`: what is read of its descriptor, and how it is named.
 
-use plugin_registry::Manifest;
+use plugin_registry::manifest::Manifest;
 use plugin_registry_core::{Descriptor, MediaType, shown_line};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Value, json};

@@ -9,17 +9,16 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{TryStreamExt, future::join_all, stream};
-use plugin_registry::{
-    Location, PooledRegistry, RegistryPool,
-    config::{BackupStorageLocation, Config, LocationCredentials},
-    logging::InstanceLogs,
-};
 use plugin_registry_conformance::registry::fixture::content;
 use plugin_registry_core::{
     ByteRange, Descriptor, MediaType, OpenDriver, Result, StorageConfig, StorageDriver,
 };
 use plugin_registry_drivers_s3::{S3Config, S3Driver};
 use plugin_registry_emulator::s3::Server;
+use plugin_registry_locations::{
+    BackupStorageLocation, Config, Location, LocationCredentials, PooledRegistry, RegistryPool,
+    logging::InstanceLogs,
+};
 use tokio::runtime::Handle;
 use tracing_subscriber::prelude::*;
 

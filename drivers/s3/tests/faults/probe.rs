@@ -1,7 +1,8 @@
 //! What `Registry::probe` says where one right is missing, or the answer of a write is lost.
 
-use plugin_registry::{ProbeReport, ProbeVerb, Registry};
+use plugin_registry::Registry;
 use plugin_registry_emulator::s3::{Kind, Quirks, Server};
+use plugin_registry_locations::probe::{ProbeReport, ProbeVerb};
 
 use crate::support::*;
 
@@ -12,7 +13,7 @@ async fn registry(server: &Server) -> Registry {
 /// Probes, and checks that the bucket is as it was before it.
 async fn probe(server: &Server) -> ProbeReport {
     let before = server.objects();
-    let report = registry(server).await.probe().await;
+    let report = plugin_registry_locations::probe(&registry(server).await).await;
     assert_eq!(server.objects(), before, "{report}");
     assert!(server.uploads().is_empty());
     report
@@ -65,7 +66,7 @@ async fn a_probe_without_the_right_to_delete_names_what_is_left() {
     for operation in ["DeleteObject", "DeleteObjects"] {
         server.deny(operation);
     }
-    let report = registry(&server).await.probe().await;
+    let report = plugin_registry_locations::probe(&registry(&server).await).await;
     assert!(failed(&report).contains(&ProbeVerb::Delete), "{report}");
     assert!(report.step(ProbeVerb::Delete).unwrap().hint().unwrap().contains("s3:DeleteObject"));
     let place = key(report.left_over.unwrap().as_str());
@@ -89,7 +90,7 @@ async fn a_probe_with_wrong_keys_ends_at_once() {
     let registry = registry(&server).await;
     server.rotate_keys("another", "key");
     server.forget();
-    let report = registry.probe().await;
+    let report = plugin_registry_locations::probe(&registry).await;
     assert_eq!(failed(&report), [ProbeVerb::List], "{report}");
     assert!(report.to_string().contains("list: not authenticated: "), "{report}");
     assert!(server.counts().keys().all(|operation| *operation == "ListObjectsV2"), "{:?}", server.counts());
@@ -111,7 +112,7 @@ async fn a_probe_asks_for_what_is_missing() {
         "{report}"
     );
     server.deny("ListObjectsV2");
-    let report = registry(&server).await.probe().await;
+    let report = plugin_registry_locations::probe(&registry(&server).await).await;
     let step = report.step(ProbeVerb::Missing).unwrap().to_string();
     assert!(
         step.contains("not permitted") && step.contains("s3:ListBucket on the bucket, without"),
@@ -137,7 +138,7 @@ async fn a_probe_says_what_a_bucket_keeps() {
 #[tokio::test]
 async fn a_probe_says_what_retention_forbids() {
     let server = quirky(|quirks| quirks.write_once = true);
-    let report = registry(&server).await.probe().await;
+    let report = plugin_registry_locations::probe(&registry(&server).await).await;
     assert!(report.can_read() && !report.can_delete(), "{report}");
     for verb in [ProbeVerb::Replace, ProbeVerb::Delete] {
         let text = report.step(verb).unwrap().to_string();

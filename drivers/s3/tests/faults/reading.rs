@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use plugin_registry::{Registry, VerifyScope};
+use plugin_registry::{Registry, verify::VerifyScope};
 use plugin_registry_conformance::registry::Client;
 use plugin_registry_core::{ByteRange, Digest, StorageDriver, StorageDriverExt, StoragePath};
 use plugin_registry_drivers_s3::S3Driver;
@@ -115,7 +115,7 @@ async fn a_read_only_registry_never_asks() {
     let (blob, manifest) = filled(&server).await;
     server.forget();
     let registry = registry(&server, true).await;
-    let report = registry.probe().await;
+    let report = plugin_registry_locations::probe(&registry).await;
     assert!(report.can_read(), "{report}");
     let client = Client::new(&registry);
     for call in [

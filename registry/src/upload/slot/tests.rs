@@ -13,7 +13,7 @@ use plugin_registry_core::{Digest, StorageDriver, StoragePath};
 use plugin_registry_drivers_memory::MemoryDriver;
 use shuttle::{Config, Runner, future::block_on, scheduler::DfsScheduler};
 
-use crate::{Registry, RegistryError, UploadSession};
+use crate::{Registry, RegistryError, upload::UploadSession};
 
 /// What a thread asks of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,101 @@
+//! Endpoints that are used without encryption.
+
+use std::net::IpAddr;
+
+use plugin_registry_core::store_url;
+
+use super::Config;
+
+/// What others on the network can do then.
+pub(crate) const PLAIN: &str = "is http to another machine: anyone on the network path can read and change images, and \
+                                copy signatures and session tokens; use https";
+
+/// The parameters that name an endpoint.
+const ENDPOINTS: &[&str] = &["endpoint", "regionendpoint", "serviceurl", "stsendpoint"];
+
+/// Whether requests to this URL can be read on their way. Requests that never leave the machine cannot.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let Some(url) = store_url(text).filter(|url| url.scheme() == "http") else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback = match address {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    };
+    !is_loopback
+}
+
+impl Config {
+    /// Returns what to tell the user who set this up; the registry works all the same. Warnings about a
+    /// location are in [`BackupStorageLocation::warnings`](super::BackupStorageLocation::warnings).
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let value = |key: &str| self.parameters.get(key).unwrap_or_default();
+        let secure = !matches!(value("secure"), "0" | "f" | "F" | "FALSE" | "false" | "False");
+        let is_open = |key: &&&str| {
+            let text = value(key);
+            let has_scheme = text.contains("://");
+            let is_without = **key == "regionendpoint" && !has_scheme && !text.is_empty() && !secure;
+            is_plain(text) || (is_without && is_plain(&format!("http://{text}")))
+        };
+        ENDPOINTS.iter().filter(is_open).map(|key| format!("`{key}` {PLAIN}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_machine_in_clear() {
+        for text in [
+            "http://minio:9000",
+            "HTTP://minio",
+            "http://10.0.0.1",
+            "http://[fd00::1]:1",
+            "http://localhost.example",
+        ] {
+            assert!(is_plain(text), "{text}");
+        }
+        for text in [
+            "https://minio",
+            "http://127.0.0.1:9000",
+            "http://127.9.9.9",
+            "http://[::1]:9000",
+            "http://[::ffff:127.0.0.1]",
+            "http://localhost:9000",
+            "http://store.localhost",
+            "minio:9000",
+            "",
+            "ftp://minio",
+        ] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_and_of_variables() {
+        let of = |pairs: &[(&str, &str)]| {
+            let pairs =
+                pairs.iter().map(|(name, value)| (format!("REGISTRY_STORAGE_{name}"), (*value).to_owned()));
+            let driver = ("REGISTRY_STORAGE".to_owned(), "s3".to_owned());
+            Config::from_env(pairs.chain([driver])).unwrap().warnings()
+        };
+        for pairs in [
+            &[("S3_REGIONENDPOINT", "http://minio:9000")][..],
+            &[("S3_REGIONENDPOINT", "minio:9000"), ("S3_SECURE", "false")],
+        ] {
+            let found = of(pairs);
+            assert!(found[0].starts_with("`regionendpoint` is http to another machine"), "{found:?}");
+        }
+        for pairs in [
+            &[("S3_REGIONENDPOINT", "minio:9000")][..],
+            &[("S3_REGIONENDPOINT", "127.0.0.1:9000"), ("S3_SECURE", "false")],
+            &[("S3_REGIONENDPOINT", "https://minio:9000"), ("S3_SECURE", "false")],
+            &[("S3_SECURE", "false")],
+        ] {
+            assert_eq!(of(pairs), [""; 0], "{pairs:?}");
+        }
+        assert_eq!(of(&[("S3_STSENDPOINT", "http://sts")]).len(), 1);
+    }
+}
