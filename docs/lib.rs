@@ -81,4 +81,5 @@ pages! {
     adr_0039: "adr/0039-a-stage-is-a-value.md",
     adr_0040: "adr/0040-what-is-at-hand.md",
     adr_0041: "adr/0041-a-budget-of-parts.md",
+    adr_0042: "adr/0042-the-registry-crate-is-only-a-registry.md",
 }

@@ -52,11 +52,11 @@ pub(crate) enum Command {
     Completion(Completion),
 }
 
-/// Shows a backup and a restore: a real image, made on the spot, goes in and comes out
+/// Shows a backup and a restore of a real image that is made on the spot
 ///
-/// Makes an image of two platforms from files of this machine, backs it up into a directory under two
-/// names, throws the registry away, opens a new one, verifies it, restores the image and compares every byte.
-/// Opens no port and needs no network. The directories are kept, to look at.
+/// Makes an image of two platforms from files of this machine, backs it up into a directory under two names,
+/// drops the registry, opens a new one, verifies it, restores the image and compares every byte. Opens no
+/// port and needs no network. The directories are kept, so that you can look at them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry quickstart
@@ -75,9 +75,9 @@ pub(crate) struct Quickstart {
 /// Copies an image in or out, byte for byte
 ///
 /// An image is `oci:DIR[:NAME|@DIGEST]`, an OCI image layout directory, or
-/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root, --config or --location; without tag and digest that is
-/// the tag `latest`. An index is copied with all its platforms. What is at the destination already is not
-/// read again; everything else is verified on the way, and the tag is set last.
+/// `registry:NAME[:TAG|@DIGEST]`, an image in the registry of --root, --config or --location. Without a tag
+/// or digest, this is the tag `latest`. An index is copied with all its platforms. Content that the
+/// destination already has is not read again. Everything else is verified on the way. The tag is set last.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
@@ -85,30 +85,30 @@ pub(crate) struct Quickstart {
   plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --config ./s3.yml
   plugin-registry copy registry:ns/app:1.0 registry:other/app:1.0 --root ./backup --format json")]
 pub(crate) struct Copy {
-    /// Where the image is
+    /// The image to copy
     #[arg(value_name = "SRC")]
     pub(crate) source: ImageReference,
-    /// Where it goes
+    /// Where to copy it
     #[arg(value_name = "DST")]
     pub(crate) destination: ImageReference,
-    /// The directory of the registry, made if missing and DST is in it
+    /// The directory of the registry; created if it is missing and DST is in it
     #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: Source,
-    /// Blobs on the way at a time
+    /// How many blobs to copy at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
-    /// Also copy what refers to the image: signatures, attestations
+    /// Also copy what refers to the image, such as signatures and attestations
     #[arg(long)]
     pub(crate) referrers: bool,
     /// Skip platforms of an index that SRC does not have
     #[arg(long)]
     pub(crate) sparse: bool,
-    /// Look also below an index that DST has, for content that was lost there
+    /// Also look below an index that DST already has, for content that was lost
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Print no progress
+    /// Do not print progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]
@@ -149,7 +149,7 @@ pub(crate) struct Tags {
   plugin-registry inspect ns/app@sha256:… --root ./backup --format json
   plugin-registry inspect ns/app:1.0 --raw --root ./backup | sha256sum")]
 pub(crate) struct Inspect {
-    /// The image; without tag and digest, the tag `latest`
+    /// The image; without a tag or digest, the tag `latest`
     #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
     pub(crate) image: Image,
     /// Print the manifest's bytes, exactly as they are stored
@@ -163,9 +163,9 @@ pub(crate) struct Inspect {
 
 /// Removes a tag, a manifest with its tags, or a repository
 ///
-/// NAME:TAG removes the tag alone: the image stays, under its digest. NAME@DIGEST removes the
-/// manifest and every tag that names it. NAME with --all removes the repository. Bytes of blobs stay in the
-/// store, since other repositories may share them.
+/// NAME:TAG removes only the tag: the image stays under its digest. NAME@DIGEST removes the manifest and
+/// every tag that names it. NAME with --all removes the repository. The bytes of blobs stay in the store,
+/// since other repositories may share them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry rm ns/app:1.0 --root ./backup
@@ -175,7 +175,7 @@ pub(crate) struct Rm {
     /// What to remove
     #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
     pub(crate) image: Image,
-    /// Remove the whole repository (not those whose names go on after a `/`)
+    /// Remove the whole repository, but not the repositories below it (NAME/…)
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
@@ -184,10 +184,10 @@ pub(crate) struct Rm {
     pub(crate) printing: Printing,
 }
 
-/// Reads everything and compares it with its digests: every link, size and digest
+/// Reads everything and checks every link, size and digest
 ///
-/// Changes nothing. Ends with 3 when something is damaged or missing. What is odd and keeps nobody from reading is a
-/// note: layer links that a garbage collection left, files of other programs, sizes that a manifest has wrong.
+/// Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
+/// notes: layer links that a garbage collection left, files of other programs, wrong sizes in a manifest.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry verify ns/app --root ./backup
@@ -199,13 +199,13 @@ pub(crate) struct Verify {
     /// All repositories
     #[arg(long)]
     pub(crate) all: bool,
-    /// What a manifest may name that is not there
+    /// Content that a manifest may name although it is missing
     #[arg(long, value_enum, default_value_t = References::Complete)]
     pub(crate) references: References,
-    /// End with 3 also when nothing is damaged but there are notes
+    /// Also exit with 3 if nothing is damaged but there are notes
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Print no progress
+    /// Do not print progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]
@@ -214,20 +214,20 @@ pub(crate) struct Verify {
     pub(crate) printing: Printing,
 }
 
-/// Deletes uploads that nobody will finish, of any program that writes to the registry
+/// Deletes stale uploads, including those of other programs that write to the registry
 ///
-/// An upload is stale when nothing of it has changed for --older-than: uploads that broke off, of this program
-/// or of CNCF distribution, and bytes that killed writers left. Images are never touched, and what is no
-/// upload is reported and left alone.
+/// An upload is stale if it has not changed for --older-than. This includes uploads of this program and of
+/// CNCF distribution that broke off, and bytes that killed writers left. Images are never touched. Anything
+/// that is not an upload is reported and left alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry purge --root ./backup --dry-run
   plugin-registry purge --root ./backup --older-than 2days --format json")]
 pub(crate) struct Purge {
-    /// How long nothing may have happened: 168h, 7days, 90min; be generous, a stale upload cannot go on
+    /// How long an upload must be unchanged: 168h, 7days, 90min; be generous, deleted uploads cannot continue
     #[arg(long, value_name = "TIME", default_value = "168h", value_parser = humantime::parse_duration)]
     pub(crate) older_than: Duration,
-    /// Only say what would be deleted
+    /// Only print what would be deleted
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -236,11 +236,11 @@ pub(crate) struct Purge {
     pub(crate) printing: Printing,
 }
 
-/// Serves a registry over HTTP on loopback, for clients that can speak nothing else
+/// Serves a registry over HTTP on loopback, for clients that only speak HTTP
 ///
-/// The first line on standard output is the URL. Anybody who reaches the address may read and write:
-/// there is no authentication, so keep it on loopback or on a unix socket. SIGTERM and SIGINT end it after
-/// the requests under way, at most 10 seconds later.
+/// The first line on standard output is the URL. Anyone who can reach the address can read and write: there
+/// is no authentication, so keep it on loopback or on a unix socket. After SIGTERM or SIGINT, open requests
+/// have at most 10 seconds to finish.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry serve --root ./backup
@@ -250,8 +250,8 @@ pub(crate) struct Purge {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) store: Store,
-    /// Where to listen: HOST:PORT (port 0 is a free one) or unix:/PATH; default: `http.addr` of the
-    /// configuration file if that is a loopback address, or else 127.0.0.1:0
+    /// Where to listen: HOST:PORT (port 0 is any free one) or unix:/PATH; default: `http.addr` of the
+    /// configuration file if that is a loopback address, otherwise 127.0.0.1:0
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
     /// Refuse every change
@@ -260,19 +260,19 @@ pub(crate) struct Serve {
     /// Allow clients to delete tags, manifests, blobs and upload sessions
     #[arg(long, conflicts_with = "read_only")]
     pub(crate) delete: bool,
-    /// What a manifest may name that is not there; default: as the configuration file has it, or else complete
+    /// Content that a manifest may name although it is missing; default: as in the configuration file,
+    /// otherwise complete
     #[arg(long, value_enum)]
     pub(crate) references: Option<References>,
-    /// Most entries of a page of tags, repositories or referrers; default: as the configuration file has it, or
-    /// else 1000
+    /// Maximum entries in a page of tags, repositories or referrers; default: as in the configuration file,
+    /// otherwise 1000
     #[arg(long, value_name = "N")]
     pub(crate) max_page: Option<usize>,
-    /// Do not wait until the disk has what was written: faster, but a power cut may lose or damage
-    /// acknowledged content
+    /// Do not wait for the disk: faster, but a power cut may lose or damage acknowledged content
     #[arg(long, requires = "root", conflicts_with_all = SOURCES, conflicts_with = "memory")]
     pub(crate) no_durable: bool,
-    /// End a request when its client sends nothing of its body, or takes nothing of the answer, for so long;
-    /// 0 waits for ever
+    /// End a request if its client sends no more of the body, or reads no more of the answer, for this long;
+    /// 0 waits forever
     #[arg(
         long,
         value_name = "SECONDS",
@@ -280,7 +280,7 @@ pub(crate) struct Serve {
         value_parser = clap::value_parser!(u64).range(0..=86_400)
     )]
     pub(crate) body_timeout: u64,
-    /// What to log on standard error; default: as the configuration has it, or else warn
+    /// How much to log on standard error; default: as in the configuration, otherwise warn
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(crate) log: Option<Level>,
 }
@@ -296,7 +296,7 @@ pub(crate) struct Completion {
     pub(crate) shell: Shell,
 }
 
-/// Looks at the registry of a location before a backup relies on it
+/// Checks or shows the registry of a location before a backup relies on it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry location show --location bsl.yaml --credentials cloud
@@ -314,8 +314,8 @@ pub(crate) enum LocationCommand {
 
 /// Tries everything that a backup needs: list, write, read, delete, uploads in pieces
 ///
-/// Writes a small object beside the images and deletes it again. Says which right is missing where one is, what
-/// lies there already and who has written it. Ends with 1 when backups cannot be made or restored with it.
+/// Writes a small object beside the images and deletes it again. Reports which permissions are missing, what
+/// the store already holds and which program wrote it. Exits with 1 if backups cannot be made or restored.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry location check --location bsl.yaml --credentials cloud
@@ -331,9 +331,9 @@ pub(crate) struct LocationCheck {
     pub(crate) printing: Printing,
 }
 
-/// Prints what a registry is opened with, without its secrets
+/// Prints the settings that a registry is opened with, without secrets
 ///
-/// Opens nothing: shows the driver and its parameters, and what of the file is ignored, with the reason.
+/// Opens nothing. Shows the driver, its parameters, and which settings of the file are ignored and why.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry location show --location bsl.yaml --credentials cloud
@@ -351,7 +351,7 @@ pub(crate) struct LocationShow {
 #[derive(Debug, Args)]
 #[command(group(places().arg("memory")))]
 pub(crate) struct Store {
-    /// The directory of the registry, made if missing
+    /// The directory of the registry, created if missing
     #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
@@ -403,11 +403,11 @@ pub(crate) enum Format {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum References {
-    /// Nothing: config, layers and children come first
+    /// Nothing may be missing: config, layers and children come first
     Complete,
-    /// Children of an index: a copy of only some platforms
+    /// Children of an index may be missing, for a copy of only some platforms
     SparseIndexes,
-    /// Anything; an image may then not be restorable
+    /// Anything may be missing; such an image may not be restorable
     Sparse,
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
         )?;
         let there = report.blobs_deduplicated + report.blobs_present;
         if there > 0 {
-            writeln!(out, "{} there already, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
+            writeln!(out, "{} already there, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
         }
         report.skipped.iter().try_for_each(|digest| writeln!(out, "left out: {digest}"))?;
         report.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
@@ -136,7 +136,7 @@ impl Opener<'_> {
 
     fn require_place(&self) -> Result<Place<'_>, Failure> {
         self.place.ok_or_else(|| {
-            Failure::failed("registry:… is an image in a registry, but which?")
+            Failure::failed("registry:… names an image in a registry, but no registry is given")
                 .with_hint("Add --root DIR, --config FILE or --location FILE.")
         })
     }

@@ -10,7 +10,7 @@ use plugin_registry_copy::CopyError;
 use plugin_registry_core::ErrorKind;
 
 const NOT_A_LAYOUT: &str = "Name a directory with an OCI image layout, or an empty one to write to. \
-     `skopeo copy docker-archive:FILE oci:DIR` makes one of what `docker save` wrote.";
+     `skopeo copy docker-archive:FILE oci:DIR` makes one from the output of `docker save`.";
 
 /// Why a command did not succeed, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl From<CopyError> for Failure {
             error if error.is_not_found() => Self::new(Outcome::NotFound, message),
             CopyError::NotALayout { .. } => Self::failed(message).with_hint(NOT_A_LAYOUT),
             CopyError::Ambiguous { .. } => Self::failed(message)
-                .with_hint("Write oci:DIR:NAME, or oci:DIR@DIGEST where no name belongs to one image alone."),
+                .with_hint("Write oci:DIR:NAME, or oci:DIR@DIGEST if several images have the same name."),
             CopyError::Registry { source: RegistryError::Storage(storage), .. }
             | CopyError::Storage { source: storage, .. } => Self::of_storage(storage, message),
             _ => Self::failed(message),

@@ -52,7 +52,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("the runtime does not start: {error}")))?;
+        .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
         match arguments.command {
             Command::Quickstart(options) => Box::pin(quickstart::run(options)).await,

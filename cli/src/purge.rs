@@ -40,11 +40,11 @@ pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
             line(out, verb, stale)?;
         }
         for path in &report.unknown {
-            writeln!(out, "left alone, no upload that is known: {path}")?;
+            writeln!(out, "left alone, not a known upload: {path}")?;
         }
         writeln!(
             out,
-            "{verb} {} and {}, {}; {} younger",
+            "{verb} {} and {}, {}; {} younger kept",
             count(report.uploads.len(), "upload"),
             count(report.staged.len(), "staged file"),
             Bytes(report.bytes()),

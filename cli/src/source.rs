@@ -31,27 +31,27 @@ pub(crate) const SOURCES: [&str; 7] =
 // of those of `--from-env`. No doc comment: it would become the description of each command with these options.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Source {
-    /// The registry that a configuration file of distribution names, instead of --root
+    /// The registry of a configuration file of CNCF distribution, instead of --root
     #[arg(long, value_name = "FILE", conflicts_with = "location")]
     pub(crate) config: Option<PathBuf>,
-    /// The registry of a BackupStorageLocation of Velero, in YAML or JSON, instead of --root
+    /// The registry of a Velero BackupStorageLocation, in YAML or JSON, instead of --root
     #[arg(long, value_name = "FILE")]
     pub(crate) location: Option<PathBuf>,
-    /// The credentials of --location, as they are in its Secret: profiles of AWS, lines AZURE_…=…, or JSON of
-    /// Google; default, if the location names no Secret: what the SDK of the cloud finds
+    /// The credentials of --location, in the same form as in its Secret: AWS profiles, AZURE_…=… lines, or
+    /// Google's JSON; default, if the location names no Secret: what the cloud's SDK finds
     #[arg(long, value_name = "FILE", requires = "location")]
     pub(crate) credentials: Option<PathBuf>,
-    /// A file that --credentials may name as the token of a web identity, such as
-    /// /var/run/secrets/openshift/serviceaccount/token; may be repeated
+    /// A file that --credentials may name as a web identity token, such as
+    /// /var/run/secrets/openshift/serviceaccount/token; can be repeated
     #[arg(long, value_name = "FILE", requires = "credentials")]
     pub(crate) token_file: Vec<PathBuf>,
-    /// Allow the identity of this process, which the SDK of the cloud finds, where --credentials gives none
+    /// Allow the identity of this process, which the cloud's SDK finds, if --credentials gives none
     #[arg(long, requires = "location")]
     pub(crate) ambient: bool,
-    /// Variables REGISTRY_…, a line NAME=VALUE each: alone, or on top of --config, --location or --from-env
+    /// REGISTRY_… variables, one NAME=VALUE a line: alone, or on top of --config, --location or --from-env
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Variables REGISTRY_… of this process's environment: alone, or on top of --config or --location
+    /// REGISTRY_… variables of this process's environment: alone, or on top of --config or --location
     #[arg(long)]
     pub(crate) from_env: bool,
 }
@@ -161,7 +161,7 @@ impl Source {
     fn pairs(&self) -> Result<Pairs, Failure> {
         let file = match &self.env_file {
             Some(file) => {
-                let read = EnvPairs::parse(&text(file, "the file of variables")?);
+                let read = EnvPairs::parse(&text(file, "the variables file")?);
                 read.map_err(|error| Failure::from(error).in_place(shown(file)))?
             }
             None => EnvPairs::default(),
@@ -200,7 +200,7 @@ fn missing(location: &BackupStorageLocation) -> String {
         },
     );
     format!(
-        "The credentials of the location are in {secret}: save its value as a file and add --credentials FILE. \
+        "The location's credentials are in {secret}: save its value as a file and add --credentials FILE. \
          --ambient uses the identity of this process instead."
     )
 }
@@ -226,7 +226,7 @@ fn text(file: &Path, what: &str) -> Result<String, Failure> {
     let named = path.map_or_else(String::new, |path| format!(" `{path}`"));
     let hint = match path {
         Some(_) => "Check the path.",
-        None => "Name a file: its name is not shown, since it may be a secret.",
+        None => "Name a file. What you gave is not shown, since it may be a secret.",
     };
     match limited(file) {
         Ok(Some(text)) => Ok(text),

@@ -101,8 +101,9 @@ impl Configured {
 }
 
 /// What to do about an archive in the place of a layout.
-const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: `mkdir DIR && tar -xf FILE -C DIR`. \
-     `skopeo copy docker-archive:FILE oci:DIR` makes a layout of what `docker save` wrote.";
+const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: \
+     `mkdir DIR && tar -xf FILE -C DIR`. \
+     `skopeo copy docker-archive:FILE oci:DIR` makes a layout from the output of `docker save`.";
 
 /// The directory of an OCI image layout. What is written into it is as private as the umask says, as by skopeo.
 pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {

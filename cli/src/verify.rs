@@ -57,7 +57,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         report.findings.iter().try_for_each(|finding| writeln!(out, "damaged: {finding}"))?;
         report.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
         for path in &report.unknown {
-            writeln!(out, "not looked at, no repository name: {path}")?;
+            writeln!(out, "skipped, not a repository name: {path}")?;
         }
         write!(
             out,
@@ -76,9 +76,9 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         }
         writeln!(out, "\n{} read", Bytes(report.bytes))
     })?;
-    let ended = report.unfinished.as_ref().map(|why| format!("not everything was looked at: {why}"));
+    let ended = report.unfinished.as_ref().map(|why| format!("not everything was checked: {why}"));
     if !report.findings.is_empty() {
-        let mut message = format!("{} found", count(report.findings.len(), "damage"));
+        let mut message = format!("{} found", count(report.findings.len(), "problem"));
         message.extend(ended.map(|ended| format!("; {ended}")));
         return Err(Failure::new(Outcome::Damaged, message).with_hint(hint(&report)));
     }
@@ -88,7 +88,8 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     if options.strict && !report.is_spotless() {
         let odd = report.notes.len() + report.unknown.len();
         let message = format!("nothing is damaged, {} found", count(odd, "note"));
-        return Err(Failure::new(Outcome::Damaged, message).with_hint("Without --strict this is no failure."));
+        let hint = "Without --strict, this is not a failure.";
+        return Err(Failure::new(Outcome::Damaged, message).with_hint(hint));
     }
     Ok(())
 }

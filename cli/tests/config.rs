@@ -123,7 +123,7 @@ fn a_registry_in_memory_is_no_quickstart() {
     let config = write(directory.path(), "version: 0.1\nstorage: inmemory\n");
     let ran = run(["quickstart", "--config", &config]);
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("a registry in memory is gone"), "{ran:?}");
+    assert!(ran.err.contains("a registry in memory does not last"), "{ran:?}");
 }
 
 #[test]
@@ -155,9 +155,11 @@ fn serve_takes_deletes_from_the_file_and_names_what_does_not_apply() {
     assert_eq!(
         err,
         format!(
-            "notice: `{config}`: line 6: storage.cache is ignored: the store is asked each time, nothing is remembered \
-             in a service of its own\nnotice: `{config}`: line 9: http.tls is ignored: there is no encryption\n\
-             notice: http.addr is ignored: `:5000` is no loopback address; if you mean it, use --listen\n"
+            "notice: `{config}`: line 6: storage.cache is ignored: the store is asked each time, nothing is \
+             remembered in a service of its own\n\
+             notice: `{config}`: line 9: http.tls is ignored: there is no encryption\n\
+             notice: http.addr is ignored: `:5000` is not a loopback address; to listen there anyway, \
+             use --listen\n"
         )
     );
     // Read-only by an argument wins over deletes by the file.

@@ -90,7 +90,7 @@ impl Engine<'_> {
         async move {
             let descriptor = manifest.descriptor();
             if depth > MAX_DEPTH {
-                let problem = "indexes are nested too deep";
+                let problem = "indexes are nested too deeply";
                 return Err(CopyError::Unsupported { digest: descriptor.digest, problem });
             }
             self.check(manifest)?;

@@ -37,7 +37,7 @@ pub enum CopyError {
         problem: String,
     },
     /// A directory that should be an OCI image layout is not one.
-    #[error("{place} is no OCI image layout: {problem}")]
+    #[error("{place} is not an OCI image layout: {problem}")]
     NotALayout {
         /// The directory.
         place: String,
@@ -53,7 +53,7 @@ pub enum CopyError {
         names: Vec<String>,
     },
     /// The destination names the image by a digest, and the source's image has a different one.
-    #[error("{place} is to get {wanted}, the image is {actual}")]
+    #[error("{place} names {wanted}, but the image is {actual}")]
     OtherImage {
         /// The destination.
         place: String,
@@ -71,7 +71,7 @@ pub enum CopyError {
         problem: &'static str,
     },
     /// The destination refuses a manifest because content that it names is still missing.
-    #[error("{place} does not take manifest {manifest}: {} blobs or manifests that it names are missing, {} first",
+    #[error("{place} refuses manifest {manifest}: {} blobs or manifests that it names are missing, first {}",
         missing.len(), missing.first().map(|first| first.digest.to_string()).unwrap_or_default())]
     StillMissing {
         /// The destination.

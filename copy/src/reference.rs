@@ -65,10 +65,10 @@ pub enum LayoutReference {
 pub enum ReferenceError {
     /// It does not begin with a known transport. The text is shown only if it looks like names: otherwise a
     /// password may follow the transport.
-    #[error("{0} is no image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
+    #[error("{0} is not an image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
     Transport(String),
     /// A layout without a directory.
-    #[error("`{0}` names no directory: write oci:DIR[:NAME|@DIGEST]")]
+    #[error("`{0}` does not name a directory: write oci:DIR[:NAME|@DIGEST]")]
     Directory(String),
     /// The name of an image in a layout breaks the grammar of the image specification.
     #[error("`{0}`: a name in a layout is made of letters and digits, separated by single -._:@/+")]
@@ -101,7 +101,7 @@ impl FromStr for ImageReference {
                 registry(rest).map_err(|source| ReferenceError::Registry { text: text.to_owned(), source })
             }
             Some((word, _)) if TRANSPORTS.contains(&word) => Err(ReferenceError::Transport(format!(
-                "`{word}:…` is of a transport that is not read here (skopeo copies it to oci:DIR): it"
+                "`{word}:…` uses an unsupported transport (skopeo can copy it to oci:DIR) and"
             ))),
             _ => Err(ReferenceError::Transport(match shown_words(text, "._-/:") {
                 Some(text) => format!("`{text}`"),
@@ -252,8 +252,11 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
         let error = "docker://host/a".parse::<ImageReference>().unwrap_err().to_string();
-        assert!(error.starts_with("`docker:…` is of a transport") && error.contains("oci:DIR["), "{error}");
+        assert!(
+            error.starts_with("`docker:…` uses an unsupported transport") && error.contains("oci:DIR["),
+            "{error}"
+        );
         let error = "ns/app:1.0".parse::<ImageReference>().unwrap_err().to_string();
-        assert!(error.starts_with("`ns/app:1.0` is no image: write oci:DIR"), "{error}");
+        assert!(error.starts_with("`ns/app:1.0` is not an image: write oci:DIR"), "{error}");
     }
 }

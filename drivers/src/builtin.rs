@@ -10,7 +10,7 @@ use plugin_registry_core::{StorageConfig, StorageDriver};
 use crate::drivers::{Entry, Lacking};
 
 /// The remedy for a driver whose settings can already be read.
-const TO_COME: &str = "it is still to come; its parameters are right";
+const TO_COME: &str = "it is not implemented yet; its parameters are valid";
 
 fn azure(parameters: &Parameters) -> Result<()> {
     plugin_registry_drivers_azure::AzureConfig::from_parameters(parameters).map(drop)

@@ -114,18 +114,15 @@ mod tests {
     #[test]
     fn unknown_names_get_a_suggestion() {
         for (name, expected) in [
-            (
-                "filesytem",
-                "invalid configuration: there is no driver `filesytem`, did you mean `filesystem`?",
-            ),
+            ("filesytem", "invalid configuration: unknown driver `filesytem`, did you mean `filesystem`?"),
             (
                 "ftp",
-                "invalid configuration: there is no driver `ftp`; there are azure, filesystem, gcs, inmemory, \
-                 memory, s3, s3aws",
+                "invalid configuration: unknown driver `ftp`; known drivers: azure, filesystem, gcs, \
+                 inmemory, memory, s3, s3aws",
             ),
             (
                 "",
-                "invalid configuration: there is no driver ``; there are azure, filesystem, gcs, inmemory, \
+                "invalid configuration: unknown driver ``; known drivers: azure, filesystem, gcs, inmemory, \
                  memory, s3, s3aws",
             ),
         ] {
@@ -149,7 +146,8 @@ mod tests {
             [(azure, "container"), (StorageConfig::new("gcs").with("bucket", "backup"), "bucket")]
         {
             let expected = format!(
-                "invalid configuration: this build has no driver `{}`: it is still to come; its parameters are right",
+                "invalid configuration: this build has no driver `{}`: it is not implemented yet; its \
+                 parameters are valid",
                 config.driver
             );
             assert_eq!(refusal(&config), expected);

@@ -1,7 +1,7 @@
 //! An OCI registry to embed: the API of a registry over a storage driver, without a server.
 //!
 //! A [`Registry`] implements the OCI distribution specification 1.1.1 over any
-//! [`StorageDriver`](plugin_registry_core::StorageDriver), in the object layout that CNCF distribution 2.8 and
+//! [`StorageDriver`], in the object layout that CNCF distribution 2.8 and
 //! 3.x read and write. It never binds a socket, starts a task, reads an environment variable or keeps global
 //! state. There are two ways in, with one registry behind them.
 //!
@@ -14,8 +14,7 @@
 //! use std::convert::Infallible;
 //!
 //! use futures::stream;
-//! use plugin_registry::Registry;
-//! use plugin_registry_core::{Descriptor, MediaType};
+//! use plugin_registry::{Descriptor, MediaType, Registry};
 //! use plugin_registry_drivers_memory::MemoryDriver;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -48,8 +47,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use http_body_util::BodyExt;
-//! use plugin_registry::{Body, Registry};
-//! use plugin_registry_core::Digest;
+//! use plugin_registry::{Body, Digest, Registry};
 //! use plugin_registry_drivers_memory::MemoryDriver;
 //! use tower_service::Service;
 //!
@@ -119,6 +117,11 @@ mod names;
 mod registry;
 mod repository;
 mod turns;
+
+#[doc(no_inline)]
+pub use plugin_registry_core::{
+    Algorithm, ByteRange, Descriptor, Digest, MediaType, Reference, RepositoryName, Secret, StorageDriver, Tag,
+};
 
 pub use self::{
     error::{ErrorCode, RegistryError, Result},

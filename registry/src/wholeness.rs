@@ -7,7 +7,7 @@ use crate::{layout, manifest::Manifest};
 /// What is wrong with a manifest, or between it and the content that it names.
 ///
 /// A push is refused for any of them, unless the repository already has the manifest and only sizes are in
-/// doubt ([`put`](crate::Manifests::put)). What a store already holds is read, verified and copied on: with a
+/// doubt ([`put`](crate::manifest::Manifests::put)). What a store already holds is read, verified and copied on: with a
 /// note, or, if a flaw [is damage](Self::is_damage), with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]

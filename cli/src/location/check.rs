@@ -106,6 +106,6 @@ fn verdict(probe: &ProbeReport, read_only: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let failed: Vec<String> = probe.failed().map(|step| step.verb.to_string()).collect();
-    let what = if probe.can_read() { "nothing can be backed up to it" } else { "it cannot be used" };
-    Err(Failure::new(Outcome::Failed, format!("{what}: these failed: {}", failed.join(", "))))
+    let what = if probe.can_read() { "no backup can be made" } else { "it cannot be used" };
+    Err(Failure::new(Outcome::Failed, format!("{what}: these steps failed: {}", failed.join(", "))))
 }

@@ -16,14 +16,14 @@ pub(super) fn hint(error: &Error, source: &Source, configured: &Configured) -> O
     Some(match error.kind() {
         ErrorKind::Unauthenticated => identity(source, configured),
         ErrorKind::PermissionDenied => {
-            "The credentials are known, and may not do this: check their rights.".to_owned()
+            "The store knows these credentials, but they may not do this: check their permissions.".to_owned()
         }
         ErrorKind::InvalidConfig | ErrorKind::NotFound => format!("Check {}.", place(location)),
         ErrorKind::Unavailable | ErrorKind::Timeout => format!(
             "Check the endpoint{}, its certificate, the network and the proxy, and the state of the store itself.",
             if location.is_some() { " (`s3Url`)" } else { "" }
         ),
-        ErrorKind::RateLimited => "The store asks for a slower pace: try again later.".to_owned(),
+        ErrorKind::RateLimited => "The store throttles requests: try again later.".to_owned(),
         _ => return None,
     })
 }
@@ -36,11 +36,12 @@ fn identity(source: &Source, configured: &Configured) -> String {
         (Some(file), _) => format!(
             "The credentials are wrong or expired: {keys} in `{}`{}, and this machine's clock.",
             file.display(),
-            if source.has_variables() { " and in the variables on top" } else { "" }
+            if source.has_variables() { " and in the REGISTRY_… variables" } else { "" }
         ),
         (None, Some(_)) if configured.has_credentials => {
             format!(
-                "The credentials are wrong or expired: {keys} in the variables on top, and this machine's clock."
+                "The credentials are wrong or expired: {keys} in the REGISTRY_… variables, and this \
+                 machine's clock."
             )
         }
         (None, Some(location)) => {
@@ -54,8 +55,8 @@ fn identity(source: &Source, configured: &Configured) -> String {
                 },
             );
             format!(
-                "Without --credentials the SDK looks for some by itself. Those of the location are in {key}: save \
-                 its value as a file and add --credentials FILE."
+                "Without --credentials, the SDK looks for some by itself. The location's credentials are in \
+                 {key}: save its value as a file and add --credentials FILE."
             )
         }
         (None, None) => {

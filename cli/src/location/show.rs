@@ -151,7 +151,7 @@ impl Summary {
             log_level: config.log.level.map(|level| level.to_string().to_lowercase()),
             purge: config.purge.map(|purge| {
                 let time = humantime::format_duration;
-                let dry = if purge.dry_run { ", only said" } else { "" };
+                let dry = if purge.dry_run { ", dry run" } else { "" };
                 format!("idle for {}, every {}{dry}", time(purge.older_than), time(purge.interval))
             }),
             ignored: config.ignored.iter().map(ToString::to_string).collect(),

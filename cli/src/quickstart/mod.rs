@@ -70,7 +70,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
     let work = tempfile::Builder::new()
         .prefix("plugin-registry-quickstart-")
         .tempdir()
-        .map_err(|error| Failure::failed(format!("no temporary directory can be made: {error}")))?
+        .map_err(|error| Failure::failed(format!("a temporary directory cannot be created: {error}")))?
         .keep();
     let configured = options.source;
     let root = options.root.or_else(|| (!configured.is_given()).then(|| work.join("registry")));
@@ -81,7 +81,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
     let directory = work.join("image");
     let source = layout(&directory, true).await?;
     write(&source, &made).await?;
-    steps.done("make an image", "of files of this machine".to_owned(), made.size(), None);
+    steps.done("make an image", "from files of this machine".to_owned(), made.size(), None);
 
     // The first registry lives only for the backup.
     let (first, second) = back_up(place, &source, &mut steps).await?;
@@ -133,7 +133,7 @@ async fn back_up(
 ) -> Result<(CopyReport, CopyReport), Failure> {
     let opened = place.make().await?;
     if opened.driver.name() == "inmemory" {
-        return Err(Failure::failed("a registry in memory is gone before the image can be restored")
+        return Err(Failure::failed("a registry in memory does not last until the image is restored")
             .with_hint("Name a directory with --root DIR, or a file with another driver."));
     }
     let registry = opened.builder().build();
@@ -185,7 +185,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|error| Failure::failed(format!("a file cannot be read: {error}"))),
-        Err(error) => Err(Failure::failed(format!("the work was cut off: {error}"))),
+        Err(error) => Err(Failure::failed(format!("the task was cut off: {error}"))),
     }
 }
 
@@ -249,11 +249,11 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     writeln!(
         out,
-        "Both names together name {}; {} of it was deduplicated.",
+        "Both names together refer to {}; {} of that was deduplicated.",
         Bytes(document.named_bytes),
         Bytes(document.deduplicated_bytes)
     )?;
-    writeln!(out, "What came out is what went in, to the byte. No port was open.")?;
+    writeln!(out, "The restored image is the original, byte for byte. No port was opened.")?;
     writeln!(out)?;
     writeln!(out, "Look at it:")?;
     let place = match (&document.root, &document.registry) {

@@ -29,7 +29,7 @@ impl Guarded {
         }
         self.clock.poll(cx).map(|waited| {
             let seconds = waited.as_secs();
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client took nothing for {seconds} s")))
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client read nothing for {seconds} s")))
         })
     }
 }

@@ -76,7 +76,7 @@ impl Listener {
     async fn bind_unix(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             Failure::failed(format!("cannot listen on `unix:{}`: {error}", path.display()))
-                .with_hint("Choose a path of at most 100 bytes in a directory that you may write to.")
+                .with_hint("Choose a path of at most 100 bytes in a directory that you can write to.")
         };
         remove_stale(path).await?;
         // Nobody is let in before it listens, and by then the file is private, whatever the umask.
@@ -146,7 +146,7 @@ fn file_id(path: &Path) -> Option<FileId> {
 async fn remove_stale(path: &Path) -> Result<(), Failure> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
-        return Err(Failure::failed(format!("`{}` exists and is no socket", path.display()))
+        return Err(Failure::failed(format!("`{}` exists and is not a socket", path.display()))
             .with_hint("Choose another path for --listen unix:/PATH."));
     }
     match UnixStream::connect(path).await {
@@ -156,7 +156,7 @@ async fn remove_stale(path: &Path) -> Result<(), Failure> {
             })
         }
         _ => Err(Failure::failed(format!("another process answers on `{}`", path.display()))
-            .with_hint("End it, or choose another path for --listen unix:/PATH.")),
+            .with_hint("Stop it, or choose another path for --listen unix:/PATH.")),
     }
 }
 

@@ -85,10 +85,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
         warn_exposed(&listener)?;
     }
     if options.no_durable {
-        writeln!(
-            io::stderr(),
-            "warning: --no-durable: a power cut may lose or damage what clients were told is stored"
-        )?;
+        writeln!(io::stderr(), "warning: --no-durable: a power cut may lose or damage acknowledged content")?;
     }
     let mut out = io::stdout();
     writeln!(out, "{}", listener.url())?;
@@ -128,7 +125,7 @@ async fn accept_until(
                 }
                 Err(error) => {
                     patience.set_crowded(true);
-                    tracing::warn!(%error, "a connection was not accepted");
+                    tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -140,8 +137,8 @@ async fn accept_until(
     let all_ended = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
         () = all_ended => {}
-        () = end.signalled() => tracing::warn!("ended by a second signal, requests were cut"),
-        () = tokio::time::sleep(GRACE) => tracing::warn!("requests took too long to end and were cut"),
+        () = end.signalled() => tracing::warn!("a second signal came: open requests were cut off"),
+        () = tokio::time::sleep(GRACE) => tracing::warn!("open requests took too long and were cut off"),
     }
 }
 
@@ -174,7 +171,7 @@ fn raise_files() {
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(wanted);
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!(%error, "the limit of open files stays as it is");
+            tracing::debug!(%error, "the limit of open files could not be raised");
         }
     }
 }
@@ -183,7 +180,7 @@ fn warn_exposed(listener: &Listener) -> io::Result<()> {
     let line = "!".repeat(78);
     writeln!(
         io::stderr(),
-        "{line}\nWARNING: {} is not a loopback address. Everybody who can reach it may read and change\n\
+        "{line}\nWARNING: {} is not a loopback address. Anyone who can reach it can read and change\n\
          this registry: there is no authentication and no encryption. Use 127.0.0.1 or unix:/PATH.\n{line}",
         listener.url()
     )

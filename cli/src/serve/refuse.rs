@@ -38,7 +38,7 @@ pub(super) fn denied(reason: &str) -> Response<Body> {
 
 /// The answer to a request that most clients repeat (ADR 0027).
 pub(super) fn busy() -> Response<Body> {
-    let reason = "too many large answers wait for clients that do not read them";
+    let reason = "too many large answers are waiting for clients that do not read them";
     let mut response = error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable, reason);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

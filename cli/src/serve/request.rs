@@ -125,7 +125,7 @@ impl http_body::Body for RequestBody {
             Poll::Pending => {
                 let waited = ready!(this.clock.poll(cx));
                 this.failure = Some(Ending::StoodStill);
-                Poll::Ready(Some(Err(format!("the body stood still for {} s", waited.as_secs()).into())))
+                Poll::Ready(Some(Err(format!("the body stalled for {} s", waited.as_secs()).into())))
             }
         }
     }

@@ -50,7 +50,8 @@ pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Resul
             let shown = if is_shown { format!("`{address}`") } else { "it".to_owned() };
             writeln!(
                 err,
-                "notice: http.addr is ignored: {shown} is no loopback address; if you mean it, use --listen"
+                "notice: http.addr is ignored: {shown} is not a loopback address; to listen there anyway, \
+                 use --listen"
             )?;
             Ok(ADDRESS.to_owned())
         }

@@ -12,8 +12,8 @@ fn missing_files_are_2_and_named() {
         ("the location", vec!["--location", &none]),
         ("the credentials file", vec!["--location", &location, "--credentials", &none]),
         ("the configuration file", vec!["--config", &none]),
-        ("the file of variables", vec!["--env-file", &none]),
-        ("the file of variables", vec!["--config", &config, "--env-file", &none]),
+        ("the variables file", vec!["--env-file", &none]),
+        ("the variables file", vec!["--config", &config, "--env-file", &none]),
     ] {
         for ran in [check(&arguments), show(&arguments)] {
             let expected = format!("error: {what} `{none}` does not exist\n  Check the path.\n");
@@ -37,7 +37,7 @@ fn a_file_that_cannot_be_one_is_not_read() {
             vec!["--location", &location, "--credentials", &long],
             "is longer than 1048576 bytes",
         ),
-        ("the file of variables", &long, vec!["--env-file", &long], "is longer than 1048576 bytes"),
+        ("the variables file", &long, vec!["--env-file", &long], "is longer than 1048576 bytes"),
         (
             "the location",
             &binary,

@@ -277,8 +277,8 @@ fn missing_credentials_are_told_with_where_they_are() {
     assert!(out.contains(&format!("\ncredentials: none given; they are in {secret}\n")), "{out}");
     assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list not authenticated: ")), "{err}");
     let hint = format!(
-        "\n  Without --credentials the SDK looks for some by itself. Those of the location are in {secret}: save its \
-         value as a file and add --credentials FILE.\n"
+        "\n  Without --credentials, the SDK looks for some by itself. The location's credentials are in \
+         {secret}: save its value as a file and add --credentials FILE.\n"
     );
     assert!(err.ends_with(&hint), "{err}");
 }
@@ -288,7 +288,7 @@ fn who_may_not_write_is_told_so() {
     let Some(program) = seaweed("who_may_not_write_is_told_so") else { return };
     let ran = user(program, "unwriting");
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(ran.err, "error: nothing can be backed up to it: these failed: write, stage\n");
+    assert_eq!(ran.err, "error: no backup can be made: these steps failed: write, stage\n");
     assert!(ran.out.starts_with(HEAD), "{ran:?}");
     assert_eq!(failed(&ran), ["write", "replace", "conditional write", "stage", "delete"]);
     let write = step(&ran, "write");
@@ -309,7 +309,7 @@ fn who_may_not_list_is_told_so() {
     let Some(program) = seaweed("who_may_not_list_is_told_so") else { return };
     let ran = user(program, "unlisting");
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(ran.err, "error: it cannot be used: these failed: list, find stages, delete\n");
+    assert_eq!(ran.err, "error: it cannot be used: these steps failed: list, find stages, delete\n");
     assert_eq!(failed(&ran), ["list", "find stages", "delete"]);
     let list = step(&ran, "list");
     assert!(list.starts_with("not permitted: "), "{list}");
@@ -341,7 +341,7 @@ fn who_may_not_read_is_told_so() {
     let Some(program) = seaweed("who_may_not_read_is_told_so") else { return };
     let ran = user(program, "unreading");
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.err.starts_with("error: it cannot be used: these failed: read"), "{ran:?}");
+    assert!(ran.err.starts_with("error: it cannot be used: these steps failed: read"), "{ran:?}");
     assert!(step(&ran, "read").contains("; needed: s3:GetObject on the bucket's objects"), "{ran:?}");
 }
 

@@ -19,9 +19,9 @@ driver: s3
   region: us-east-1
   regionendpoint: http://minio:9000
   secretkey: …
-assumed: conditions on writes are honoured, until the store is known; the first write asks, by at most 6 requests
-assumed: keys lie in directories, until the store is known; the first write asks, by at most 6 requests
-assumed: uploads carry a CRC32, until the store refuses it
+assumed: conditions on writes are honoured, until the store is known; the first write finds out, with at most 6 requests
+assumed: keys are in directories, until the store is known; the first write finds out, with at most 6 requests
+assumed: uploads carry a CRC32 until the store refuses it
 changes: pushes; no deletes
 ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did
 warning: `spec.config.s3Url` is http to another machine: anyone on the network path can read and change images, and copy signatures and session tokens; use https
@@ -40,9 +40,11 @@ warning: `spec.config.s3Url` is http to another machine: anyone on the network p
             "secretkey": "…",
         },
         "assumed": [
-            "conditions on writes are honoured, until the store is known; the first write asks, by at most 6 requests",
-            "keys lie in directories, until the store is known; the first write asks, by at most 6 requests",
-            "uploads carry a CRC32, until the store refuses it",
+            "conditions on writes are honoured, until the store is known; the first write finds out, with at \
+             most 6 requests",
+            "keys are in directories, until the store is known; the first write finds out, with at most 6 \
+             requests",
+            "uploads carry a CRC32 until the store refuses it",
         ],
         "readOnly": false,
         "delete": false,

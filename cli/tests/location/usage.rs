@@ -66,13 +66,13 @@ fn help_says_what_the_command_does() {
         ("ls", "Lists the repositories"),
         ("tags", "Lists the tags of a repository"),
         ("copy", "Copies an image in or out, byte for byte"),
-        ("serve", "Serves a registry over HTTP on loopback, for clients that can speak nothing else"),
-        ("quickstart", "Shows a backup and a restore: a real image, made on the spot, goes in and comes out"),
+        ("serve", "Serves a registry over HTTP on loopback, for clients that only speak HTTP"),
+        ("quickstart", "Shows a backup and a restore of a real image that is made on the spot"),
         (
             "location check",
             "Tries everything that a backup needs: list, write, read, delete, uploads in pieces",
         ),
-        ("location show", "Prints what a registry is opened with, without its secrets"),
+        ("location show", "Prints the settings that a registry is opened with, without secrets"),
     ] {
         let ran = run(line.split(' ').chain(["--help"])).ok();
         assert_eq!(ran.out.lines().next(), Some(first));

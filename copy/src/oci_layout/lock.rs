@@ -43,7 +43,7 @@ pub(super) async fn lock(directory: &Path) -> Option<File> {
             left -= 1;
             thread::sleep(STEP);
         }
-        tracing::warn!("the lock of the layout is still held: going on without it");
+        tracing::warn!("the layout is still locked: continuing without the lock");
         let _ = sender.send(None);
     };
     thread::Builder::new().name("layout-lock".to_owned()).spawn(wait).ok()?;

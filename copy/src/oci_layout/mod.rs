@@ -85,7 +85,7 @@ impl OciLayout {
             if layout.is_marked().await? {
                 return Ok(layout);
             }
-            return Err(layout.no_layout(format!("it has no file oci-layout, but `{}`", shown(&name))));
+            return Err(layout.no_layout(format!("it has no file oci-layout, but has `{}`", shown(&name))));
         }
         let marker = path(MARKER);
         let content = Bytes::from_static(MARKER_CONTENT);
@@ -128,7 +128,7 @@ impl OciLayout {
     pub async fn entries(&self) -> Result<Vec<LayoutEntry>> {
         match self.read_index().await? {
             Some(index) => Ok(index.into_entries()),
-            None => Err(self.no_layout("it has no file index.json, so it was not written to its end")),
+            None => Err(self.no_layout("it has no file index.json, so it was never finished")),
         }
     }
 
@@ -227,7 +227,7 @@ impl OciLayout {
         };
         if let Err(error) = poured.await {
             if let Err(error) = writer.cancel().await {
-                tracing::warn!(%error, "a stage could not be thrown away");
+                tracing::warn!(%error, "a staged file could not be discarded");
             }
             return Err(error);
         }
@@ -264,7 +264,7 @@ impl OciLayout {
                 self.driver.put(&index_path, bytes).await.map_err(|error| self.storage(error))?;
             }
         }
-        let message = "another program keeps writing over it: run the copy again when that has ended";
+        let message = "another program keeps overwriting it: run the copy again once that program has ended";
         Err(self.storage(Error::new(ErrorKind::Conflict).with_path(&index_path).with_message(message)))
     }
 
@@ -282,7 +282,7 @@ impl OciLayout {
         match index::layout_version(&marker) {
             Some(version) if version.starts_with("1.0.") => Ok(true),
             Some(version) => Err(self.no_layout(format!("its version `{}` is not 1.0.0", shown(&version)))),
-            None => Err(self.no_layout("its file oci-layout names no version")),
+            None => Err(self.no_layout("its file oci-layout does not name a version")),
         }
     }
 

@@ -88,7 +88,7 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
 
     fn require_file(&self, operation: Operation, path: &StoragePath) -> Result<()> {
         if path.is_root() {
-            let error = Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
+            let error = Error::new(ErrorKind::InvalidPath).with_message("the root is not a file");
             return Err(error.with_operation(operation).with_driver((*self.driver).name()).with_path(path));
         }
         Ok(())

@@ -58,7 +58,7 @@ impl FileWriter for CheckedWriter {
         self.start(Operation::WriterClose)?;
         let Self { writer, scope, is_direct, .. } = *self;
         if is_direct {
-            let error = Error::new(ErrorKind::Other).with_message("a direct writer keeps nothing");
+            let error = Error::new(ErrorKind::Other).with_message("a direct writer keeps nothing to resume");
             return Err(scope.fail_as(Operation::WriterClose, error.with_retryable(false)));
         }
         writer.close().await.map_err(|error| scope.fail_as(Operation::WriterClose, error))
@@ -74,7 +74,7 @@ impl FileWriter for CheckedWriter {
         self.start(Operation::WriterCommit)?;
         let Self { writer, scope, .. } = *self;
         if to.is_root() {
-            let error = Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
+            let error = Error::new(ErrorKind::InvalidPath).with_message("the root is not a file");
             return Err(scope.fail_as(Operation::WriterCommit, error));
         }
         writer.commit(to).await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))

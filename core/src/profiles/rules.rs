@@ -24,27 +24,30 @@ const SOURCE: &str = "source_profile";
 const REFUSED: &[(&str, &str)] = &[
     (
         "endpoint_url",
-        "names an endpoint: give the store's as `s3Url` or `regionendpoint`, and the token service's as `stsendpoint`",
+        "names an endpoint: set the store's endpoint as `s3Url` or `regionendpoint`, and the token service's \
+         as `stsendpoint`",
     ),
     (
         "services",
-        "names endpoints: give the store's as `s3Url` or `regionendpoint`, and the token service's as `stsendpoint`",
+        "names endpoints: set the store's endpoint as `s3Url` or `regionendpoint`, and the token service's \
+         as `stsendpoint`",
     ),
     ("ca_bundle", "names a file: give certificates as `caCert` or `cabundle`"),
     (
         "credential_process",
-        "names a program, which is not run: give the keys themselves, or a credentials source of the host",
+        "names a program, and programs are not run: give the keys themselves, or use a credentials source of \
+         the host",
     ),
     (
         "credential_source",
-        "asks for the identity of this process: without credentials, the host may allow it as a whole",
+        "asks for the identity of this process, which the host can allow only if no credentials are given",
     ),
-    ("login_session", "asks for a session of a person: give keys, or a role"),
-    ("mfa_serial", "asks for the code of a person: give keys, or a role without it"),
+    ("login_session", "needs an interactive login: give keys or a role"),
+    ("mfa_serial", "needs a one-time code that a person enters: give keys, or a role without it"),
 ];
 /// Every property with this prefix is refused in the same way.
 const SSO: &str = "sso_";
-const NO_SSO: &str = "asks for a session of a person: give keys, or a role";
+const NO_SSO: &str = "needs an interactive login: give keys or a role";
 
 /// The most settings that are searched for an identity.
 const MAX_SETTINGS: usize = 100;
@@ -87,7 +90,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Some(arn) => self.role(section, arn).map(Profile::Role),
             None => match [TOKEN_FILE, SOURCE].iter().find_map(|key| Some((*key, section.given(key)?))) {
                 Some((key, value)) => {
-                    self.wrong(value, format!("`{key}` needs `{ROLE}`, the role that is asked for"))
+                    self.wrong(value, format!("`{key}` needs `{ROLE}`, the role to assume"))
                 }
                 None => self.keys(section).map(Profile::Keys),
             },
@@ -124,7 +127,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 Some(token) => Base::Token(self.token(token)?),
                 None => {
                     let what = format!(
-                        "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it: somebody has to ask for it"
+                        "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it, to assume the role with"
                     );
                     return self.wrong(arn, what);
                 }
@@ -143,7 +146,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let path = Some(value.text).filter(|text| text.starts_with('/')).and_then(shown_path);
         let path = path.map_or("a file".to_owned(), |path| format!("`{path}`"));
         let what = format!(
-            "`{TOKEN_FILE}` names {path}, which the host has not allowed: it may, by `tokenfiles`, \
+            "`{TOKEN_FILE}` names {path}, which the host has not allowed: allow it with `tokenfiles`, \
              `LocationCredentials::with_token_files` or `--token-file`"
         );
         self.wrong(value, what)
@@ -151,7 +154,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     fn source(&mut self, value: Value<'a>) -> Option<Profile<'a>> {
         if self.names.contains(&value.text) || self.names.len() >= MAX_SOURCES {
-            return self.wrong(value, format!("`{SOURCE}` leads back, or through too many profiles"));
+            return self.wrong(value, format!("`{SOURCE}` forms a circle, or a chain of too many profiles"));
         }
         match self.sections.get(value.text) {
             Some(section) => self.profile(&section),
@@ -170,7 +173,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 }
                 Some(_) => continue,
                 None => match meant(section, key) {
-                    Some(line) => format!("has no `{key}`; line {line} may be meant to be it"),
+                    Some(line) => format!("has no `{key}`; line {line} may be a misspelling of it"),
                     None => format!("has no `{key}`"),
                 },
             };

@@ -93,7 +93,7 @@ impl<'a> Sections<'a> {
 
     /// Returns the lines that belong to no section.
     pub(super) fn unread(&self) -> Vec<Mistake> {
-        let what = "is before the first profile, which begins with its name, such as `[default]`";
+        let what = "is before the first profile: a profile begins with its name, such as `[default]`";
         self.before.iter().take(MAX_LINES).map(|line| Mistake::at(*line, what)).collect()
     }
 
@@ -109,7 +109,7 @@ impl<'a> Sections<'a> {
 
     fn listed(&self) -> String {
         if self.all.is_empty() {
-            return "it has none at all".to_owned();
+            return "it has no profiles".to_owned();
         }
         let mut all: Vec<&str> = self.all.iter().map(|section| section.name).collect();
         all.sort_unstable();

@@ -130,23 +130,23 @@ fn roles_that_nobody_may_ask_for() {
     for (text, expected) in [
         (
             format!("{role}web_identity_token_file=/proc/self/environ\n"),
-            "line 3: `web_identity_token_file` names `/proc/self/environ`, which the host has not allowed: it may, by \
-             `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+            "line 3: `web_identity_token_file` names `/proc/self/environ`, which the host has not allowed: \
+             allow it with `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
         ),
         (
             // Letter for letter: whatever leads there may lead elsewhere.
             format!("{role}web_identity_token_file=/var//token\n"),
-            "line 3: `web_identity_token_file` names `/var//token`, which the host has not allowed: it may, by \
-             `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+            "line 3: `web_identity_token_file` names `/var//token`, which the host has not allowed: allow it \
+             with `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
         ),
         (
             role.to_owned(),
-            "line 2: `role_arn` needs `web_identity_token_file`, `source_profile` or keys beside it: somebody has to \
-             ask for it",
+            "line 2: `role_arn` needs `web_identity_token_file`, `source_profile` or keys beside it, to \
+             assume the role with",
         ),
         (
             "[default]\nweb_identity_token_file=/var/token\n".to_owned(),
-            "line 2: `web_identity_token_file` needs `role_arn`, the role that is asked for",
+            "line 2: `web_identity_token_file` needs `role_arn`, the role to assume",
         ),
         (
             format!(
@@ -164,7 +164,7 @@ fn roles_that_nobody_may_ask_for() {
         ),
         (
             format!("{role}source_profile=b\n[b]\nrole_arn=x\nsource_profile=default\n"),
-            "line 6: `source_profile` leads back, or through too many profiles",
+            "line 6: `source_profile` forms a circle, or a chain of too many profiles",
         ),
         (
             format!("{role}web_identity_token_file=/var/token\nregion=evil.example/\n"),
@@ -174,7 +174,7 @@ fn roles_that_nobody_may_ask_for() {
         assert_eq!(said(&text, "default", &["/var/token"]), expected, "{text}");
     }
     let many: String = (0..9).map(|n| format!("[p{n}]\nrole_arn=r\nsource_profile=p{}\n", n + 1)).collect();
-    assert!(said(&many, "p0", &[]).ends_with("leads back, or through too many profiles"));
+    assert!(said(&many, "p0", &[]).ends_with("forms a circle, or a chain of too many profiles"));
 }
 
 /// As the SDK for Go, which Velero reads the file with, as credentials and as configuration at once.

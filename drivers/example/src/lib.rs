@@ -74,7 +74,7 @@ impl Example {
         if size as u64 <= self.max_file_size {
             return Ok(());
         }
-        let message = format!("{size} bytes, the most are {}", self.max_file_size);
+        let message = format!("{size} bytes, the limit is {}", self.max_file_size);
         Err(Error::new(ErrorKind::TooLarge).with_message(message))
     }
 }
@@ -97,7 +97,7 @@ impl Store {
         let stage = self.stages.get(&staged.path).ok_or(ErrorKind::NotFound)?;
         if stage.id != staged.id || Arc::strong_count(stage) > 1 {
             return Err(
-                Error::new(ErrorKind::Conflict).with_message("another writer was or is at this stage")
+                Error::new(ErrorKind::Conflict).with_message("another writer uses or has used this stage")
             );
         }
         Ok(stage)

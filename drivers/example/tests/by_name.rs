@@ -47,7 +47,7 @@ async fn an_image_goes_in_and_comes_out() {
 #[tokio::test]
 async fn mistakes_name_the_driver_and_what_was_meant() {
     for (name, key, value, expected) in [
-        ("exmaple", "maxfilesize", "1", "there is no driver `exmaple`, did you mean `example`?"),
+        ("exmaple", "maxfilesize", "1", "unknown driver `exmaple`, did you mean `example`?"),
         ("example", "maxfilesise", "1", "`maxfilesise`: unknown, did you mean `maxfilesize`?"),
         (
             "example",
@@ -69,7 +69,7 @@ async fn a_file_that_is_too_large_is_refused_before_it_is_kept() {
     let mut writer = driver.writer(&path, WriteMode::direct()).await.unwrap();
     writer.write("0123456789".into()).await.unwrap();
     let refusal = writer.write("!".into()).await.unwrap_err();
-    assert_eq!(refusal.to_string(), "too large: 11 bytes, the most are 10");
+    assert_eq!(refusal.to_string(), "too large: 11 bytes, the limit is 10");
     let put = driver.put_content(&path, "0123456789!".into(), Default::default()).await.unwrap_err();
     assert_eq!(put.kind(), refusal.kind());
     assert!(driver.stat(&path).await.unwrap_err().is_not_found());

@@ -21,7 +21,7 @@ pub(crate) fn read(error: io::Error) -> Error {
 pub(crate) fn write(error: io::Error) -> Error {
     let (kind, message) = match Errno::from_io_error(&error) {
         Some(Errno::NOENT) => {
-            (ErrorKind::Unavailable, Some("the directory vanished while it was written to"))
+            (ErrorKind::Unavailable, Some("the directory disappeared while it was being written to"))
         }
         Some(Errno::NOTDIR) => (ErrorKind::InvalidPath, Some("a component of the path is a file")),
         Some(Errno::ISDIR) => (ErrorKind::InvalidPath, Some("a directory is at this path")),
@@ -61,7 +61,7 @@ fn classify(errno: Option<Errno>, error: &io::Error) -> (ErrorKind, Option<&'sta
             (ErrorKind::InvalidPath, Some("this is neither a file nor a directory"))
         }
         Errno::NOSPC | Errno::DQUOT => (ErrorKind::NoSpace, None),
-        Errno::FBIG => (ErrorKind::TooLarge, Some("larger than this filesystem's files may be")),
+        Errno::FBIG => (ErrorKind::TooLarge, Some("larger than this filesystem allows a file to be")),
         Errno::ROFS => (ErrorKind::ReadOnly, None),
         Errno::NOTEMPTY => (ErrorKind::Conflict, Some("the directory is being written to")),
         Errno::MFILE | Errno::NFILE => (ErrorKind::Unavailable, Some("too many open files")),

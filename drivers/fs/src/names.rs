@@ -51,7 +51,7 @@ pub(crate) fn is_component(name: &str) -> bool {
 /// # Errors
 /// `InvalidPath` for the root.
 pub(crate) fn split(path: &StoragePath) -> Result<(StoragePath, &str)> {
-    let root = || Error::new(ErrorKind::InvalidPath).with_message("the root is no file");
+    let root = || Error::new(ErrorKind::InvalidPath).with_message("the root is not a file");
     path.parent().zip(path.file_name()).ok_or_else(root)
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn check_target(path: &StoragePath) -> Result<()> {
     let message = if name.len() > MAX_NAME {
         "a file's name is longer than 192 bytes"
     } else if is_staged(name) {
-        "names that end in `.<uuid>.tmp` or `.<uuid>.<size>.part` are those of staged files"
+        "names that end in `.<uuid>.tmp` or `.<uuid>.<size>.part` are reserved for staged files"
     } else {
         return Ok(());
     };

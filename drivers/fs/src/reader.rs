@@ -141,7 +141,7 @@ fn read_exact(file: &File, mut range: Range<u64>) -> Result<Bytes> {
         // A buffer with more capacity than requested must not read beyond the range: take only what is wanted.
         match rustix::io::pread(file, spare_capacity(&mut buffer), range.start) {
             Ok(0) => {
-                let message = "the file became shorter while it was read";
+                let message = "the file got shorter while it was being read";
                 return Err(Error::new(ErrorKind::Corrupted).with_message(message));
             }
             Ok(read) => range.start = range.start.saturating_add(read as u64),

@@ -85,7 +85,7 @@ impl Stage {
         }
         let (stored, size) = (file.metadata().map_err(error::read)?.len(), staged.size);
         if stored < size {
-            let message = format!("{stored} bytes are staged where {size} were acknowledged");
+            let message = format!("only {stored} of the {size} acknowledged bytes are staged");
             return Err(Error::new(ErrorKind::Corrupted).with_message(message));
         }
         if stored > size {
@@ -309,7 +309,7 @@ fn lock(file: &File) -> Result<()> {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(PATIENCE / 40),
             Err(TryLockError::WouldBlock) => {
-                let message = "another writer that resumed this stage is open";
+                let message = "another writer that resumed this stage is still open";
                 return Err(Error::new(ErrorKind::Conflict).with_message(message));
             }
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),

@@ -97,8 +97,8 @@ impl Deletion<'_> {
         self.path.push_str(&name.to_string_lossy());
         if self.path.len() > MAX_PATH_LEN {
             let message = format!(
-                "a directory in it is deeper than any path of {MAX_PATH_LEN} bytes reaches, and was left: delete it by \
-                 hand"
+                "a directory in it is too deep for a path of {MAX_PATH_LEN} bytes and was not deleted: \
+                 delete it by hand"
             );
             return Err(Error::new(ErrorKind::InvalidPath).with_message(message));
         }

@@ -273,7 +273,7 @@ impl Store {
 }
 
 fn busy() -> Error {
-    Error::new(ErrorKind::Conflict).with_message("another writer that resumed this stage is open")
+    Error::new(ErrorKind::Conflict).with_message("another writer that resumed this stage is still open")
 }
 
 /// The prefix of every path below this one.

@@ -33,7 +33,7 @@ failures! {
 fn of_redb(error: Redb) -> Error {
     let (kind, message) = match &error {
         Redb::DatabaseAlreadyOpen => {
-            (ErrorKind::Unavailable, "already open, share it by cloning its driver".into())
+            (ErrorKind::Unavailable, "already open; clone its driver to share it".into())
         }
         Redb::LockProtocolMismatch => (ErrorKind::Unavailable, error.to_string()),
         Redb::Corrupted(_) | Redb::UpgradeRequired(_) => (ErrorKind::Corrupted, error.to_string()),

@@ -183,7 +183,7 @@ async fn a_file_that_cannot_be_opened_is_an_error_that_says_why() {
     let driver = RedbDriver::open(&file).await.unwrap();
     let again = RedbDriver::open(&file).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Unavailable);
-    let reason = "store unavailable: already open, share it by cloning its driver";
+    let reason = "store unavailable: already open; clone its driver to share it";
     assert_eq!(again.to_string(), format!("redb driver: {}: {reason}", file.display()));
     drop(driver);
     RedbDriver::open(&file).await.unwrap();

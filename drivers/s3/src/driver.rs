@@ -155,7 +155,7 @@ impl StorageDriver for S3Driver {
             // A directory stays until it is empty.
             let now = keys.iter().find(|key| !key.ends_with('/')).cloned();
             if first.is_some() && first == now {
-                let message = "the store lists what it says that it has deleted";
+                let message = "the store still lists objects that it reported as deleted";
                 return Err(Error::new(ErrorKind::Unavailable).with_message(message));
             }
             first = now;

@@ -95,7 +95,7 @@ struct NotUnderstood;
 
 impl std::fmt::Display for NotUnderstood {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the store may not know something that was asked")
+        f.write_str("the store may not know a part of the request")
     }
 }
 
@@ -163,8 +163,8 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
         }
         Some("NoSuchBucket") => "check `bucket` and `regionendpoint`",
         Some("InvalidBucketName") => {
-            "check `bucket`; where `regionendpoint` has the bucket in its host already, set `forcepathstyle` to false \
-             and take it out"
+            "check `bucket`; if the host of `regionendpoint` already includes the bucket, remove it there \
+             and set `forcepathstyle` to false"
         }
         // Alibaba OSS, Tencent COS, Huawei OBS, Volcengine TOS.
         Some(
@@ -173,11 +173,12 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
             | "VirtualHostDomainRequired"
             | "InvalidPathAccess",
         ) => {
-            "the store wants the bucket in the host's name: set `forcepathstyle` (Velero's `s3ForcePathStyle`) to false"
+            "the store wants the bucket in the host name: set `forcepathstyle` (Velero's `s3ForcePathStyle`) \
+             to false"
         }
         Some("MethodNotAllowed") => {
-            "the store does not take this request here: check `regionendpoint`, `forcepathstyle` and `bucket`, and \
-             whether the bucket's policy or retention forbids it"
+            "the store does not accept this request here: check `regionendpoint`, `forcepathstyle` and \
+             `bucket`, and whether the bucket's policy or retention forbids it"
         }
         Some(
             "PermanentRedirect"
@@ -194,7 +195,7 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
         Some("InvalidAccessKeyId") => "check `accesskey`",
         Some("SignatureDoesNotMatch") => "check `secretkey` and `region`",
         Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
-            "the session token is not valid any more"
+            "the session token is no longer valid"
         }
         Some("RequestTimeTooSkewed" | "RequestExpired") => "check this machine's clock",
         Some("InvalidObjectState") => "the object is archived: restore it first",

@@ -45,7 +45,7 @@ impl Keys {
     pub(crate) fn file(&self, path: &StoragePath) -> Result<String> {
         let key = format!("{}{}", self.root, path.as_relative());
         let message = if is_staged(&key) {
-            "names that end in `.staged` are those of staged bytes"
+            "names that end in `.staged` are reserved for staged bytes"
         } else if key.len() + STAGED.len() > MAX_KEY {
             "the key is longer than 1017 bytes"
         } else {

@@ -80,14 +80,15 @@ impl Natures {
         };
         if answers.conditions == Some(false) {
             tracing::warn!(
-                "the store ignores conditions on writes: two writers at a time are not told apart"
+                "the store ignores conditions on writes: concurrent writers of one object do not notice each \
+                 other"
             );
         }
         Ok(known(self.traits(client).or(answers)))
     }
 
     fn unknown(&self, client: &S3Client, error: &Error) -> Nature {
-        tracing::info!(%error, "what kind of store this is could not be found out");
+        tracing::info!(%error, "the kind of this store could not be determined");
         known(self.traits(client))
     }
 
@@ -168,7 +169,7 @@ impl<'a> Question<'a> {
             Err(error) if is_for_the_write_as_well(&error) => return Err(error),
             // What was found so far stands.
             Err(error) => {
-                tracing::info!(%error, "an object of this question may be left below `{}`", self.place);
+                tracing::info!(%error, "an object of the store's probe may be left below `{}`", self.place);
             }
         }
         Ok(traits)
@@ -221,7 +222,7 @@ impl<'a> Question<'a> {
         }
         let above = self.keys.directories_above(&self.file);
         if let Err(error) = self.client.delete_many(&above).await {
-            tracing::debug!(%error, "an empty directory of this question may be left");
+            tracing::debug!(%error, "an empty directory of the store's probe may be left");
         }
     }
 }
@@ -237,7 +238,8 @@ fn is_for_the_write_as_well(error: &Error) -> bool {
 fn during(request: &str, error: &Error) -> Error {
     let said = error.message().unwrap_or_default();
     let message = format!(
-        "{said} ({request} was to find out what kind of store this is; `conditionalwrites` and `directories` say it)"
+        "{said} ({request} was sent to determine the kind of store; with `conditionalwrites` and \
+         `directories` set it is not needed)"
     );
     Error::new(error.kind()).with_message(message).with_retryable(error.is_retryable())
 }

@@ -27,7 +27,7 @@ impl PartSizes {
     pub(crate) fn new(chunk: u64, expected: Option<u64>) -> Result<Self> {
         let Some(expected) = expected else { return Ok(Self { first: chunk, grows: true }) };
         if expected > MAX_FILE {
-            let message = format!("{expected} bytes; an object of S3 has at most {MAX_FILE}");
+            let message = format!("{expected} bytes; an S3 object has at most {MAX_FILE}");
             return Err(Error::new(ErrorKind::TooLarge).with_message(message));
         }
         let least = expected.div_ceil(MAX_PARTS).div_ceil(MIB) * MIB;

@@ -44,7 +44,7 @@ pub(crate) async fn open(
         Err(error) => return Err(error),
     };
     if bytes != range.resolve(object.size)? {
-        let message = "the store gave other bytes than were asked for";
+        let message = "the store sent a different range than requested";
         return Err(Error::new(ErrorKind::Unavailable).with_message(message));
     }
     let info = info(path, &object);
@@ -117,7 +117,7 @@ impl Body {
         let attempts = if stood_still { STALLS } else { ATTEMPTS };
         if self.failures >= attempts {
             let left = self.end - self.at;
-            let message = format!("the body ended {left} bytes early, again and again");
+            let message = format!("the body repeatedly ended early, now with {left} bytes missing");
             return Err(match failure {
                 Some((kind, why)) => Error::new(kind).with_message(format!("{message}: {why}")),
                 None => Error::new(ErrorKind::Unavailable).with_message(message),
@@ -127,7 +127,7 @@ impl Body {
             key = self.key,
             at = self.at,
             end = self.end,
-            "a body broke off and is asked for again"
+            "a body broke off: its rest is requested again"
         );
         if self.failures > 0 {
             tokio::time::sleep(Duration::from_millis(100 << self.failures)).await;
@@ -143,7 +143,7 @@ impl Body {
             error
         })?;
         if download.range != (self.at..self.end) {
-            let message = "the store gave other bytes than were asked for";
+            let message = "the store sent a different range than requested";
             return Err(Error::new(ErrorKind::Unavailable).with_message(message));
         }
         self.body = download.body;

@@ -134,12 +134,12 @@ fn is_false(value: &bool) -> bool {
 /// The error if a file does not fit into the parts that S3 accepts.
 pub(crate) fn too_many_parts() -> Error {
     let message =
-        "more than 10,000 parts, with those that broke off: announce the size, or raise `chunksize`";
+        "more than 10,000 parts, including those that broke off: announce the size, or raise `chunksize`";
     Error::new(ErrorKind::TooLarge).with_message(message)
 }
 
 fn damaged() -> Error {
-    Error::new(ErrorKind::Corrupted).with_message("what waits to be resumed is damaged or none of ours")
+    Error::new(ErrorKind::Corrupted).with_message("the stage is damaged or was not written by this driver")
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
         return Err(overtaken());
     }
     if found.stage.size != staged.size {
-        return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way"));
+        return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut off in transit"));
     }
     Ok(found)
 }
@@ -72,7 +72,7 @@ pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) ->
     if let Some(etag) = etag.filter(|_| staged.size <= store.copy_threshold) {
         match store.copy_bytes(&store.keys.staged(&staged.path), etag, &key).await {
             Err(error) if !error.is_retryable() => {
-                tracing::debug!(%error, "a stage is read, as the store does not copy it");
+                tracing::debug!(%error, "the store does not copy a stage: its bytes are read and sent again");
             }
             copied => return copied,
         }
@@ -254,7 +254,7 @@ async fn last_change(
         Err(error) if error.is_retryable() || error.kind() == ErrorKind::Unauthenticated => Err(error),
         // There is no such upload, or it may not be read: then the stage has its own age.
         Err(error) => {
-            tracing::debug!(%path, %error, "the parts of a stage could not be looked at");
+            tracing::debug!(%path, %error, "the parts of a stage could not be listed");
             Ok(modified)
         }
     }
@@ -271,7 +271,7 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
         let page = match store.client.list_uploads(prefix, &here).await {
             Ok(page) => page,
             Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
-                tracing::warn!(%error, "multipart uploads that broke off cannot be found");
+                tracing::warn!(%error, "multipart uploads that broke off cannot be listed");
                 return Ok(found);
             }
             Err(error) => return Err(error),
@@ -282,7 +282,7 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
         if found.len() >= list::COLLECTED {
             tracing::warn!(
                 uploads = found.len(),
-                "the rest of the open uploads is found when these are gone"
+                "too many open uploads for one list: the rest is found once these are gone"
             );
             break;
         }

@@ -252,10 +252,10 @@ impl Store {
             // Some stores do not know this condition, or not for parts (ADR 0039).
             Err(error) if etag.is_some() && (is_condition(&error) || is_not_understood(&error)) => {
                 if self.client.head(from.key).await?.mark.as_deref() != Some(from.mark) {
-                    let message = "another object is in the place of what was written";
+                    let message = "another object has replaced the one that was written";
                     return Err(Error::new(ErrorKind::Conflict).with_message(message).with_source(error));
                 }
-                tracing::debug!(%error, "the store refuses to copy by ETag what has it: it copies by name");
+                tracing::debug!(%error, "the store refuses to copy by an ETag that matches: it copies by name");
                 self.copies_by_name.store(true, Ordering::Relaxed);
                 self.copy_where(from.key, None, to, size).await
             }
@@ -307,7 +307,7 @@ impl Store {
     /// Aborts an upload. If that fails, invisible bytes remain, which a purge finds.
     pub(crate) async fn give_up(&self, key: &str, upload: &str) {
         if let Err(error) = self.client.abort(key, upload).await {
-            tracing::warn!(key, %error, "a multipart upload could not be aborted; a purge will");
+            tracing::warn!(key, %error, "a multipart upload could not be aborted; a purge will abort it");
         }
     }
 
@@ -325,8 +325,7 @@ impl Store {
             let Download { object, range, body } = self.client.get(key, range, None).await?;
             let size = range.end - range.start;
             if size > most {
-                let message =
-                    format!("`{key}` has {size} bytes; what waits to be resumed has at most {most}");
+                let message = format!("`{key}` has {size} bytes; a stage has at most {most}");
                 return Err(Error::new(ErrorKind::Corrupted).with_message(message));
             }
             if let Ok(body) = body.collect().await {
@@ -336,7 +335,7 @@ impl Store {
                 }
             }
         }
-        Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut on its way, again and again"))
+        Err(Error::new(ErrorKind::Unavailable).with_message("a stage was repeatedly cut off in transit"))
     }
 
     /// The stage of a path, if it has one.
@@ -416,7 +415,7 @@ impl Store {
             Err(error) => Some(error),
         };
         if let Some(error) = left {
-            tracing::warn!(%error, "what is left of an upload could not be deleted; a purge will");
+            tracing::warn!(%error, "the remains of an upload could not be deleted; a purge will delete them");
         }
     }
 

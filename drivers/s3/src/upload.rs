@@ -118,7 +118,7 @@ impl Upload {
         match self.on_their_way.join_next().await {
             Some(Ok(part)) => self.parts.push(part?),
             Some(Err(_)) => {
-                return Err(Error::new(ErrorKind::Other).with_message("the task of a part was ended"));
+                return Err(Error::new(ErrorKind::Other).with_message("the upload of a part was stopped"));
             }
             None => {}
         }

@@ -191,7 +191,7 @@ impl FileWriter for S3Writer {
         let mut chunk = chunk;
         self.size += chunk.len() as u64;
         if self.size > MAX_FILE {
-            return Err(Error::new(ErrorKind::TooLarge).with_message("an object of S3 has at most 5 TiB"));
+            return Err(Error::new(ErrorKind::TooLarge).with_message("an S3 object has at most 5 TiB"));
         }
         while !chunk.is_empty() {
             let room = self.room();

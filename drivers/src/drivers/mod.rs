@@ -92,12 +92,12 @@ impl Drivers {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || !name.bytes().all(fits) {
             return Err(mistake(format!(
-                "`{}` is no name for a driver: lower-case letters, digits and `-`",
+                "invalid driver name `{}`: use lower-case letters, digits and `-`",
                 name.escape_debug()
             )));
         }
         if let Some(Entry::Opens(_)) = self.entries.get(&name) {
-            return Err(mistake(format!("there is a driver `{name}` already")));
+            return Err(mistake(format!("the driver `{name}` exists already")));
         }
         self.entries.insert(name, Entry::new(open));
         Ok(self)
@@ -139,19 +139,19 @@ impl Drivers {
 
     fn unknown(&self, name: &str) -> Error {
         let shown = match shown_words(name, "._-") {
-            None if name.is_empty() => "``".to_owned(),
-            None => "of that name".to_owned(),
-            Some(name) => format!("`{name}`"),
+            None if name.is_empty() => " ``".to_owned(),
+            None => String::new(),
+            Some(name) => format!(" `{name}`"),
         };
         if let Some(removed) = REMOVED.iter().find(|removed| removed.eq_ignore_ascii_case(name)) {
-            return mistake(format!("distribution 3 removed the driver `{removed}`, and there is none here"));
+            return mistake(format!("distribution 3 removed the driver `{removed}`; it is not supported"));
         }
         let known = || self.entries.keys().map(String::as_str);
         mistake(match did_you_mean(name, known()) {
-            Some(near) => format!("there is no driver {shown}, did you mean `{near}`?"),
-            None if self.entries.is_empty() => format!("there is no driver {shown}, nor any other"),
+            Some(near) => format!("unknown driver{shown}, did you mean `{near}`?"),
+            None if self.entries.is_empty() => format!("unknown driver{shown}: no driver is registered"),
             None => {
-                format!("there is no driver {shown}; there are {}", known().collect::<Vec<_>>().join(", "))
+                format!("unknown driver{shown}; known drivers: {}", known().collect::<Vec<_>>().join(", "))
             }
         })
     }

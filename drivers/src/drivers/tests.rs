@@ -34,11 +34,11 @@ fn names_are_lower_case_and_taken_once() {
     for name in ["", "Echo", "e cho", "écho", "echo_", "echo/", "echo\n"] {
         let error = Drivers::empty().register(name, echo).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-        assert!(error.to_string().contains("is no name for a driver"), "{error}");
+        assert!(error.to_string().contains("invalid driver name"), "{error}");
     }
     let once = Drivers::empty().register("echo-2", echo).unwrap();
     let twice = once.clone().register("echo-2", echo).unwrap_err();
-    assert_eq!(twice.to_string(), "invalid configuration: there is a driver `echo-2` already");
+    assert_eq!(twice.to_string(), "invalid configuration: the driver `echo-2` exists already");
     assert_eq!(once.names().collect::<Vec<_>>(), ["echo-2"]);
     assert_eq!(once.clone().without("echo-2").register("echo-2", echo).unwrap().names().count(), 1);
     assert_eq!(format!("{once:?}"), r#"Drivers {"echo-2"}"#);
@@ -77,15 +77,15 @@ fn the_names_are_those_of_the_features() {
 fn what_is_not_here_is_told_by_what_is() {
     let drivers = Drivers::empty().register("tape", echo).unwrap();
     for (drivers, name, expected) in [
-        (&drivers, "tpae", "there is no driver `tpae`, did you mean `tape`?"),
-        (&drivers, "s3", "there is no driver `s3`; there are tape"),
-        (&drivers, "a\n", "there is no driver of that name; there are tape"),
-        (&Drivers::empty(), "s3", "there is no driver `s3`, nor any other"),
+        (&drivers, "tpae", "unknown driver `tpae`, did you mean `tape`?"),
+        (&drivers, "s3", "unknown driver `s3`; known drivers: tape"),
+        (&drivers, "a\n", "unknown driver; known drivers: tape"),
+        (&Drivers::empty(), "s3", "unknown driver `s3`: no driver is registered"),
     ] {
         assert_eq!(refusal(drivers, name), format!("invalid configuration: {expected}"));
     }
     let text = refusal(&Drivers::new().without("inmemory").register("tape", echo).unwrap(), "x");
-    assert!(text.ends_with("; there are azure, filesystem, gcs, memory, s3, s3aws, tape"), "{text}");
+    assert!(text.ends_with("; known drivers: azure, filesystem, gcs, memory, s3, s3aws, tape"), "{text}");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn drivers_that_distribution_removed_are_told_apart() {
             assert_eq!(
                 refusal(&drivers, name),
                 format!(
-                    "invalid configuration: distribution 3 removed the driver `{lower}`, and there is none here"
+                    "invalid configuration: distribution 3 removed the driver `{lower}`; it is not supported"
                 )
             );
         }

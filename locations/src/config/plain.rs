@@ -27,7 +27,7 @@ pub(crate) fn is_plain(text: &str) -> bool {
 
 impl Config {
     /// Returns what to tell the user who set this up; the registry works all the same. Warnings about a
-    /// location are in [`BackupStorageLocation::warnings`](super::BackupStorageLocation::warnings).
+    /// location are in [`BackupStorageLocation::warnings`](crate::BackupStorageLocation::warnings).
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let value = |key: &str| self.parameters.get(key).unwrap_or_default();

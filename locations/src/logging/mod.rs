@@ -1,7 +1,7 @@
 //! Logs of several registries in one process, each at its own level.
 //!
 //! Everything that a registry does happens in a span with the fields `location` and `instance`
-//! ([`RegistryBuilder::identity`](crate::RegistryBuilder::identity)). An event belongs to the instance of the
+//! ([`RegistryBuilder::identity`](plugin_registry::RegistryBuilder::identity)). An event belongs to the instance of the
 //! nearest span around it that has an `instance`, whether it comes from the registry, a driver or an SDK.
 //! [`InstanceLogs`] knows the [`LogSettings`] of each instance and turns them into
 //!

@@ -11,7 +11,7 @@ use super::{
     words::{headline, hint, text},
 };
 
-/// What [`Registry::probe`](crate::Registry::probe) found out.
+/// What [`probe`](super::probe()) found out.
 ///
 /// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object
 /// with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`,

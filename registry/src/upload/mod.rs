@@ -64,7 +64,7 @@ impl fmt::Debug for UploadId {
 
 /// The upload sessions of one repository: [`Repository::uploads`](crate::Repository::uploads).
 ///
-/// For content whose digest is known, [`Blobs::push`](crate::Blobs::push) is simpler.
+/// For content whose digest is known, [`Blobs::push`](crate::blob::Blobs::push) is simpler.
 #[derive(Clone, Debug)]
 pub struct Uploads {
     inner: Arc<Inner>,

@@ -50,9 +50,9 @@ pub(super) enum IndexError {
     Json(#[from] serde_json::Error),
     #[error("it is not UTF-8")]
     NoText,
-    #[error("it is no JSON object")]
+    #[error("it is not a JSON object")]
     NoObject,
-    #[error("its `manifests` is no list")]
+    #[error("its `manifests` is not a list")]
     NoList,
     #[error("it has more than {MAX_MEMBERS} members besides `manifests`")]
     ManyMembers,

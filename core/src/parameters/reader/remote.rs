@@ -53,7 +53,7 @@ impl ParameterReader<'_> {
         self.conflict(key, file);
         let pem = self.text(key)?;
         if !pem.contains("-----BEGIN CERTIFICATE-----") {
-            self.mistake(key, format_args!("holds no certificate in PEM; for a file there is `{file}`"));
+            self.mistake(key, format_args!("holds no PEM certificate; to name a file, use `{file}`"));
         }
         Some(pem)
     }

@@ -134,7 +134,7 @@ impl Sums {
     fn learn(&self, attempt: &Attempt, error: &Error) {
         let (first, now) = (attempt.first as u8, attempt.sum);
         if self.sum.compare_exchange(first, now as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            tracing::debug!(%error, ?now, "the store refuses checksums like this: uploads go on with another, or none");
+            tracing::debug!(%error, ?now, "the store refuses this checksum: uploads continue with another or none");
         }
     }
 

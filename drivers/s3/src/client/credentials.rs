@@ -183,7 +183,7 @@ impl Current {
             // They are valid until they expire, whatever is wrong with the service that would renew them.
             (Err(error), Some(known)) => {
                 let error = crate::error::causes(&error);
-                tracing::warn!(%error, "temporary keys could not be renewed, and are used until they end");
+                tracing::warn!(%error, "temporary keys could not be renewed and are used until they expire");
                 known.failed = Some(Instant::now());
                 Ok(known.credentials.clone())
             }
@@ -229,7 +229,7 @@ impl Profile {
                     Ok(Err(error)) => {
                         return Err(self.wrong(format_args!("the file cannot be read: {error}")));
                     }
-                    Err(_) => return Err(self.wrong("the file was not read to its end")),
+                    Err(_) => return Err(self.wrong("the file could not be read completely")),
                 };
                 read = Secret::new(text);
                 &read
@@ -258,7 +258,7 @@ impl Profile {
             Text::Given(_) => "`credentials`".to_owned(),
             Text::File(path) => {
                 let path = path.to_str().and_then(shown_path).map(|path| format!("`{path}`"));
-                path.unwrap_or_else(|| "the file of `credentialsconfigpath`".to_owned())
+                path.unwrap_or_else(|| "the file in `credentialsconfigpath`".to_owned())
             }
         };
         let profile = profile.as_deref().unwrap_or("the profile");

@@ -127,7 +127,7 @@ fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     provider.cipher_suites.retain(|suite| SUITES.contains(&suite.suite()));
     ClientConfig::builder_with_provider(provider.into())
         .with_safe_default_protocol_versions()
-        .map_err(|_| invalid("this build has no version of TLS"))
+        .map_err(|_| invalid("this build supports no version of TLS"))
 }
 
 /// Reads the certificates of a setting.
@@ -140,7 +140,7 @@ fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'s
         RootCertStore::empty().add(certificate.clone()).map_err(|_| broken())?;
         found.push(certificate);
     }
-    if found.is_empty() { Err(invalid(format!("{key} holds no certificate in PEM"))) } else { Ok(found) }
+    if found.is_empty() { Err(invalid(format!("{key} holds no PEM certificate"))) } else { Ok(found) }
 }
 
 /// Creates what connections need at the first request: the system's certificates take milliseconds and 100 KB,
@@ -189,13 +189,13 @@ impl HttpClient for Lazy {
 fn proxy(config: &S3Config) -> Result<Option<Proxy>> {
     let Some(text) = &config.proxy else { return Ok(None) };
     // The text may hold a password, so no error quotes it.
-    let mut url: Url = text.expose().parse().map_err(|_| invalid("`proxy` is no URL"))?;
+    let mut url: Url = text.expose().parse().map_err(|_| invalid("`proxy` is not a URL"))?;
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let is_plain = url.set_username("").is_ok() && url.set_password(None).is_ok();
     let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
     let address: Option<Uri> = url.as_str().parse().ok().filter(|_| is_plain && is_http);
-    let url = address.ok_or_else(|| invalid("`proxy` is no URL of a proxy"))?;
+    let url = address.ok_or_else(|| invalid("`proxy` is not the URL of a proxy"))?;
     let authorization = (!user.is_empty()).then(|| {
         let text = format!("Basic {}", base64::encode(format!("{user}:{password}")));
         HeaderValue::try_from(text).map(|mut value| {
@@ -203,7 +203,8 @@ fn proxy(config: &S3Config) -> Result<Option<Proxy>> {
             value
         })
     });
-    let authorization = authorization.transpose().map_err(|_| invalid("`proxy` is no URL of a proxy"))?;
+    let authorization =
+        authorization.transpose().map_err(|_| invalid("`proxy` is not the URL of a proxy"))?;
     Ok(Some(Proxy { url, authorization }))
 }
 

@@ -79,7 +79,7 @@ impl Progress {
         if self.barren < BARREN {
             Ok(())
         } else {
-            Err(broken("100 pages of a listing in a row have nothing new"))
+            Err(broken("100 consecutive pages of a listing had nothing new"))
         }
     }
 }
@@ -107,11 +107,11 @@ impl S3Client {
         let is_cut = answer.is_truncated.unwrap_or_default();
         let next = answer.next_continuation_token.filter(|_| is_cut);
         if is_cut && next.is_none() {
-            return Err(broken("a page is cut and says not how to go on"));
+            return Err(broken("a truncated page does not say where the next one begins"));
         }
         // A store may return the same page for ever (minio-go issue 1704).
         if next.is_some() && next.as_deref() == token {
-            return Err(broken("the store gave the same continuation token twice"));
+            return Err(broken("the store returned the same continuation token twice"));
         }
         let objects = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
             let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
@@ -140,7 +140,7 @@ impl S3Client {
         let next = Uploads { key: answer.next_key_marker, id: answer.next_upload_id_marker };
         let is_cut = answer.is_truncated.unwrap_or_default();
         if is_cut && (next == *from || next.key.is_none()) {
-            return Err(broken("a page of multipart uploads is cut and says not how to go on"));
+            return Err(broken("a truncated page of uploads does not say where the next one begins"));
         }
         let uploads = answer
             .uploads

@@ -275,7 +275,7 @@ impl S3Client {
         if !self.is_without_batches.load(Ordering::Relaxed) {
             match self.delete_batch(keys).await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
-                    tracing::debug!(%error, "the store knows no DeleteObjects: objects are deleted one by one");
+                    tracing::debug!(%error, "the store lacks DeleteObjects: objects are deleted one by one");
                     self.is_without_batches.store(true, Ordering::Relaxed);
                 }
                 result => return result,
@@ -363,7 +363,7 @@ fn unlogged<F: Future>(signing: F) -> impl Future<Output = F::Output> {
 
 fn url(text: &str) -> Result<Url> {
     // The text is a secret, so the error does not quote it.
-    text.parse().map_err(|_| unexpected("a presigned URL cannot be read"))
+    text.parse().map_err(|_| unexpected("a presigned URL cannot be parsed"))
 }
 
 pub(super) fn marked(marks: Marks<'_>) -> Option<HashMap<String, String>> {
@@ -399,7 +399,7 @@ fn download(answer: GetObjectOutput, is_part: bool) -> Result<Download> {
     let (range, size) = match content_range {
         Some(text) => parse(&text).ok_or_else(|| unexpected("the answer's Content-Range cannot be read"))?,
         // A store may answer a range with the whole object.
-        None if is_part => return Err(unexpected("the store ignored the range that was asked for")),
+        None if is_part => return Err(unexpected("the store ignored the requested range")),
         None => (0..length, length),
     };
     if range.end - range.start != length {

@@ -20,7 +20,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
     let answer = tokio::time::timeout(LIMIT, client.head_bucket().bucket(&config.bucket).send()).await;
     let answer = answer.map_err(|_| {
         let bucket = shown(&config.bucket);
-        let message = format!("the region of the bucket `{bucket}` was not found out in 60 s, give `region`");
+        let message = format!("the region of the bucket `{bucket}` was not found within 60 s: set `region`");
         Error::new(ErrorKind::Timeout).with_message(message)
     })?;
     let region = match &answer {
@@ -36,7 +36,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
         (None, Err(failure)) => {
             let failure = error::of_sdk(&failure);
             let message = format!(
-                "the region of the bucket `{}` could not be found out, give `region`: {failure}",
+                "the region of the bucket `{}` could not be determined, set `region`: {failure}",
                 shown(&config.bucket)
             );
             let kind =
@@ -51,7 +51,8 @@ fn checked(region: String, bucket: &str) -> Result<String> {
     if is_region(&region) {
         return Ok(region);
     }
-    let message = format!("the store names no region for the bucket `{}`, give `region`", shown(bucket));
+    let message =
+        format!("the store does not tell the region of the bucket `{}`: set `region`", shown(bucket));
     Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
 }
 

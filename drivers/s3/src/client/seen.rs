@@ -54,8 +54,8 @@ impl Seen {
     pub(super) fn hid_a_missing_key(&self) {
         if !self.hidden.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "the store answers 403 for what is missing, so a list is asked as well: allow s3:ListBucket on the \
-                 bucket without a condition on the prefix"
+                "the store answers 403 for a missing object, so each such answer costs a list request: allow \
+                 s3:ListBucket on the bucket without a condition on the prefix"
             );
         }
     }

@@ -41,7 +41,7 @@ impl Intercept for Signing {
         // With this signature, the encoding would be stored as content.
         let coding = context.request().headers().get("content-encoding");
         if coding.is_some_and(|coding| coding.contains("aws-chunked")) {
-            return Err("the body is coded, and the signature does not say so".into());
+            return Err("the body is encoded, but the signature does not say so".into());
         }
         settings.interceptor_state().store_put(self.0.clone());
         Ok(())

@@ -86,7 +86,7 @@ impl TokenService {
                     Ok(Credentials::new(keys.access.text, keys.secret.text, token, None, "plugin-registry"))
                 }
                 Profile::Role(role) => self.role(role).await,
-                _ => Err(Wrong::refusal("it is of a kind that is not known")),
+                _ => Err(Wrong::refusal("it is of an unknown kind")),
             }
         }
         .boxed()
@@ -123,15 +123,15 @@ impl TokenService {
                     .set_external_id(role.external_id.map(|id| id.text.to_owned()));
                 request.send().await.map(|answer| answer.credentials).map_err(|error| refusal(&error))
             }
-            _ => return Err(Wrong::refusal("its role is asked for in a way that is not known")),
+            _ => return Err(Wrong::refusal("it assumes its role in an unknown way")),
         };
-        of_answer(answer?.ok_or_else(|| Wrong::refusal("the token service gave no keys"))?)
+        of_answer(answer?.ok_or_else(|| Wrong::refusal("the token service returned no keys"))?)
     }
 }
 
 fn of_answer(keys: types::Credentials) -> Result<Credentials, Wrong> {
     let end = SystemTime::try_from(keys.expiration)
-        .map_err(|_| Wrong::refusal("the token service gave keys without an end"))?;
+        .map_err(|_| Wrong::refusal("the token service returned keys without an expiration time"))?;
     Ok(Credentials::new(
         keys.access_key_id,
         keys.secret_access_key,
@@ -147,10 +147,8 @@ async fn token(path: &Path) -> Result<String, Wrong> {
     let read = tokio::task::spawn_blocking(move || read_text(&path, MAX_TOKEN)).await;
     match read {
         Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => {
-            Err(Wrong::refusal(format!("the token of the web identity cannot be read: {error}")))
-        }
-        Err(_) => Err(Wrong::refusal("the token of the web identity was not read to its end")),
+        Ok(Err(error)) => Err(Wrong::refusal(format!("the web identity token cannot be read: {error}"))),
+        Err(_) => Err(Wrong::refusal("the web identity token could not be read completely")),
     }
 }
 
@@ -171,10 +169,10 @@ where
     match error.code() {
         Some(code) => {
             let said = error.message().map(|message| format!(": {}", shown(message))).unwrap_or_default();
-            Wrong::of(kind, format!("the token service does not give the role: {}{said}", shown(code)))
+            Wrong::of(kind, format!("the token service did not grant the role: {}{said}", shown(code)))
         }
         None => {
-            let mut said = "the token service cannot be asked for the role".to_owned();
+            let mut said = "the role could not be requested from the token service".to_owned();
             let mut cause: Option<&dyn std::error::Error> = Some(error);
             while let Some(error) = cause {
                 said.push_str(": ");

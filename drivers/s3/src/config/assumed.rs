@@ -13,20 +13,20 @@ impl S3Config {
         if let Some(known) = Known::of_endpoint(self.endpoint.as_ref()) {
             all.push(format!("the store is {}", known.name));
         }
-        let asked = "until the store is known; the first write asks, by at most 6 requests";
+        let asked = "until the store is known; the first write finds out, with at most 6 requests";
         all.push(match said.conditions {
             Some(true) => "conditions on writes are honoured".to_owned(),
-            Some(false) => "conditions on writes are not honoured, and not sent".to_owned(),
+            Some(false) => "conditions on writes are not honoured and not sent".to_owned(),
             None => format!("conditions on writes are honoured, {asked}"),
         });
         all.push(match said.directories {
-            Some(true) => "keys lie in directories".to_owned(),
-            Some(false) => "keys do not lie in directories".to_owned(),
-            None => format!("keys lie in directories, {asked}"),
+            Some(true) => "keys are in directories".to_owned(),
+            Some(false) => "keys are not in directories".to_owned(),
+            None => format!("keys are in directories, {asked}"),
         });
         all.push(
             match self.checksums {
-                Checksums::Automatic => "uploads carry a CRC32, until the store refuses it",
+                Checksums::Automatic => "uploads carry a CRC32 until the store refuses it",
                 Checksums::Required => "uploads carry no checksum",
                 Checksums::Supported => "uploads carry a CRC32",
             }
@@ -46,10 +46,11 @@ mod tests {
         assert_eq!(
             minio.assumptions(),
             [
-                "conditions on writes are honoured, until the store is known; the first write asks, by at most 6 \
-                 requests",
-                "keys lie in directories, until the store is known; the first write asks, by at most 6 requests",
-                "uploads carry a CRC32, until the store refuses it",
+                "conditions on writes are honoured, until the store is known; the first write finds out, \
+                 with at most 6 requests",
+                "keys are in directories, until the store is known; the first write finds out, with at most \
+                 6 requests",
+                "uploads carry a CRC32 until the store refuses it",
             ]
         );
         let said = minio.with_conditional_writes(false).with_directories(false);
@@ -57,8 +58,8 @@ mod tests {
         assert_eq!(
             said,
             [
-                "conditions on writes are not honoured, and not sent",
-                "keys do not lie in directories",
+                "conditions on writes are not honoured and not sent",
+                "keys are not in directories",
                 "uploads carry no checksum",
             ]
         );

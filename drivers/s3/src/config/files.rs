@@ -38,9 +38,9 @@ async fn certificates(key: &str, path: PathBuf) -> Result<String> {
     };
     match tokio::task::spawn_blocking(move || read_text(&path, MAX_FILE)).await {
         Ok(Ok(pem)) if is_pem(&pem) => Ok(pem),
-        Ok(Ok(_)) => Err(wrong("holds no certificate in PEM")),
+        Ok(Ok(_)) => Err(wrong("holds no PEM certificate")),
         Ok(Err(error)) => Err(wrong("cannot be read").with_source(error)),
-        Err(error) => Err(wrong("was not read to its end").with_source(error)),
+        Err(error) => Err(wrong("could not be read completely").with_source(error)),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
         assert!(missing.to_string().contains("ca.pem` cannot be read"), "{missing}");
         std::fs::write(&path, "hello").unwrap();
         let empty = config().read_files().await.unwrap_err();
-        assert!(empty.to_string().contains("holds no certificate in PEM"), "{empty}");
+        assert!(empty.to_string().contains("holds no PEM certificate"), "{empty}");
         let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
         std::fs::write(&path, pem).unwrap();
         let read = config().read_files().await.unwrap();

@@ -116,7 +116,7 @@ impl<'a> Level<'a> {
             Order::Keys => (format!("{name}/").into_bytes(), format!("{name}/")),
         };
         self.waiting.push(order, until, child).map_err(|_| {
-            let message = "the store's listing is not in order of the keys: set `directories`";
+            let message = "the store's listing is not sorted by key: set `directories`";
             Error::new(ErrorKind::Unavailable).with_message(message)
         })
     }

@@ -73,7 +73,8 @@ pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<St
         let found = page.objects.into_iter().map(|(key, ..)| key);
         keys.extend(found.filter(|key| store.keys.staged_path(key).is_some()));
         if keys.len() >= COLLECTED {
-            tracing::warn!(staged = keys.len(), "the rest of what is staged is found when these are gone");
+            let staged = keys.len();
+            tracing::warn!(staged, "too many stages for one list: the rest is found once these are gone");
             break;
         }
     }
@@ -149,7 +150,7 @@ fn by_keys<'a>(
         let Some(page) = pages.next().await? else { return Ok(None) };
         for (key, ..) in &page.objects {
             if *key <= last {
-                let message = "the store's listing is not in order of the keys: set `directories`";
+                let message = "the store's listing is not sorted by key: set `directories`";
                 return Err(Error::new(ErrorKind::Unavailable).with_message(message));
             }
             last.clone_from(key);

@@ -201,11 +201,6 @@ async fn a_service_that_refuses() {
     let [credentials, _] = token.forms(&token.profile(""));
     fs::remove_file(&token.path).unwrap();
     let config = config(&server, sts.address, &token).with_credentials(credentials);
-    check(
-        &attempt(&config).await.unwrap_err(),
-        ErrorKind::Unauthenticated,
-        &["token of the web identity"],
-        &[],
-    );
+    check(&attempt(&config).await.unwrap_err(), ErrorKind::Unauthenticated, &["web identity token"], &[]);
     assert_eq!(server.count(), 0);
 }

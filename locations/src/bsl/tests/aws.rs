@@ -145,8 +145,8 @@ fn which_credentials_are_used() {
     );
     assert_eq!(
         wrong(&aws(), &file(role)),
-        "credentials file, line 3: `web_identity_token_file` names `/token`, which the host has not allowed: it may, by \
-         `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`"
+        "credentials file, line 3: `web_identity_token_file` names `/token`, which the host has not allowed: \
+         allow it with `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`"
     );
     assert_eq!(
         wrong(&aws(), &LocationCredentials::none().with_path("")),

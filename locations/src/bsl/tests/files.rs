@@ -115,7 +115,8 @@ fn what_is_wrong_with_files() {
     const NONE: &str = "credentials file, profile `default` (line 1): has no";
     let before = |line| {
         format!(
-            "credentials file, line {line}: is before the first profile, which begins with its name, such as `[default]`"
+            "credentials file, line {line}: is before the first profile: a profile begins with its name, \
+             such as `[default]`"
         )
     };
     let no_profile = "credentials file: has no profile `default`; it has";
@@ -129,7 +130,7 @@ fn what_is_wrong_with_files() {
         ("[default]\naws_secret_access_key=a\n", format!("{NONE} `aws_access_key_id`")),
         (
             "[default]\naws_secret_access_key=a\naws_acess_key_id=b\n",
-            format!("{NONE} `aws_access_key_id`; line 3 may be meant to be it"),
+            format!("{NONE} `aws_access_key_id`; line 3 may be a misspelling of it"),
         ),
         (
             "[default]\naws_access_key_id=\naws_secret_access_key= # later\n",

@@ -9,8 +9,8 @@ pub(super) fn service_url(read: &mut ParameterReader<'_>) -> Option<Url> {
     if url.is_none() {
         read.mistake(
             "serviceurl",
-            "has to be http(s)://HOST:PORT, with the account as path where the store wants it; a user or a \
-             signature has no place in it",
+            "has to be http(s)://HOST:PORT, with the account as path if the store needs it, and without a \
+             user or a signature",
         );
     }
     url

@@ -98,7 +98,7 @@ fn shared_key(read: &mut ParameterReader<'_>, key: &Secret) -> AzureCredentials 
     text.extend(key.expose().chars().filter(|c| !matches!(c, '\r' | '\n')));
     let key = Secret::new(text);
     if !is_base64(key.expose().as_bytes()) {
-        read.mistake(KEY, "has to be a key of the account, which is base64 with its padding");
+        read.mistake(KEY, "has to be an account key in padded base64");
     }
     AzureCredentials::SharedKey(key)
 }

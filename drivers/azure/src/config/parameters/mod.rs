@@ -20,9 +20,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("spn.client.id", "write `credentials.clientid`, with `credentials.type` client_secret"),
     ("spn.client.secret", "write `credentials.secret`, with `credentials.type` client_secret"),
     ("spn.tenant.id", "write `credentials.tenantid`, with `credentials.type` client_secret"),
-    ("aad.endpoint", "another cloud is named by `realm`"),
-    ("copy_status_poll_max_retry", "it is `max_retries` since distribution 3.0"),
-    ("copy_status_poll_delay", "it is `retry_delay` since distribution 3.0"),
+    ("aad.endpoint", "name another cloud with `realm`"),
+    ("copy_status_poll_max_retry", "distribution 3.0 renamed it to `max_retries`"),
+    ("copy_status_poll_delay", "distribution 3.0 renamed it to `retry_delay`"),
 ];
 
 impl AzureConfig {

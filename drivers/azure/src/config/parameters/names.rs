@@ -34,10 +34,10 @@ pub(super) fn realm(read: &mut ParameterReader<'_>) -> Option<String> {
     if !is_domain(&realm) {
         read.mistake(
             "realm",
-            "has to be a domain alone, such as core.windows.net; a URL goes into `serviceurl`",
+            "has to be just a domain, such as core.windows.net; put a URL into `serviceurl`",
         );
     } else if realm.starts_with("blob.") {
-        read.mistake("realm", "has to be without `blob.`, which is put before it");
+        read.mistake("realm", "must not begin with `blob.`, which is added to it");
     }
     Some(realm)
 }

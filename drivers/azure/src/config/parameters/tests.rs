@@ -105,7 +105,7 @@ fn keys_of_the_account_are_base64() {
         assert!(!format!("{config:?}").contains(expected));
     }
     for text in ["canary", "canary==", "canary-canary", " YWJj", "\n", "AccountKey=canary", "'YWJj'"] {
-        let expected = "`accountkey`: has to be a key of the account, which is base64 with its padding";
+        let expected = "`accountkey`: has to be an account key in padded base64";
         assert_eq!(mistake(&[("accountkey", text)]), expected, "{text}");
     }
 }
@@ -226,13 +226,13 @@ fn names() {
     for text in ["https://core.windows.net", "core.windows.net/", "core..net", "a.b:443"] {
         assert_eq!(
             mistake(&[("realm", text)]),
-            "`realm`: has to be a domain alone, such as core.windows.net; a URL goes into `serviceurl`",
+            "`realm`: has to be just a domain, such as core.windows.net; put a URL into `serviceurl`",
             "{text}"
         );
     }
     assert_eq!(
         mistake(&[("realm", "blob.core.windows.net")]),
-        "`realm`: has to be without `blob.`, which is put before it"
+        "`realm`: must not begin with `blob.`, which is added to it"
     );
     for (text, expected) in [("", ""), ("/", ""), ("foo", "foo"), ("/foo/", "foo"), ("//a/b", "a/b")] {
         assert_eq!(config(&[("rootdirectory", text)]).root_directory, expected, "{text}");
@@ -262,8 +262,8 @@ fn urls() {
     ] {
         assert_eq!(
             mistake(&[key, ("serviceurl", text)]),
-            "`serviceurl`: has to be http(s)://HOST:PORT, with the account as path where the store wants it; a \
-             user or a signature has no place in it",
+            "`serviceurl`: has to be http(s)://HOST:PORT, with the account as path if the store needs it, \
+             and without a user or a signature",
             "{text}"
         );
     }
@@ -331,12 +331,15 @@ fn what_is_refused() {
             "spn.tenant.id",
             "unknown: no driver reads it; write `credentials.tenantid`, with `credentials.type` client_secret",
         ),
-        ("aad.endpoint", "unknown: no driver reads it; another cloud is named by `realm`"),
+        ("aad.endpoint", "unknown: no driver reads it; name another cloud with `realm`"),
         (
             "copy_status_poll_max_retry",
-            "unknown: no driver reads it; it is `max_retries` since distribution 3.0",
+            "unknown: no driver reads it; distribution 3.0 renamed it to `max_retries`",
         ),
-        ("copy_status_poll_delay", "unknown: no driver reads it; it is `retry_delay` since distribution 3.0"),
+        (
+            "copy_status_poll_delay",
+            "unknown: no driver reads it; distribution 3.0 renamed it to `retry_delay`",
+        ),
         ("acountname", "unknown, did you mean `accountname`?"),
         ("maxretries", "unknown, did you mean `max_retries`?"),
         ("credentials.client_id", "unknown, did you mean `credentials.clientid`?"),
@@ -349,7 +352,7 @@ fn what_is_refused() {
         (&[("skipverify", "yes")][..], "`skipverify`: has to be true or false"),
         (
             &[("cabundle", "/etc/ca.pem")],
-            "`cabundle`: holds no certificate in PEM; for a file there is `cabundlepath`",
+            "`cabundle`: holds no PEM certificate; to name a file, use `cabundlepath`",
         ),
         (
             &[("cabundle", "-----BEGIN CERTIFICATE-----"), ("cabundlepath", "/ca.pem")],
@@ -391,8 +394,8 @@ fn mistakes_name_their_place() {
         .with_source("BackupStorageLocation `b`");
     assert_eq!(
         AzureConfig::from_parameters(&parameters).unwrap_err().to_string(),
-        "azure driver: invalid configuration: 2 mistakes: `accountname` (BackupStorageLocation `b`): required, but \
-         not given; `accountkey` (key `cloud` of Secret `a`): has to be a key of the account, which is base64 with \
-         its padding"
+        "azure driver: invalid configuration: 2 mistakes: `accountname` (BackupStorageLocation `b`): \
+         required, but not given; `accountkey` (key `cloud` of Secret `a`): has to be an account key in \
+         padded base64"
     );
 }

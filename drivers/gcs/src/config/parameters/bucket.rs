@@ -10,8 +10,8 @@ pub(super) fn bucket(read: &mut ParameterReader<'_>) -> String {
     if !name.is_empty() && !is_bucket(&name) {
         read.mistake(
             "bucket",
-            "has to be 3 to 63 lower-case letters, digits, `-` and `_`, or several such parts with dots between \
-             them and 222 in all, with a letter or digit at both ends",
+            "has to be 3 to 63 lower-case letters, digits, `-` and `_`, or several such parts joined by \
+             dots, 222 characters in all, with a letter or digit at both ends",
         );
     }
     name

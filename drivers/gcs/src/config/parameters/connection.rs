@@ -9,7 +9,7 @@ pub(super) fn endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
     let text = read.text("endpoint")?;
     let url = store_url(&text).filter(|url| url.path() == "/");
     if url.is_none() {
-        read.mistake("endpoint", "has to be http(s)://HOST:PORT, without path and query");
+        read.mistake("endpoint", "has to be http(s)://HOST:PORT, without a path or query");
     }
     url
 }

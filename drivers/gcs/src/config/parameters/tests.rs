@@ -105,8 +105,8 @@ fn a_document_is_taken_as_it_is() {
     assert_eq!(json(&config).expose(), text);
     assert!(!format!("{config:?}").contains("canary"));
     for (text, expected) in [
-        ("/etc/canary.json", "holds no document of JSON; for a file there is `keyfile`"),
-        ("{\"type\": canary}", "is no JSON at its line 1, column 10"),
+        ("/etc/canary.json", "is not a JSON object; to name a file, use `keyfile`"),
+        ("{\"type\": canary}", "is invalid JSON at its line 1, column 10"),
         (
             "{\"type\": \"service_account\", \"client_email\": \"canary\"}",
             "is of the type service_account, but has no `private_key`",
@@ -191,7 +191,7 @@ fn mistakes_in_keys_of_a_document() {
         (&[kind, email, ("credentials.private_key", "")], "`credentials.private_key`: is empty"),
         (
             &[kind, email, ("credentials.private_key", "canary")],
-            "`credentials.private_key`: holds no private key in PEM",
+            "`credentials.private_key`: holds no PEM private key",
         ),
         (
             &[
@@ -202,7 +202,7 @@ fn mistakes_in_keys_of_a_document() {
                     "-----BEGIN PRIVATE KEY-----\\ncanary\\n-----END PRIVATE KEY-----",
                 ),
             ],
-            "`credentials.private_key`: has `\\n` as two characters, where the lines of a key have to end",
+            "`credentials.private_key`: has `\\n` as two characters instead of line breaks",
         ),
         (
             &[email, ("credentials.private_key", PEM_KEY)],
@@ -278,7 +278,7 @@ fn endpoints_and_proxies() {
         "https://a?x",
         "https://a#x",
     ] {
-        let expected = "`endpoint`: has to be http(s)://HOST:PORT, without path and query";
+        let expected = "`endpoint`: has to be http(s)://HOST:PORT, without a path or query";
         assert_eq!(mistake(&[("endpoint", text)]), expected, "{text}");
     }
     for text in ["proxy:3128", "socks5://me:canary@proxy", "canary"] {
@@ -293,15 +293,15 @@ fn what_is_refused() {
     for (pairs, expected) in [
         (
             &[("bucket", "My_Bucket")][..],
-            "`bucket`: has to be 3 to 63 lower-case letters, digits, `-` and `_`, or several such parts with dots \
-             between them and 222 in all, with a letter or digit at both ends",
+            "`bucket`: has to be 3 to 63 lower-case letters, digits, `-` and `_`, or several such parts \
+             joined by dots, 222 characters in all, with a letter or digit at both ends",
         ),
         (&[("rootdirectory", "a/../b")], "`rootdirectory`: must not have `.` or `..` in it"),
         (&[("useragent", "a\nb")], "`useragent`: has to be printable ASCII"),
         (&[("skipverify", "yes")], "`skipverify`: has to be true or false"),
         (
             &[("cabundle", "/etc/ca.pem")],
-            "`cabundle`: holds no certificate in PEM; for a file there is `cabundlepath`",
+            "`cabundle`: holds no PEM certificate; to name a file, use `cabundlepath`",
         ),
         (
             &[("cabundle", "-----BEGIN CERTIFICATE-----"), ("cabundlepath", "/ca.pem")],

@@ -184,7 +184,7 @@ fn sts_endpoint(read: &mut ParameterReader<'_>) -> Option<Url> {
 fn host_url(read: &mut ParameterReader<'_>, key: &str, text: &str) -> Option<Url> {
     let url = store_url(text).filter(|url| url.path() == "/");
     if url.is_none() {
-        read.mistake(key, "has to be http(s)://HOST:PORT, without path and query");
+        read.mistake(key, "has to be http(s)://HOST:PORT, without a path or query");
     }
     url
 }
@@ -194,7 +194,7 @@ fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
     let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
     if !paths.iter().all(|path| path.is_absolute()) {
-        read.mistake("tokenfiles", "has to be paths that begin with `/`, with `,` between them");
+        read.mistake("tokenfiles", "has to be paths that begin with `/`, separated by `,`");
     }
     paths
 }
@@ -215,7 +215,7 @@ fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credenti
     let text = read.secret("credentials");
     let profile = read.text("profile");
     if path.is_none() && text.is_none() && profile.is_some() {
-        read.mistake("profile", "needs `credentials` or `credentialsconfigpath`, the file that it is in");
+        read.mistake("profile", "needs `credentials` or `credentialsconfigpath`, which have the profiles");
     }
     // Both empty count as both missing, as in distribution: files are made from templates.
     let is_blank = !read.is_given("accesskey") && !read.is_given("secretkey");
@@ -268,7 +268,7 @@ fn concurrency(read: &mut ParameterReader<'_>, key: &'static str, most: u64) -> 
 /// Parameters without effect here.
 fn without_effect(read: &mut ParameterReader<'_>) {
     if read.flag("v4auth") == Some(false) {
-        read.mistake("v4auth", "has to be true: there is no other signature than version 4");
+        read.mistake("v4auth", "has to be true: only signature version 4 is supported");
     }
     read.flag("multipartcombinesmallpart");
     read.text("loglevel");
@@ -283,10 +283,7 @@ fn contradictions(read: &mut ParameterReader<'_>, config: &S3Config) {
     ];
     if config.endpoint.is_some() {
         for (key, _) in with_endpoint.into_iter().filter(|(_, on)| *on) {
-            read.mistake(
-                key,
-                "chooses an endpoint of AWS, so it cannot be true together with `regionendpoint`",
-            );
+            read.mistake(key, "chooses an AWS endpoint, so it cannot be true together with `regionendpoint`");
         }
     }
     if config.accelerate && config.fips {

@@ -148,7 +148,7 @@ fn where_credentials_come_from() {
         (&[("sessiontoken", "a")], "`sessiontoken`: needs `accesskey` and `secretkey`"),
         (
             &[("profile", "a")],
-            "`profile`: needs `credentials` or `credentialsconfigpath`, the file that it is in",
+            "`profile`: needs `credentials` or `credentialsconfigpath`, which have the profiles",
         ),
         (
             &[("credentialsconfigpath", "/f"), ("accesskey", "a"), ("secretkey", "b")],
@@ -175,8 +175,8 @@ fn what_credentials_may_name() {
     for (pairs, expected) in [
         (
             &[("credentials", role)][..],
-            "`credentials`: line 3: `web_identity_token_file` names `/var/token`, which the host has not allowed: it \
-             may, by `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
+            "`credentials`: line 3: `web_identity_token_file` names `/var/token`, which the host has not \
+             allowed: allow it with `tokenfiles`, `LocationCredentials::with_token_files` or `--token-file`",
         ),
         (&[("credentials", role), ("profile", "p")], "`credentials`: has no profile `p`; it has `default`"),
         (&[("credentials", "")], "`credentials`: is empty"),
@@ -189,16 +189,13 @@ fn what_credentials_may_name() {
         ),
         (
             &[("tokenfiles", "var/token")],
-            "`tokenfiles`: has to be paths that begin with `/`, with `,` between them",
+            "`tokenfiles`: has to be paths that begin with `/`, separated by `,`",
         ),
-        (
-            &[("tokenfiles", "/a,,/b")],
-            "`tokenfiles`: has to be paths that begin with `/`, with `,` between them",
-        ),
-        (&[("stsendpoint", "sts")], "`stsendpoint`: has to be http(s)://HOST:PORT, without path and query"),
+        (&[("tokenfiles", "/a,,/b")], "`tokenfiles`: has to be paths that begin with `/`, separated by `,`"),
+        (&[("stsendpoint", "sts")], "`stsendpoint`: has to be http(s)://HOST:PORT, without a path or query"),
         (
             &[("stscabundle", "x")],
-            "`stscabundle`: holds no certificate in PEM; for a file there is `stscabundlepath`",
+            "`stscabundle`: holds no PEM certificate; to name a file, use `stscabundlepath`",
         ),
     ] {
         assert_eq!(mistake(pairs), expected);
@@ -235,7 +232,7 @@ fn endpoints_get_a_scheme() {
 #[test]
 fn redirects_and_proxies() {
     for text in ["cdn.example", "https://cdn/path", "https://cdn/?q", "https://me@cdn", "ftp://cdn"] {
-        let expected = "`redirectendpoint`: has to be http(s)://HOST:PORT, without path and query";
+        let expected = "`redirectendpoint`: has to be http(s)://HOST:PORT, without a path or query";
         assert_eq!(mistake(&[("redirectendpoint", text)]), expected, "{text}");
     }
     for text in ["proxy:3128", "socks5://me:hunter2@proxy", "hunter2"] {
@@ -312,12 +309,12 @@ fn classes_and_acls() {
 #[test]
 fn what_is_refused() {
     for (pairs, expected) in [
-        (&[("v4auth", "false")][..], "`v4auth`: has to be true: there is no other signature than version 4"),
+        (&[("v4auth", "false")][..], "`v4auth`: has to be true: only signature version 4 is supported"),
         (&[("secure", "yes")], "`secure`: has to be true or false"),
         (&[("multipartcombinesmallpart", "on")], "`multipartcombinesmallpart`: has to be true or false"),
         (
             &[("cabundle", "/etc/ca.pem")],
-            "`cabundle`: holds no certificate in PEM; for a file there is `cabundlepath`",
+            "`cabundle`: holds no PEM certificate; to name a file, use `cabundlepath`",
         ),
         (&[("rootdirectory", "a/../b")], "`rootdirectory`: must not have `.` or `..` in it"),
         (&[("useragent", "a\nb")], "`useragent`: has to be printable ASCII"),
@@ -334,7 +331,7 @@ fn what_is_refused() {
         ),
         (
             &[("usedualstack", "true"), ("regionendpoint", "minio")],
-            "`usedualstack`: chooses an endpoint of AWS, so it cannot be true together with `regionendpoint`",
+            "`usedualstack`: chooses an AWS endpoint, so it cannot be true together with `regionendpoint`",
         ),
     ] {
         assert_eq!(mistake(pairs), expected);

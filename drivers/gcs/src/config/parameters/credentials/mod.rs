@@ -41,7 +41,7 @@ pub(super) fn token_files(read: &mut ParameterReader<'_>) -> Vec<PathBuf> {
     let Some(text) = read.text("tokenfiles") else { return Vec::new() };
     let paths: Vec<PathBuf> = text.split(',').map(|path| path.trim().into()).collect();
     if !paths.iter().all(|path| path.is_absolute()) {
-        read.mistake("tokenfiles", "has to be paths that begin with `/`, with `,` between them");
+        read.mistake("tokenfiles", "has to be paths that begin with `/`, separated by `,`");
     }
     paths
 }

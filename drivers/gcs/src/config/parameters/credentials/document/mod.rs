@@ -55,11 +55,11 @@ pub(super) fn missing<'a>(kind: &'a str, fields: &'a Fields) -> impl Iterator<It
 pub(super) fn check_key(fields: &Fields) -> Result<(), &'static str> {
     let Some(key) = fields.get("private_key").map(Secret::expose) else { return Ok(()) };
     if !key.contains("-----BEGIN ") || !key.contains("PRIVATE KEY-----") {
-        return Err("holds no private key in PEM");
+        return Err("holds no PEM private key");
     }
     // PEM has no backslash, so it was meant as a line break. YAML only makes one of it in double quotes.
     if key.contains('\\') {
-        return Err("has `\\n` as two characters, where the lines of a key have to end");
+        return Err("has `\\n` as two characters instead of line breaks");
     }
     Ok(())
 }
@@ -86,14 +86,14 @@ pub(super) fn write(fields: &Fields) -> Secret {
 /// Reads a document.
 fn parse(json: &str) -> Result<Map<String, Value>, String> {
     if !json.trim_start().starts_with('{') {
-        return Err("holds no document of JSON; for a file there is `keyfile`".to_owned());
+        return Err("is not a JSON object; to name a file, use `keyfile`".to_owned());
     }
     let document = unique::parse(json).map_err(|error| {
         let place = format!("its line {}, column {}", error.line(), error.column());
         if error.is_data() {
-            format!("has a name twice, at {place}")
+            format!("sets a name twice, at {place}")
         } else {
-            format!("is no JSON at {place}")
+            format!("is invalid JSON at {place}")
         }
     })?;
     let Value::Object(document) = document else { return Ok(Map::new()) };
@@ -136,12 +136,12 @@ mod tests {
         let kinds = "its `type` has to be one of service_account, external_account, authorized_user, \
                      impersonated_service_account";
         for (json, expected) in [
-            ("/etc/canary.json", "holds no document of JSON; for a file there is `keyfile`"),
-            ("map[canary:canary]", "holds no document of JSON; for a file there is `keyfile`"),
-            ("[]", "holds no document of JSON; for a file there is `keyfile`"),
-            ("{\"type\": \"canary\",\n canary}", "is no JSON at its line 2, column 2"),
-            ("{\"type\": \"canary", "is no JSON at its line 1, column 16"),
-            ("{} {}", "is no JSON at its line 1, column 4"),
+            ("/etc/canary.json", "is not a JSON object; to name a file, use `keyfile`"),
+            ("map[canary:canary]", "is not a JSON object; to name a file, use `keyfile`"),
+            ("[]", "is not a JSON object; to name a file, use `keyfile`"),
+            ("{\"type\": \"canary\",\n canary}", "is invalid JSON at its line 2, column 2"),
+            ("{\"type\": \"canary", "is invalid JSON at its line 1, column 16"),
+            ("{} {}", "is invalid JSON at its line 1, column 4"),
             ("{}", kinds),
             (r#"{"type": "canary"}"#, kinds),
             (r#"{"type": 7}"#, kinds),
@@ -155,7 +155,7 @@ mod tests {
             ),
             (
                 r#"{"type": "service_account", "client_email": "a@b", "private_key": "canary"}"#,
-                "its `private_key` holds no private key in PEM",
+                "its `private_key` holds no PEM private key",
             ),
         ] {
             assert_eq!(check(json), expected, "{json}");
@@ -164,7 +164,7 @@ mod tests {
             r#"{{"type": "service_account", "client_email": "a@b", "private_key": "{}"}}"#,
             KEY.replace('\\', "\\\\")
         );
-        let expected = "its `private_key` has `\\n` as two characters, where the lines of a key have to end";
+        let expected = "its `private_key` has `\\n` as two characters instead of line breaks";
         assert_eq!(check(&twice), expected);
     }
 
@@ -185,7 +185,7 @@ mod tests {
             format!(r#"{{{account}, "a": [{{"b": 1, "b": 2}}]}}"#),
         ] {
             let found = check(&json);
-            assert!(found.starts_with("has a name twice, at its line 1, column "), "{json}: {found}");
+            assert!(found.starts_with("sets a name twice, at its line 1, column "), "{json}: {found}");
         }
         assert_eq!(
             check(&format!(r#"{{{account}, "a": [{{"b": 1}}, {{"b": 2, "c": {{"b": null}}}}]}}"#)),

@@ -35,7 +35,8 @@ fn within(
 ) -> Result<(), String> {
     for key in URLS {
         if document.get(*key).is_some_and(|value| !is_of_google(value)) {
-            return Err(format!("its `{place}{key}` has to be https of {UNIVERSE}: tokens go nowhere else"));
+            let what = "tokens are sent nowhere else";
+            return Err(format!("its `{place}{key}` has to be an https URL of {UNIVERSE}: {what}"));
         }
     }
     if document.get("universe_domain").is_some_and(|value| value != UNIVERSE && value != "") {
@@ -44,14 +45,14 @@ fn within(
     match document.get(SOURCE) {
         None | Some(Value::Null) => {}
         Some(Value::Object(source)) => of_source(source, tokens, place)?,
-        Some(_) => return Err(format!("its `{place}{SOURCE}` has to be a section")),
+        Some(_) => return Err(format!("its `{place}{SOURCE}` has to be a JSON object")),
     }
     match document.get(BEHIND) {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Object(behind)) if depth < MAX_DEPTH => {
             within(behind, tokens, &format!("{place}{BEHIND}."), depth + 1)
         }
-        Some(_) => Err(format!("its `{place}{BEHIND}` has to be an account")),
+        Some(_) => Err(format!("its `{place}{BEHIND}` has to be an account document")),
     }
 }
 
@@ -63,11 +64,11 @@ fn of_source(source: &Map<String, Value>, tokens: &[PathBuf], place: &str) -> Re
                 continue;
             }
             "file" => {
-                "names a file that the host has not allowed: it may, by `tokenfiles`, \
+                "names a file that the host has not allowed: allow it with `tokenfiles`, \
                  `LocationCredentials::with_token_files` or `--token-file`"
             }
-            "url" => "names an endpoint, which is not asked: give the token as a file",
-            "executable" => "names a program, which is not run: give the token as a file",
+            "url" => "names an endpoint, and endpoints are not called: give the token as a file",
+            "executable" => "names a program, and programs are not run: give the token as a file",
             "environment_id"
             | "region_url"
             | "regional_cred_verification_url"
@@ -77,7 +78,7 @@ fn of_source(source: &Map<String, Value>, tokens: &[PathBuf], place: &str) -> Re
             "certificate" => "names files: give the token as a file",
             _ => {
                 return Err(format!(
-                    "its `{place}{SOURCE}` has a key that is not known; it may have `file` and `format`"
+                    "its `{place}{SOURCE}` has an unknown key; the known keys are `file` and `format`"
                 ));
             }
         };
@@ -159,36 +160,42 @@ mod tests {
                 "`credential_source.environment_id` asks for the identity",
             ),
             (of_source(json!({ "certificate": {} })), "`credential_source.certificate` names files"),
-            (of_source(json!({ "canary": 1 })), "`credential_source` has a key that is not known"),
-            (of_source(json!("/etc/passwd")), "`credential_source` has to be a section"),
+            (of_source(json!({ "canary": 1 })), "`credential_source` has an unknown key"),
+            (of_source(json!("/etc/passwd")), "`credential_source` has to be a JSON object"),
             (
                 json!({ "token_url": "https://thief.example/v1/token" }),
-                "`token_url` has to be https of googleapis.com",
+                "`token_url` has to be an https URL of googleapis.com",
             ),
-            (json!({ "token_url": "http://sts.googleapis.com/v1/token" }), "`token_url` has to be https of"),
-            (json!({ "token_url": "https://sts.googleapis.com:8443/" }), "`token_url` has to be https of"),
+            (
+                json!({ "token_url": "http://sts.googleapis.com/v1/token" }),
+                "`token_url` has to be an https URL of",
+            ),
+            (
+                json!({ "token_url": "https://sts.googleapis.com:8443/" }),
+                "`token_url` has to be an https URL of",
+            ),
             (
                 json!({ "token_url": "https://sts.googleapis.com@thief.example/" }),
-                "`token_url` has to be https of",
+                "`token_url` has to be an https URL of",
             ),
             (
                 json!({ "token_url": "https://thief.example#.googleapis.com" }),
-                "`token_url` has to be https of",
+                "`token_url` has to be an https URL of",
             ),
-            (json!({ "token_url": "https://thiefgoogleapis.com/" }), "`token_url` has to be https of"),
-            (json!({ "token_url": 7 }), "`token_url` has to be https of"),
-            (json!({ "token_uri": "http://127.0.0.1/" }), "`token_uri` has to be https of"),
-            (json!({ "token_info_url": "http://127.0.0.1/" }), "`token_info_url` has to be https of"),
+            (json!({ "token_url": "https://thiefgoogleapis.com/" }), "`token_url` has to be an https URL of"),
+            (json!({ "token_url": 7 }), "`token_url` has to be an https URL of"),
+            (json!({ "token_uri": "http://127.0.0.1/" }), "`token_uri` has to be an https URL of"),
+            (json!({ "token_info_url": "http://127.0.0.1/" }), "`token_info_url` has to be an https URL of"),
             (
                 json!({ "service_account_impersonation_url": "https://thief.example/" }),
-                "`service_account_impersonation_url` has to be https of",
+                "`service_account_impersonation_url` has to be an https URL of",
             ),
             (json!({ "universe_domain": "thief.example" }), "`universe_domain` has to be googleapis.com"),
             (
                 json!({ "source_credentials": of_source(json!({ "url": "http://127.0.0.1" })) }),
                 "`source_credentials.credential_source.url` names an endpoint",
             ),
-            (json!({ "source_credentials": [] }), "`source_credentials` has to be an account"),
+            (json!({ "source_credentials": [] }), "`source_credentials` has to be an account document"),
         ] {
             let found = check(document.clone());
             assert!(found.starts_with(&format!("its {expected}")), "{document}: {found}");
@@ -197,6 +204,6 @@ mod tests {
         for _ in 0..5 {
             deep = json!({ "source_credentials": deep });
         }
-        assert!(check(deep).ends_with("has to be an account"));
+        assert!(check(deep).ends_with("has to be an account document"));
     }
 }

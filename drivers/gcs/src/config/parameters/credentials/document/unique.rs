@@ -36,7 +36,7 @@ impl<'de> Visitor<'de> for Names {
         let mut names = BTreeSet::new();
         while let Some(name) = map.next_key::<String>()? {
             if !names.insert(name) {
-                return Err(A::Error::custom("a name comes twice"));
+                return Err(A::Error::custom("a name is given twice"));
             }
             map.next_value::<Unique>()?;
         }
