@@ -3,7 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use plugin_registry::{layout::Links, manifest::Manifest, wholeness::Flaw};
+use plugin_registry::{
+    manifest::{Links, Manifest},
+    wholeness::Flaw,
+};
 use plugin_registry_core::Descriptor;
 
 use crate::{content::BlobContent, error::Result, progress::BlobOutcome};

@@ -7,8 +7,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use plugin_registry::{
-    layout,
-    manifest::{Manifest, ManifestKind},
+    manifest::{Manifest, ManifestKind, flaws_of, links_of},
     wholeness::{self, Flaw, Part, Verdict},
 };
 use plugin_registry_core::{Descriptor, Digest};
@@ -95,7 +94,7 @@ impl Engine<'_> {
             }
             self.check(manifest)?;
             self.progress.on(Event::Manifest(&descriptor));
-            let links = layout::links_of(manifest);
+            let links = links_of(manifest);
             // A destination does not ask for optional blobs, so it has to be asked about them.
             let looks_below = self.options.repair && !links.manifests.is_empty();
             let begins_with_manifest =
@@ -139,7 +138,7 @@ impl Engine<'_> {
     /// Refuses a manifest if something that it may name would not be copied. Notes what is odd but harmless.
     fn check(&mut self, manifest: &Manifest) -> Result<()> {
         let digest = manifest.digest();
-        for flaw in wholeness::flaws_of(manifest) {
+        for flaw in flaws_of(manifest) {
             match flaw {
                 Flaw::Unreadable { problem } => return Err(CopyError::Unsupported { digest, problem }),
                 damage if damage.is_damage() => return Err(self.damaged(digest, &damage)),
@@ -234,7 +233,7 @@ impl Engine<'_> {
             ManifestKind::Image { config: Some(config), .. } => Some(config.descriptor.digest),
             _ => None,
         };
-        let is_sized = layout::links_of(manifest).is_sized;
+        let is_sized = links_of(manifest).is_sized;
         let (configs, layers): (Vec<_>, Vec<_>) =
             blobs.into_iter().partition(|blob| Some(blob.digest) == config);
         for group in [layers, configs] {

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
-    ReferencePolicy, RegistryError, Repository, blob::PushOutcome, layout::Links, manifest::Manifest,
+    ReferencePolicy, RegistryError, Repository,
+    blob::PushOutcome,
+    manifest::{Links, Manifest},
     referrers::Referrer,
 };
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
@@ -166,7 +168,7 @@ impl Destination for RegistryImage {
                 let lacking = |wanted: Vec<Descriptor>| {
                     wanted.into_iter().filter(|one| missing.contains(&one.digest)).collect::<Vec<_>>()
                 };
-                let links = plugin_registry::layout::links_of(manifest);
+                let links = plugin_registry::manifest::links_of(manifest);
                 let blobs = [links.blobs, links.optional_blobs].concat();
                 Ok(PutOutcome::of(lacking(blobs), lacking(links.manifests)))
             }

@@ -11,7 +11,10 @@ use std::{mem, sync::Mutex};
 
 use async_trait::async_trait;
 use common::{Fixture, image_of, index};
-use plugin_registry::{Registry, layout::Links, manifest::Manifest};
+use plugin_registry::{
+    Registry,
+    manifest::{Links, Manifest},
+};
 use plugin_registry_copy::{
     BlobContent, BlobOutcome, CopyError, CopyOptions, Destination, PutOutcome, RegistryImage, Role, copy,
 };

@@ -16,7 +16,7 @@ impl Registry {
     /// Only those of the store.
     #[tracing::instrument(
         level = "error", skip(self),
-        fields(location = self.inner.location(), instance = self.inner.instance())
+        fields(location = self.shared.location(), instance = self.shared.instance())
     )]
     pub async fn catalog(&self, last: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
         self.list(last, limit, |_| true).await
@@ -44,7 +44,7 @@ impl Registry {
     ) -> Result<Page<RepositoryName>> {
         let root = layout::repositories();
         let after = last.map(layout::repository);
-        let mut found = self.inner.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
+        let mut found = self.shared.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
             // A name that no repository can have was put there by other software.
             let name = path.map(|path| path.strip_prefix(&root).and_then(|name| name.parse().ok()));
             std::future::ready(name.transpose())

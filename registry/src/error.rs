@@ -3,7 +3,7 @@
 use http::StatusCode;
 use plugin_registry_core::{Digest, NameError, Reference, RepositoryName, VerifyError};
 
-use crate::manifest::ManifestError;
+use crate::{manifest::ManifestError, upload::id::UploadIdError};
 
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
@@ -160,6 +160,12 @@ impl ErrorCode {
             Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
         }
+    }
+}
+
+impl From<UploadIdError> for RegistryError {
+    fn from(_: UploadIdError) -> Self {
+        Self::UploadUnknown
     }
 }
 

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use plugin_registry_core::Digest;
 
 use crate::{
+    manifest::summary::ManifestSummary,
     memory::{Lifetime, Memory},
-    referrers::Facts,
 };
 
 /// Bounded memories of one registry.
@@ -23,7 +23,7 @@ pub(crate) struct Known {
     /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
     aliases: Memory<Digest, Digest>,
     /// What a manifest says about itself: facts about content, true for ever.
-    facts: Memory<Digest, Arc<Facts>>,
+    facts: Memory<Digest, Arc<ManifestSummary>>,
 }
 
 /// A blob whose bytes were in the store a moment ago.
@@ -101,11 +101,11 @@ impl Known {
         }
     }
 
-    pub(crate) fn facts(&self, manifest: &Digest) -> Option<Arc<Facts>> {
+    pub(crate) fn facts(&self, manifest: &Digest) -> Option<Arc<ManifestSummary>> {
         self.facts.get(manifest)
     }
 
-    pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<Facts>) {
+    pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<ManifestSummary>) {
         let weight = facts.weight();
         self.facts.insert(*manifest, facts, weight.into());
     }

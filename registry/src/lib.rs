@@ -114,18 +114,23 @@ mod link;
 mod manifests;
 mod memory;
 mod names;
+mod options;
 mod registry;
 mod repository;
+mod shared;
 mod turns;
 
 #[doc(no_inline)]
 pub use plugin_registry_core::{
-    Algorithm, ByteRange, Descriptor, Digest, MediaType, Reference, RepositoryName, Secret, StorageDriver, Tag,
+    Algorithm, ByteRange, Descriptor, Digest, MediaType, Reference, RepositoryName, Secret, StorageDriver,
+    Tag,
 };
 
 pub use self::{
     error::{ErrorCode, RegistryError, Result},
     http::{Body, RegistryService},
-    registry::{ReferencePolicy, Registry, RegistryBuilder, UrlPolicy},
+    manifests::Manifests,
+    options::{ReferencePolicy, UrlPolicy},
+    registry::{Registry, RegistryBuilder},
     repository::Repository,
 };

@@ -8,18 +8,19 @@ use futures::{
     future::{join, try_join3},
     stream,
 };
-use plugin_registry_core::{
-    Algorithm, Descriptor, Digest, Reference, RepositoryName, Tag, VerifyError, shown_line,
-};
+use plugin_registry_core::{Algorithm, Descriptor, Digest, Reference, Tag, VerifyError, shown_line};
 
 use crate::{
-    blob::{BlobStore, Blobs},
+    blob::BlobStore,
     error::{RegistryError, Result},
-    layout::{self, Links},
+    layout,
     link::LinkStore,
-    manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind},
-    referrers::Facts,
-    registry::{Inner, ReferencePolicy, UrlPolicy},
+    manifest::{
+        Links, MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, flaws_of, links_of,
+        summary::ManifestSummary,
+    },
+    options::{ReferencePolicy, UrlPolicy},
+    repository::Repository,
     tag::Tags,
     turns::SMALL,
     wholeness::{self, Flaw, Part, Verdict},
@@ -28,29 +29,35 @@ use crate::{
 /// The manifests of one repository: [`Repository::manifests`](crate::Repository::manifests). Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Manifests {
-    inner: Arc<Inner>,
-    repository: RepositoryName,
+    repository: Repository,
+}
+
+impl Repository {
+    /// Returns its manifests.
+    #[must_use]
+    pub fn manifests(&self) -> Manifests {
+        Manifests { repository: self.clone() }
+    }
 }
 
 impl Manifests {
-    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
-        Self { inner, repository }
-    }
-
     fn links(&self) -> LinkStore<'_> {
-        LinkStore::new(&self.inner.driver)
+        LinkStore::new(&self.repository.shared.driver)
     }
 
     fn store(&self) -> BlobStore<'_> {
-        BlobStore::new(&self.inner)
+        BlobStore::new(&self.repository.shared)
     }
 
     fn tags(&self) -> Tags {
-        Tags::new(self.inner.clone(), self.repository.clone())
+        self.repository.tags()
     }
 
     fn unknown(&self, reference: &Reference) -> RegistryError {
-        RegistryError::ManifestUnknown { repository: self.repository.clone(), reference: reference.clone() }
+        RegistryError::ManifestUnknown {
+            repository: self.repository.name.clone(),
+            reference: reference.clone(),
+        }
     }
 
     /// Reads a manifest by tag or digest.
@@ -65,8 +72,8 @@ impl Manifests {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, %reference
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, %reference
         )
     )]
     pub async fn get(&self, reference: &Reference) -> Result<Manifest> {
@@ -76,7 +83,7 @@ impl Manifests {
         };
         let found = match self.by_digest_within(&digest, SMALL).await {
             Err(error) if error.is_too_large() => {
-                let _turn = self.inner.turns.parse(MAX_MANIFEST_SIZE).await;
+                let _turn = self.repository.shared.turns.parse(MAX_MANIFEST_SIZE).await;
                 self.by_digest(&digest).await
             }
             found => found,
@@ -114,7 +121,7 @@ impl Manifests {
             }
             (Some(_), Some(bytes)) => Ok(Some(Manifest::from_stored(*digest, bytes))),
             (Some(canonical), None) => {
-                tracing::error!(repository = %self.repository, %canonical, "a revision's bytes are missing");
+                tracing::error!(repository = %self.repository.name, %canonical, "a revision's bytes are missing");
                 Ok(None)
             }
             (None, _) => Ok(None),
@@ -124,12 +131,12 @@ impl Manifests {
     /// Returns the canonical digest of a revision of this repository. An alias counts only while the canonical
     /// revision exists too (ADR 0013).
     pub(crate) async fn revision(&self, digest: &Digest) -> Result<Option<Digest>> {
-        let link = layout::revision_link(&self.repository, digest);
+        let link = layout::revision_link(&self.repository.name, digest);
         let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
         if canonical == *digest {
             return Ok(Some(canonical));
         }
-        self.links().follow(&layout::revision_link(&self.repository, &canonical), &canonical).await
+        self.links().follow(&layout::revision_link(&self.repository.name, &canonical), &canonical).await
     }
 
     /// Returns whether the repository has a manifest, including its bytes. A manifest with damaged bytes counts
@@ -189,8 +196,8 @@ impl Manifests {
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn put_tagged(
@@ -201,7 +208,7 @@ impl Manifests {
         bytes: Bytes,
     ) -> Result<Manifest> {
         self.check_bytes(digest, &bytes)?;
-        let _turn = self.inner.turns.parse(bytes.len() as u64).await;
+        let _turn = self.repository.shared.turns.parse(bytes.len() as u64).await;
         let manifest = Manifest::parse(media_type, bytes)?;
         self.check_urls(&manifest)?;
         let mut references = self.check_references(&manifest).await?;
@@ -232,8 +239,8 @@ impl Manifests {
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn put_stored(
@@ -244,10 +251,10 @@ impl Manifests {
     ) -> Result<Vec<Flaw>> {
         let bytes = manifest.bytes().clone();
         self.check_bytes(digest, &bytes)?;
-        let _turn = self.inner.turns.parse(bytes.len() as u64).await;
+        let _turn = self.repository.shared.turns.parse(bytes.len() as u64).await;
         let manifest = Manifest::from_stored(Digest::sha256(&bytes), bytes);
         manifest.check_kind()?;
-        if let Some(damage) = wholeness::flaws_of(&manifest).into_iter().find(Flaw::is_damage) {
+        if let Some(damage) = flaws_of(&manifest).into_iter().find(Flaw::is_damage) {
             return Err(ManifestError::Flaw(damage).into());
         }
         self.check_urls(&manifest)?;
@@ -272,7 +279,7 @@ impl Manifests {
     }
 
     fn check_bytes(&self, digest: Option<&Digest>, bytes: &Bytes) -> Result<()> {
-        self.inner.require_writable()?;
+        self.repository.shared.require_writable()?;
         if bytes.len() as u64 > MAX_MANIFEST_SIZE {
             return Err(RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE });
         }
@@ -299,7 +306,7 @@ impl Manifests {
         if is_fresh || !self.is_complete(&digest, &manifest, tags).await? {
             self.write(&digest, &manifest, tags).await?;
         }
-        self.inner.known.learned(&canonical, Arc::new(Facts::of(&manifest)));
+        self.repository.shared.known.learned(&canonical, Arc::new(ManifestSummary::of(&manifest)));
         Ok(manifest.with_digest(digest))
     }
 
@@ -334,7 +341,7 @@ impl Manifests {
     async fn is_sound(&self, digest: &Digest, manifest: &Manifest) -> Result<bool> {
         let canonical = match manifest.kind() {
             ManifestKind::Index { .. } => self.revision(digest).await?,
-            _ => Blobs::new(self.inner.clone(), self.repository.clone()).resolve(digest).await?,
+            _ => self.repository.blobs().resolve(digest).await?,
         };
         // A non-distributable layer may be elsewhere, and so may a child if the policy says so.
         let Some(canonical) = canonical else { return Ok(true) };
@@ -344,10 +351,10 @@ impl Manifests {
     async fn write(&self, digest: &Digest, manifest: &Manifest, tags: &[Tag]) -> Result<()> {
         let canonical = manifest.digest();
         self.store().put(&canonical, manifest.bytes().clone()).await?;
-        self.links().write(&layout::revision_link(&self.repository, &canonical), &canonical).await?;
+        self.links().write(&layout::revision_link(&self.repository.name, &canonical), &canonical).await?;
         if *digest != canonical {
             // Both links: a garbage collection of distribution follows the alias to the canonical one.
-            self.links().write(&layout::revision_link(&self.repository, digest), &canonical).await?;
+            self.links().write(&layout::revision_link(&self.repository.name, digest), &canonical).await?;
         }
         for tag in tags {
             self.tags().set(tag, digest).await?;
@@ -362,7 +369,7 @@ impl Manifests {
                 .map(|tag| async move {
                     Ok::<_, RegistryError>(self.tags().resolve(&tag).await? == Some(*digest))
                 })
-                .buffer_unordered(self.inner.options.concurrency)
+                .buffer_unordered(self.repository.shared.options.concurrency)
                 .try_fold(true, |all, one| async move { Ok(all && one) })
                 .await
         };
@@ -381,7 +388,7 @@ impl Manifests {
     fn check_urls(&self, manifest: &Manifest) -> Result<()> {
         let ManifestKind::Image { layers, .. } = manifest.kind() else { return Ok(()) };
         let mut urls = layers.iter().flat_map(|layer: &ManifestEntry| &layer.urls);
-        let refused = match &self.inner.options.urls {
+        let refused = match &self.repository.shared.options.urls {
             UrlPolicy::Accept => None,
             UrlPolicy::Refuse => urls.next(),
             UrlPolicy::Prefixes(allowed) => {
@@ -393,13 +400,13 @@ impl Manifests {
 
     /// Looks for everything that a manifest references.
     async fn check_references(&self, manifest: &Manifest) -> Result<References> {
-        let policy = self.inner.options.references;
-        let Links { blobs, manifests, flaws, .. } = layout::links_of(manifest);
+        let policy = self.repository.shared.options.references;
+        let Links { blobs, manifests, flaws, .. } = links_of(manifest);
         let mut references = References { missing: Vec::new(), flaws, is_fresh: true };
         if policy == ReferencePolicy::Sparse {
             return Ok(references);
         }
-        let here = Blobs::new(self.inner.clone(), self.repository.clone());
+        let here = self.repository.blobs();
         let presence = here.presence(&blobs).await?;
         references.is_fresh = presence.fresh;
         for blob in &blobs {
@@ -411,7 +418,7 @@ impl Manifests {
                     let size = self.size(&child).await?;
                     Ok::<_, RegistryError>((child, size))
                 })
-                .buffered(self.inner.options.concurrency);
+                .buffered(self.repository.shared.options.concurrency);
             while let Some((child, size)) = sizes.try_next().await? {
                 references.judge(Part::Manifest, &child, size);
             }
@@ -424,7 +431,7 @@ impl Manifests {
     async fn size(&self, child: &Descriptor) -> Result<Option<u64>> {
         let Some(canonical) = self.revision(&child.digest).await? else { return Ok(None) };
         let is_named = |size| wholeness::named_size(child).is_none_or(|named| named == size);
-        match self.inner.known.blob(&canonical) {
+        match self.repository.shared.known.blob(&canonical) {
             Some(seen) if seen.stored || is_named(seen.size) => Ok(Some(seen.size)),
             _ => self.store().stat(&canonical).await,
         }
@@ -439,12 +446,12 @@ impl Manifests {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, %reference
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, %reference
         )
     )]
     pub async fn delete(&self, reference: &Reference) -> Result<()> {
-        self.inner.require_delete()?;
+        self.repository.shared.require_delete()?;
         let digest = match reference {
             Reference::Tag(tag) => return self.tags().delete(tag).await,
             Reference::Digest(digest) => digest,
@@ -455,7 +462,7 @@ impl Manifests {
         // data, not a tag that leads nowhere.
         let tags = self.tags().naming(&names).await?;
         self.tags().delete_all(tags).await?;
-        let links = names.iter().map(|name| layout::revision_link(&self.repository, name));
+        let links = names.iter().map(|name| layout::revision_link(&self.repository.name, name));
         self.links().remove(links.collect()).await
     }
 

@@ -3,41 +3,21 @@
 use std::{collections::BTreeMap, future::ready, pin::pin, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt};
-use plugin_registry_core::{Algorithm, Digest, RepositoryName};
+use plugin_registry_core::{Algorithm, Digest};
 use serde::Serialize;
 
 use crate::{
     error::{RegistryError, Result},
     layout,
     link::{LinkDirectory, Listed},
-    manifest::{MAX_MANIFEST_SIZE, Manifest},
+    manifest::{
+        MAX_MANIFEST_SIZE,
+        summary::{CompactReferrer, ManifestSummary},
+    },
     manifests::Manifests,
-    registry::Inner,
+    repository::Repository,
     turns::SMALL,
 };
-
-/// What a referrers list says of one manifest, and its subject. These are facts about content.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    subject: Option<Digest>,
-    referrer: Option<Compact>,
-}
-
-/// A [`Referrer`] as it is remembered: with its annotations as text, which is their smallest form.
-#[derive(Debug)]
-struct Compact {
-    media_type: Box<str>,
-    digest: Digest,
-    size: u64,
-    artifact_type: Option<Box<str>>,
-    /// A JSON object.
-    annotations: Option<Box<str>>,
-    /// About how many bytes its descriptor takes in a list.
-    listed: usize,
-    /// About how many bytes its [`Referrer`] takes in memory: an annotation is two strings and a part of a
-    /// tree's node.
-    unfolded: usize,
-}
 
 /// A descriptor in a referrers list, with the fields of the image specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,52 +48,39 @@ pub struct ReferrerPage {
     pub more: bool,
 }
 
-impl Facts {
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        let subject = manifest.subject().map(|subject| subject.digest);
-        let referrer = subject.is_some().then(|| Compact::of(manifest));
-        Self { subject, referrer }
-    }
-
-    /// Returns about how many bytes it holds.
-    pub(crate) fn weight(&self) -> u32 {
-        let listed = self.referrer.as_ref().map_or(0, |referrer| referrer.listed);
-        u32::try_from(listed.saturating_add(320)).unwrap_or(u32::MAX)
-    }
-
-    fn of_subject(&self, subject: &Digest, artifact_type: Option<&str>) -> Option<&Compact> {
-        let referrer = self.referrer.as_ref().filter(|_| self.subject == Some(*subject));
-        referrer.filter(|referrer| {
-            artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted))
-        })
+impl Repository {
+    /// Lists the manifests whose subject is `subject`, in order of their digests.
+    ///
+    /// `artifact_type` limits the list to one artifact type (distribution-spec, "Listing Referrers"). A page
+    /// holds at most `limit` manifests, those after the digest `last`. It ends earlier, but is never empty, if
+    /// its annotations reach 3 MiB; [`more`](ReferrerPage::more) says whether others follow.
+    ///
+    /// 1 driver call per page of the store, and 2 for each manifest that this registry does not remember. On a
+    /// store with empty directories, 1 for each that it remembers.
+    /// Memory: the page (at most 12 MiB, or one referrer), one manifest of up to 4 MiB with its parsed form,
+    /// and [`concurrency`](crate::RegistryBuilder::concurrency) manifests of up to 256 KiB.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn referrers(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<ReferrerPage> {
+        Referrers::new(self).page(subject, artifact_type, last, limit).await
     }
 }
 
-impl Compact {
-    fn of(manifest: &Manifest) -> Self {
-        let artifact_type = manifest.artifact_type();
-        let all = Some(manifest.annotations()).filter(|all| !all.is_empty());
-        let annotations = all.and_then(|all| serde_json::to_string(all).ok());
-        let quoted = serde_json::to_string(&artifact_type).map_or(0, |quoted| quoted.len());
-        let listed = annotations.as_deref().map_or(0, str::len) + quoted;
+impl Referrer {
+    fn of(listed: &CompactReferrer) -> Self {
+        let annotations = listed.annotations.as_deref();
         Self {
-            media_type: manifest.media_type().to_string().into(),
-            digest: manifest.digest(),
-            size: manifest.bytes().len() as u64,
-            artifact_type: artifact_type.map(Box::from),
-            annotations: annotations.map(Box::from),
-            listed,
-            unfolded: listed + 160 * manifest.annotations().len(),
-        }
-    }
-
-    fn unfold(&self) -> Referrer {
-        let annotations = self.annotations.as_deref();
-        Referrer {
-            media_type: self.media_type.to_string(),
-            digest: self.digest.to_string(),
-            size: self.size,
-            artifact_type: self.artifact_type.as_deref().map(str::to_owned),
+            media_type: listed.media_type.to_string(),
+            digest: listed.digest.to_string(),
+            size: listed.size,
+            artifact_type: listed.artifact_type.as_deref().map(str::to_owned),
             // We wrote this text ourselves.
             annotations: annotations.and_then(|text| serde_json::from_str(text).ok()),
         }
@@ -129,7 +96,7 @@ const MAX_PAGE_MEMORY: usize = 12 * 1024 * 1024;
 
 /// What a look at a revision found.
 enum Look {
-    Facts(Arc<Facts>),
+    Summary(Arc<ManifestSummary>),
     /// Its manifest has to be read alone.
     Large(Listed),
     /// It has nothing to show.
@@ -137,17 +104,16 @@ enum Look {
 }
 
 pub(crate) struct Referrers<'a> {
-    inner: &'a Arc<Inner>,
-    repository: &'a RepositoryName,
+    repository: &'a Repository,
 }
 
 impl<'a> Referrers<'a> {
-    pub(crate) fn new(inner: &'a Arc<Inner>, repository: &'a RepositoryName) -> Self {
-        Self { inner, repository }
+    pub(crate) fn new(repository: &'a Repository) -> Self {
+        Self { repository }
     }
 
     fn manifests(&self) -> Manifests {
-        Manifests::new(self.inner.clone(), self.repository.clone())
+        self.repository.manifests()
     }
 
     /// Returns the referrers of `subject` after the digest `last`, in order of their digests.
@@ -160,8 +126,8 @@ impl<'a> Referrers<'a> {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub(crate) async fn page(
@@ -175,27 +141,28 @@ impl<'a> Referrers<'a> {
         if limit == 0 {
             return Ok(page);
         }
-        let directory = layout::revisions(self.repository, Algorithm::Sha256);
+        let directory = layout::revisions(&self.repository.name, Algorithm::Sha256);
         let revisions = match last.and_then(|last| last.parse().ok()).filter(Digest::is_canonical) {
             Some(last) => LinkDirectory::from(directory, &last),
             None => LinkDirectory::all(directory),
         };
         // Entries of earlier pages need no look.
-        let after = revisions.list(&self.inner.driver).try_filter(|listed| {
+        let after = revisions.list(&self.repository.shared.driver).try_filter(|listed| {
             ready(
                 listed
                     .digest
                     .is_some_and(|digest| last.is_none_or(|last| digest.to_string().as_str() > last)),
             )
         });
-        let looks = after.map(|listed| self.look(listed)).buffered(self.inner.options.concurrency);
+        let looks =
+            after.map(|listed| self.look(listed)).buffered(self.repository.shared.options.concurrency);
         let mut looks = pin!(looks);
         let (mut bytes, mut memory) = (0, 0);
         while let Some(look) = looks.try_next().await? {
             let facts = match look {
-                Look::Facts(facts) => Some(facts),
+                Look::Summary(summary) => Some(summary),
                 Look::Large(listed) => {
-                    let _turn = self.inner.turns.parse(MAX_MANIFEST_SIZE).await;
+                    let _turn = self.repository.shared.turns.parse(MAX_MANIFEST_SIZE).await;
                     self.facts(listed, MAX_MANIFEST_SIZE).await?
                 }
                 Look::Nothing => continue,
@@ -209,7 +176,7 @@ impl<'a> Referrers<'a> {
                 page.more = true;
                 break;
             }
-            page.referrers.push(referrer.unfold());
+            page.referrers.push(Referrer::of(referrer));
         }
         Ok(page)
     }
@@ -218,7 +185,7 @@ impl<'a> Referrers<'a> {
     async fn look(&self, listed: Result<Listed>) -> Result<Look> {
         let listed = listed?;
         match self.facts(listed, SMALL).await {
-            Ok(facts) => Ok(facts.map_or(Look::Nothing, Look::Facts)),
+            Ok(facts) => Ok(facts.map_or(Look::Nothing, Look::Summary)),
             Err(error) if error.is_too_large() => Ok(Look::Large(listed)),
             Err(error) => Err(error),
         }
@@ -226,9 +193,9 @@ impl<'a> Referrers<'a> {
 
     /// Returns what a revision says of itself, remembered or read once. A revision whose bytes are missing or
     /// damaged refers to nothing that can be shown.
-    async fn facts(&self, listed: Listed, limit: u64) -> Result<Option<Arc<Facts>>> {
+    async fn facts(&self, listed: Listed, limit: u64) -> Result<Option<Arc<ManifestSummary>>> {
         let Some(digest) = listed.digest else { return Ok(None) };
-        if let Some(facts) = self.inner.known.facts(&digest) {
+        if let Some(facts) = self.repository.shared.known.facts(&digest) {
             let is_here = listed.is_link || self.manifests().revision(&digest).await?.is_some();
             return Ok(is_here.then_some(facts));
         }
@@ -237,8 +204,8 @@ impl<'a> Referrers<'a> {
             Ok(None) | Err(RegistryError::Damaged(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let facts = Arc::new(Facts::of(&manifest));
-        self.inner.known.learned(&digest, facts.clone());
+        let facts = Arc::new(ManifestSummary::of(&manifest));
+        self.repository.shared.known.learned(&digest, facts.clone());
         Ok(Some(facts))
     }
 }

@@ -1,15 +1,12 @@
 //! The registry of one location.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use plugin_registry_core::{Checked, Metrics, RepositoryName, Secret, StorageDriver};
+use plugin_registry_core::{Checked, Metrics, Secret, StorageDriver};
 
 use crate::{
-    error::{RegistryError, Result},
-    known::Known,
-    repository::Repository,
-    turns::Turns,
-    upload::{Sessions, StateKey},
+    options::{Options, ReferencePolicy, UrlPolicy},
+    shared::{Identity, Shared},
 };
 
 /// An OCI registry over one storage driver. Cloning is cheap and shares everything.
@@ -31,63 +28,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) driver: Checked<dyn StorageDriver>,
-    pub(crate) options: Options,
-    pub(crate) known: Known,
-    pub(crate) sessions: Sessions,
-    pub(crate) state_key: StateKey,
-    pub(crate) turns: Turns,
-    identity: Identity,
-}
-
-/// How spans name a registry. Spans have the level `error`, so that every log line names its registry.
-#[derive(Clone, Debug, Default)]
-struct Identity {
-    location: Option<Arc<str>>,
-    instance: Option<Arc<str>>,
-}
-
-/// Which content a manifest may reference although its repository does not have it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReferencePolicy {
-    /// None: every config, layer and child has to be there first.
-    #[default]
-    Complete,
-    /// Children of an index may be missing, as in a copy of only some platforms.
-    SparseIndexes,
-    /// Anything may be missing. The registry then cannot promise that an image restores.
-    Sparse,
-}
-
-/// What to do with a manifest whose layers name URLs. The registry itself never follows one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UrlPolicy {
-    /// Store it.
-    #[default]
-    Accept,
-    /// Refuse it.
-    Refuse,
-    /// Store it if every URL begins with one of these.
-    Prefixes(Vec<String>),
-}
-
-/// What a registry was built with.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) read_only: bool,
-    pub(crate) delete: bool,
-    pub(crate) references: ReferencePolicy,
-    pub(crate) urls: UrlPolicy,
-    pub(crate) max_page: usize,
-    pub(crate) anonymous_mount: bool,
-    pub(crate) redirect: bool,
-    pub(crate) concurrency: usize,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Builds a [`Registry`]; building cannot fail and does no work.
@@ -122,46 +63,40 @@ impl Registry {
         }
     }
 
-    /// Returns a repository, which need not exist yet.
-    #[must_use]
-    pub fn repository(&self, name: RepositoryName) -> Repository {
-        Repository::new(self.inner.clone(), name)
-    }
-
     /// Returns the counters of this registry's driver calls.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
-        self.inner.driver.metrics()
+        self.shared.driver.metrics()
     }
 
     /// The location that was set with [`RegistryBuilder::identity`].
     #[must_use]
     pub fn location(&self) -> Option<&str> {
-        self.inner.location()
+        self.shared.location()
     }
 
     /// The instance that was set with [`RegistryBuilder::identity`].
     #[must_use]
     pub fn instance(&self) -> Option<&str> {
-        self.inner.instance()
+        self.shared.instance()
     }
 
     /// Whether it refuses every change ([`RegistryBuilder::read_only`]).
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.inner.options.read_only
+        self.shared.options.read_only
     }
 
     /// Whether anything else holds this registry: a clone, a handle, an upload session or a service.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.inner) > 1
+        Arc::strong_count(&self.shared) > 1
     }
 
     /// Returns the driver, wrapped as this registry uses it.
     #[must_use]
     pub fn driver(&self) -> &Checked<dyn StorageDriver> {
-        &self.inner.driver
+        &self.shared.driver
     }
 }
 
@@ -267,53 +202,13 @@ impl RegistryBuilder {
     #[must_use]
     pub fn build(self) -> Registry {
         Registry {
-            inner: Arc::new(Inner {
-                driver: Checked::new(self.driver),
-                options: self.options,
-                known: Known::new(self.blob_memory),
-                sessions: Sessions::new(),
-                turns: Turns::new(),
-                state_key: StateKey::new(self.upload_key.as_ref(), self.identity.location.as_deref()),
-                identity: self.identity,
-            }),
+            shared: Arc::new(Shared::new(
+                self.driver,
+                self.options,
+                self.blob_memory,
+                self.upload_key.as_ref(),
+                self.identity,
+            )),
         }
-    }
-}
-
-impl Inner {
-    /// The field `location` of spans.
-    pub(crate) fn location(&self) -> Option<&str> {
-        self.identity.location.as_deref()
-    }
-
-    /// The field `instance` of spans.
-    pub(crate) fn instance(&self) -> Option<&str> {
-        self.identity.instance.as_deref()
-    }
-
-    /// The one guard of everything that changes the store.
-    pub(crate) fn require_writable(&self) -> Result<()> {
-        if self.options.read_only {
-            return Err(RegistryError::NotAllowed("the registry is read-only"));
-        }
-        Ok(())
-    }
-
-    /// The one guard of every delete.
-    pub(crate) fn require_delete(&self) -> Result<()> {
-        self.require_writable()?;
-        if !self.options.delete {
-            return Err(RegistryError::NotAllowed("deletes are switched off"));
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry")
-            .field("driver", &self.driver)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
     }
 }

@@ -1,22 +1,19 @@
 //! The tags of one repository.
 
-use std::sync::Arc;
-
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
-use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, Tag};
+use plugin_registry_core::{Digest, EntryKind, StorageDriver, StorageDriverExt, Tag};
 
 use crate::{
     error::{RegistryError, Result},
     layout,
     link::LinkStore,
-    registry::Inner,
+    repository::Repository,
 };
 
 /// The tags of one repository: [`Repository::tags`](crate::Repository::tags). Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tags {
-    inner: Arc<Inner>,
-    repository: RepositoryName,
+    repository: Repository,
 }
 
 /// A page of a list.
@@ -29,13 +26,17 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-impl Tags {
-    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
-        Self { inner, repository }
+impl Repository {
+    /// Returns its tags.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags { repository: self.clone() }
     }
+}
 
+impl Tags {
     fn links(&self) -> LinkStore<'_> {
-        LinkStore::new(&self.inner.driver)
+        LinkStore::new(&self.repository.shared.driver)
     }
 
     /// Returns the digest that a tag names now, or `None` if there is no such tag. 1 driver call.
@@ -44,10 +45,10 @@ impl Tags {
     /// Only those of the store.
     #[tracing::instrument(
         level = "error", skip(self),
-        fields(location = self.inner.location(), instance = self.inner.instance(), repository = %self.repository)
+        fields(location = self.repository.shared.location(), instance = self.repository.shared.instance(), repository = %self.repository.name)
     )]
     pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
-        self.links().read(&layout::tag_current(&self.repository, tag)).await
+        self.links().read(&layout::tag_current(&self.repository.name, tag)).await
     }
 
     /// Lists at most `limit` tags after `last`, in byte order.
@@ -59,13 +60,13 @@ impl Tags {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn list(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
-        let directory = layout::tags(&self.repository);
-        let mut entries = self.inner.driver.list(&directory, last);
+        let directory = layout::tags(&self.repository.name);
+        let mut entries = self.repository.shared.driver.list(&directory, last);
         let mut page = Page { entries: Vec::new(), more: false };
         let mut any = false;
         while let Some(entry) = entries.next().await {
@@ -86,15 +87,15 @@ impl Tags {
             page.entries.push(tag);
         }
         if !any && !self.repository_exists().await? {
-            return Err(RegistryError::RepositoryUnknown(self.repository.clone()));
+            return Err(RegistryError::RepositoryUnknown(self.repository.name.clone()));
         }
         Ok(page)
     }
 
     async fn repository_exists(&self) -> Result<bool> {
-        let directory = layout::repository(&self.repository);
+        let directory = layout::repository(&self.repository.name);
         // A repository may have any number of others below it; names that begin with `_` are few.
-        let names = self.inner.driver.list(&directory, Some("_")).map_ok(|entry| entry.name);
+        let names = self.repository.shared.driver.list(&directory, Some("_")).map_ok(|entry| entry.name);
         let mut own = names.try_take_while(|name| ready(Ok(name.starts_with('_'))));
         loop {
             match own.try_next().await {
@@ -110,8 +111,8 @@ impl Tags {
     /// Points a tag at a revision: the index entry first, then the current link. A crash in between leaves the
     /// tag as it was.
     pub(crate) async fn set(&self, tag: &Tag, digest: &Digest) -> Result<()> {
-        self.links().write(&layout::tag_index(&self.repository, tag, digest), digest).await?;
-        self.links().write(&layout::tag_current(&self.repository, tag), digest).await
+        self.links().write(&layout::tag_index(&self.repository.name, tag, digest), digest).await?;
+        self.links().write(&layout::tag_current(&self.repository.name, tag), digest).await
     }
 
     /// Deletes a tag with its history. What it named stays.
@@ -122,15 +123,15 @@ impl Tags {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn delete(&self, tag: &Tag) -> Result<()> {
-        self.inner.require_delete()?;
-        match self.inner.driver.delete(&layout::tag(&self.repository, tag)).await {
+        self.repository.shared.require_delete()?;
+        match self.repository.shared.driver.delete(&layout::tag(&self.repository.name, tag)).await {
             Err(error) if error.is_not_found() => Err(RegistryError::ManifestUnknown {
-                repository: self.repository.clone(),
+                repository: self.repository.name.clone(),
                 reference: tag.clone().into(),
             }),
             result => Ok(result?),
@@ -140,8 +141,8 @@ impl Tags {
     /// Returns all tags that name one of `digests` now: 1 listing, and 1 driver call per tag, `concurrency` at
     /// a time.
     pub(crate) async fn naming(&self, digests: &[Digest]) -> Result<Vec<Tag>> {
-        let directory = layout::tags(&self.repository);
-        let entries = self.inner.driver.list(&directory, None).filter_map(|entry| async move {
+        let directory = layout::tags(&self.repository.name);
+        let entries = self.repository.shared.driver.list(&directory, None).filter_map(|entry| async move {
             match entry {
                 Ok(entry) => entry.name.parse::<Tag>().ok().map(Ok),
                 Err(error) if error.is_not_found() => None,
@@ -154,7 +155,7 @@ impl Tags {
             Ok::<_, RegistryError>(digest.filter(|digest| digests.contains(digest)).map(|_| tag))
         });
         resolved
-            .buffer_unordered(self.inner.options.concurrency)
+            .buffer_unordered(self.repository.shared.options.concurrency)
             .try_filter_map(|tag| async move { Ok(tag) })
             .try_collect()
             .await
@@ -164,10 +165,10 @@ impl Tags {
     pub(crate) async fn delete_all(&self, tags: Vec<Tag>) -> Result<()> {
         stream::iter(tags)
             .map(|tag| async move {
-                let path = layout::tag(&self.repository, &tag);
-                self.inner.driver.delete_if_exists(&path).await.map_err(RegistryError::from)
+                let path = layout::tag(&self.repository.name, &tag);
+                self.repository.shared.driver.delete_if_exists(&path).await.map_err(RegistryError::from)
             })
-            .buffer_unordered(self.inner.options.concurrency)
+            .buffer_unordered(self.repository.shared.options.concurrency)
             .try_collect()
             .await
     }

@@ -2,8 +2,6 @@
 
 use plugin_registry_core::{Descriptor, Digest};
 
-use crate::{layout, manifest::Manifest};
-
 /// What is wrong with a manifest, or between it and the content that it names.
 ///
 /// A push is refused for any of them, unless the repository already has the manifest and only sizes are in
@@ -160,19 +158,4 @@ pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdic
             Verdict::Flawed(Flaw::ManifestSize { digest, named, actual })
         }
     }
-}
-
-/// Returns everything that a manifest itself shows to be wrong: its form, missing sizes, and sizes that
-/// contradict each other. [`judge`] says whether content is there, and of which size.
-#[must_use]
-pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
-    let mut flaws = manifest.flaws().to_vec();
-    // A document that cannot be read has a flaw that says so.
-    if let Err(error) = manifest.check_kind()
-        && !flaws.iter().any(Flaw::is_damage)
-    {
-        flaws.push(Flaw::Kind { problem: error.to_string() });
-    }
-    flaws.extend(layout::links_of(manifest).flaws);
-    flaws
 }

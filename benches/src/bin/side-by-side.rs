@@ -164,7 +164,7 @@ fn config_of(manifest: &Manifest) -> Digest {
 async fn pull(registry: &Registry, parallel: usize) {
     let manifest = manifest(registry).await;
     let blobs = registry.repository(repository()).blobs();
-    stream::iter(plugin_registry::layout::links_of(&manifest).blobs)
+    stream::iter(plugin_registry::manifest::links_of(&manifest).blobs)
         .map(|blob| {
             let blobs = blobs.clone();
             async move {

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
-use plugin_registry::{layout, manifest::Manifest};
+use plugin_registry::manifest::{Manifest, links_of};
 use plugin_registry_core::{Descriptor, Digest, MediaType};
 use serde_json::json;
 
@@ -95,7 +95,7 @@ impl Image {
 
     /// Bytes of everything, each blob as often as a manifest names it.
     pub(super) fn named_size(&self) -> u64 {
-        let blobs = self.manifests.iter().flat_map(|manifest| layout::links_of(manifest).blobs);
+        let blobs = self.manifests.iter().flat_map(|manifest| links_of(manifest).blobs);
         let manifests = self.manifests.iter().chain([&self.index]).map(|one| one.bytes().len() as u64);
         blobs.map(|blob| blob.size).chain(manifests).sum()
     }
@@ -203,7 +203,7 @@ mod tests {
         let here: HashSet<Digest> = image.blobs.iter().map(|(blob, _)| blob.digest).collect();
         let mut named = 0;
         for manifest in &image.manifests {
-            let links = plugin_registry::layout::links_of(manifest);
+            let links = links_of(manifest);
             named += links.blobs.len();
             assert!(links.blobs.iter().all(|blob| here.contains(&blob.digest)));
         }

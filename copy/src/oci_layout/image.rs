@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, lock::Mutex, stream};
-use plugin_registry::{layout::Links, manifest::Manifest};
+use plugin_registry::manifest::{Links, Manifest};
 use plugin_registry_core::{Descriptor, Digest};
 
 use super::OciLayout;

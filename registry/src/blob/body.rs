@@ -10,7 +10,7 @@ use tracing::Span;
 use crate::{
     error::{RegistryError, Result},
     hashing::{Hashers, StreamHasher},
-    registry::Inner,
+    shared::Shared,
 };
 
 /// What a whole blob is expected to be.
@@ -36,12 +36,12 @@ struct Verification {
 pub(crate) fn verified(
     reader: Reader,
     expected: Option<Expected>,
-    inner: &Arc<Inner>,
+    shared: &Arc<Shared>,
 ) -> BoxStream<'static, Result<Bytes>> {
     let Some(expected) = expected else {
-        return within(reader.into_stream().map_err(RegistryError::from), inner.clone());
+        return within(reader.into_stream().map_err(RegistryError::from), shared.clone());
     };
-    let known = inner.clone();
+    let known = shared.clone();
     let hasher = StreamHasher::new(Hashers::new(expected.digest.algorithm()));
     let state = Verification { stream: reader.into_stream(), hasher, expected, held: None };
     let stream = futures::stream::try_unfold(Some(state), move |state| {
@@ -61,17 +61,17 @@ pub(crate) fn verified(
             Ok(state.held.map(|last| (last, None)))
         }
     });
-    within(stream, inner.clone())
+    within(stream, shared.clone())
 }
 
 /// Polls the stream in the current span, since its reader has another or none. Keeps the registry alive.
-fn within<S>(stream: S, inner: Arc<Inner>) -> BoxStream<'static, S::Item>
+fn within<S>(stream: S, shared: Arc<Shared>) -> BoxStream<'static, S::Item>
 where
     S: Stream + Send + 'static,
 {
     let (span, mut stream) = (Span::current(), Box::pin(stream));
     futures::stream::poll_fn(move |context| {
-        let _kept = &inner;
+        let _kept = &shared;
         span.in_scope(|| stream.poll_next_unpin(context))
     })
     .boxed()

@@ -4,7 +4,7 @@ mod body;
 mod presence;
 mod store;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bytes::Bytes;
 use futures::{Stream, future::try_join, stream::BoxStream};
@@ -18,7 +18,7 @@ use crate::{
     error::{RegistryError, Result},
     layout,
     link::LinkStore,
-    registry::Inner,
+    repository::Repository,
     wholeness,
 };
 
@@ -31,8 +31,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// for all repositories. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Blobs {
-    inner: Arc<Inner>,
-    repository: RepositoryName,
+    repository: Repository,
 }
 
 /// A blob that is in a repository.
@@ -96,37 +95,42 @@ impl fmt::Debug for BlobReader {
     }
 }
 
-impl Blobs {
-    pub(crate) fn new(inner: Arc<Inner>, repository: RepositoryName) -> Self {
-        Self { inner, repository }
+impl Repository {
+    /// Returns its blobs.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs {
+        Blobs { repository: self.clone() }
     }
+}
 
+impl Blobs {
     fn links(&self) -> LinkStore<'_> {
-        LinkStore::new(&self.inner.driver)
+        LinkStore::new(&self.repository.shared.driver)
     }
 
     fn store(&self) -> BlobStore<'_> {
-        BlobStore::new(&self.inner)
+        BlobStore::new(&self.repository.shared)
     }
 
     fn unknown(&self, digest: &Digest) -> RegistryError {
-        RegistryError::BlobUnknown { repository: self.repository.clone(), digest: *digest }
+        RegistryError::BlobUnknown { repository: self.repository.name.clone(), digest: *digest }
     }
 
     /// Returns the canonical digest of a blob that is linked into this repository. 1 driver call; 2 for an
     /// alias, which counts only while the canonical link exists too (ADR 0013).
     pub(crate) async fn resolve(&self, digest: &Digest) -> Result<Option<Digest>> {
-        let link = layout::layer_link(&self.repository, digest);
+        let link = layout::layer_link(&self.repository.name, digest);
         let Some(canonical) = self.links().follow(&link, digest).await? else { return Ok(None) };
         if canonical == *digest {
             return Ok(Some(canonical));
         }
-        let is_of_other_content = self.inner.known.canonical(digest).is_some_and(|known| known != canonical);
+        let is_of_other_content =
+            self.repository.shared.known.canonical(digest).is_some_and(|known| known != canonical);
         if is_of_other_content || canonical.is_of_nothing() != digest.is_of_nothing() {
             tracing::warn!(path = %link, target = %canonical, "damaged link: it names other content than its path");
             return Ok(None);
         }
-        self.links().follow(&layout::layer_link(&self.repository, &canonical), &canonical).await
+        self.links().follow(&layout::layer_link(&self.repository.name, &canonical), &canonical).await
     }
 
     /// Describes a blob. 2 driver calls, 3 for an alias, 1 when it is not in the repository. Cancel safe.
@@ -140,8 +144,8 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn stat(&self, digest: &Digest) -> Result<BlobInfo> {
@@ -167,8 +171,8 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip(self, range),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn open(&self, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
@@ -185,7 +189,7 @@ impl Blobs {
         let bytes = reader.range();
         let whole = bytes == (0..info.size);
         let expected = whole.then_some(Expected { digest: *digest, size: info.size });
-        let stream = verified(reader, expected, &self.inner);
+        let stream = verified(reader, expected, &self.repository.shared);
         Ok(BlobReader { info, range: bytes, stream })
     }
 
@@ -217,8 +221,8 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, digest = %descriptor.digest, size = descriptor.size
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, digest = %descriptor.digest, size = descriptor.size
         )
     )]
     pub async fn push<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<PushOutcome>
@@ -226,10 +230,10 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        self.inner.require_writable()?;
+        self.repository.shared.require_writable()?;
         let digest = &descriptor.digest;
         // Bytes under another algorithm are found if this registry hashed them itself, or by their link.
-        let canonical = match self.inner.known.canonical(digest) {
+        let canonical = match self.repository.shared.known.canonical(digest) {
             Some(canonical) => Some(canonical),
             None => self.resolve(digest).await?,
         };
@@ -258,7 +262,7 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        let (canonical, size) = self.store().write(&self.repository, digest, size, content).await?;
+        let (canonical, size) = self.store().write(&self.repository.name, digest, size, content).await?;
         self.link(digest, &canonical).await?;
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
@@ -266,9 +270,9 @@ impl Blobs {
     /// Links stored bytes into this repository. The canonical link comes first, so that an alias never stands
     /// alone.
     pub(crate) async fn link(&self, digest: &Digest, canonical: &Digest) -> Result<()> {
-        self.links().write(&layout::layer_link(&self.repository, canonical), canonical).await?;
+        self.links().write(&layout::layer_link(&self.repository.name, canonical), canonical).await?;
         if digest != canonical {
-            self.links().write(&layout::layer_link(&self.repository, digest), canonical).await?;
+            self.links().write(&layout::layer_link(&self.repository.name, digest), canonical).await?;
         }
         Ok(())
     }
@@ -280,13 +284,13 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn mount(&self, from: &RepositoryName, digest: &Digest) -> Result<BlobInfo> {
-        self.inner.require_writable()?;
-        let info = Self::new(self.inner.clone(), from.clone()).stat(digest).await?;
+        self.repository.shared.require_writable()?;
+        let info = self.repository.beside(from.clone()).blobs().stat(digest).await?;
         self.link(digest, &info.canonical).await?;
         Ok(info)
     }
@@ -301,13 +305,13 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
-        self.inner.require_writable()?;
-        let canonical = self.inner.known.canonical(digest).ok_or_else(|| self.unknown(digest))?;
+        self.repository.shared.require_writable()?;
+        let canonical = self.repository.shared.known.canonical(digest).ok_or_else(|| self.unknown(digest))?;
         let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
         self.link(digest, &canonical).await?;
         Ok(BlobInfo { digest: *digest, canonical, size })
@@ -336,16 +340,16 @@ impl Blobs {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name
         )
     )]
     pub async fn delete(&self, digest: &Digest) -> Result<()> {
-        self.inner.require_delete()?;
+        self.repository.shared.require_delete()?;
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
-        let mut links = vec![layout::layer_link(&self.repository, &canonical)];
+        let mut links = vec![layout::layer_link(&self.repository.name, &canonical)];
         if canonical != *digest {
-            links.insert(0, layout::layer_link(&self.repository, digest));
+            links.insert(0, layout::layer_link(&self.repository.name, digest));
         }
         self.links().remove(links).await
     }

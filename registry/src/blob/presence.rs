@@ -38,7 +38,7 @@ impl Blobs {
         let stated: HashSet<(Digest, u64)> = wanted.iter().map(|one| (one.digest, one.size)).collect();
         // Old programs wrote a size of 0 if they did not know it.
         let is_stated = |digest, size| stated.contains(&(digest, size)) || stated.contains(&(digest, 0));
-        let known = &self.inner.known;
+        let known = &self.repository.shared.known;
         let fresh = linked.values().all(|canonical| known.blob(canonical).is_some_and(|seen| seen.stored));
         let sizes = stream::iter(linked)
             .map(|(digest, canonical)| async move {
@@ -49,7 +49,7 @@ impl Blobs {
                 let is_right = |size| is_stated(digest, size) || known.size(&canonical) == Some(size);
                 Ok::<_, crate::RegistryError>(size.filter(|size| is_right(*size)).map(|size| (digest, size)))
             })
-            .buffer_unordered(self.inner.options.concurrency)
+            .buffer_unordered(self.repository.shared.options.concurrency)
             .try_filter_map(|found| async move { Ok(found) })
             .try_collect()
             .await?;
@@ -63,13 +63,13 @@ impl Blobs {
             wanted.iter().map(|descriptor| descriptor.digest).partition(Digest::is_canonical);
         match canonical.first() {
             Some(first) if canonical.len() > 1 => {
-                let directory = layout::layers(&self.repository, Algorithm::Sha256);
+                let directory = layout::layers(&self.repository.name, Algorithm::Sha256);
                 let links = LinkDirectory::from(directory, first);
                 single.extend(self.list_links(&links, &canonical, &mut found).await?);
             }
             _ => single.extend(canonical),
         }
-        let concurrency = self.inner.options.concurrency;
+        let concurrency = self.repository.shared.options.concurrency;
         let resolved: Vec<(Digest, Option<Digest>)> = stream::iter(single)
             .map(
                 |digest| async move { Ok::<_, crate::RegistryError>((digest, self.resolve(&digest).await?)) },
@@ -92,7 +92,7 @@ impl Blobs {
         wanted: &BTreeSet<Digest>,
         found: &mut HashMap<Digest, Digest>,
     ) -> Result<Vec<Digest>> {
-        let mut entries = links.list(&self.inner.driver).enumerate();
+        let mut entries = links.list(&self.repository.shared.driver).enumerate();
         let (mut rest, mut on_page, mut reached) = (Vec::new(), 0, Bound::Unbounded);
         while let Some((position, listed)) = entries.next().await {
             let listed = listed?;
@@ -111,7 +111,7 @@ impl Blobs {
                 }
             }
             if (position + 1).is_multiple_of(LIST_PAGE)
-                && std::mem::take(&mut on_page) < self.inner.options.concurrency
+                && std::mem::take(&mut on_page) < self.repository.shared.options.concurrency
             {
                 rest.extend(wanted.range((reached, Bound::Unbounded)));
                 break;

@@ -13,19 +13,19 @@ use crate::{
     hashing::{Hashers, StreamHasher},
     layout,
     manifest::MAX_MANIFEST_SIZE,
-    registry::Inner,
+    shared::Shared,
     upload::UploadId,
 };
 
 /// Bytes by canonical digest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlobStore<'a> {
-    inner: &'a Inner,
+    shared: &'a Shared,
 }
 
 impl<'a> BlobStore<'a> {
-    pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self { inner }
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared }
     }
 
     /// Returns the size of a stored blob, or `None`. Bytes that cannot be right count as missing, so that a
@@ -39,14 +39,14 @@ impl<'a> BlobStore<'a> {
 
     /// Returns the size of a stored blob, or `None`. Fails if its size says that it is damaged.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<Option<u64>> {
-        match self.inner.driver.stat(&layout::blob_data(digest)).await {
+        match self.shared.driver.stat(&layout::blob_data(digest)).await {
             Ok(info) => {
                 self.check_size(digest, info.size)?;
-                self.inner.known.saw_blob(digest, info.size);
+                self.shared.known.saw_blob(digest, info.size);
                 Ok(Some(info.size))
             }
             Err(error) if error.is_not_found() => {
-                self.inner.known.forget_blob(digest);
+                self.shared.known.forget_blob(digest);
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -55,8 +55,8 @@ impl<'a> BlobStore<'a> {
 
     /// Refuses stored bytes whose number shows that they cannot be those of `digest`.
     fn check_size(&self, digest: &Digest, size: u64) -> Result<()> {
-        let Some(problem) = self.inner.known.size_problem(digest, size) else { return Ok(()) };
-        self.inner.known.forget_blob(digest);
+        let Some(problem) = self.shared.known.size_problem(digest, size) else { return Ok(()) };
+        self.shared.known.forget_blob(digest);
         tracing::error!(%digest, problem, "stored blob is damaged");
         Err(RegistryError::Damaged(format!("blob {digest}: {problem}; a push of it repairs it")))
     }
@@ -64,7 +64,7 @@ impl<'a> BlobStore<'a> {
     /// Opens stored bytes, or returns `None` if there are none. The inner error is for a range outside of them,
     /// and for bytes that cannot be right.
     pub(crate) async fn open(&self, digest: &Digest, range: ByteRange) -> Result<Option<Result<Reader>>> {
-        match self.inner.driver.reader(&layout::blob_data(digest), range).await {
+        match self.shared.driver.reader(&layout::blob_data(digest), range).await {
             Ok(reader) => Ok(Some(self.check_size(digest, reader.info().size).map(|()| reader))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) if error.kind() == ErrorKind::InvalidOffset => {
@@ -77,7 +77,7 @@ impl<'a> BlobStore<'a> {
     /// Reads stored bytes to their end, and returns their size if they hash to `digest`. If they do not,
     /// returns an inner error; if there are none, `None`.
     pub(crate) async fn verify(&self, digest: &Digest) -> Result<Option<Result<u64, VerifyError>>> {
-        let reader = match self.inner.driver.reader(&layout::blob_data(digest), ByteRange::full()).await {
+        let reader = match self.shared.driver.reader(&layout::blob_data(digest), ByteRange::full()).await {
             Ok(reader) => reader,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -91,7 +91,7 @@ impl<'a> BlobStore<'a> {
         }
         let verified = hasher.finish().await?.verify(digest);
         if let Ok(canonical) = &verified {
-            self.inner.known.learned_size(canonical, size);
+            self.shared.known.learned_size(canonical, size);
         }
         Ok(Some(verified.map(|_| size)))
     }
@@ -99,7 +99,7 @@ impl<'a> BlobStore<'a> {
     /// Returns a verified manifest, or `None`. More than `limit` bytes are an error of kind `TooLarge`, and
     /// more than any manifest has are damage.
     pub(crate) async fn get(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
-        let content = match self.inner.driver.get_content(&layout::blob_data(digest), limit).await {
+        let content = match self.shared.driver.get_content(&layout::blob_data(digest), limit).await {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) if error.kind() == ErrorKind::TooLarge && limit >= MAX_MANIFEST_SIZE => {
@@ -118,8 +118,8 @@ impl<'a> BlobStore<'a> {
     /// Stores a small blob that is at hand, replacing an existing one.
     pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
         let size = content.len() as u64;
-        self.inner.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
-        self.inner.known.stored_blob(digest, size);
+        self.shared.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
+        self.shared.known.stored_blob(digest, size);
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl<'a> BlobStore<'a> {
         } else {
             layout::upload_data(repository, &UploadId::generate())
         };
-        let mut writer = self.inner.driver.writer(&path, WriteMode::Direct { size }).await?;
+        let mut writer = self.shared.driver.writer(&path, WriteMode::Direct { size }).await?;
         let hashers = Some(Hashers::new(digest.algorithm()));
         let verified = match pour(content, &mut *writer, hashers, size).await {
             Ok(poured) => poured.verify(digest, size),
@@ -157,8 +157,8 @@ impl<'a> BlobStore<'a> {
             }
         };
         writer.commit(&layout::blob_data(&canonical)).await?;
-        self.inner.known.stored_blob(&canonical, length);
-        self.inner.known.learned_alias(digest, &canonical);
+        self.shared.known.stored_blob(&canonical, length);
+        self.shared.known.learned_alias(digest, &canonical);
         Ok((canonical, length))
     }
 }

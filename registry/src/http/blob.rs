@@ -30,7 +30,7 @@ pub(super) async fn get(
     let is_head = is_head(request.method());
     let is_plain = !request.headers().contains_key(header::RANGE)
         && !request.headers().contains_key(header::IF_NONE_MATCH)
-        && !registry.inner.options.redirect;
+        && !registry.shared.options.redirect;
     if !is_head && is_plain {
         // Link and bytes in one round trip.
         let reader = repository.blobs().open(&digest, ByteRange::full()).await?;
@@ -96,11 +96,11 @@ fn whole(info: &BlobInfo, body: Body) -> ApiResponse {
 }
 
 async fn redirect(registry: &Registry, info: &BlobInfo, request: &ApiRequest) -> Result<Option<ApiResponse>> {
-    if !registry.inner.options.redirect {
+    if !registry.shared.options.redirect {
         return Ok(None);
     }
     let path = layout::blob_data(&info.canonical);
-    let Some(url) = registry.inner.driver.redirect_url(&path, request.method()).await? else {
+    let Some(url) = registry.shared.driver.redirect_url(&path, request.method()).await? else {
         return Ok(None);
     };
     let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
@@ -168,10 +168,10 @@ async fn read(
     range: Range<u64>,
 ) -> Result<stream::BoxStream<'static, Result<Bytes>>> {
     let range = ByteRange::new(range.start, range.end - range.start);
-    let reader = BlobStore::new(&registry.inner).open(&canonical, range).await?;
+    let reader = BlobStore::new(&registry.shared).open(&canonical, range).await?;
     let reader =
         reader.ok_or_else(|| RegistryError::Damaged(format!("the bytes of {canonical} vanished")))??;
-    Ok(verified(reader, None, &registry.inner))
+    Ok(verified(reader, None, &registry.shared))
 }
 
 fn content_range(range: &Range<u64>, size: u64) -> String {

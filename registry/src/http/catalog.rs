@@ -9,7 +9,7 @@ use crate::{error::Result, registry::Registry};
 const DEFAULT_PAGE: usize = 100;
 
 pub(super) async fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse> {
-    let limit = request.page_size()?.unwrap_or(DEFAULT_PAGE).min(registry.inner.options.max_page);
+    let limit = request.page_size()?.unwrap_or(DEFAULT_PAGE).min(registry.shared.options.max_page);
     let last = request.parameter("last").filter(|last| !last.is_empty());
     let page = registry.catalog_after(last.as_deref(), limit).await?;
     let names: Vec<&str> = page.entries.iter().map(|name| name.as_str()).collect();

@@ -78,7 +78,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let registry = self.registry.clone();
         let (request, body) = ApiRequest::split(request);
-        let (location, instance) = (registry.inner.location(), registry.inner.instance());
+        let (location, instance) = (registry.shared.location(), registry.shared.instance());
         let span = tracing::error_span!("request", location, instance, method = %request.method());
         async move { Ok(answer(&registry, &request, body).await) }.instrument(span).boxed()
     }
@@ -88,7 +88,7 @@ async fn answer(registry: &Registry, request: &ApiRequest, body: Content) -> Api
     let mut response = match Route::parse(request.path()) {
         None => error::no_such_endpoint(),
         Some(route) => {
-            let (endpoint, options) = (route.endpoint, &registry.inner.options);
+            let (endpoint, options) = (route.endpoint, &registry.shared.options);
             let answer = match endpoint.refuse(request.method(), options) {
                 Some(cause) => Err(cause),
                 None => dispatch(registry, route, request, body).await,

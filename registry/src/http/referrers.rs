@@ -32,9 +32,9 @@ pub(super) async fn list(
         .parse()
         .map_err(|error| RegistryError::Name(plugin_registry_core::NameError::Digest(error)))?;
     let artifact_type = request.parameter("artifactType").filter(|artifact_type| !artifact_type.is_empty());
-    let limit = request.page_size()?.unwrap_or(usize::MAX).min(registry.inner.options.max_page);
+    let limit = request.page_size()?.unwrap_or(usize::MAX).min(registry.shared.options.max_page);
     let last = request.parameter("last");
-    let referrers = Referrers::new(&registry.inner, repository.name());
+    let referrers = Referrers::new(repository);
     let page = referrers.page(&subject, artifact_type.as_deref(), last.as_deref(), limit).await?;
     let index = Index { schema_version: 2, media_type: INDEX, manifests: &page.referrers };
     let mut response = json_as(&index, INDEX)?;

@@ -3,7 +3,7 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::{error::RegistryError, registry::Options};
+use crate::{error::RegistryError, options::Options};
 
 /// The endpoints of the specification, and the catalog of distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub(super) async fn list(
     repository: &Repository,
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
-    let limit = request.page_size()?.map(|n| n.min(registry.inner.options.max_page));
+    let limit = request.page_size()?.map(|n| n.min(registry.shared.options.max_page));
     let last = request.parameter("last");
     let page = repository.tags().list(last.as_deref(), limit.unwrap_or(usize::MAX)).await?;
     let tags: Vec<&str> = page.entries.iter().map(|tag| tag.as_str()).collect();

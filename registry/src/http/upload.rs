@@ -32,7 +32,7 @@ pub(super) async fn start(
         return started(registry, repository, repository.uploads().start_with(digest.algorithm())?);
     }
     if let Some(digest) = request.parameter("digest") {
-        registry.inner.require_writable()?;
+        registry.shared.require_writable()?;
         let digest = parse(&digest)?;
         let length = request.content_length()?;
         let session = repository.uploads().start_with(digest.algorithm())?;
@@ -59,7 +59,7 @@ async fn mount(
             Ok(from) => repository.blobs().mount(&from, digest).await,
             Err(_) => return Ok(false),
         },
-        None if registry.inner.options.anonymous_mount => repository.blobs().mount_any(digest).await,
+        None if registry.shared.options.anonymous_mount => repository.blobs().mount_any(digest).await,
         None => return Ok(false),
     };
     match mounted {
@@ -180,7 +180,7 @@ pub(super) async fn cancel(
     id: &str,
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
-    registry.inner.require_delete()?;
+    registry.shared.require_delete()?;
     let (session, _) = session(registry, repository, id, request).await?;
     session.cancel().await?;
     let mut response = empty(StatusCode::NO_CONTENT);
@@ -198,7 +198,7 @@ async fn session(
     let id: UploadId = id.parse()?;
     match request.parameter("_state") {
         Some(token) => {
-            let state = UploadState::decode(&token, &registry.inner.state_key, repository.name(), id)?;
+            let state = UploadState::decode(&token, &registry.shared.state_key, repository.name(), id)?;
             Ok((repository.uploads().resume_state(&state).await?, Some(state)))
         }
         None => Ok((repository.uploads().resume(id).await?, None)),
@@ -247,7 +247,7 @@ fn describe(
     offset: u64,
 ) {
     let state = UploadState::new(session.id(), offset, session.algorithm());
-    let token = state.encode(&registry.inner.state_key, repository.name());
+    let token = state.encode(&registry.shared.state_key, repository.name());
     // `=` and the alphabet of URL-safe base64 need no encoding in a query.
     let location = format!("/v2/{}/blobs/uploads/{}?_state={token}", repository.name(), session.id());
     set(response, header::LOCATION, location);

@@ -1,14 +1,18 @@
 //! Manifests: bytes that are kept verbatim, and what they say.
 
 mod decode;
+mod links;
 mod parse;
+pub(crate) mod summary;
 
 use bytes::Bytes;
 use plugin_registry_core::{Descriptor, Digest, MediaType, docker, shown};
 use std::collections::BTreeMap;
 
-pub use self::parse::ManifestError;
-pub use crate::manifests::Manifests;
+pub use self::{
+    links::{Links, flaws_of, links_of},
+    parse::ManifestError,
+};
 use crate::wholeness::Flaw;
 
 /// The largest manifest that is accepted and served, in bytes: 4 MiB, the least that the specification asks for
@@ -135,7 +139,7 @@ impl Manifest {
     }
 
     /// Returns what is odd about its form, as far as the document itself tells; empty for one that was pushed
-    /// here. [`flaws_of`](crate::wholeness::flaws_of) returns everything that can be said against it.
+    /// here. [`flaws_of`](flaws_of) returns everything that can be said against it.
     #[must_use]
     pub fn flaws(&self) -> &[Flaw] {
         &self.document.flaws

@@ -38,11 +38,11 @@ impl UploadSession {
     /// acknowledged bytes are gone from the session, and the blob is there. A client that may mount it from
     /// anywhere may have it linked now.
     pub(super) async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<Option<Finished>> {
-        if !digest.is_canonical() || !self.inner.options.anonymous_mount {
+        if !digest.is_canonical() || !self.repository.shared.options.anonymous_mount {
             return Ok(None);
         }
         // The bytes are read, not only looked up: nothing else of this session vouches for them.
-        let stored = BlobStore::new(&self.inner).verify(digest).await?;
+        let stored = BlobStore::new(&self.repository.shared).verify(digest).await?;
         Ok(match stored {
             Some(Ok(size)) if size >= acknowledged => {
                 Some(Finished { canonical: *digest, size, known: None })
@@ -98,7 +98,7 @@ impl UploadSession {
                 }
                 None => {
                     // No hash of these bytes is known here: make them readable inside the upload and read them.
-                    let committed = self.inner.driver.commit_staged(&staged, &self.data()).await;
+                    let committed = self.repository.shared.driver.commit_staged(&staged, &self.data()).await;
                     committed.map_err(|error| too_late(error.into()))?;
                     self.adopt_visible(digest).await
                 }
@@ -152,14 +152,14 @@ impl UploadSession {
         let canonical = hashers.verify(digest)?;
         let committed = writer.commit(&layout::blob_data(&canonical)).await;
         committed.map_err(|error| too_late(error.into()))?;
-        self.inner.known.stored_blob(&canonical, size);
+        self.repository.shared.known.stored_blob(&canonical, size);
         Ok(Finished { canonical, size, known: is_known.then(Vec::new) })
     }
 
     async fn commit(&self, staged: Staged, is_ours: bool, canonical: Digest) -> Result<Finished> {
-        self.inner.driver.commit_staged(&staged, &layout::blob_data(&canonical)).await?;
+        self.repository.shared.driver.commit_staged(&staged, &layout::blob_data(&canonical)).await?;
         let size = staged.size;
-        self.inner.known.stored_blob(&canonical, size);
+        self.repository.shared.known.stored_blob(&canonical, size);
         // Below this size no hash state was ever written.
         let known = (is_ours && size < HASH_STATE_MIN).then(|| vec![staged]);
         Ok(Finished { canonical, size, known })
@@ -168,7 +168,7 @@ impl UploadSession {
     /// Stores the visible bytes of the upload like bytes from a client: what is verified is what is written. If
     /// they do not agree, the session ends, because what was acknowledged cannot be told from what came last.
     async fn adopt_visible(&self, digest: &Digest) -> Result<Finished> {
-        let reader = self.inner.driver.reader(&self.data(), ByteRange::full()).await;
+        let reader = self.repository.shared.driver.reader(&self.data(), ByteRange::full()).await;
         let reader = reader.map_err(|error| too_late(error.into()))?;
         let size = Some(reader.content_length());
         match self.store(digest, size, reader.into_stream()).await {
@@ -191,8 +191,8 @@ impl UploadSession {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        let store = BlobStore::new(&self.inner);
-        let (canonical, size) = store.write(&self.repository, digest, size, content).await?;
+        let store = BlobStore::new(&self.repository.shared);
+        let (canonical, size) = store.write(&self.repository.name, digest, size, content).await?;
         Ok(Finished { canonical, size, known: None })
     }
 }

@@ -86,13 +86,13 @@ impl Registry {
     /// not a dry run, and those of the store.
     #[tracing::instrument(
         level = "error", skip(self),
-        fields(location = self.inner.location(), instance = self.inner.instance())
+        fields(location = self.shared.location(), instance = self.shared.instance())
     )]
     pub async fn purge_uploads(&self, older_than: Duration, dry_run: bool) -> Result<PurgeReport> {
         let now = if dry_run { SystemTime::now() } else { self.store_time().await? };
         let mut purge = Purge { registry: self, now, older_than, dry_run, report: PurgeReport::default() };
         let repositories = layout::repositories();
-        let mut found = self.inner.driver.list_marked(&repositories, layout::UPLOADS, None);
+        let mut found = self.shared.driver.list_marked(&repositories, layout::UPLOADS, None);
         while let Some(path) = found.try_next().await? {
             let Some(relative) = path.strip_prefix(&repositories) else { continue };
             // Inside a repository, a tag may have the name of the directory of uploads.
@@ -111,11 +111,11 @@ impl Registry {
 
     /// Returns the store's time: two clocks disagree, and only one of them dates its files.
     async fn store_time(&self) -> Result<SystemTime> {
-        self.inner.require_writable()?;
+        self.shared.require_writable()?;
         let probe = layout::clock_probe(&Uuid::now_v7());
-        self.inner.driver.put_content(&probe, "now".into(), PutMode::Overwrite).await?;
-        let info = self.inner.driver.stat(&probe).await;
-        self.inner.driver.delete_if_exists(&probe).await?;
+        self.shared.driver.put_content(&probe, "now".into(), PutMode::Overwrite).await?;
+        let info = self.shared.driver.stat(&probe).await;
+        self.shared.driver.delete_if_exists(&probe).await?;
         // A store that does not date its files has no session that could be judged either.
         Ok(info?.modified.unwrap_or(SystemTime::UNIX_EPOCH))
     }
@@ -133,7 +133,7 @@ struct Purge<'a> {
 impl Purge<'_> {
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
         let uploads = layout::uploads(name);
-        let driver = &self.registry.inner.driver;
+        let driver = &self.registry.shared.driver;
         let mut sessions = driver.list(&uploads, None);
         loop {
             let entry = match sessions.next().await {
@@ -153,7 +153,7 @@ impl Purge<'_> {
     }
 
     async fn session(&mut self, path: &StoragePath) -> Result<()> {
-        let driver = &self.registry.inner.driver;
+        let driver = &self.registry.shared.driver;
         let mut activity = Activity::default();
         let mut files = driver.walk(path, None);
         while let Some(info) = files.next().await {
@@ -218,7 +218,7 @@ impl Purge<'_> {
 
     /// Whether a session holds something that no path reaches, so that neither age nor content can be told.
     async fn is_too_deep(&self, session: &StoragePath) -> Result<bool> {
-        let mut foreign = self.registry.inner.driver.list_foreign(session);
+        let mut foreign = self.registry.shared.driver.list_foreign(session);
         loop {
             match foreign.try_next().await {
                 Ok(Some(path)) if path.len() > MAX_PATH_LEN => return Ok(true),
@@ -233,7 +233,7 @@ impl Purge<'_> {
     /// Purges stages that belong to no session: from a direct write of a blob or a link whose writer died, or
     /// from a session that is gone.
     async fn staged(&mut self) -> Result<()> {
-        let driver = &self.registry.inner.driver;
+        let driver = &self.registry.shared.driver;
         let root = layout::root();
         let mut found = driver.list_staged(&root);
         while let Some(info) = found.try_next().await? {
@@ -262,7 +262,7 @@ impl Purge<'_> {
         if self.report.uploads.iter().any(|stale| stale.path == *session) {
             return Ok(false);
         }
-        match self.registry.inner.driver.walk(session, None).next().await {
+        match self.registry.shared.driver.walk(session, None).next().await {
             Some(Ok(_)) => Ok(false),
             Some(Err(error)) if !error.is_not_found() => Err(error.into()),
             Some(Err(_)) | None => Ok(true),

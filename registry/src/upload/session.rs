@@ -5,8 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, future::ready, stream};
 use plugin_registry_core::{
-    Algorithm, Digest, FileWriter, PutMode, RepositoryName, StorageDriver, StorageDriverExt, StoragePath,
-    WriteMode,
+    Algorithm, Digest, FileWriter, PutMode, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
 use tokio::sync::MutexGuard;
 
@@ -23,7 +22,7 @@ use crate::{
     error::{RegistryError, Result},
     hashing::Hashers,
     layout,
-    registry::Inner,
+    repository::Repository,
 };
 
 /// From this size on, the hash state is stored with each append, so that another instance need not read the
@@ -43,15 +42,14 @@ pub(super) const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 /// never end needs a time limit from the caller, or a `cancel` from elsewhere.
 #[derive(Clone, Debug)]
 pub struct UploadSession {
-    pub(super) inner: Arc<Inner>,
-    pub(super) repository: RepositoryName,
+    pub(super) repository: Repository,
     pub(super) id: UploadId,
     pub(super) slot: Arc<Slot>,
 }
 
 impl UploadSession {
-    pub(super) fn new(inner: Arc<Inner>, repository: RepositoryName, id: UploadId, slot: Arc<Slot>) -> Self {
-        Self { inner, repository, id, slot }
+    pub(super) fn new(repository: Repository, id: UploadId, slot: Arc<Slot>) -> Self {
+        Self { repository, id, slot }
     }
 
     /// Returns the identifier, for [`Uploads::resume`](super::Uploads::resume).
@@ -75,8 +73,8 @@ impl UploadSession {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, upload = %self.id
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, upload = %self.id
         )
     )]
     pub async fn status(&self) -> Result<u64> {
@@ -116,8 +114,8 @@ impl UploadSession {
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, upload = %self.id, at
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, upload = %self.id, at
         )
     )]
     pub async fn append<S, E>(&self, at: Option<u64>, length: Option<u64>, content: S) -> Result<u64>
@@ -125,7 +123,7 @@ impl UploadSession {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        self.inner.require_writable()?;
+        self.repository.shared.require_writable()?;
         let mut progress = self.lock().await?;
         self.append_locked(&mut progress, at, length, content).await.map_err(or_cancelled)
     }
@@ -163,13 +161,13 @@ impl UploadSession {
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
         let state = hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN).map(|hashers| {
-            let path = layout::upload_hash_state(&self.repository, &self.id, &staged.id, offset);
+            let path = layout::upload_hash_state(&self.repository.name, &self.id, &staged.id, offset);
             (path, Bytes::copy_from_slice(hashers.state().as_bytes()))
         });
         **progress = Progress::Staged { staged: Some(staged), hashers, is_ours };
         self.slot.acknowledged.store(offset, Ordering::Release);
         if let Some((path, state)) = state {
-            self.inner.driver.put_content(&path, state, PutMode::Overwrite).await?;
+            self.repository.shared.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
         failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
     }
@@ -193,8 +191,8 @@ impl UploadSession {
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, upload = %self.id, at, %digest
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, upload = %self.id, at, %digest
         )
     )]
     pub async fn finish<S, E>(
@@ -208,14 +206,14 @@ impl UploadSession {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        self.inner.require_writable()?;
+        self.repository.shared.require_writable()?;
         let progress = self.lock().await?;
         let asked = Asked { at, length, digest };
         let info = self.finish_locked(&progress, asked, content).await.map_err(or_cancelled)?;
         // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
-        self.inner.known.learned_alias(digest, &info.canonical);
+        self.repository.shared.known.learned_alias(digest, &info.canonical);
         Ok(info)
     }
 
@@ -273,12 +271,12 @@ impl UploadSession {
     #[tracing::instrument(
         level = "error", skip(self),
         fields(
-            location = self.inner.location(), instance = self.inner.instance(),
-            repository = %self.repository, upload = %self.id
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, upload = %self.id
         )
     )]
     pub async fn cancel(&self) -> Result<()> {
-        self.inner.require_delete()?;
+        self.repository.shared.require_delete()?;
         let cancel = self.slot.interrupt.cancel();
         let progress = self.slot.progress.lock().await;
         drop(cancel);
@@ -290,7 +288,11 @@ impl UploadSession {
             self.end();
             return Err(RegistryError::UploadUnknown);
         }
-        self.inner.driver.delete_if_exists(&layout::upload(&self.repository, &self.id)).await?;
+        self.repository
+            .shared
+            .driver
+            .delete_if_exists(&layout::upload(&self.repository.name, &self.id))
+            .await?;
         // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
@@ -308,11 +310,11 @@ impl UploadSession {
     }
 
     fn blobs(&self) -> Blobs {
-        Blobs::new(self.inner.clone(), self.repository.clone())
+        self.repository.blobs()
     }
 
     pub(super) fn data(&self) -> StoragePath {
-        layout::upload_data(&self.repository, &self.id)
+        layout::upload_data(&self.repository.name, &self.id)
     }
 
     /// Opens the session at `at` for more bytes.

@@ -16,7 +16,7 @@ use crate::{
     error::{RegistryError, Result},
     hashing::Hashers,
     layout,
-    registry::Inner,
+    shared::Shared,
 };
 
 /// `startedat` has 20 bytes, or a few more with fractions of a second.
@@ -131,7 +131,7 @@ impl UploadSession {
     }
 
     async fn find_staged(&self) -> Result<Option<Staged>> {
-        match self.inner.driver.find_staged(&self.data()).await {
+        match self.repository.shared.driver.find_staged(&self.data()).await {
             Err(error) if error.is_not_found() => Ok(None),
             found => Ok(Some(found?)),
         }
@@ -141,7 +141,7 @@ impl UploadSession {
         if let Some(staged) = self.find_staged().await? {
             return Ok(Found::Staged(staged));
         }
-        let (driver, data) = (&self.inner.driver, self.data());
+        let (driver, data) = (&self.repository.shared.driver, self.data());
         match driver.stat(&data).await {
             Err(error) if error.is_not_found() => Ok(Found::Nothing),
             info => Ok(Found::Visible(info?.size)),
@@ -149,7 +149,7 @@ impl UploadSession {
     }
 
     pub(super) async fn writer(&self, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
-        Ok(self.inner.driver.writer(&self.data(), mode).await?)
+        Ok(self.repository.shared.driver.writer(&self.data(), mode).await?)
     }
 
     /// Returns the hashers after staged bytes, if this instance or the store has them for exactly these bytes.
@@ -166,8 +166,8 @@ impl UploadSession {
             return Ok(Known { hashers: None, is_ours: false });
         }
         // A state that cannot be read is not used: the bytes are hashed again.
-        let path = layout::upload_hash_state(&self.repository, &self.id, &staged.id, staged.size);
-        let stored = self.inner.driver.get_optional(&path, 1024).await?;
+        let path = layout::upload_hash_state(&self.repository.name, &self.id, &staged.id, staged.size);
+        let stored = self.repository.shared.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
         let state = state.filter(|state| state.length() == staged.size);
         Ok(Known { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
@@ -176,9 +176,9 @@ impl UploadSession {
     /// Writes `startedat` in the form of distribution, unless it already exists.
     pub(super) async fn claim(&self) -> Result<bool> {
         self.slot.touch();
-        let path = layout::upload_started_at(&self.repository, &self.id);
+        let path = layout::upload_started_at(&self.repository.name, &self.id);
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        match self.inner.driver.put_content(&path, now.into(), PutMode::CreateOnly).await {
+        match self.repository.shared.driver.put_content(&path, now.into(), PutMode::CreateOnly).await {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error.into()),
@@ -186,21 +186,21 @@ impl UploadSession {
     }
 
     pub(super) async fn is_started(&self) -> Result<bool> {
-        is_started(&self.inner, &self.repository, self.id).await
+        is_started(&self.repository.shared, &self.repository.name, self.id).await
     }
 
     /// Deletes what the store holds of the session.
     pub(super) async fn remove_remains(&self) {
-        let path = layout::upload(&self.repository, &self.id);
-        if let Err(error) = self.inner.driver.delete_if_exists(&path).await {
+        let path = layout::upload(&self.repository.name, &self.id);
+        if let Err(error) = self.repository.shared.driver.delete_if_exists(&path).await {
             tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
         }
     }
 
     /// Deletes a session that holds only `startedat` and these stages, without asking the store what it holds.
     pub(super) async fn remove_known_remains(&self, staged: &[Staged]) {
-        let path = layout::upload_started_at(&self.repository, &self.id);
-        let deleted = self.inner.driver.delete_many(vec![path.clone()], staged).await;
+        let path = layout::upload_started_at(&self.repository.name, &self.id);
+        let deleted = self.repository.shared.driver.delete_many(vec![path.clone()], staged).await;
         if let Err(error) = deleted.and_then(plugin_registry_core::DeleteReport::into_result) {
             tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
         }
@@ -218,8 +218,8 @@ pub(super) fn is_outdated(error: &RegistryError) -> bool {
 }
 
 /// Whether the store has a session. A `startedat` that is far too long is damage, not a session.
-pub(super) async fn is_started(inner: &Inner, repository: &RepositoryName, id: UploadId) -> Result<bool> {
-    match inner.driver.get_optional(&layout::upload_started_at(repository, &id), MAX_STARTED_AT).await {
+pub(super) async fn is_started(shared: &Shared, repository: &RepositoryName, id: UploadId) -> Result<bool> {
+    match shared.driver.get_optional(&layout::upload_started_at(repository, &id), MAX_STARTED_AT).await {
         Ok(content) => Ok(content.is_some()),
         Err(error) if error.kind() == ErrorKind::TooLarge => Ok(false),
         Err(error) => Err(error.into()),

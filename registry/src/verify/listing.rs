@@ -44,7 +44,7 @@ impl Verification<'_> {
     pub(super) async fn all(&mut self) -> Result<()> {
         let (registry, root) = (self.registry, layout::repositories());
         let mut seen = HashSet::new();
-        let mut found = registry.inner.driver.list_marked(&root, "_", None);
+        let mut found = registry.shared.driver.list_marked(&root, "_", None);
         loop {
             match found.next().await {
                 None => return Ok(()),
@@ -90,7 +90,7 @@ impl Verification<'_> {
     /// Returns what is in a directory, up to where it cannot be listed; nothing if it does not exist.
     async fn level(&self, directory: &StoragePath) -> Result<Level> {
         let mut level = Level::default();
-        let mut entries = self.registry.inner.driver.list(directory, None);
+        let mut entries = self.registry.shared.driver.list(directory, None);
         while let Some(entry) = entries.next().await {
             match entry {
                 Ok(entry) if entry.kind == EntryKind::Directory => level.directories.push(entry.name),
@@ -118,7 +118,7 @@ impl Verification<'_> {
                     // It belongs to another program, with a name that begins like ours, or it is gone since it
                     // was listed.
                     Err(RegistryError::RepositoryUnknown(_)) => {
-                        if self.registry.inner.driver.exists(&path).await? {
+                        if self.registry.shared.driver.exists(&path).await? {
                             self.note(&name, path, NoteKind::ForeignName, FOREIGN.to_owned());
                         }
                     }
@@ -139,7 +139,7 @@ impl Verification<'_> {
     /// Notes what is beside the directories of a repository. A directory may lead to other repositories.
     pub(super) async fn strangers(&mut self, name: &RepositoryName) -> Result<()> {
         let (registry, directory) = (self.registry, layout::repository(name));
-        let mut entries = registry.inner.driver.list(&directory, None);
+        let mut entries = registry.shared.driver.list(&directory, None);
         while let Some(entry) = entries.next().await {
             let entry = match entry {
                 Err(error) if error.is_not_found() => break,
@@ -207,7 +207,7 @@ impl Verification<'_> {
         {
             self.damage(name, directory, problem, false);
         }
-        let mut others = registry.inner.driver.list_foreign(&directory);
+        let mut others = registry.shared.driver.list_foreign(&directory);
         while let Some(other) = others.next().await {
             match other {
                 Ok(other) => self.note(name, other.escape_debug(), NoteKind::ForeignName, FOREIGN.to_owned()),
@@ -223,7 +223,7 @@ impl Verification<'_> {
 
     /// Returns what a walk of a directory gives, and why it ended early, if it did.
     async fn walked(&self, repository: &StoragePath, directory: &StoragePath) -> Result<Walked> {
-        let mut files = self.registry.inner.driver.walk(directory, None);
+        let mut files = self.registry.shared.driver.walk(directory, None);
         let mut walked = Walked::default();
         while let Some(file) = files.next().await {
             let file = match file {

@@ -17,8 +17,9 @@ use crate::{
     error::{RegistryError, Result},
     layout,
     link::LinkStore,
-    manifest::{MAX_MANIFEST_SIZE, Manifest},
-    registry::{ReferencePolicy, Registry},
+    manifest::{MAX_MANIFEST_SIZE, Manifest, flaws_of, links_of},
+    options::ReferencePolicy,
+    registry::Registry,
     wholeness::{self, Flaw, Part, Verdict},
 };
 
@@ -43,7 +44,7 @@ impl Registry {
     /// holds nothing, and those of a store that fails before anything was looked at.
     #[tracing::instrument(
         level = "error", skip_all,
-        fields(location = self.inner.location(), instance = self.inner.instance())
+        fields(location = self.shared.location(), instance = self.shared.instance())
     )]
     pub async fn verify(
         &self,
@@ -158,7 +159,7 @@ impl Verification<'_> {
     }
 
     async fn has_uploads_only(&self, name: &RepositoryName) -> Result<bool> {
-        Ok(self.registry.inner.driver.exists(&layout::uploads(name)).await?)
+        Ok(self.registry.shared.driver.exists(&layout::uploads(name)).await?)
     }
 
     async fn revision(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
@@ -202,9 +203,14 @@ impl Verification<'_> {
         linked: &mut Linked,
     ) -> Result<Option<Digest>> {
         let found = match self.follow_quietly(path, digest).await {
-            Ok(None) => {
-                self.registry.inner.driver.exists(path).await.map_err(Into::into).map(|exists| (None, exists))
-            }
+            Ok(None) => self
+                .registry
+                .shared
+                .driver
+                .exists(path)
+                .await
+                .map_err(Into::into)
+                .map(|exists| (None, exists)),
             found => found.map(|target| (target, false)),
         };
         match found {
@@ -229,7 +235,7 @@ impl Verification<'_> {
     }
 
     async fn follow_quietly(&self, path: &StoragePath, digest: &Digest) -> Result<Option<Digest>> {
-        LinkStore::new(&self.registry.inner.driver).follow(path, digest).await
+        LinkStore::new(&self.registry.shared.driver).follow(path, digest).await
     }
 
     /// Reads content once.
@@ -237,7 +243,7 @@ impl Verification<'_> {
         if self.checked.contains_key(digest) {
             return Ok(());
         }
-        let stored = match BlobStore::new(&self.registry.inner).verify(digest).await {
+        let stored = match BlobStore::new(&self.registry.shared).verify(digest).await {
             Ok(Some(Ok(size))) => {
                 self.report.blobs += 1;
                 self.report.bytes += size;
@@ -262,7 +268,7 @@ impl Verification<'_> {
 
     async fn manifest(&mut self, name: &RepositoryName, digest: &Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::blob_data(digest);
-        let bytes = match BlobStore::new(&self.registry.inner).get(digest, MAX_MANIFEST_SIZE).await {
+        let bytes = match BlobStore::new(&self.registry.shared).get(digest, MAX_MANIFEST_SIZE).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 self.damage(name, path, "the manifest's bytes are missing".to_owned(), false);
@@ -284,10 +290,10 @@ impl Verification<'_> {
         (self.observer)(VerifyEvent::Content { digest: *digest, size });
         linked.sizes.insert(*digest, size);
         let manifest = Manifest::from_stored(*digest, bytes);
-        for flaw in wholeness::flaws_of(&manifest) {
+        for flaw in flaws_of(&manifest) {
             self.flaw(name, digest, &flaw);
         }
-        let links = layout::links_of(&manifest);
+        let links = links_of(&manifest);
         for blob in &links.blobs {
             self.blob(name, digest, blob, links.is_sized, linked);
         }
@@ -318,7 +324,7 @@ impl Verification<'_> {
                 return;
             }
             Some((_, Stored::Sound(size))) => Some(size),
-            None if self.registry.inner.options.references == ReferencePolicy::Sparse => return,
+            None if self.registry.shared.options.references == ReferencePolicy::Sparse => return,
             None if linked.is_partial => return,
             None => None,
         };
@@ -336,7 +342,7 @@ impl Verification<'_> {
 
     fn child(&mut self, name: &RepositoryName, index: &Digest, child: &Descriptor, linked: &Linked) {
         let Some(canonical) = linked.revisions.get(&child.digest) else {
-            if self.registry.inner.options.references == ReferencePolicy::Complete && !linked.is_partial {
+            if self.registry.shared.options.references == ReferencePolicy::Complete && !linked.is_partial {
                 let problem =
                     format!("index {index} needs manifest {}, which is not in the repository", child.digest);
                 self.damage(name, layout::revision_link(name, &child.digest), problem, false);
@@ -362,7 +368,7 @@ impl Verification<'_> {
 
     async fn tag(&mut self, name: &RepositoryName, tag: &Tag, linked: &Linked) -> Result<()> {
         let path = layout::tag_current(name, tag);
-        let problem = match LinkStore::new(&self.registry.inner.driver).read(&path).await {
+        let problem = match LinkStore::new(&self.registry.shared.driver).read(&path).await {
             Ok(None) => "the tag's link is missing or damaged".to_owned(),
             Ok(Some(digest)) if !linked.revisions.contains_key(&digest) && !linked.is_partial => {
                 format!("the tag names {digest}, which is not in the repository")

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use plugin_registry::{
-    layout,
-    manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestKind, is_manifest_type},
-};
+use plugin_registry::manifest::{MAX_MANIFEST_SIZE, Manifest, ManifestKind, is_manifest_type, links_of};
 use plugin_registry_core::{Digest, docker};
 use serde_json::Value;
 
@@ -54,7 +51,7 @@ fn assert_same(one: &Manifest, other: &Manifest) {
     assert_eq!(one.subject(), other.subject());
     assert_eq!(one.artifact_type(), other.artifact_type());
     assert_eq!(one.annotations(), other.annotations());
-    assert_eq!(layout::links_of(one), layout::links_of(other));
+    assert_eq!(links_of(one), links_of(other));
 }
 
 /// Checks what holds for any bytes in a store.
@@ -69,7 +66,7 @@ fn check_stored(manifest: &Manifest, document: &[u8]) {
     }
     let texts = texts(document).into_iter();
     let written: BTreeSet<String> = texts.filter(|text| oracle::algorithm_of(text).is_some()).collect();
-    let links = layout::links_of(manifest);
+    let links = links_of(manifest);
     let all = links.blobs.iter().chain(&links.optional_blobs).chain(&links.manifests);
     let named: Vec<String> = all.map(|descriptor| descriptor.digest.to_string()).collect();
     let different: BTreeSet<&String> = named.iter().collect();
@@ -94,7 +91,7 @@ fn check_pushed(manifest: &Manifest, requested: Option<&str>, document: &[u8]) {
     let outline = Outline::of(document);
     assert_eq!(outline.colons, keys_in(&json), "a key occurs twice");
     assert!(outline.depth <= 128, "{} levels", outline.depth);
-    let links = layout::links_of(manifest);
+    let links = links_of(manifest);
     let set = |links: &[plugin_registry_core::Descriptor]| -> BTreeSet<String> {
         links.iter().map(|link| link.digest.to_string()).collect()
     };

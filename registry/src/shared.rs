@@ -1,0 +1,86 @@
+//! What a registry and everything made from it share.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use plugin_registry_core::{Checked, Secret, StorageDriver};
+
+use crate::{
+    error::{RegistryError, Result},
+    known::Known,
+    options::Options,
+    turns::Turns,
+    upload::{slot::Sessions, state::StateKey},
+};
+
+pub(crate) struct Shared {
+    pub(crate) driver: Checked<dyn StorageDriver>,
+    pub(crate) options: Options,
+    pub(crate) known: Known,
+    pub(crate) sessions: Sessions,
+    pub(crate) state_key: StateKey,
+    pub(crate) turns: Turns,
+    identity: Identity,
+}
+
+/// How spans name a registry. Spans have the level `error`, so that every log line names its registry.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    pub(crate) location: Option<Arc<str>>,
+    pub(crate) instance: Option<Arc<str>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        driver: Arc<dyn StorageDriver>,
+        options: Options,
+        blob_memory: Duration,
+        upload_key: Option<&Secret>,
+        identity: Identity,
+    ) -> Self {
+        Self {
+            driver: Checked::new(driver),
+            options,
+            known: Known::new(blob_memory),
+            sessions: Sessions::new(),
+            turns: Turns::new(),
+            state_key: StateKey::new(upload_key, identity.location.as_deref()),
+            identity,
+        }
+    }
+
+    /// The field `location` of spans.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.identity.location.as_deref()
+    }
+
+    /// The field `instance` of spans.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.identity.instance.as_deref()
+    }
+
+    /// The one guard of everything that changes the store.
+    pub(crate) fn require_writable(&self) -> Result<()> {
+        if self.options.read_only {
+            return Err(RegistryError::NotAllowed("the registry is read-only"));
+        }
+        Ok(())
+    }
+
+    /// The one guard of every delete.
+    pub(crate) fn require_delete(&self) -> Result<()> {
+        self.require_writable()?;
+        if !self.options.delete {
+            return Err(RegistryError::NotAllowed("deletes are switched off"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("driver", &self.driver)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
