@@ -57,7 +57,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     }
     let destination = registry.destination(&options.destination).await?;
     let settings = CopyOptions::default()
-        .with_parallel(options.parallel.into())
+        .with_concurrency(options.parallel.into())
         .with_referrers(options.referrers)
         .with_sparse(options.sparse)
         .with_repair(options.repair);
@@ -130,7 +130,7 @@ impl Opener<'_> {
         let registry = self.place?.open().await.ok()?.builder().read_only(true).build();
         let page = registry.repository(repository.clone()).tags().list(None, MAX_LISTED).await.ok()?;
         let tags: Vec<String> = page.entries.iter().map(ToString::to_string).collect();
-        let more = if page.more { ", and others" } else { "" };
+        let more = if page.has_more { ", and others" } else { "" };
         (!tags.is_empty()).then(|| format!("`{repository}` has the tags {}{more}.", tags.join(", ")))
     }
 

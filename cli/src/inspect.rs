@@ -108,7 +108,7 @@ async fn describe(
             platform: None,
             urls: Vec::new(),
         }));
-        if !page.more {
+        if !page.has_more {
             break;
         }
     }

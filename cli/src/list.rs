@@ -23,7 +23,7 @@ pub(crate) async fn repositories(options: Ls) -> Result<(), Failure> {
         let page = registry.catalog(last.as_ref(), PAGE).await?;
         document.repositories.extend(page.entries.iter().map(ToString::to_string));
         last = page.entries.into_iter().next_back();
-        if !page.more || last.is_none() {
+        if !page.has_more || last.is_none() {
             break;
         }
     }
@@ -43,7 +43,7 @@ pub(crate) async fn tags(options: Tags) -> Result<(), Failure> {
     loop {
         let page = tags.list(document.tags.last().map(String::as_str), PAGE).await?;
         document.tags.extend(page.entries.iter().map(ToString::to_string));
-        if !page.more || page.entries.is_empty() {
+        if !page.has_more || page.entries.is_empty() {
             break;
         }
     }

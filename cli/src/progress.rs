@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use plugin_registry::verify::VerifyEvent;
-use plugin_registry_copy::{BlobOutcome, Event, Progress};
+use plugin_registry_copy::{BlobOutcome, CopyEvent, Progress};
 use plugin_registry_core::{Descriptor, Digest};
 
 use crate::output::Bytes;
@@ -72,18 +72,18 @@ impl Reporter {
 }
 
 impl Progress for Reporter {
-    fn on(&self, event: Event<'_>) {
+    fn on_event(&self, event: CopyEvent<'_>) {
         match event {
-            Event::BlobStarted(blob) => self.started(blob),
-            Event::BlobMoved(blob, bytes) => {
+            CopyEvent::BlobStarted(blob) => self.started(blob),
+            CopyEvent::BlobMoved(blob, bytes) => {
                 if let Kind::Bars { blobs, .. } = &self.0
                     && let Some(bar) = blobs.lock().unwrap_or_else(PoisonError::into_inner).get(&blob.digest)
                 {
                     bar.inc(bytes);
                 }
             }
-            Event::BlobEnded(blob, outcome) => self.ended(blob, outcome),
-            Event::Stored(manifest) => {
+            CopyEvent::BlobEnded(blob, outcome) => self.ended(blob, outcome),
+            CopyEvent::Stored(manifest) => {
                 self.line(&format!(
                     "stored   {} manifest, {}",
                     short(&manifest.digest),

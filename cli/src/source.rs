@@ -130,7 +130,7 @@ impl Source {
         let in_place = |error| Failure::from(error).in_place(&place);
         let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
         let mut credentials = match &self.credentials {
-            Some(file) => LocationCredentials::from_file(text(file, "the credentials file")?),
+            Some(file) => LocationCredentials::from_contents(text(file, "the credentials file")?),
             None => LocationCredentials::none(),
         };
         credentials = credentials.with_token_files(&self.token_file);
@@ -138,14 +138,14 @@ impl Source {
             credentials = credentials.with_ambient();
         }
         let read = |credentials: &LocationCredentials| {
-            let config = Config::from_location(&location, credentials)?;
+            let config = Config::from_backup_location(&location, credentials)?;
             if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs.clone()) }
         };
         let config = match &self.credentials {
             Some(_) => read(&credentials).map_err(in_place)?,
             None => {
                 // Variables may have what the location's Secret would.
-                let config = read(&LocationCredentials::elsewhere()).map_err(in_place)?;
+                let config = read(&LocationCredentials::external()).map_err(in_place)?;
                 if !showing && !has_credentials(&config) {
                     let refused = |error| in_place(error).with_hint(missing(&location));
                     read(&credentials).map_err(refused)?;

@@ -76,7 +76,7 @@ impl Opened {
             None => Registry::builder(self.driver),
         };
         // There are no rules for each repository: one identity has all.
-        builder.anonymous_mount(true)
+        builder.automatic_crossmount(true)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     if let Some(ended) = ended {
         return Err(Failure::failed(ended).with_hint("Run it again when the store answers."));
     }
-    if options.strict && !report.is_spotless() {
+    if options.strict && !report.is_clean() {
         let odd = report.notes.len() + report.unknown.len();
         let message = format!("nothing is damaged, {} found", count(odd, "note"));
         let hint = "Without --strict, this is not a failure.";
@@ -97,14 +97,14 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
 /// What to do about damage. Only files that are there and hold wrong bytes are to be removed.
 fn hint(report: &VerifyReport) -> String {
     let again = "copy the images again from a good source, with --repair";
-    let in_the_way: BTreeSet<&str> = report
+    let blocks_repair: BTreeSet<&str> = report
         .findings
         .iter()
-        .filter(|finding| finding.in_the_way)
+        .filter(|finding| finding.blocks_repair)
         .map(|finding| finding.path.as_str())
         .collect();
-    let mut named = in_the_way.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    match in_the_way.len() {
+    let mut named = blocks_repair.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match blocks_repair.len() {
         0 => return format!("There is nothing to remove: {again}."),
         more if more > MOST_NAMED => named.push_str(&format!(" and {} more", more - MOST_NAMED)),
         _ => {}

@@ -155,11 +155,11 @@ fn serve_takes_deletes_from_the_file_and_names_what_does_not_apply() {
     assert_eq!(
         err,
         format!(
-            "notice: `{config}`: line 6: storage.cache is ignored: the store is asked each time, nothing is \
-             remembered in a service of its own\n\
-             notice: `{config}`: line 9: http.tls is ignored: there is no encryption\n\
-             notice: http.addr is ignored: `:5000` is not a loopback address; to listen there anyway, \
-             use --listen\n"
+            "notice: `{config}`: line 6: storage.cache is ignored: the store is asked each time; nothing is \
+             cached in another service\n\
+             notice: `{config}`: line 9: http.tls is ignored: TLS is not supported\n\
+             notice: http.addr is ignored: `:5000` is not a loopback address; to listen there anyway, use \
+             --listen\n"
         )
     );
     // Read-only by an argument wins over deletes by the file.

@@ -136,13 +136,17 @@ impl<I: Intercept> StorageDriver for Intercepted<I> {
         self.intercept.stream(Operation::Walk, path, self.driver.walk(path, after))
     }
 
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        self.intercept.stream(Operation::ListMarked, path, self.driver.list_marked(path, marker, after))
+        self.intercept.stream(
+            Operation::FindDirectories,
+            path,
+            self.driver.find_directories(path, marker, after),
+        )
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {

@@ -46,7 +46,7 @@ impl<'a> BlobContent<'a> {
 
     /// Returns the source, for messages.
     #[must_use]
-    pub fn place(&self) -> &str {
+    pub fn label(&self) -> &str {
         &self.place
     }
 

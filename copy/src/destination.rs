@@ -4,8 +4,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use plugin_registry::{
+    integrity::Flaw,
     manifest::{Links, Manifest},
-    wholeness::Flaw,
 };
 use plugin_registry_core::Descriptor;
 
@@ -15,7 +15,7 @@ use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
 #[async_trait]
 pub trait Destination: fmt::Debug + Send + Sync {
     /// Returns what to call it in messages.
-    fn place(&self) -> String;
+    fn label(&self) -> String;
 
     /// Returns whether [`put_manifest`](Self::put_manifest) refuses a manifest with missing content.
     ///
@@ -26,7 +26,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Only those of the store.
-    async fn lacking(&self, links: &Links) -> Result<PutOutcome>;
+    async fn missing(&self, links: &Links) -> Result<PutOutcome>;
 
     /// Stores a manifest, byte for byte, even one that a push would be refused for today.
     ///
@@ -62,7 +62,7 @@ pub enum PutOutcome {
     /// It is stored, but has these flaws.
     Flawed(Vec<Flaw>),
     /// It is not stored, because this content is missing.
-    Lacking {
+    Missing {
         /// Blobs.
         blobs: Vec<Descriptor>,
         /// Manifests.
@@ -75,7 +75,7 @@ impl PutOutcome {
         if blobs.is_empty() && manifests.is_empty() {
             Self::Stored
         } else {
-            Self::Lacking { blobs, manifests }
+            Self::Missing { blobs, manifests }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use plugin_registry::{
+    integrity::{self, ContentKind, Flaw, Verdict},
     manifest::{Manifest, ManifestKind, flaws_of, links_of},
-    wholeness::{self, Flaw, Part, Verdict},
 };
 use plugin_registry_core::{Descriptor, Digest};
 
@@ -16,7 +16,7 @@ use crate::{
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     options::CopyOptions,
-    progress::{BlobOutcome, Event, Progress},
+    progress::{BlobOutcome, CopyEvent, Progress},
     report::{CopyNote, CopyReport, Skipped},
     source::Source,
 };
@@ -30,13 +30,13 @@ const MAX_DEPTH: usize = 16;
 /// is set last. A destination that checks references itself is given the manifest first. So what it already has
 /// is neither read nor asked for one by one.
 ///
-/// Holds [`parallel`](CopyOptions::parallel) blobs on the way (each takes what the source's reader and the
+/// Holds [`concurrency`](CopyOptions::concurrency) blobs on the way (each takes what the source's reader and the
 /// destination's writer hold), one manifest of at most 4 MiB for each level of nesting, and about 100 bytes per
 /// manifest. Dropping the future stops the copy: what has arrived stays, and the name is not set.
 ///
 /// # Errors
 /// Fails with a [`CopyError`] that names the end where it happened.
-#[tracing::instrument(level = "debug", skip_all, fields(source = %source.place(), destination = %destination.place()))]
+#[tracing::instrument(level = "debug", skip_all, fields(source = %source.label(), destination = %destination.label()))]
 pub async fn copy(
     source: &dyn Source,
     destination: &dyn Destination,
@@ -93,7 +93,7 @@ impl Engine<'_> {
                 return Err(CopyError::Unsupported { digest: descriptor.digest, problem });
             }
             self.check(manifest)?;
-            self.progress.on(Event::Manifest(&descriptor));
+            self.progress.on_event(CopyEvent::Manifest(&descriptor));
             let links = links_of(manifest);
             // A destination does not ask for optional blobs, so it has to be asked about them.
             let looks_below = self.options.repair && !links.manifests.is_empty();
@@ -102,16 +102,16 @@ impl Engine<'_> {
             let lacking = if begins_with_manifest {
                 self.destination.put_manifest(manifest, role).await?
             } else {
-                self.destination.lacking(&links).await?
+                self.destination.missing(&links).await?
             };
-            let is_stored = begins_with_manifest && !matches!(lacking, PutOutcome::Lacking { .. });
+            let is_stored = begins_with_manifest && !matches!(lacking, PutOutcome::Missing { .. });
             let (blobs, mut manifests) = match lacking {
                 PutOutcome::Stored => (Vec::new(), Vec::new()),
                 PutOutcome::Flawed(flaws) => {
                     self.notes(manifest, flaws);
                     (Vec::new(), Vec::new())
                 }
-                PutOutcome::Lacking { blobs, manifests } => (blobs, manifests),
+                PutOutcome::Missing { blobs, manifests } => (blobs, manifests),
             };
             if looks_below {
                 manifests.clone_from(&links.manifests);
@@ -149,7 +149,7 @@ impl Engine<'_> {
     }
 
     fn damaged(&self, manifest: Digest, problem: &Flaw) -> CopyError {
-        let (place, what) = (self.source.place(), format!("manifest {manifest}"));
+        let (place, what) = (self.source.label(), format!("manifest {manifest}"));
         CopyError::Damaged { place, what, problem: problem.to_string() }
     }
 
@@ -173,8 +173,8 @@ impl Engine<'_> {
                 self.notes(manifest, flaws);
                 Ok(())
             }
-            PutOutcome::Lacking { blobs, manifests } => Err(CopyError::StillMissing {
-                place: self.destination.place(),
+            PutOutcome::Missing { blobs, manifests } => Err(CopyError::StillMissing {
+                place: self.destination.label(),
                 manifest: manifest.digest(),
                 missing: blobs.into_iter().chain(manifests).collect(),
             }),
@@ -183,7 +183,7 @@ impl Engine<'_> {
 
     fn stored(&mut self, manifest: &Manifest) {
         let descriptor = manifest.descriptor();
-        self.progress.on(Event::Stored(&descriptor));
+        self.progress.on_event(CopyEvent::Stored(&descriptor));
         self.report.manifests += 1;
         self.report.bytes_copied += descriptor.size;
         if self.done.insert(descriptor.digest) {
@@ -216,7 +216,7 @@ impl Engine<'_> {
         let manifest = self.source.manifest(descriptor).await?;
         let size = manifest.bytes().len() as u64;
         // Its digest was compared, so a wrong size is the descriptor's mistake, and not damage.
-        if let Verdict::Flawed(flaw) = wholeness::judge(Part::Manifest, descriptor, Some(size)) {
+        if let Verdict::Flawed(flaw) = integrity::judge(ContentKind::Manifest, descriptor, Some(size)) {
             self.note(parent, flaw);
         }
         Ok(manifest)
@@ -240,7 +240,7 @@ impl Engine<'_> {
             let this = &*self;
             let ended: Vec<(Descriptor, BlobOutcome, u64)> = stream::iter(group)
                 .map(|blob| this.blob(blob, is_sized, optional))
-                .buffered(self.options.parallel.max(1))
+                .buffered(self.options.concurrency.max(1))
                 .try_collect()
                 .await?;
             for (descriptor, outcome, moved) in ended {
@@ -256,20 +256,20 @@ impl Engine<'_> {
         is_sized: bool,
         optional: &HashSet<Digest>,
     ) -> Result<(Descriptor, BlobOutcome, u64)> {
-        self.progress.on(Event::BlobStarted(&descriptor));
-        let size = wholeness::named_size(&descriptor).filter(|_| is_sized);
+        self.progress.on_event(CopyEvent::BlobStarted(&descriptor));
+        let size = integrity::named_size(&descriptor).filter(|_| is_sized);
         let content = self.source.blob(&descriptor.digest, size);
         let moved = AtomicU64::new(0);
         let content = content.inspect(|bytes| {
             moved.fetch_add(bytes, Ordering::Relaxed);
-            self.progress.on(Event::BlobMoved(&descriptor, bytes));
+            self.progress.on_event(CopyEvent::BlobMoved(&descriptor, bytes));
         });
         let outcome = match self.destination.put_blob(&descriptor, content).await {
             Err(CopyError::NotFound { .. }) if optional.contains(&descriptor.digest) => BlobOutcome::Skipped,
             Err(CopyError::NotFound { place, what }) => return Err(CopyError::Incomplete { place, what }),
             outcome => outcome?,
         };
-        self.progress.on(Event::BlobEnded(&descriptor, outcome));
+        self.progress.on_event(CopyEvent::BlobEnded(&descriptor, outcome));
         let moved = moved.into_inner();
         Ok((descriptor, outcome, moved))
     }

@@ -54,7 +54,7 @@ pub enum CopyError {
     },
     /// The destination names the image by a digest, and the source's image has a different one.
     #[error("{place} names {wanted}, but the image is {actual}")]
-    OtherImage {
+    DigestMismatch {
         /// The destination.
         place: String,
         /// The digest in the reference.

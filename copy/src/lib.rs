@@ -53,7 +53,7 @@
 //! | [`RegistryImage`] | an image in the embedded registry |
 //! | [`OciLayout`], [`LayoutImage`] | a layout, and an image in it |
 //! | [`Source`], [`Destination`], [`BlobContent`] | the ends of a copy, for your own |
-//! | [`Progress`], [`Event`] | what happens while it runs |
+//! | [`Progress`], [`CopyEvent`] | what happens while it runs |
 //! | [`ImageReference`] | how people write an image: `oci:./image:1.0`, `registry:ns/app:1.0` |
 //!
 //! The crate has no features. It reaches no remote registry yet.
@@ -88,7 +88,7 @@ pub use self::{
     error::{CopyError, Result},
     oci_layout::{LayoutEntry, LayoutImage, OciLayout},
     options::CopyOptions,
-    progress::{BlobOutcome, Event, Progress},
+    progress::{BlobOutcome, CopyEvent, Progress},
     reference::{ImageReference, LayoutReference, ReferenceError},
     registry_image::RegistryImage,
     report::{CopyNote, CopyReport, Skipped},

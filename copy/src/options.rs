@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub struct CopyOptions {
     /// How many blobs are on the way at a time, at least 1. Default: 4. Memory grows with it.
-    pub parallel: usize,
+    pub concurrency: usize,
     /// Whether to copy what refers to the image (signatures, attestations, SBOMs). Default: no.
     pub referrers: bool,
     /// Whether to skip children of an index that the source does not have, as in a copy of some platforms.
@@ -21,15 +21,15 @@ pub struct CopyOptions {
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { parallel: 4, referrers: false, sparse: false, repair: false }
+        Self { concurrency: 4, referrers: false, sparse: false, repair: false }
     }
 }
 
 impl CopyOptions {
-    /// Sets [`parallel`](Self::parallel).
+    /// Sets [`concurrency`](Self::concurrency).
     #[must_use]
-    pub fn with_parallel(mut self, blobs: usize) -> Self {
-        self.parallel = blobs;
+    pub fn with_concurrency(mut self, blobs: usize) -> Self {
+        self.concurrency = blobs;
         self
     }
 

@@ -4,16 +4,16 @@ use plugin_registry_core::Descriptor;
 
 /// An observer of a copy. It is called between pieces of work, so it should return at once.
 ///
-/// `()` ignores all events. Every `Fn(Event<'_>)` is an observer.
+/// `()` ignores all events. Every `Fn(CopyEvent<'_>)` is an observer.
 pub trait Progress: Sync {
     /// Receives an event.
-    fn on(&self, event: Event<'_>);
+    fn on_event(&self, event: CopyEvent<'_>);
 }
 
 /// What happens in a copy.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum CopyEvent<'a> {
     /// A manifest or index was read at the source.
     Manifest(&'a Descriptor),
     /// A blob begins to move.
@@ -39,11 +39,11 @@ pub enum BlobOutcome {
 }
 
 impl Progress for () {
-    fn on(&self, _: Event<'_>) {}
+    fn on_event(&self, _: CopyEvent<'_>) {}
 }
 
-impl<F: Fn(Event<'_>) + Sync> Progress for F {
-    fn on(&self, event: Event<'_>) {
+impl<F: Fn(CopyEvent<'_>) + Sync> Progress for F {
+    fn on_event(&self, event: CopyEvent<'_>) {
         self(event);
     }
 }

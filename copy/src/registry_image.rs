@@ -63,13 +63,13 @@ impl RegistryImage {
     }
 
     fn error(&self, error: RegistryError) -> CopyError {
-        CopyError::registry(&Source::place(self), error)
+        CopyError::registry(&Source::label(self), error)
     }
 }
 
 #[async_trait]
 impl Source for RegistryImage {
-    fn place(&self) -> String {
+    fn label(&self) -> String {
         format!("registry:{}", self.repository.name())
     }
 
@@ -83,7 +83,7 @@ impl Source for RegistryImage {
     }
 
     fn blob(&self, digest: &Digest, size: Option<u64>) -> BlobContent<'static> {
-        let (blobs, digest, place) = (self.repository.blobs(), *digest, Source::place(self));
+        let (blobs, digest, place) = (self.repository.blobs(), *digest, Source::label(self));
         let at = place.clone();
         let open = async move {
             let reader = blobs
@@ -112,7 +112,7 @@ impl Source for RegistryImage {
             // The annotations, which may be long, are dropped with the page.
             found.extend(page.referrers.iter().filter_map(descriptor));
             last = page.referrers.last().map(|referrer| referrer.digest.clone());
-            if !page.more {
+            if !page.has_more {
                 return Ok(found);
             }
         }
@@ -121,8 +121,8 @@ impl Source for RegistryImage {
 
 #[async_trait]
 impl Destination for RegistryImage {
-    fn place(&self) -> String {
-        Source::place(self)
+    fn label(&self) -> String {
+        Source::label(self)
     }
 
     fn checks_references(&self) -> bool {
@@ -130,7 +130,7 @@ impl Destination for RegistryImage {
         self.repository.references() == ReferencePolicy::Complete
     }
 
-    async fn lacking(&self, links: &Links) -> Result<PutOutcome> {
+    async fn missing(&self, links: &Links) -> Result<PutOutcome> {
         let wanted: Vec<Descriptor> = links.blobs.iter().chain(&links.optional_blobs).cloned().collect();
         let blobs = if wanted.is_empty() {
             Vec::new()
@@ -177,7 +177,7 @@ impl Destination for RegistryImage {
     }
 
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
-        let from = content.place().to_owned();
+        let from = content.label().to_owned();
         // The registry verifies what it stores.
         match self.repository.blobs().push(descriptor, content.into_unverified()).await {
             Ok(PushOutcome::Deduplicated) => Ok(BlobOutcome::Deduplicated),

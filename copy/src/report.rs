@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plugin_registry::wholeness::Flaw;
+use plugin_registry::integrity::Flaw;
 use plugin_registry_core::{Descriptor, Digest};
 
 /// What a [`copy`](crate::copy()) has done.

@@ -12,7 +12,7 @@ use crate::{content::BlobContent, error::Result};
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync {
     /// Returns what to call it in messages.
-    fn place(&self) -> String;
+    fn label(&self) -> String;
 
     /// Reads the image's manifest or index, verified.
     ///

@@ -12,7 +12,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{CONFIG, Fixture, IMAGE, LAYER, image_of, index, run};
-use plugin_registry::{Registry, layout, verify::VerifyScope, wholeness::Flaw};
+use plugin_registry::{Registry, integrity::Flaw, layout, verify::VerifyScope};
 use plugin_registry_copy::CopyReport;
 use plugin_registry_core::{Digest, RepositoryName, StorageDriver, StorageDriverExt};
 use plugin_registry_drivers_memory::MemoryDriver;

@@ -40,17 +40,17 @@ impl Asked {
 
 #[async_trait]
 impl Destination for Asked {
-    fn place(&self) -> String {
-        Destination::place(&self.image)
+    fn label(&self) -> String {
+        Destination::label(&self.image)
     }
 
     fn checks_references(&self) -> bool {
         self.image.checks_references()
     }
 
-    async fn lacking(&self, links: &Links) -> Result<PutOutcome, CopyError> {
-        self.note("lacking");
-        self.image.lacking(links).await
+    async fn missing(&self, links: &Links) -> Result<PutOutcome, CopyError> {
+        self.note("missing");
+        self.image.missing(links).await
     }
 
     async fn put_manifest(&self, manifest: &Manifest, role: Role) -> Result<PutOutcome, CopyError> {
@@ -87,5 +87,5 @@ async fn a_destination_that_checks_references_gets_the_manifest_first() {
 
     // A repair has to look below the index, which would be taken as it is.
     copy(&source, &stored, &options.with_repair(true), &()).await.unwrap();
-    assert_eq!(stored.calls(), ["lacking", "manifest", "manifest"]);
+    assert_eq!(stored.calls(), ["missing", "manifest", "manifest"]);
 }

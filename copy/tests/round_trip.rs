@@ -15,7 +15,7 @@ use bytes::Bytes;
 use common::{Fixture, IMAGE, LAYER, digest_of, image, image_of, index, run};
 use plugin_registry::{ReferencePolicy, Registry, layout};
 use plugin_registry_copy::{
-    BlobOutcome, CopyError, CopyOptions, Event, LayoutImage, LayoutReference, OciLayout, RegistryImage,
+    BlobOutcome, CopyError, CopyEvent, CopyOptions, LayoutImage, LayoutReference, OciLayout, RegistryImage,
     Skipped, copy,
 };
 use plugin_registry_core::{Algorithm, Digest, Reference, StorageDriver, StorageDriverExt, Tag, docker};
@@ -229,7 +229,7 @@ async fn a_destination_with_a_digest_takes_that_image_only() {
     let out = Fixture::default();
     let layout = OciLayout::create(out.shared(), "out").await.unwrap();
     let target = |digest| LayoutImage::new(layout.clone(), Some(LayoutReference::Digest(digest)));
-    assert!(matches!(run(&source, &target(wrong)).await, Err(CopyError::OtherImage { .. })));
+    assert!(matches!(run(&source, &target(wrong)).await, Err(CopyError::DigestMismatch { .. })));
     run(&source, &target(right)).await.unwrap();
     run(&target(right), &named(right)).await.unwrap();
 }
@@ -364,18 +364,18 @@ async fn blobs_travel_side_by_side_and_the_config_after_them() {
     let root = fixture.image("app", &["1", "2", "3", "4", "5", "6"]).await;
     fixture.entries(&[("", &root)]).await;
     let events = Mutex::new(Vec::new());
-    let observer = |event: Event<'_>| {
+    let observer = |event: CopyEvent<'_>| {
         let line = match event {
-            Event::BlobStarted(blob) => format!("start {}", blob.size),
-            Event::BlobEnded(blob, BlobOutcome::Copied) => format!("end {}", blob.size),
-            Event::Stored(_) => "stored".to_owned(),
+            CopyEvent::BlobStarted(blob) => format!("start {}", blob.size),
+            CopyEvent::BlobEnded(blob, BlobOutcome::Copied) => format!("end {}", blob.size),
+            CopyEvent::Stored(_) => "stored".to_owned(),
             _ => return,
         };
         events.lock().unwrap().push(line);
     };
     let registry = Registry::builder(MemoryDriver::new()).build();
     let source = fixture.open(None).await.unwrap();
-    let options = CopyOptions::default().with_parallel(2);
+    let options = CopyOptions::default().with_concurrency(2);
     copy(&source, &image_of(&registry, "a", "1"), &options, &observer).await.unwrap();
     let events = events.into_inner().unwrap();
     let config = "config of app".len();

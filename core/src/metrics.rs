@@ -47,8 +47,8 @@ operations! {
     List => "list",
     /// `StorageDriver::walk`.
     Walk => "walk",
-    /// `StorageDriver::list_marked`.
-    ListMarked => "list_marked",
+    /// `StorageDriver::find_directories`.
+    FindDirectories => "find_directories",
     /// `StorageDriver::delete`.
     Delete => "delete",
     /// `StorageDriver::delete_many`.

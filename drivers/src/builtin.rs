@@ -7,10 +7,10 @@ use plugin_registry_core::{Parameters, Result};
 #[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
 use plugin_registry_core::{StorageConfig, StorageDriver};
 
-use crate::drivers::{Entry, Lacking};
+use crate::drivers::{Entry, Unavailable};
 
 /// The remedy for a driver whose settings can already be read.
-const TO_COME: &str = "it is not implemented yet; its parameters are valid";
+const PLANNED: &str = "it is not implemented yet; its parameters are valid";
 
 fn azure(parameters: &Parameters) -> Result<()> {
     plugin_registry_drivers_azure::AzureConfig::from_parameters(parameters).map(drop)
@@ -59,7 +59,7 @@ pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
             #[cfg(feature = $feature)]
             let entry = Entry::new($open);
             #[cfg(not(feature = $feature))]
-            let entry = Entry::Lacking(Lacking {
+            let entry = Entry::Unavailable(Unavailable {
                 remedy: concat!("build plugin-registry-drivers with the feature `", $feature, "`"),
                 check: |_| Ok(()),
             });
@@ -67,9 +67,9 @@ pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
         }};
     }
     [
-        ("azure", Entry::Lacking(Lacking { remedy: TO_COME, check: azure })),
+        ("azure", Entry::Unavailable(Unavailable { remedy: PLANNED, check: azure })),
         entry!("filesystem", "fs", filesystem),
-        ("gcs", Entry::Lacking(Lacking { remedy: TO_COME, check: gcs })),
+        ("gcs", Entry::Unavailable(Unavailable { remedy: PLANNED, check: gcs })),
         entry!("inmemory", "memory", memory),
         entry!("memory", "memory", memory),
         entry!("s3", "s3", s3),

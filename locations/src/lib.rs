@@ -27,7 +27,7 @@
 //!     BackupStorageLocation::new("velero", "default", "aws", "backup").with_config("region", "eu-west-1");
 //! let secret = "[default]\naws_access_key_id = id\naws_secret_access_key = key\n";
 //!
-//! let location = Location::of_backups(&resource, &LocationCredentials::from_file(secret))?;
+//! let location = Location::from_backup_location(&resource, &LocationCredentials::from_contents(secret))?;
 //! let registry = pool.get_or_open(&location).await?; // dereferences to `Registry`
 //! assert_eq!(registry.location(), "velero/default");
 //! assert!(registry.catalog(None, 10).await?.entries.is_empty());

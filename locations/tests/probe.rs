@@ -157,16 +157,16 @@ fn each_verb_refused_fails_its_step() {
             assert_eq!((report.layout.has_registry(), report.layout.failures.is_empty()), (is_seen, is_seen));
         }
         let no_writes = refused(&lab, &[Op::PutContent], ErrorKind::PermissionDenied).await;
-        assert_eq!(skipped(no_writes.step(ProbeVerb::ConditionalWrite).unwrap()), "no write works");
+        assert_eq!(skipped(no_writes.step(ProbeVerb::ConditionalWrite).unwrap()), "the write failed");
         let no_reads = refused(&lab, &[Op::GetContent], ErrorKind::PermissionDenied).await;
-        assert!(skipped(no_reads.step(ProbeVerb::Stage).unwrap()).starts_with("no read is permitted"));
+        assert!(skipped(no_reads.step(ProbeVerb::Stage).unwrap()).starts_with("reads are not permitted"));
         let nothing = refused(&lab, &[Op::PutContent, Op::Writer], ErrorKind::PermissionDenied).await;
         assert_eq!(failed(&nothing), [ProbeVerb::Write, ProbeVerb::Stage]);
         assert_eq!(skipped(nothing.step(ProbeVerb::Delete).unwrap()), "nothing was written");
         assert!(nothing.can_read() && !nothing.can_write());
-        let no_search = refused(&lab, &[Op::ListMarked], ErrorKind::PermissionDenied).await;
+        let no_search = refused(&lab, &[Op::FindDirectories], ErrorKind::PermissionDenied).await;
         assert!(failed(&no_search).is_empty() && no_search.layout.failures.len() == 1, "{no_search}");
-        assert!(no_search.warnings[0].starts_with("not all of the layout could be looked at"), "{no_search}");
+        assert!(no_search.warnings[0].starts_with("not all of the layout could be read"), "{no_search}");
     });
 }
 
@@ -187,7 +187,7 @@ fn conditional_writes_refused() {
             lab.tree().await.assert_is(&before);
             assert_eq!(failed(&report), [ProbeVerb::ConditionalWrite], "{report}");
             let text = report.step(ProbeVerb::ConditionalWrite).unwrap().to_string();
-            assert!(text.starts_with("conditional write: not offered by the store: "), "{text}");
+            assert!(text.starts_with("conditional write: not supported by the store: "), "{text}");
             assert!(report.warnings[0].starts_with("conditional writes do not work"), "{report}");
             assert!(report.can_read() && !report.can_write());
         }
@@ -237,7 +237,7 @@ fn wrong_credentials_end_it_at_once() {
         }
         let text = report.to_string();
         assert!(text.contains("list: not authenticated: ") && text.contains("wrong or expired"), "{text}");
-        assert!(text.contains("layout: not looked at"), "{text}");
+        assert!(text.contains("layout: not read"), "{text}");
         assert!(!report.is_usable() && !report.can_read() && report.left_over.is_none());
         // Who may list without credentials, and nothing else, learns that of each step.
         const ALL_BUT_LISTS: &[Operation] =

@@ -44,18 +44,18 @@ impl Registry {
     ) -> Result<Page<RepositoryName>> {
         let root = layout::repositories();
         let after = last.map(layout::repository);
-        let mut found = self.shared.driver.list_marked(&root, "_", after.as_ref()).filter_map(|path| {
+        let mut found = self.shared.driver.find_directories(&root, "_", after.as_ref()).filter_map(|path| {
             // A name that no repository can have was put there by other software.
             let name = path.map(|path| path.strip_prefix(&root).and_then(|name| name.parse().ok()));
             std::future::ready(name.transpose())
         });
-        let mut page = Page { entries: Vec::new(), more: false };
+        let mut page = Page { entries: Vec::new(), has_more: false };
         while let Some(name) = found.try_next().await? {
             if !is_wanted(&name) {
                 continue;
             }
             if page.entries.len() == limit {
-                page.more = true;
+                page.has_more = true;
                 break;
             }
             page.entries.push(name);

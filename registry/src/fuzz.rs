@@ -13,7 +13,7 @@ use crate::{
     hashing::{Hashers, StreamHasher},
     http::{range, route::Route},
     link::LinkStore,
-    upload::{UploadId, UploadState, state::StateKey},
+    upload::{UploadId, UploadState, token::StateKey},
 };
 
 /// Endpoint, name and argument of a request's path.

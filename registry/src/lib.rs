@@ -8,7 +8,7 @@
 //! # The typed API
 //!
 //! [`Registry::repository`] gives a repository's [blobs](blob::Blobs), [upload sessions](upload::Uploads),
-//! [manifests](manifest::Manifests), [tags](tag::Tags) and [referrers](Repository::referrers).
+//! [manifests](Manifests), [tags](tag::Tags) and [referrers](Repository::referrers).
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -72,7 +72,7 @@
 //! |---|---|
 //! | [`blob`], [`manifest`], [`tag`], [`referrers`], [`upload`] | the parts of a repository, with their types |
 //! | [`verify`] | what [`Registry::verify`] reports: damaged links, manifests and blobs |
-//! | [`wholeness`] | the rules for what is whole, which a push, `verify` and a copy share |
+//! | [`integrity`] | the rules for what is whole, which a push, `verify` and a copy share |
 //! | [`layout`] | the paths of the object layout, as pure functions |
 //!
 //! There are no features to choose. `fuzz` is for the project's own tests.
@@ -93,32 +93,31 @@
 struct Readme;
 
 pub mod blob;
+pub mod integrity;
 pub mod layout;
 pub mod manifest;
 pub mod referrers;
 pub mod tag;
 pub mod upload;
 pub mod verify;
-pub mod wholeness;
 
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
 
+mod cache;
 mod catalog;
 mod error;
 mod hashing;
 mod http;
-mod known;
+mod limiter;
 mod link;
 mod manifests;
-mod memory;
 mod names;
 mod options;
 mod registry;
 mod repository;
 mod shared;
-mod turns;
 
 #[doc(no_inline)]
 pub use plugin_registry_core::{

@@ -13,7 +13,9 @@ use plugin_registry_core::{Algorithm, Descriptor, Digest, Reference, Tag, Verify
 use crate::{
     blob::BlobStore,
     error::{RegistryError, Result},
+    integrity::{self, ContentKind, Flaw, Verdict},
     layout,
+    limiter::SMALL_MANIFEST,
     link::LinkStore,
     manifest::{
         Links, MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, flaws_of, links_of,
@@ -22,8 +24,6 @@ use crate::{
     options::{ReferencePolicy, UrlPolicy},
     repository::Repository,
     tag::Tags,
-    turns::SMALL,
-    wholeness::{self, Flaw, Part, Verdict},
 };
 
 /// The manifests of one repository: [`Repository::manifests`](crate::Repository::manifests). Cheap to clone.
@@ -81,9 +81,9 @@ impl Manifests {
             Reference::Digest(digest) => *digest,
             Reference::Tag(tag) => self.tags().resolve(tag).await?.ok_or_else(|| self.unknown(reference))?,
         };
-        let found = match self.by_digest_within(&digest, SMALL).await {
+        let found = match self.by_digest_within(&digest, SMALL_MANIFEST).await {
             Err(error) if error.is_too_large() => {
-                let _turn = self.repository.shared.turns.parse(MAX_MANIFEST_SIZE).await;
+                let _permit = self.repository.shared.limiter.parse(MAX_MANIFEST_SIZE).await;
                 self.by_digest(&digest).await
             }
             found => found,
@@ -161,7 +161,7 @@ impl Manifests {
     ///
     /// A manifest with only a wrong size is accepted only if the repository already has it and the content
     /// hashes to its digest; checking that reads the content. So an image of an old store can get another tag,
-    /// but no new image of that kind is made ([`wholeness`](crate::wholeness)).
+    /// but no new image of that kind is made ([`integrity`](crate::integrity)).
     ///
     /// Order of writes: bytes, revision link, tag index, tag link. A crash in between leaves the tag as it was.
     /// 4 driver calls, plus 1 listing and 1 per blob to check what the manifest references. If the check finds
@@ -208,7 +208,7 @@ impl Manifests {
         bytes: Bytes,
     ) -> Result<Manifest> {
         self.check_bytes(digest, &bytes)?;
-        let _turn = self.repository.shared.turns.parse(bytes.len() as u64).await;
+        let _permit = self.repository.shared.limiter.parse(bytes.len() as u64).await;
         let manifest = Manifest::parse(media_type, bytes)?;
         self.check_urls(&manifest)?;
         let mut references = self.check_references(&manifest).await?;
@@ -251,7 +251,7 @@ impl Manifests {
     ) -> Result<Vec<Flaw>> {
         let bytes = manifest.bytes().clone();
         self.check_bytes(digest, &bytes)?;
-        let _turn = self.repository.shared.turns.parse(bytes.len() as u64).await;
+        let _permit = self.repository.shared.limiter.parse(bytes.len() as u64).await;
         let manifest = Manifest::from_stored(Digest::sha256(&bytes), bytes);
         manifest.check_kind()?;
         if let Some(damage) = flaws_of(&manifest).into_iter().find(Flaw::is_damage) {
@@ -306,7 +306,7 @@ impl Manifests {
         if is_fresh || !self.is_complete(&digest, &manifest, tags).await? {
             self.write(&digest, &manifest, tags).await?;
         }
-        self.repository.shared.known.learned(&canonical, Arc::new(ManifestSummary::of(&manifest)));
+        self.repository.shared.cache.insert_summary(&canonical, Arc::new(ManifestSummary::of(&manifest)));
         Ok(manifest.with_digest(digest))
     }
 
@@ -410,7 +410,7 @@ impl Manifests {
         let presence = here.presence(&blobs).await?;
         references.is_fresh = presence.fresh;
         for blob in &blobs {
-            references.judge(Part::Blob, blob, presence.size(&blob.digest));
+            references.judge(ContentKind::Blob, blob, presence.size(&blob.digest));
         }
         if policy == ReferencePolicy::Complete {
             let mut sizes = stream::iter(manifests)
@@ -420,7 +420,7 @@ impl Manifests {
                 })
                 .buffered(self.repository.shared.options.concurrency);
             while let Some((child, size)) = sizes.try_next().await? {
-                references.judge(Part::Manifest, &child, size);
+                references.judge(ContentKind::Manifest, &child, size);
             }
         }
         Ok(references)
@@ -430,8 +430,8 @@ impl Manifests {
     /// the named one, is looked up again, since the child may have been healed.
     async fn size(&self, child: &Descriptor) -> Result<Option<u64>> {
         let Some(canonical) = self.revision(&child.digest).await? else { return Ok(None) };
-        let is_named = |size| wholeness::named_size(child).is_none_or(|named| named == size);
-        match self.repository.shared.known.blob(&canonical) {
+        let is_named = |size| integrity::named_size(child).is_none_or(|named| named == size);
+        match self.repository.shared.cache.blob(&canonical) {
             Some(seen) if seen.stored || is_named(seen.size) => Ok(Some(seen.size)),
             _ => self.store().stat(&canonical).await,
         }
@@ -492,8 +492,8 @@ struct References {
 }
 
 impl References {
-    fn judge(&mut self, part: Part, descriptor: &Descriptor, actual: Option<u64>) {
-        match wholeness::judge(part, descriptor, actual) {
+    fn judge(&mut self, part: ContentKind, descriptor: &Descriptor, actual: Option<u64>) {
+        match integrity::judge(part, descriptor, actual) {
             Verdict::Whole => {}
             Verdict::Absent => self.missing.push(descriptor.digest),
             // The document itself shows these, so they are in the list already.

@@ -33,8 +33,8 @@ pub(crate) struct Options {
     pub(crate) delete: bool,
     pub(crate) references: ReferencePolicy,
     pub(crate) urls: UrlPolicy,
-    pub(crate) max_page: usize,
-    pub(crate) anonymous_mount: bool,
+    pub(crate) max_page_size: usize,
+    pub(crate) automatic_crossmount: bool,
     pub(crate) redirect: bool,
     pub(crate) concurrency: usize,
 }

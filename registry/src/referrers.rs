@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     error::{RegistryError, Result},
     layout,
+    limiter::SMALL_MANIFEST,
     link::{LinkDirectory, Listed},
     manifest::{
         MAX_MANIFEST_SIZE,
@@ -16,7 +17,6 @@ use crate::{
     },
     manifests::Manifests,
     repository::Repository,
-    turns::SMALL,
 };
 
 /// A descriptor in a referrers list, with the fields of the image specification.
@@ -45,7 +45,7 @@ pub struct ReferrerPage {
     /// The referrers, in order of their digests.
     pub referrers: Vec<Referrer>,
     /// Whether more follow after the last one.
-    pub more: bool,
+    pub has_more: bool,
 }
 
 impl Repository {
@@ -53,7 +53,7 @@ impl Repository {
     ///
     /// `artifact_type` limits the list to one artifact type (distribution-spec, "Listing Referrers"). A page
     /// holds at most `limit` manifests, those after the digest `last`. It ends earlier, but is never empty, if
-    /// its annotations reach 3 MiB; [`more`](ReferrerPage::more) says whether others follow.
+    /// its annotations reach 3 MiB; [`has_more`](ReferrerPage::has_more) says whether others follow.
     ///
     /// 1 driver call per page of the store, and 2 for each manifest that this registry does not remember. On a
     /// store with empty directories, 1 for each that it remembers.
@@ -137,7 +137,7 @@ impl<'a> Referrers<'a> {
         last: Option<&str>,
         limit: usize,
     ) -> Result<ReferrerPage> {
-        let mut page = ReferrerPage { referrers: Vec::new(), more: false };
+        let mut page = ReferrerPage { referrers: Vec::new(), has_more: false };
         if limit == 0 {
             return Ok(page);
         }
@@ -159,21 +159,21 @@ impl<'a> Referrers<'a> {
         let mut looks = pin!(looks);
         let (mut bytes, mut memory) = (0, 0);
         while let Some(look) = looks.try_next().await? {
-            let facts = match look {
+            let summary = match look {
                 Look::Summary(summary) => Some(summary),
                 Look::Large(listed) => {
-                    let _turn = self.repository.shared.turns.parse(MAX_MANIFEST_SIZE).await;
-                    self.facts(listed, MAX_MANIFEST_SIZE).await?
+                    let _permit = self.repository.shared.limiter.parse(MAX_MANIFEST_SIZE).await;
+                    self.summary(listed, MAX_MANIFEST_SIZE).await?
                 }
                 Look::Nothing => continue,
             };
-            let referrer = facts.as_deref().and_then(|facts| facts.of_subject(subject, artifact_type));
+            let referrer = summary.as_deref().and_then(|summary| summary.of_subject(subject, artifact_type));
             let Some(referrer) = referrer else { continue };
             bytes += referrer.listed;
             memory += referrer.unfolded;
             let is_full = page.referrers.len() == limit || bytes > MAX_PAGE_BYTES || memory > MAX_PAGE_MEMORY;
             if is_full && !page.referrers.is_empty() {
-                page.more = true;
+                page.has_more = true;
                 break;
             }
             page.referrers.push(Referrer::of(referrer));
@@ -181,11 +181,11 @@ impl<'a> Referrers<'a> {
         Ok(page)
     }
 
-    /// Looks at a revision. Manifests larger than [`SMALL`], which are rare, are read one after the other.
+    /// Looks at a revision. Manifests larger than [`SMALL_MANIFEST`], which are rare, are read one after the other.
     async fn look(&self, listed: Result<Listed>) -> Result<Look> {
         let listed = listed?;
-        match self.facts(listed, SMALL).await {
-            Ok(facts) => Ok(facts.map_or(Look::Nothing, Look::Summary)),
+        match self.summary(listed, SMALL_MANIFEST).await {
+            Ok(summary) => Ok(summary.map_or(Look::Nothing, Look::Summary)),
             Err(error) if error.is_too_large() => Ok(Look::Large(listed)),
             Err(error) => Err(error),
         }
@@ -193,19 +193,19 @@ impl<'a> Referrers<'a> {
 
     /// Returns what a revision says of itself, remembered or read once. A revision whose bytes are missing or
     /// damaged refers to nothing that can be shown.
-    async fn facts(&self, listed: Listed, limit: u64) -> Result<Option<Arc<ManifestSummary>>> {
+    async fn summary(&self, listed: Listed, limit: u64) -> Result<Option<Arc<ManifestSummary>>> {
         let Some(digest) = listed.digest else { return Ok(None) };
-        if let Some(facts) = self.repository.shared.known.facts(&digest) {
+        if let Some(summary) = self.repository.shared.cache.summary(&digest) {
             let is_here = listed.is_link || self.manifests().revision(&digest).await?.is_some();
-            return Ok(is_here.then_some(facts));
+            return Ok(is_here.then_some(summary));
         }
         let manifest = match self.manifests().by_digest_within(&digest, limit).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) | Err(RegistryError::Damaged(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let facts = Arc::new(ManifestSummary::of(&manifest));
-        self.repository.shared.known.learned(&digest, facts.clone());
-        Ok(Some(facts))
+        let summary = Arc::new(ManifestSummary::of(&manifest));
+        self.repository.shared.cache.insert_summary(&digest, summary.clone());
+        Ok(Some(summary))
     }
 }

@@ -36,7 +36,7 @@ pub struct Registry {
 pub struct RegistryBuilder {
     driver: Arc<dyn StorageDriver>,
     options: Options,
-    blob_memory: Duration,
+    blob_cache_ttl: Duration,
     upload_key: Option<Secret>,
     identity: Identity,
 }
@@ -52,12 +52,12 @@ impl Registry {
                 delete: false,
                 references: ReferencePolicy::default(),
                 urls: UrlPolicy::default(),
-                max_page: 1000,
-                anonymous_mount: false,
+                max_page_size: 1000,
+                automatic_crossmount: false,
                 redirect: false,
                 concurrency: 16,
             },
-            blob_memory: Duration::from_secs(60),
+            blob_cache_ttl: Duration::from_secs(60),
             upload_key: None,
             identity: Identity::default(),
         }
@@ -135,8 +135,8 @@ impl RegistryBuilder {
     ///
     /// A list of tags that is asked for without `n` has all of them.
     #[must_use]
-    pub fn max_page(mut self, entries: usize) -> Self {
-        self.options.max_page = entries.max(1);
+    pub fn max_page_size(mut self, entries: usize) -> Self {
+        self.options.max_page_size = entries.max(1);
         self
     }
 
@@ -148,8 +148,8 @@ impl RegistryBuilder {
     /// With it off, such a mount becomes an upload, as with distribution. A finish that was interrupted after
     /// its bytes were visible and before they were linked then has to be pushed again.
     #[must_use]
-    pub fn anonymous_mount(mut self, yes: bool) -> Self {
-        self.options.anonymous_mount = yes;
+    pub fn automatic_crossmount(mut self, yes: bool) -> Self {
+        self.options.automatic_crossmount = yes;
         self
     }
 
@@ -171,10 +171,10 @@ impl RegistryBuilder {
 
     /// How long the registry remembers that the store has the bytes of a digest. Default 60 s.
     ///
-    /// The check of a manifest's references uses this memory. Zero asks the store every time.
+    /// The check of a manifest's references uses this cache. Zero asks the store every time.
     #[must_use]
-    pub fn blob_memory(mut self, time: Duration) -> Self {
-        self.blob_memory = time;
+    pub fn blob_cache_ttl(mut self, time: Duration) -> Self {
+        self.blob_cache_ttl = time;
         self
     }
 
@@ -205,7 +205,7 @@ impl RegistryBuilder {
             shared: Arc::new(Shared::new(
                 self.driver,
                 self.options,
-                self.blob_memory,
+                self.blob_cache_ttl,
                 self.upload_key.as_ref(),
                 self.identity,
             )),

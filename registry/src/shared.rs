@@ -5,20 +5,20 @@ use std::{fmt, sync::Arc, time::Duration};
 use plugin_registry_core::{Checked, Secret, StorageDriver};
 
 use crate::{
+    cache::ContentCache,
     error::{RegistryError, Result},
-    known::Known,
+    limiter::ManifestLimiter,
     options::Options,
-    turns::Turns,
-    upload::{slot::Sessions, state::StateKey},
+    upload::{slot::Sessions, token::StateKey},
 };
 
 pub(crate) struct Shared {
     pub(crate) driver: Checked<dyn StorageDriver>,
     pub(crate) options: Options,
-    pub(crate) known: Known,
+    pub(crate) cache: ContentCache,
     pub(crate) sessions: Sessions,
     pub(crate) state_key: StateKey,
-    pub(crate) turns: Turns,
+    pub(crate) limiter: ManifestLimiter,
     identity: Identity,
 }
 
@@ -33,16 +33,16 @@ impl Shared {
     pub(crate) fn new(
         driver: Arc<dyn StorageDriver>,
         options: Options,
-        blob_memory: Duration,
+        blob_cache_ttl: Duration,
         upload_key: Option<&Secret>,
         identity: Identity,
     ) -> Self {
         Self {
             driver: Checked::new(driver),
             options,
-            known: Known::new(blob_memory),
+            cache: ContentCache::new(blob_cache_ttl),
             sessions: Sessions::new(),
-            turns: Turns::new(),
+            limiter: ManifestLimiter::new(),
             state_key: StateKey::new(upload_key, identity.location.as_deref()),
             identity,
         }

@@ -23,7 +23,7 @@ pub struct Page<T> {
     /// The entries, in order.
     pub entries: Vec<T>,
     /// Whether more follow after the last one.
-    pub more: bool,
+    pub has_more: bool,
 }
 
 impl Repository {
@@ -67,7 +67,7 @@ impl Tags {
     pub async fn list(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
         let directory = layout::tags(&self.repository.name);
         let mut entries = self.repository.shared.driver.list(&directory, last);
-        let mut page = Page { entries: Vec::new(), more: false };
+        let mut page = Page { entries: Vec::new(), has_more: false };
         let mut any = false;
         while let Some(entry) = entries.next().await {
             let entry = match entry {
@@ -81,7 +81,7 @@ impl Tags {
                 continue;
             };
             if page.entries.len() == limit {
-                page.more = true;
+                page.has_more = true;
                 break;
             }
             page.entries.push(tag);

@@ -132,7 +132,7 @@ async fn work_once(work: Work, layout: &Path, root: &Path, n: usize) -> Figures 
         Work::Push => {
             let layout = OciLayout::open(open(layout).await, layout.display()).await.unwrap();
             let image = RegistryImage::new(registry.repository(repository()), TAG.parse::<Tag>().unwrap());
-            let options = CopyOptions::default().with_parallel(n);
+            let options = CopyOptions::default().with_concurrency(n);
             let source = LayoutImage::new(layout, None);
             measured(1, async {
                 copy(&source, &image, &options, &()).await.unwrap();

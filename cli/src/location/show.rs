@@ -175,7 +175,7 @@ fn warnings(configured: &Configured) -> Vec<String> {
     let Configured { config, location, .. } = configured;
     let Some(location) = location else { return config.warnings() };
     let mut warnings = location.warnings();
-    if !warnings.iter().any(|warning| warning.contains("is http to another machine")) {
+    if !warnings.iter().any(|warning| warning.contains("uses http to another machine")) {
         warnings.extend(config.warnings());
     }
     warnings

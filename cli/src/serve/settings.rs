@@ -23,7 +23,7 @@ pub(super) fn registry(options: &Serve, opened: Opened) -> Registry {
         builder = builder.references(references.into());
     }
     if let Some(entries) = options.max_page {
-        builder = builder.max_page(entries);
+        builder = builder.max_page_size(entries);
     }
     builder.build()
 }

@@ -255,7 +255,7 @@ impl Look {
     ) {
         let credentials = credentials.with_token_files(["/token"]);
         let text = self.said(|| {
-            let config = Config::from_location(location, &credentials)?;
+            let config = Config::from_backup_location(location, &credentials)?;
             match config.driver.as_str() {
                 "s3" => config.merge_env([
                     ("REGISTRY_STORAGE_S3_STSENDPOINT", NOBODY),
@@ -372,7 +372,7 @@ fn of_a_profile() {
             look.asks = lines == keys && *property != "role_arn";
             let text = format!("[default]\n{}{behind}", with(lines, property, value));
             let what = format!("{property} of\n{text}");
-            look.location(&location, LocationCredentials::from_file(text.as_str()), value, &what);
+            look.location(&location, LocationCredentials::from_contents(text.as_str()), value, &what);
             let path = files.write("cloud", &text);
             look.location(&location, LocationCredentials::none().with_path(path), value, &what);
         }
@@ -390,7 +390,7 @@ fn of_a_profile() {
             format!("[default]\naws_access_key_id=a\naws_secret_access_key=\n  {secret}\n"),
             secret.replace(' ', "\n"),
         ] {
-            look.location(&location, LocationCredentials::from_file(text.as_str()), secret, &text);
+            look.location(&location, LocationCredentials::from_contents(text.as_str()), secret, &text);
             let path = files.write("cloud", &text);
             look.location(&location, LocationCredentials::none().with_path(path), secret, &text);
         }
@@ -421,7 +421,7 @@ fn of_the_variables_of_azure() {
         for value in values() {
             for variable in VARIABLES {
                 let text = with(lines, variable, value);
-                let credentials = LocationCredentials::from_file(text.as_str());
+                let credentials = LocationCredentials::from_contents(text.as_str());
                 look.location(&location, credentials.clone(), value, &text);
                 look.location(&location, credentials.clone().with_ambient(), value, &text);
                 let named = location.clone().with_config("storageAccountKeyEnvVar", "MINE");
@@ -433,7 +433,7 @@ fn of_the_variables_of_azure() {
                 look.location(&location, credentials, value, key);
             }
             let damaged = format!("AZURE_CLIENT_ID {value}\nAZURE_CLIENT_SECRET\n={value}\n");
-            look.location(&location, LocationCredentials::from_file(damaged.as_str()), value, &damaged);
+            look.location(&location, LocationCredentials::from_contents(damaged.as_str()), value, &damaged);
         }
     }
     look.finish(300, 300, 0);
@@ -490,7 +490,7 @@ fn of_the_documents_of_google() {
         for value in values() {
             for (field, changed) in each_value(document, value) {
                 let text = changed.to_string();
-                look.location(&location, LocationCredentials::from_file(text.as_str()), value, &field);
+                look.location(&location, LocationCredentials::from_contents(text.as_str()), value, &field);
                 let path = files.write("key.json", &text);
                 look.location(&location, LocationCredentials::none().with_path(path), value, &field);
                 // The same as keys of the driver's, where they are texts.
@@ -509,7 +509,7 @@ fn of_the_documents_of_google() {
             for text in
                 [format!("{{\"private_key\": \"{value}\""), format!("{{\"{value}\": 1}}"), value.to_owned()]
             {
-                look.location(&location, LocationCredentials::from_file(text.as_str()), value, &text);
+                look.location(&location, LocationCredentials::from_contents(text.as_str()), value, &text);
             }
         }
     }
@@ -548,9 +548,9 @@ fn of_a_location() {
             for (field, location) in changed {
                 look.is_address = ADDRESSES.contains(&field);
                 for credentials in [
-                    LocationCredentials::from_file(text.as_str()),
+                    LocationCredentials::from_contents(text.as_str()),
                     LocationCredentials::none().with_path(&path),
-                    LocationCredentials::from_file(text.as_str()).with_ca_bundle(*secret),
+                    LocationCredentials::from_contents(text.as_str()).with_ca_bundle(*secret),
                 ] {
                     look.location(&location, credentials, secret, &format!("{provider}: {field}"));
                 }

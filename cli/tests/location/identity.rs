@@ -82,7 +82,7 @@ fn a_role_needs_its_token_to_be_allowed() {
 fn an_endpoint_in_clear_is_warned_of() {
     let files = Files::new();
     let cloud = files.write("cloud", profile("a", "b"));
-    let warning = "is http to another machine: anyone on the network path can read and change images";
+    let warning = "uses http to another machine: anyone on the network path can read and change images";
     let location = files.location("aws", "backup", "http://minio.invalid:9000");
     let shown = show(&["--location", &location, "--credentials", &cloud]).ok();
     assert!(shown.out.contains(&format!("warning: `spec.config.s3Url` {warning}")), "{shown:?}");

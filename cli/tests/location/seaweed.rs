@@ -165,7 +165,7 @@ fn right_is_0() {
     let ran = right(program).ok();
     assert!(ran.out.starts_with(HEAD) && ran.err.is_empty(), "{ran:?}");
     assert_eq!(failed(&ran), [""; 0]);
-    assert!(ran.out.contains("\nlayout: no repositories and no blobs were seen\n"), "{ran:?}");
+    assert!(ran.out.contains("\nlayout: no repositories and no blobs found\n"), "{ran:?}");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn who_may_not_write_is_told_so() {
     let write = step(&ran, "write");
     assert!(write.starts_with("not permitted: ") && write.contains("AccessDenied"), "{write}");
     assert!(write.ends_with("; needed: s3:PutObject on the bucket's objects"), "{write}");
-    assert_eq!(step(&ran, "conditional write"), "skipped: no write works");
+    assert_eq!(step(&ran, "conditional write"), "skipped: the write failed");
     assert_eq!(step(&ran, "delete"), "skipped: nothing was written");
     // It is enough to restore.
     let files = Files::new();

@@ -23,8 +23,8 @@ assumed: conditions on writes are honoured, until the store is known; the first 
 assumed: keys are in directories, until the store is known; the first write finds out, with at most 6 requests
 assumed: uploads carry a CRC32 until the store refuses it
 changes: pushes; no deletes
-ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did
-warning: `spec.config.s3Url` is http to another machine: anyone on the network path can read and change images, and copy signatures and session tokens; use https
+ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images are stored at the root of the bucket, as always
+warning: `spec.config.s3Url` uses http to another machine: anyone on the network path can read and change images, and copy signatures and session tokens; use https
 ";
     assert_eq!((ran.out.as_str(), ran.err.as_str()), (expected, ""));
     let document = show(&[&arguments[..], &["--format", "json"]].concat()).ok().json();
@@ -48,10 +48,10 @@ warning: `spec.config.s3Url` is http to another machine: anyone on the network p
         ],
         "readOnly": false,
         "delete": false,
-        "ignored": ["BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images lie at the \
-                     bucket's root, as they always did"],
-        "warnings": ["`spec.config.s3Url` is http to another machine: \
-                      anyone on the network path can read and change images, and copy signatures and session tokens; use https"],
+        "ignored": ["BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images are \
+                     stored at the root of the bucket, as always"],
+        "warnings": ["`spec.config.s3Url` uses http to another machine: anyone on the network path can read \
+                      and change images, and copy signatures and session tokens; use https"],
     });
     assert_eq!(document, expected);
 }

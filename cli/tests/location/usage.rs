@@ -131,7 +131,7 @@ fn a_variable_is_in_the_file_once() {
     let location = files.location("aws", "backup", crate::NOBODY);
     for again in ["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "REGISTRY_storage_FileSystem_RootDirectory"] {
         let env = files.write("r.env", format!("REGISTRY_STORAGE=filesystem\n{first}{again}=/other\n"));
-        let expected = "`REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY`: is given twice";
+        let expected = "`REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY`: is set twice";
         for line in ["location show", "location check", "ls"] {
             let ran = run(line.split(' ').chain(["--env-file", &env]));
             assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{line}: {ran:?}");

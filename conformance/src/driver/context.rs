@@ -348,14 +348,14 @@ pub(crate) async fn walked(
     found.iter().map(|info| info.path.strip_prefix(path).unwrap().to_owned()).collect()
 }
 
-/// The directories of `list_marked`, relative to `path`.
+/// The directories of `find_directories`, relative to `path`.
 pub(crate) async fn marked(
     driver: &dyn StorageDriver,
     path: &StoragePath,
     marker: &str,
     after: Option<&StoragePath>,
 ) -> Vec<String> {
-    let found: Vec<StoragePath> = driver.list_marked(path, marker, after).try_collect().await.unwrap();
+    let found: Vec<StoragePath> = driver.find_directories(path, marker, after).try_collect().await.unwrap();
     found.iter().map(|found| found.strip_prefix(path).unwrap().to_owned()).collect()
 }
 

@@ -198,7 +198,7 @@ pub async fn dropped_streams_hold_nothing(cx: &Context) {
         let base = cx.base();
         cx.driver().list(base, None).take(items).try_collect::<Vec<_>>().await.unwrap();
         cx.driver().walk(base, None).take(items).try_collect::<Vec<_>>().await.unwrap();
-        cx.driver().list_marked(base, "_", None).take(items).try_collect::<Vec<_>>().await.unwrap();
+        cx.driver().find_directories(base, "_", None).take(items).try_collect::<Vec<_>>().await.unwrap();
         poll_then_drop(cx.driver().walk(base, None).try_collect::<Vec<_>>(), items).await;
         poll_then_drop(cx.driver().reader(&large, ByteRange::full()), items).await;
         let reader = cx.driver().reader(&large, ByteRange::from(items as u64)).await.unwrap();

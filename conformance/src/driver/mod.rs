@@ -115,10 +115,10 @@ macro_rules! __driver_behaviors {
                 walk_starts_after,
                 walk_missing_is_not_found,
                 walk_tolerates_concurrent_deletes,
-                list_marked_finds_directories,
-                list_marked_is_depth_first,
-                list_marked_starts_after,
-                list_marked_missing_is_empty,
+                find_directories_finds_directories,
+                find_directories_is_depth_first,
+                find_directories_starts_after,
+                find_directories_missing_is_empty,
             ]
             remove: [
                 delete_removes_recursively,

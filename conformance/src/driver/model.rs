@@ -54,7 +54,7 @@ enum Call {
     Stat(Path),
     List(Path, Option<&'static str>),
     Walk(Path, Option<Path>),
-    ListMarked(Path, Option<Path>),
+    FindDirectories(Path, Option<Path>),
     Get(Path, u64),
     Read(Path, u64, Option<u64>),
 }
@@ -83,7 +83,7 @@ enum End {
 
 fn call() -> impl Strategy<Value = Call> {
     let file = || select(&FILES[..]);
-    // Stages in a marked directory that holds nothing else are not looked for (`list_marked`).
+    // Stages in a marked directory that holds nothing else are not looked for (`find_directories`).
     let staged = || select(&FILES[..FILES.len() - 2]);
     let directory = || prop_oneof![1 => Just("/"), 5 => select(&OTHERS[..])];
     let any_path = || prop_oneof![2 => file(), 1 => select(&OTHERS[..])];
@@ -118,7 +118,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => any_path().prop_map(Call::Stat),
         1 => (directory(), option::of(name)).prop_map(|(path, after)| Call::List(path, after)),
         1 => (directory(), option::of(any_path())).prop_map(|(path, after)| Call::Walk(path, after)),
-        1 => (directory(), option::of(any_path())).prop_map(|(path, after)| Call::ListMarked(path, after)),
+        1 => (directory(), option::of(any_path())).prop_map(|(path, after)| Call::FindDirectories(path, after)),
         1 => (any_path(), 0..30_u64).prop_map(|(path, limit)| Call::Get(path, limit)),
         1 => (any_path(), 0..30_u64, option::of(any::<u16>().prop_map(u64::from)))
             .prop_map(|(path, offset, length)| Call::Read(path, offset, length)),
@@ -242,7 +242,7 @@ impl Run {
                 let takes_along = files.iter().any(|path| is_any_at_or_below(staged, path));
                 takes_along || close.is_some_and(is_held) || self.is_superseded(*close).await
             }
-            Call::List(..) | Call::Walk(..) | Call::ListMarked(..) => {
+            Call::List(..) | Call::Walk(..) | Call::FindDirectories(..) => {
                 for staged in staged {
                     if !self.model.driver.exists(&staged.parent().unwrap()).await.unwrap() {
                         return true;
@@ -385,10 +385,10 @@ impl Side {
                     driver.walk(&parse(path), after.as_ref()).map_ok(info).try_collect::<Vec<_>>().await;
                 may_be_empty(found, after.is_some())
             }
-            Call::ListMarked(path, after) => {
+            Call::FindDirectories(path, after) => {
                 let after = after.map(parse);
                 let path = parse(path);
-                let found = driver.list_marked(&path, "_", after.as_ref());
+                let found = driver.find_directories(&path, "_", after.as_ref());
                 words(found.try_collect::<Vec<_>>().await)
             }
             Call::Get(path, limit) => words(driver.get_content(&parse(path), *limit).await.map(Content)),

@@ -219,11 +219,11 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
                     }
                     let changed = change(&*other, &staged, &content, how, &cx.path("dir/else")).await;
                     // A driver may refuse to change a stage that an open writer has resumed.
-                    let in_the_way = match &changed {
+                    let blocks_repair = match &changed {
                         Ok(Some(_)) => false,
                         _ => find(&*other, &file).await.is_some(),
                     };
-                    if in_the_way {
+                    if blocks_repair {
                         assert!(before, "{how}: {changed:?}");
                         drop(early);
                         forget(&*other, &staged).await;

@@ -1,4 +1,4 @@
-//! `walk` and `list_marked`.
+//! `walk` and `find_directories`.
 
 use futures::TryStreamExt;
 use plugin_registry_core::{ErrorKind, FileInfo, StorageDriver, StoragePath};
@@ -152,10 +152,10 @@ async fn repositories(cx: &Context) {
     .await;
 }
 
-/// `list_marked` yields each directory with a marked child once, including nested ones.
+/// `find_directories` yields each directory with a marked child once, including nested ones.
 ///
 /// It yields neither the path itself nor anything below a marked child.
-pub async fn list_marked_finds_directories(cx: &Context) {
+pub async fn find_directories_finds_directories(cx: &Context) {
     repositories(cx).await;
     let mut found = marked(cx.driver(), &cx.path("r"), "_", None).await;
     found.sort();
@@ -170,14 +170,14 @@ pub async fn list_marked_finds_directories(cx: &Context) {
     assert_eq!(all.len(), 7);
 }
 
-/// `list_marked` goes by components: a directory comes before what is below it, and that before its siblings.
-pub async fn list_marked_is_depth_first(cx: &Context) {
+/// `find_directories` goes by components: a directory comes before what is below it, and that before its siblings.
+pub async fn find_directories_is_depth_first(cx: &Context) {
     repositories(cx).await;
     assert_eq!(marked(cx.driver(), &cx.path("r"), "_", None).await, REPOSITORIES);
 }
 
-/// `list_marked` yields only directories later in that order than `after`, which need not exist.
-pub async fn list_marked_starts_after(cx: &Context) {
+/// `find_directories` yields only directories later in that order than `after`, which need not exist.
+pub async fn find_directories_starts_after(cx: &Context) {
     repositories(cx).await;
     let dir = cx.path("r");
     let inside = REPOSITORIES.iter().chain(&[
@@ -208,7 +208,7 @@ pub async fn list_marked_starts_after(cx: &Context) {
 }
 
 /// Nothing is found in missing directories, files, and directories without a mark.
-pub async fn list_marked_missing_is_empty(cx: &Context) {
+pub async fn find_directories_missing_is_empty(cx: &Context) {
     assert!(marked(cx.driver(), &StoragePath::root(), "_", None).await.is_empty());
     cx.put_all(&["ab/_m/f", "file", "plain/a/b"]).await;
     for rest in ["missing", "a", "file", "plain", "ab", "file/below"] {

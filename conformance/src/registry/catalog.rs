@@ -33,7 +33,7 @@ pub async fn catalog_pages_hold_all_repositories_once(lab: &Lab) {
         assert_eq!(pages.concat(), NAMES, "n={n}");
         assert!(pages.iter().all(|page| page.len() <= n && !page.is_empty()), "{pages:?}");
     }
-    let small = lab.with(|builder| builder.max_page(2)).await;
+    let small = lab.with(|builder| builder.max_page_size(2)).await;
     let pages = small.pages("/v2/_catalog?n=1000", "repositories").await;
     assert_eq!(pages.concat(), NAMES);
     assert!(pages.iter().all(|page| page.len() <= 2), "{pages:?}");

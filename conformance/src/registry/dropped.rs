@@ -39,7 +39,7 @@ async fn drop_after<F: Future>(request: F, polls: usize) -> Option<F::Output> {
 /// A client of a registry that can be stopped between any two steps.
 fn interrupted(lab: &Lab) -> Client {
     let driver = Wrapped::new(lab.shared());
-    Client::new(&Registry::builder(Arc::new(driver)).delete(true).anonymous_mount(true).build())
+    Client::new(&Registry::builder(Arc::new(driver)).delete(true).automatic_crossmount(true).build())
 }
 
 /// Drops the request made by `make` after 1, 2, 3… polls, until it ends before. Each time, `check` sees what

@@ -20,7 +20,7 @@ const OPERATIONS: [Operation; 15] = [
     Operation::CommitStaged,
     Operation::Stat,
     Operation::List,
-    Operation::ListMarked,
+    Operation::FindDirectories,
     Operation::Delete,
     Operation::DeleteMany,
     Operation::WriterWrite,
@@ -35,7 +35,7 @@ const READS: [Operation; 6] = [
     Operation::FindStaged,
     Operation::Stat,
     Operation::List,
-    Operation::ListMarked,
+    Operation::FindDirectories,
 ];
 
 /// The status and code of each kind of failure.
@@ -69,7 +69,8 @@ pub async fn storage_failures_are_never_not_found(lab: &Lab) {
                 continue;
             }
             let driver = Wrapped::new(lab.shared()).failing(move |this| (this == operation).then_some(kind));
-            let failing = Client::new(&Registry::builder(driver).delete(true).anonymous_mount(true).build());
+            let failing =
+                Client::new(&Registry::builder(driver).delete(true).automatic_crossmount(true).build());
             // Begun on the sound registry, so that there is something to lose.
             let session = sound.begin("a").await;
             let session = sound.append(&session, &content(5, 100)).await;

@@ -135,5 +135,5 @@ pub(super) fn storage(path: &str) -> StoragePath {
 
 /// The options with which most behaviors are shown.
 fn open(driver: Arc<dyn StorageDriver>) -> RegistryBuilder {
-    Registry::builder(driver).delete(true).anonymous_mount(true)
+    Registry::builder(driver).delete(true).automatic_crossmount(true)
 }

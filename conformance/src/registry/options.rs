@@ -167,7 +167,7 @@ pub async fn url_policies(lab: &Lab) {
 
 /// Two registries with different options in one process keep their own, on one store and on two.
 pub async fn two_registries_keep_their_own_options(lab: &Lab) {
-    let strict = lab.with(|builder| builder.delete(false).max_page(1).anonymous_mount(false)).await;
+    let strict = lab.with(|builder| builder.delete(false).max_page_size(1).automatic_crossmount(false)).await;
     let loose = lab.with(|builder| builder.delete(true).references(ReferencePolicy::Sparse)).await;
     let closed = lab.with(|builder| builder.read_only(true)).await;
     let apart = super::Client::new(

@@ -290,7 +290,7 @@ pub async fn end_12a_damaged_manifests_are_left_out(lab: &Lab) {
 
 /// The option bounds a page, and its links reach all referrers, once each. The filter stays on.
 pub async fn end_12a_pages_by_link(lab: &Lab) {
-    let client = lab.with(|builder| builder.max_page(3)).await;
+    let client = lab.with(|builder| builder.max_page_size(3)).await;
     let subject = Image::new(1);
     let mut all = Vec::new();
     let mut sboms = Vec::new();

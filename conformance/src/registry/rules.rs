@@ -16,7 +16,7 @@ use super::{
 pub async fn end_6_a_digest_alone_links_nothing(lab: &Lab) {
     let blob = content(1, 1000);
     lab.client().push("a", &blob).await;
-    let client = lab.with(|builder| builder.anonymous_mount(false)).await;
+    let client = lab.with(|builder| builder.automatic_crossmount(false)).await;
     let (found, uri) = (digest(&blob), format!("/v2/b/blobs/{}", digest(&blob)));
     for (range, body) in [
         (None, Bytes::new()),

@@ -135,7 +135,7 @@ pub async fn end_8b_bad_n_is_400(lab: &Lab) {
 
 /// The option bounds a page, and its links reach all tags. Without `n` the list is whole.
 pub async fn end_8b_pages_are_bounded_by_the_option(lab: &Lab) {
-    let client = lab.with(|builder| builder.max_page(2)).await;
+    let client = lab.with(|builder| builder.max_page_size(2)).await;
     tagged(&client, "a", &NAMES).await;
     let pages = client.pages("/v2/a/tags/list?n=1000", "tags").await;
     assert_eq!(pages.concat(), NAMES);

@@ -183,7 +183,7 @@ pub async fn verify_goes_on_beside_files_that_cannot_be_read(lab: &Lab) {
             assert_eq!(report.repositories, 3, "{path}");
             assert_eq!(paths(&report), [&path, &last], "{kind:?}: {:?}", report.findings);
             let finding = &report.findings[0];
-            assert!(finding.problem.contains(kind.as_str()) && !finding.in_the_way, "{finding}");
+            assert!(finding.problem.contains(kind.as_str()) && !finding.blocks_repair, "{finding}");
         }
     }
 }
@@ -204,7 +204,7 @@ pub async fn verify_goes_on_beside_directories_that_cannot_be_listed(lab: &Lab) 
         let report = verify_where(lab, move |operation, path| {
             let is_met = match operation {
                 Operation::List => path.as_str() == unread,
-                Operation::Walk | Operation::ListMarked => unread.starts_with(path.as_str()),
+                Operation::Walk | Operation::FindDirectories => unread.starts_with(path.as_str()),
                 _ => false,
             };
             is_met.then_some(ErrorKind::PermissionDenied)
@@ -225,7 +225,7 @@ pub async fn verify_goes_on_beside_directories_that_cannot_be_listed(lab: &Lab) 
     let report = verify_where(lab, move |operation, path| {
         let is_met = match operation {
             Operation::List => path.as_str() == unread,
-            Operation::Walk | Operation::ListMarked => unread.starts_with(path.as_str()),
+            Operation::Walk | Operation::FindDirectories => unread.starts_with(path.as_str()),
             _ => false,
         };
         is_met.then_some(ErrorKind::PermissionDenied)
@@ -265,7 +265,7 @@ pub async fn verify_of_what_cannot_be_listed_is_not_sound(lab: &Lab) {
         let report = verify_where(lab, move |operation, path| {
             let is_met = match operation {
                 Operation::List => path.as_str() == refused,
-                Operation::ListMarked => true,
+                Operation::FindDirectories => true,
                 _ => false,
             };
             is_met.then_some(ErrorKind::PermissionDenied)

@@ -137,7 +137,7 @@ pub async fn old_sizes_are_read_and_noted(lab: &Lab) {
     let client = lab.client();
     let manifests = old(lab, &client).await;
     let report = verify(lab).await;
-    assert!(report.is_sound() && !report.is_spotless(), "{report:?}");
+    assert!(report.is_sound() && !report.is_clean(), "{report:?}");
     let image = Image::new(1);
     client.push_image("new", "good", &image).await;
     for (media_type, manifest) in &manifests {
@@ -191,7 +191,7 @@ pub async fn old_manifests_of_unknown_form_are_not_sound(lab: &Lab) {
         store(lab, "old", "odd", &manifest).await;
         let report = verify(lab).await;
         assert_eq!(report.findings.len(), 1, "{case}: {report:?}");
-        assert!(report.findings.iter().all(|finding| !finding.in_the_way), "{report:?}");
+        assert!(report.findings.iter().all(|finding| !finding.blocks_repair), "{report:?}");
         lab.clear().await;
     }
 }
@@ -272,7 +272,7 @@ pub async fn verify_of_a_collected_store(lab: &Lab) {
         unaware.push("a", blob).await;
     }
     let report = verify(lab).await;
-    assert!(report.is_spotless(), "{report:?}");
+    assert!(report.is_clean(), "{report:?}");
     // One repository needs the blob and another does not: it is damage where it is needed.
     client.push("b", &image.blobs[1]).await;
     lab.remove(&data(&image.blobs[1])).await;
@@ -280,7 +280,7 @@ pub async fn verify_of_a_collected_store(lab: &Lab) {
     assert_eq!(report.findings.len(), 1, "{report:?}");
     assert_eq!(report.findings[0].repository.as_str(), "a");
     assert_eq!(report.findings[0].path.as_str(), data(&image.blobs[1]));
-    assert!(!report.findings[0].in_the_way, "nothing is there to be removed");
+    assert!(!report.findings[0].blocks_repair, "nothing is there to be removed");
     assert_eq!(report.dangling_links, 1, "{report:?}");
 }
 
@@ -289,7 +289,7 @@ pub async fn verify_names_foreign_files(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
     client.push_image("a", "latest", &image).await;
-    assert!(verify(lab).await.is_spotless());
+    assert!(verify(lab).await.is_clean());
     let base = format!("{ROOT}/repositories/a");
     let hex = image.digest().replace("sha256:", "");
     let mut expected = vec![

@@ -138,7 +138,7 @@ fn two(store: &MemoryDriver) -> [Repository; 2] {
     [(); 2].map(|()| {
         Registry::builder(store.clone())
             .delete(true)
-            .anonymous_mount(true)
+            .automatic_crossmount(true)
             .build()
             .repository("a".parse().unwrap())
     })
@@ -167,7 +167,7 @@ fn image(config: &str, layer: &Descriptor) -> Bytes {
 #[test]
 fn verify_counts_no_alias_without_its_canonical_link() {
     on_a_runtime(async {
-        let registry = Registry::builder(MemoryDriver::new()).delete(true).anonymous_mount(true).build();
+        let registry = Registry::builder(MemoryDriver::new()).delete(true).automatic_crossmount(true).build();
         let a = registry.repository("a".parse().unwrap());
         let layer = descriptor(Algorithm::Sha512, "layer");
         a.blobs().push(&layer, pieces(["layer"])).await.unwrap();

@@ -66,7 +66,7 @@ async fn links_that_lead_up_multiply_nothing() {
     }
     let driver = FsDriver::open(FsConfig::new(directory.path())).await.unwrap();
     let driver = Wrapped::new(Arc::new(driver)).unread(|operation, _| {
-        matches!(operation, Operation::ListMarked).then_some(ErrorKind::PermissionDenied)
+        matches!(operation, Operation::FindDirectories).then_some(ErrorKind::PermissionDenied)
     });
     let report = Registry::builder(driver).build().verify(VerifyScope::All, |_| {}).await.unwrap();
     assert_eq!((report.repositories, report.manifests, report.findings.len()), (1, 1, 0), "{report:?}");

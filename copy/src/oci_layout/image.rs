@@ -64,8 +64,8 @@ impl LayoutImage {
 
 #[async_trait]
 impl Source for LayoutImage {
-    fn place(&self) -> String {
-        self.layout.place().to_owned()
+    fn label(&self) -> String {
+        self.layout.label().to_owned()
     }
 
     async fn root(&self) -> Result<Manifest> {
@@ -96,8 +96,8 @@ impl Source for LayoutImage {
 
 #[async_trait]
 impl Destination for LayoutImage {
-    fn place(&self) -> String {
-        self.layout.place().to_owned()
+    fn label(&self) -> String {
+        self.layout.label().to_owned()
     }
 
     fn checks_references(&self) -> bool {
@@ -105,7 +105,7 @@ impl Destination for LayoutImage {
     }
 
     /// Children always count as missing: a manifest that is there does not prove that all of its content is.
-    async fn lacking(&self, links: &Links) -> Result<PutOutcome> {
+    async fn missing(&self, links: &Links) -> Result<PutOutcome> {
         let wanted: Vec<Descriptor> = links.blobs.iter().chain(&links.optional_blobs).cloned().collect();
         let blobs =
             stream::iter(wanted)
@@ -123,8 +123,8 @@ impl Destination for LayoutImage {
         if let (Role::Root, Some(LayoutReference::Digest(digest))) = (role, &self.reference) {
             let actual = Digest::of(digest.algorithm(), manifest.bytes());
             if actual != *digest {
-                return Err(CopyError::OtherImage {
-                    place: Source::place(self),
+                return Err(CopyError::DigestMismatch {
+                    place: Source::label(self),
                     wanted: *digest,
                     actual: manifest.digest(),
                 });
@@ -134,9 +134,9 @@ impl Destination for LayoutImage {
         match (role, &self.reference) {
             (Role::Child, _) => {}
             (Role::Root, Some(LayoutReference::Name(name))) => {
-                self.layout.enter(Some(name), manifest).await?;
+                self.layout.add_to_index(Some(name), manifest).await?;
             }
-            _ => self.layout.enter(None, manifest).await?,
+            _ => self.layout.add_to_index(None, manifest).await?,
         }
         Ok(PutOutcome::Stored)
     }

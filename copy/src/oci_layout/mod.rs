@@ -1,9 +1,9 @@
 //! OCI image layouts: directories that hold images (image-spec, "OCI Image Layout Specification").
 
-mod choice;
 mod image;
 mod index;
 mod lock;
+mod resolve;
 
 use std::{
     fmt,
@@ -110,7 +110,7 @@ impl OciLayout {
 
     /// Returns what to call it in messages.
     #[must_use]
-    pub fn place(&self) -> &str {
+    pub fn label(&self) -> &str {
         &self.place
     }
 
@@ -137,7 +137,7 @@ impl OciLayout {
     /// # Errors
     /// Fails with [`CopyError::NotFound`] or [`CopyError::Ambiguous`], each with the possible choices.
     pub async fn resolve(&self, reference: Option<&LayoutReference>) -> Result<Descriptor> {
-        choice::resolve(&self.place, &self.entries().await?, reference)
+        resolve::resolve(&self.place, &self.entries().await?, reference)
     }
 
     /// Reads a manifest and verifies it; at most 4 MiB. 1 driver call.
@@ -243,7 +243,7 @@ impl OciLayout {
     ///
     /// A name that another image had moves to this one. 1 driver call for an image that is there, otherwise 3,
     /// unless another program writes too.
-    async fn enter(&self, name: Option<&str>, manifest: &Manifest) -> Result<()> {
+    async fn add_to_index(&self, name: Option<&str>, manifest: &Manifest) -> Result<()> {
         let _among_clones = self.index.lock().await;
         let _among_processes = match &self.directory {
             Some(directory) => lock::lock(directory).await,

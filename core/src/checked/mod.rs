@@ -182,13 +182,13 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
         self.stream(Operation::Walk, path, (*self.driver).walk(path, after))
     }
 
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        self.stream(Operation::ListMarked, path, (*self.driver).list_marked(path, marker, after))
+        self.stream(Operation::FindDirectories, path, (*self.driver).find_directories(path, marker, after))
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {

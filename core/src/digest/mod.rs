@@ -155,11 +155,11 @@ impl Digest {
     ///
     /// ```
     /// use plugin_registry_core::Digest;
-    /// assert!(Digest::sha256(b"").is_of_nothing());
-    /// assert!(!Digest::sha256(b"x").is_of_nothing());
+    /// assert!(Digest::sha256(b"").is_of_empty());
+    /// assert!(!Digest::sha256(b"x").is_of_empty());
     /// ```
     #[must_use]
-    pub fn is_of_nothing(&self) -> bool {
+    pub fn is_of_empty(&self) -> bool {
         *self == Self::of(self.algorithm, b"")
     }
 

@@ -85,7 +85,7 @@ pub(super) fn list<'a, D: StorageDriver + ?Sized>(
 }
 
 /// Looks level by level, depth first, and never below a marked child.
-pub(super) fn list_marked<'a, D: StorageDriver + ?Sized>(
+pub(super) fn find_directories<'a, D: StorageDriver + ?Sized>(
     driver: &'a D,
     path: &'a StoragePath,
     marker: &'a str,

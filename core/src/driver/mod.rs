@@ -288,21 +288,21 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// does not grow with their content. Object stores list with the delimiter `/` + `marker` (ADR 0005).
     ///
     /// # Behavior
-    /// - `list_marked_finds_directories`: each one once, including nested ones. `path` itself is not reported.
-    /// - `list_marked_is_depth_first`: in order of their components (`a/b` before `a-b`).
-    /// - `list_marked_starts_after`: only directories later than `after` in that order.
-    /// - `list_marked_missing_is_empty`.
+    /// - `find_directories_finds_directories`: each one once, including nested ones. `path` itself is not reported.
+    /// - `find_directories_is_depth_first`: in order of their components (`a/b` before `a-b`).
+    /// - `find_directories_starts_after`: only directories later than `after` in that order.
+    /// - `find_directories_missing_is_empty`.
     ///
     /// The default makes one [`list`](Self::list) for each directory whose own name does not begin with
     /// `marker`, and holds the names of one directory on each level. It suits a store without such a delimiter
     /// that implements `list` itself.
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        derived::list_marked(self, path, marker, after)
+        derived::find_directories(self, path, marker, after)
     }
 
     /// Deletes a file, or a directory with everything below it, including staged bytes.

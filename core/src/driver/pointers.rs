@@ -73,13 +73,13 @@ macro_rules! pointer {
                 (**self).walk(path, after)
             }
 
-            fn list_marked<'a>(
+            fn find_directories<'a>(
                 &'a self,
                 path: &'a StoragePath,
                 marker: &'a str,
                 after: Option<&'a StoragePath>,
             ) -> BoxStream<'a, Result<StoragePath>> {
-                (**self).list_marked(path, marker, after)
+                (**self).find_directories(path, marker, after)
             }
 
             async fn delete(&self, path: &StoragePath) -> Result<()> {

@@ -8,7 +8,7 @@
 //! ```
 //! use plugin_registry_core::profiles::{Profile, find};
 //! let text = "[default]\naws_access_key_id = id\naws_secret_access_key = hunter2 # old\n";
-//! let Ok(Profile::Keys(keys)) = find(text, "default", &[]) else { panic!() };
+//! let Ok(Profile::AccessKeys(keys)) = find(text, "default", &[]) else { panic!() };
 //! assert_eq!((keys.access.text, keys.secret.text, keys.secret.line), ("id", "hunter2", 3));
 //!
 //! // A role whose token is a file: the host says which files these may be.
@@ -53,7 +53,7 @@ pub const MAX_FILE: u64 = 1 << 20;
 #[non_exhaustive]
 pub enum Profile<'a> {
     /// Keys to sign with.
-    Keys(Keys<'a>),
+    AccessKeys(AccessKeys<'a>),
     /// A role whose keys AWS is asked for.
     Role(Role<'a>),
 }
@@ -61,7 +61,7 @@ pub enum Profile<'a> {
 /// A pair of keys.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Keys<'a> {
+pub struct AccessKeys<'a> {
     /// `aws_access_key_id`.
     pub access: Value<'a>,
     /// `aws_secret_access_key`.
@@ -83,13 +83,13 @@ pub struct Role<'a> {
     /// `region`: that of the token service, if the store's is not known.
     pub region: Option<Value<'a>>,
     /// The identity that asks for it.
-    pub base: Base<'a>,
+    pub base: RoleSource<'a>,
 }
 
 /// The identity that asks for a role.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Base<'a> {
+pub enum RoleSource<'a> {
     /// `web_identity_token_file`: the bearer of the token in a file that the host allows.
     Token(&'a Path),
     /// `source_profile`, or the keys beside the role.
@@ -149,18 +149,18 @@ pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile
 /// where something is, such as `region`.
 ///
 /// ```
-/// use plugin_registry_core::profiles::names_nobody;
-/// assert!(names_nobody("[default]\nregion = eu-west-1\n", "default"));
-/// assert!(!names_nobody("[default]\naws_acess_key_id = a\n", "default"));
+/// use plugin_registry_core::profiles::has_no_identity;
+/// assert!(has_no_identity("[default]\nregion = eu-west-1\n", "default"));
+/// assert!(!has_no_identity("[default]\naws_acess_key_id = a\n", "default"));
 /// ```
 #[must_use]
-pub fn names_nobody(text: &str, name: &str) -> bool {
+pub fn has_no_identity(text: &str, name: &str) -> bool {
     if text.len() as u64 > MAX_FILE {
         return false;
     }
     let sections = sections::Sections::read(text);
     let is_read = sections.unread().is_empty();
-    sections.get(name).is_some_and(|section| is_read && rules::names_nobody(&section))
+    sections.get(name).is_some_and(|section| is_read && rules::has_no_identity(&section))
 }
 
 /// Returns whether a text is written like a region, such as `eu-west-1`: letters, digits and `-`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Base, Keys, Mistake, Mistakes, Profile, Role, Value,
+    AccessKeys, Mistake, Mistakes, Profile, Role, RoleSource, Value,
     sections::{Named, Sections},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         // As in the SDKs, a source profile is asked for its keys first.
         if !self.names.is_empty() && section.keys([ACCESS_KEY, SECRET_KEY]).iter().all(Option::is_some) {
-            return self.keys(section).map(Profile::Keys);
+            return self.keys(section).map(Profile::AccessKeys);
         }
         self.names.push(section.name);
         match section.given(ROLE) {
@@ -92,7 +92,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 Some((key, value)) => {
                     self.wrong(value, format!("`{key}` needs `{ROLE}`, the role to assume"))
                 }
-                None => self.keys(section).map(Profile::Keys),
+                None => self.keys(section).map(Profile::AccessKeys),
             },
         }
     }
@@ -121,10 +121,10 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut keys = section.keys([ACCESS_KEY, SECRET_KEY]).into_iter().flatten();
         let has_keys = keys.any(|key| token.is_none() || !key.text.is_empty());
         let base = match source.filter(|source| source.text != section.name) {
-            Some(source) => Base::Profile(Box::new(self.source(source)?)),
-            None if has_keys => Base::Profile(Box::new(Profile::Keys(self.keys(section)?))),
+            Some(source) => RoleSource::Profile(Box::new(self.source(source)?)),
+            None if has_keys => RoleSource::Profile(Box::new(Profile::AccessKeys(self.keys(section)?))),
             None => match token {
-                Some(token) => Base::Token(self.token(token)?),
+                Some(token) => RoleSource::Token(self.token(token)?),
                 None => {
                     let what = format!(
                         "`{ROLE}` needs `{TOKEN_FILE}`, `{SOURCE}` or keys beside it, to assume the role with"
@@ -162,7 +162,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    fn keys(&mut self, section: &Named<'_, 'a>) -> Option<Keys<'a>> {
+    fn keys(&mut self, section: &Named<'_, 'a>) -> Option<AccessKeys<'a>> {
         let place = format!("profile `{}` (line {})", shown_name(section.name).unwrap_or("…"), section.line);
         let [access, secret, token] = section.keys([ACCESS_KEY, SECRET_KEY, TOKEN]);
         for (key, value) in [(ACCESS_KEY, access), (SECRET_KEY, secret)] {
@@ -180,7 +180,11 @@ impl<'a> Reader<'_, '_, 'a> {
             self.mistakes.push(Mistake::in_place(place.clone(), what));
         }
         let [access, secret] = [access, secret].map(|value| value.filter(|value| !value.text.is_empty()));
-        Some(Keys { access: access?, secret: secret?, token: token.filter(|value| !value.text.is_empty()) })
+        Some(AccessKeys {
+            access: access?,
+            secret: secret?,
+            token: token.filter(|value| !value.text.is_empty()),
+        })
     }
 
     fn wrong<T>(&mut self, value: Value<'a>, what: impl Into<String>) -> Option<T> {
@@ -197,7 +201,7 @@ fn refusal(name: &str) -> Option<&'static str> {
 }
 
 /// Returns whether nothing in a profile is an identity, or may be meant as one.
-pub(super) fn names_nobody(section: &Named<'_, '_>) -> bool {
+pub(super) fn has_no_identity(section: &Named<'_, '_>) -> bool {
     let names = [ACCESS_KEY, SECRET_KEY, TOKEN, ROLE, TOKEN_FILE, SOURCE];
     // No person writes a file with so many settings.
     let all = section.all();

@@ -11,7 +11,7 @@ fn said(text: &str, name: &str, tokens: &[&str]) -> String {
 
 fn shown(profile: &Profile<'_>) -> String {
     match profile {
-        Profile::Keys(keys) => {
+        Profile::AccessKeys(keys) => {
             let token = keys.token.map(|token| format!(" {}", token.text)).unwrap_or_default();
             format!("{} {}{token}", keys.access.text, keys.secret.text)
         }
@@ -20,8 +20,8 @@ fn shown(profile: &Profile<'_>) -> String {
                 |value: Option<Value<'_>>| value.map(|value| format!(" {}", value.text)).unwrap_or_default();
             let more = format!("{}{}{}", of(role.session_name), of(role.external_id), of(role.region));
             match &role.base {
-                Base::Token(path) => format!("{}{more} by {}", role.arn.text, path.display()),
-                Base::Profile(profile) => format!("{}{more} by ({})", role.arn.text, shown(profile)),
+                RoleSource::Token(path) => format!("{}{more} by {}", role.arn.text, path.display()),
+                RoleSource::Profile(profile) => format!("{}{more} by ({})", role.arn.text, shown(profile)),
             }
         }
     }
@@ -271,7 +271,7 @@ fn profiles_that_name_nobody() {
         "[default]\n",
         "[profile default]\ns3 =\n  addressing_style = path\n",
     ] {
-        assert!(names_nobody(text, "default"), "{text}");
+        assert!(has_no_identity(text, "default"), "{text}");
     }
     for text in [
         "",
@@ -286,7 +286,7 @@ fn profiles_that_name_nobody() {
         "[default]\ngarbage\n",
         "[default]\nregion=x\n[profile default]\nsource_profile=a\n",
     ] {
-        assert!(!names_nobody(text, "default"), "{text}");
+        assert!(!has_no_identity(text, "default"), "{text}");
     }
 }
 

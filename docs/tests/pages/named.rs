@@ -119,5 +119,5 @@ fn missing_files_and_functions_are_noticed() {
     }
     assert!(is_name_of_a_test("end_1_base_is_200") && is_function("end_1_base_is_200"));
     assert!(is_name_of_a_test("end_1_base_is_404") && !is_function("end_1_base_is_404"));
-    assert!(!is_name_of_a_test("blob_memory"));
+    assert!(!is_name_of_a_test("blob_cache_ttl"));
 }

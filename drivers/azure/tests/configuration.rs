@@ -52,16 +52,17 @@ fn the_service_principal_of_oadp_works() {
 #[test]
 fn credentials_of_a_location_arrive() {
     let key = "AZURE_STORAGE_ACCOUNT_ACCESS_KEY='a2V5'\r\nAZURE_CLOUD_NAME=AzureChinaCloud\r\n";
-    let config = Config::from_location(&location(), &LocationCredentials::from_file(key)).unwrap();
+    let config = Config::from_backup_location(&location(), &LocationCredentials::from_contents(key)).unwrap();
     let config = azure(&config);
     assert!(matches!(&config.credentials, AzureCredentials::SharedKey(key) if key.expose() == "a2V5"));
     assert_eq!(config.realm, "core.chinacloudapi.cn");
     let principal = "AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_CLIENT_SECRET=s # old\n";
-    let config = Config::from_location(&location(), &LocationCredentials::from_file(principal)).unwrap();
+    let config =
+        Config::from_backup_location(&location(), &LocationCredentials::from_contents(principal)).unwrap();
     match azure(&config).credentials {
         AzureCredentials::ClientSecret(principal) => assert_eq!(principal.secret.expose(), "s"),
         other => panic!("{other:?}"),
     }
-    let config = Config::from_location(&location(), &LocationCredentials::none()).unwrap();
+    let config = Config::from_backup_location(&location(), &LocationCredentials::none()).unwrap();
     assert!(matches!(azure(&config).credentials, AzureCredentials::Chain));
 }

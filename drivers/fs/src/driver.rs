@@ -17,8 +17,8 @@ use url::Url;
 
 use crate::{
     FsConfig, cached, delete,
-    foreign::Foreign,
-    job::{Abandoned, Job},
+    foreign::ForeignWalk,
+    job::{CancelFlag, Job},
     list, names, reader,
     root::Root,
     stage::{self, Stage},
@@ -83,8 +83,8 @@ impl StorageDriver for FsDriver {
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
         names::check_target(path)?;
         let path = path.clone();
-        let put = move |root: &Arc<Root>, abandoned: &Abandoned| put(root, &path, content, mode, abandoned);
-        self.root.run_unless_abandoned(put).await
+        let put = move |root: &Arc<Root>, abandoned: &CancelFlag| put(root, &path, content, mode, abandoned);
+        self.root.run_cancellable(put).await
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
@@ -104,10 +104,10 @@ impl StorageDriver for FsDriver {
     async fn commit_staged(&self, staged: &Staged, to: &StoragePath) -> Result<()> {
         names::check_target(to)?;
         let (staged, to) = (staged.clone(), to.clone());
-        let committed = self.root.run_unless_abandoned(move |root, abandoned| {
+        let committed = self.root.run_cancellable(move |root, abandoned| {
             let stage = Stage::resume(root, &staged)?;
             stage.seal(true)?;
-            stage.place(&to, PutMode::Overwrite, abandoned)
+            stage.publish(&to, PutMode::Overwrite, abandoned)
         });
         committed.await
     }
@@ -132,16 +132,16 @@ impl StorageDriver for FsDriver {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        walk::stream(self.root.clone(), walk::Files::new(path.clone(), after.cloned()))
+        walk::stream(self.root.clone(), walk::FileWalk::new(path.clone(), after.cloned()))
     }
 
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        walk::stream(self.root.clone(), walk::Marked::new(path.clone(), marker, after.cloned()))
+        walk::stream(self.root.clone(), walk::DirectoryWalk::new(path.clone(), marker, after.cloned()))
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
@@ -185,11 +185,11 @@ impl StorageDriver for FsDriver {
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        walk::stream(self.root.clone(), staged::Staged::new(path.clone()))
+        walk::stream(self.root.clone(), staged::StagedWalk::new(path.clone()))
     }
 
     fn list_foreign<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<String>> {
-        walk::stream(self.root.clone(), Foreign::new(path.clone()))
+        walk::stream(self.root.clone(), ForeignWalk::new(path.clone()))
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
@@ -214,7 +214,7 @@ fn put(
     path: &StoragePath,
     content: Bytes,
     mode: PutMode,
-    abandoned: &Abandoned,
+    abandoned: &CancelFlag,
 ) -> Result<()> {
     if mode == PutMode::CreateOnly {
         // The rename decides. This only saves the write when the answer is already known.
@@ -237,10 +237,10 @@ fn put_once(
     path: &StoragePath,
     content: &Bytes,
     mode: PutMode,
-    abandoned: &Abandoned,
+    abandoned: &CancelFlag,
 ) -> Result<()> {
     let mut stage = Stage::create(root, path)?;
     stage.append(std::slice::from_ref(content))?;
     stage.seal(false)?;
-    stage.place(path, mode, abandoned)
+    stage.publish(path, mode, abandoned)
 }

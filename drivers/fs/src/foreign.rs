@@ -18,13 +18,13 @@ const MAX_DIRECTORIES: usize = 32;
 
 /// All names below a directory that no path can have, directory by directory: other characters, or too long a
 /// path.
-pub(crate) struct Foreign {
+pub(crate) struct ForeignWalk {
     /// Directories that are still to be read.
     open: Vec<StoragePath>,
     links: Links,
 }
 
-impl Foreign {
+impl ForeignWalk {
     pub(crate) fn new(path: StoragePath) -> Self {
         Self { open: vec![path], links: Links::default() }
     }
@@ -60,7 +60,7 @@ impl Foreign {
     }
 }
 
-impl Walk for Foreign {
+impl Walk for ForeignWalk {
     type Found = String;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<String>>) -> Result<bool> {

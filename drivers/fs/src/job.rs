@@ -21,14 +21,14 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Job<T> {
     handle: JoinHandle<Result<T>>,
-    abandoned: Abandoned,
+    abandoned: CancelFlag,
 }
 
 /// Whether the caller no longer waits for the work.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Abandoned(Arc<AtomicBool>);
+pub(crate) struct CancelFlag(Arc<AtomicBool>);
 
-impl Abandoned {
+impl CancelFlag {
     /// Fails if the call was dropped. Checked before a step that others see, so that it does not take effect
     /// long after.
     pub(crate) fn check(&self) -> Result<()> {
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Job<T> {
     /// a limit, least of all for a consumer, so every waiter gets its turn.
     pub(crate) async fn start(
         permits: &Arc<Semaphore>,
-        work: impl FnOnce(&Abandoned) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&CancelFlag) -> Result<T> + Send + 'static,
     ) -> Result<Self> {
         let permit =
             permits.clone().acquire_owned().await.map_err(|error| other("closed").with_source(error))?;
@@ -53,9 +53,9 @@ impl<T: Send + 'static> Job<T> {
     }
 
     /// Hands work over without a permit.
-    pub(crate) fn spawn(work: impl FnOnce(&Abandoned) -> Result<T> + Send + 'static) -> Result<Self> {
+    pub(crate) fn spawn(work: impl FnOnce(&CancelFlag) -> Result<T> + Send + 'static) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|error| other("no tokio runtime").with_source(error))?;
-        let abandoned = Abandoned::default();
+        let abandoned = CancelFlag::default();
         let told = abandoned.clone();
         Ok(Self { handle: runtime.spawn_blocking(move || work(&told)), abandoned })
     }

@@ -24,7 +24,7 @@ use crate::{
     FsConfig,
     ancestors::Ancestors,
     cached, error,
-    job::{Abandoned, Job},
+    job::{CancelFlag, Job},
     names,
 };
 
@@ -82,7 +82,7 @@ impl Root {
     /// Hands work over to the blocking pool.
     pub(crate) async fn start<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<Self>, &CancelFlag) -> Result<T> + Send + 'static,
     ) -> Result<Job<T>> {
         let root = self.clone();
         Job::start(&self.permits, move |abandoned| work(&root, abandoned)).await
@@ -114,9 +114,9 @@ impl Root {
     }
 
     /// Runs work in the blocking pool that checks whether it is still wanted.
-    pub(crate) async fn run_unless_abandoned<T: Send + 'static>(
+    pub(crate) async fn run_cancellable<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Arc<Self>, &Abandoned) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<Self>, &CancelFlag) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.start(work).await?.await
     }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     error,
-    job::Abandoned,
+    job::CancelFlag,
     names,
     root::{self, Root},
 };
@@ -142,7 +142,12 @@ impl Stage {
     ///
     /// A crash before the rename leaves the stage as it is. A crash after it leaves the whole file at the
     /// target, or still the stage, as the directory may not be synced yet.
-    pub(crate) fn place(mut self, target: &StoragePath, mode: PutMode, abandoned: &Abandoned) -> Result<()> {
+    pub(crate) fn publish(
+        mut self,
+        target: &StoragePath,
+        mode: PutMode,
+        abandoned: &CancelFlag,
+    ) -> Result<()> {
         abandoned.check()?;
         let (parent, name) = names::split(target)?;
         let moved = if parent == self.parent {
@@ -169,7 +174,7 @@ impl Stage {
 
     /// Keeps the sealed bytes of `path` for a later resume, under a name that was never used before. If a path
     /// has several new stages, one is kept and the others get `Conflict`.
-    pub(crate) fn keep(mut self, path: &StoragePath, abandoned: &Abandoned) -> Result<Staged> {
+    pub(crate) fn persist(mut self, path: &StoragePath, abandoned: &CancelFlag) -> Result<Staged> {
         abandoned.check()?;
         let id = Uuid::new_v4();
         let (_, name) = names::split(path)?;

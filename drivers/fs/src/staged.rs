@@ -22,14 +22,14 @@ const MAX_FOUND: usize = 256;
 const MAX_DIRECTORIES: usize = 32;
 
 /// Lists all stages for a path and below it, directory by directory.
-pub(crate) struct Staged {
+pub(crate) struct StagedWalk {
     start: Option<StoragePath>,
     /// Directories that are still to be read.
     open: Vec<StoragePath>,
     links: Links,
 }
 
-impl Staged {
+impl StagedWalk {
     pub(crate) fn new(path: StoragePath) -> Self {
         Self { start: Some(path), open: Vec::new(), links: Links::default() }
     }
@@ -52,7 +52,7 @@ impl Staged {
     }
 }
 
-impl Walk for Staged {
+impl Walk for StagedWalk {
     type Found = FileInfo;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<FileInfo>>) -> Result<bool> {

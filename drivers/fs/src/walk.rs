@@ -56,7 +56,7 @@ pub(crate) fn stream<W: Walk>(root: Arc<Root>, walk: W) -> BoxStream<'static, Re
 }
 
 /// All files below a directory, in byte order of the whole path.
-pub(crate) struct Files {
+pub(crate) struct FileWalk {
     start: Option<StoragePath>,
     after: Option<StoragePath>,
     open: Vec<OpenDirectory>,
@@ -70,7 +70,7 @@ struct OpenDirectory {
     children: vec::IntoIter<Child>,
 }
 
-impl Files {
+impl FileWalk {
     pub(crate) fn new(path: StoragePath, after: Option<StoragePath>) -> Self {
         Self { start: Some(path), after, open: Vec::new(), links: Links::default() }
     }
@@ -114,7 +114,7 @@ impl OpenDirectory {
     }
 }
 
-impl Walk for Files {
+impl Walk for FileWalk {
     type Found = FileInfo;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<FileInfo>>) -> Result<bool> {
@@ -164,7 +164,7 @@ fn is_later(directory: &StoragePath, child: &Child, after: &StoragePath) -> bool
 }
 
 /// The directories with a child whose name begins with a marker, in order of their components.
-pub(crate) struct Marked {
+pub(crate) struct DirectoryWalk {
     start: Option<StoragePath>,
     marker: String,
     after: Option<StoragePath>,
@@ -173,7 +173,7 @@ pub(crate) struct Marked {
     links: Links,
 }
 
-impl Marked {
+impl DirectoryWalk {
     pub(crate) fn new(path: StoragePath, marker: &str, after: Option<StoragePath>) -> Self {
         let (marker, links) = (marker.to_owned(), Links::default());
         Self { start: Some(path), marker, after, open: Vec::new(), links }
@@ -200,7 +200,7 @@ impl Marked {
     }
 }
 
-impl Walk for Marked {
+impl Walk for DirectoryWalk {
     type Found = StoragePath;
 
     fn advance(&mut self, root: &Root, found: &mut Vec<Result<StoragePath>>) -> Result<bool> {

@@ -110,11 +110,11 @@ impl FileWriter for FsWriter {
     async fn close(mut self: Box<Self>) -> Result<Staged> {
         let stage = self.settle().await?;
         let (chunks, path) = (std::mem::take(&mut self.chunks), self.path.clone());
-        let closed = self.root.run_unless_abandoned(move |root, abandoned| {
+        let closed = self.root.run_cancellable(move |root, abandoned| {
             let mut stage = stage.map_or_else(|| Stage::create(root, &path), Ok)?;
             stage.append(&chunks)?;
             stage.seal(false)?;
-            stage.keep(&path, abandoned)
+            stage.persist(&path, abandoned)
         });
         closed.await
     }
@@ -131,12 +131,12 @@ impl FileWriter for FsWriter {
         names::check_target(to)?;
         let stage = self.settle().await?;
         let (chunks, target) = (std::mem::take(&mut self.chunks), to.clone());
-        let committed = self.root.run_unless_abandoned(move |root, abandoned| {
+        let committed = self.root.run_cancellable(move |root, abandoned| {
             let touch = stage.is_some();
             let mut stage = stage.map_or_else(|| Stage::create(root, &target), Ok)?;
             stage.append(&chunks)?;
             stage.seal(touch)?;
-            stage.place(&target, PutMode::Overwrite, abandoned)
+            stage.publish(&target, PutMode::Overwrite, abandoned)
         });
         committed.await
     }

@@ -52,7 +52,7 @@ async fn reads_through_a_link_that_leads_out_are_refused() {
         assert_eq!(kind(store.driver.list_names(&path(at)).await), ErrorKind::PermissionDenied);
         let (at, marker) = (path(at), "s");
         assert_eq!(kind(store.driver.walk(&at, None).try_next().await), ErrorKind::PermissionDenied);
-        let marked = store.driver.list_marked(&at, marker, None).try_next().await;
+        let marked = store.driver.find_directories(&at, marker, None).try_next().await;
         assert_eq!(kind(marked), ErrorKind::PermissionDenied);
     }
     assert!(store.names("/").await.is_empty());
@@ -150,7 +150,7 @@ async fn links_inside_are_followed_in_listings_too() {
     }
     let marked = async |after: Option<&str>| {
         let (root, after) = (path("/r"), after.map(path));
-        let found = driver.list_marked(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
+        let found = driver.find_directories(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
         found.try_collect::<Vec<_>>().await.unwrap()
     };
     let all = ["/r/again", "/r/again/back", "/r/alias/app", "/r/alias/app/there", "/r/real", "/r/real/back"];

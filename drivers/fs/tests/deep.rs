@@ -60,7 +60,7 @@ async fn the_deepest_tree_that_a_path_reaches() {
     let walked = store.walked("/", None).await;
     assert_eq!(walked.len(), levels - 1);
     assert_eq!(store.walked("/r", Some(&walked[5])).await.len(), levels - 7);
-    let marked = store.driver.list_marked(&path("/r"), "f", None).try_collect::<Vec<_>>().await.unwrap();
+    let marked = store.driver.find_directories(&path("/r"), "f", None).try_collect::<Vec<_>>().await.unwrap();
     assert_eq!(marked.len(), levels - 1);
     assert!(store.driver.list_staged(&path("/r")).try_next().await.unwrap().is_none());
     store.driver.delete(&path("/r")).await.unwrap();
@@ -87,7 +87,7 @@ async fn what_is_deeper_than_any_path_is_left_with_what_is_above_it() {
     assert_eq!(store.walked("/a/r", None).await.len(), 448);
     let foreign: Vec<_> = store.driver.list_foreign(&path("/a/r")).try_collect().await.unwrap();
     assert!(!foreign.is_empty() && foreign.iter().all(|path| path.len() > MAX_PATH_LEN), "{foreign:?}");
-    assert!(store.driver.list_marked(&path("/"), "x", None).try_next().await.unwrap().is_none());
+    assert!(store.driver.find_directories(&path("/"), "x", None).try_next().await.unwrap().is_none());
     remove(store);
 }
 
@@ -109,7 +109,9 @@ async fn links_that_multiply_end() {
         error.kind() == ErrorKind::TooLarge
     };
     assert!(is_ended(store.driver.walk(&at, None).try_collect::<Vec<_>>().await.unwrap_err()));
-    assert!(is_ended(store.driver.list_marked(&at, marker, None).try_collect::<Vec<_>>().await.unwrap_err()));
+    assert!(is_ended(
+        store.driver.find_directories(&at, marker, None).try_collect::<Vec<_>>().await.unwrap_err()
+    ));
     assert!(is_ended(store.driver.list_staged(&at).try_collect::<Vec<_>>().await.unwrap_err()));
     assert!(is_ended(store.driver.list_foreign(&at).try_collect::<Vec<_>>().await.unwrap_err()));
     store.driver.delete(&at).await.unwrap();

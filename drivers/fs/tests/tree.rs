@@ -51,7 +51,7 @@ async fn missing_directories() {
         assert_eq!(kind(store.driver.walk(&at, None).try_next().await), ErrorKind::NotFound);
         assert!(store.driver.list(&at, Some("a")).next().await.is_none());
         assert!(store.driver.walk(&at, Some(&at)).next().await.is_none());
-        assert!(store.driver.list_marked(&at, "_", None).next().await.is_none());
+        assert!(store.driver.find_directories(&at, "_", None).next().await.is_none());
     }
     store.driver.delete(&path("/a/x")).await.unwrap();
     assert!(store.names("/").await.is_empty());
@@ -72,7 +72,7 @@ async fn marked_directories_come_depth_first() {
     .await;
     let marked = async |after: Option<&str>| {
         let (root, after) = (path("/r"), after.map(path));
-        let found = store.driver.list_marked(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
+        let found = store.driver.find_directories(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
         found.try_collect::<Vec<_>>().await.unwrap()
     };
     let all = ["/r/a", "/r/a/b", "/r/a-b", "/r/c/d/e"];

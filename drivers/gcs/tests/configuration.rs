@@ -29,7 +29,7 @@ fn credentials_of_a_location_arrive() {
     let json = r#"{"type": "external_account", "audience": "a", "subject_token_type": "t", "token_url": "https://sts.googleapis.com/v1/token",
         "credential_source": {"file": "/token"}}"#;
     // The token is this process's: only by the path that the host names.
-    let config = Config::from_location(&location, &LocationCredentials::from_file(json)).unwrap();
+    let config = Config::from_backup_location(&location, &LocationCredentials::from_contents(json)).unwrap();
     let error = gcs(&config).unwrap_err().to_string();
     assert!(
         error.contains("(credentials file): its `credential_source.file` names a file that the host"),
@@ -37,13 +37,13 @@ fn credentials_of_a_location_arrive() {
     );
     // What was checked is what is used, also beside a path.
     let credentials =
-        LocationCredentials::from_file(json).with_path("/credentials/cloud").with_token_files(["/token"]);
-    let config = Config::from_location(&location, &credentials).unwrap();
+        LocationCredentials::from_contents(json).with_path("/credentials/cloud").with_token_files(["/token"]);
+    let config = Config::from_backup_location(&location, &credentials).unwrap();
     assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::Json(text) if text.expose() == json));
     let credentials = LocationCredentials::none().with_path("/credentials/cloud");
-    let config = Config::from_location(&location, &credentials).unwrap();
+    let config = Config::from_backup_location(&location, &credentials).unwrap();
     let expected = std::path::Path::new("/credentials/cloud");
     assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::KeyFile(path) if path == expected));
-    let config = Config::from_location(&location, &LocationCredentials::none()).unwrap();
+    let config = Config::from_backup_location(&location, &LocationCredentials::none()).unwrap();
     assert!(matches!(gcs(&config).unwrap().credentials, GcsCredentials::Chain));
 }

@@ -85,13 +85,13 @@ impl StorageDriver for MemoryDriver {
         stream::iter(list::walk(self.store.clone(), path, after)).boxed()
     }
 
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        stream::iter(list::list_marked(self.store.clone(), path, marker, after)).boxed()
+        stream::iter(list::find_directories(self.store.clone(), path, marker, after)).boxed()
     }
 
     /// If only staged bytes are below the path, removes them and fails with `NotFound`.
@@ -182,7 +182,7 @@ mod tests {
     fn marked(driver: &MemoryDriver, after: Option<&str>) -> Vec<String> {
         let after = after.map(path);
         let root = path("/r");
-        let found = driver.list_marked(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
+        let found = driver.find_directories(&root, "_", after.as_ref()).map_ok(|path| path.to_string());
         block_on(found.try_collect()).unwrap()
     }
 
@@ -298,7 +298,7 @@ mod tests {
         for _ in 0..1000 {
             let page = driver.list(&directory, Some("v1.19990")).take(100);
             assert_eq!(block_on(page.try_collect::<Vec<_>>()).unwrap().len(), 9);
-            let marked = driver.list_marked(&root, "tag", None);
+            let marked = driver.find_directories(&root, "tag", None);
             assert_eq!(block_on(marked.try_collect::<Vec<_>>()).unwrap(), [path("/repo")]);
         }
         assert!(started.elapsed().as_secs() < 5, "a listing scans what it does not show");

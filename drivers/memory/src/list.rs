@@ -57,7 +57,7 @@ pub(crate) fn walk(
 }
 
 /// The directories below `path` with a child that begins with `marker`, depth first.
-pub(crate) fn list_marked(
+pub(crate) fn find_directories(
     store: Shared,
     path: &StoragePath,
     marker: &str,

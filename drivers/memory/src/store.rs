@@ -81,7 +81,7 @@ pub(crate) struct Store {
     used: u64,
     last_change: Option<SystemTime>,
     /// The number of stages closed so far.
-    closed: u64,
+    last_stage: u64,
 }
 
 impl Store {
@@ -184,8 +184,8 @@ impl Store {
     /// Keeps content for resumption that already counts as used.
     pub(crate) fn set_stage(&mut self, path: &StoragePath, content: Content) -> Staged {
         let modified = self.now();
-        self.closed += 1;
-        let file = File { content: Content { stage: self.closed, ..content }, modified };
+        self.last_stage += 1;
+        let file = File { content: Content { stage: self.last_stage, ..content }, modified };
         let staged = file.staged(path);
         if let Some(old) = self.stages.insert(Key(path.clone()), file) {
             self.release(old.content.size);

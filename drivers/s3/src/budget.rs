@@ -39,11 +39,11 @@ type Queue = VecDeque<(Instant, Weak<Permit>)>;
 
 /// The memory of a part that gathers.
 #[derive(Debug)]
-pub(crate) struct Gathers(Arc<Permit>);
+pub(crate) struct PartReservation(Arc<Permit>);
 
 /// The memory of a part that is on its way, until the store has it.
 #[derive(Debug)]
-pub(crate) struct OnItsWay {
+pub(crate) struct InFlightReservation {
     /// `None` if it does not belong to the budget.
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -57,7 +57,7 @@ impl Budget {
 
     /// Reserves memory for a part of so many bytes. A part larger than the whole budget takes all of it. Cancel
     /// safe.
-    pub(crate) async fn reserve(&self, bytes: u64) -> Gathers {
+    pub(crate) async fn reserve(&self, bytes: u64) -> PartReservation {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let mut reserve = pin!(self.units.clone().acquire_many_owned(units));
         let permit = loop {
@@ -69,7 +69,7 @@ impl Budget {
         };
         let permit = Arc::new(Mutex::new(permit));
         self.gathering().push_back((Instant::now(), Arc::downgrade(&permit)));
-        Gathers(permit)
+        PartReservation(permit)
     }
 
     /// Takes the memory of everything that has gathered for too long. Returns when the next part will have.
@@ -92,10 +92,10 @@ impl Budget {
     }
 }
 
-impl Gathers {
+impl PartReservation {
     /// From here on only the store is waited for, and the memory cannot be taken over.
-    pub(crate) fn into_sent(self) -> OnItsWay {
-        OnItsWay { _permit: lock(&self.0).take() }
+    pub(crate) fn into_in_flight(self) -> InFlightReservation {
+        InFlightReservation { _permit: lock(&self.0).take() }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
 
     const PART: u64 = 10 << 20;
 
-    fn at_once(budget: &Budget, bytes: u64) -> Option<Gathers> {
+    fn at_once(budget: &Budget, bytes: u64) -> Option<PartReservation> {
         budget.reserve(bytes).now_or_never()
     }
 
@@ -133,11 +133,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_the_store_waits() {
         let budget = Budget::new(2 * PART);
-        let sent: Vec<_> = (0..2).map(|_| at_once(&budget, PART).unwrap().into_sent()).collect();
+        let sent: Vec<_> = (0..2).map(|_| at_once(&budget, PART).unwrap().into_in_flight()).collect();
         let mut waiting = pin!(budget.reserve(PART));
         assert!(timeout(PATIENCE * 100, &mut waiting).await.is_err());
         drop(sent);
-        assert!(waiting.await.into_sent()._permit.is_some());
+        assert!(waiting.await.into_in_flight()._permit.is_some());
     }
 
     /// Clients that stopped in the middle of a part stop nobody else, one after the other, and whatever others send.
@@ -145,15 +145,15 @@ mod tests {
     async fn who_waits_for_a_client_waits_a_second() {
         let budget = Budget::new(2 * PART);
         let stopped = at_once(&budget, PART).unwrap();
-        let sent = at_once(&budget, PART).unwrap().into_sent();
+        let sent = at_once(&budget, PART).unwrap().into_in_flight();
         let began = Instant::now();
         let second = budget.reserve(PART).await;
         assert_eq!(began.elapsed(), PATIENCE);
         // It has become one of those that others wait for, and has its own second.
         let third = budget.reserve(PART).await;
         assert_eq!(began.elapsed(), 2 * PATIENCE);
-        assert!(third.into_sent()._permit.is_some());
-        assert!(stopped.into_sent()._permit.is_none() && second.into_sent()._permit.is_none());
+        assert!(third.into_in_flight()._permit.is_some());
+        assert!(stopped.into_in_flight()._permit.is_none() && second.into_in_flight()._permit.is_none());
         drop(sent);
         assert_eq!(budget.units.available_permits() as u64, 2 * PART / UNIT, "nothing is given back twice");
     }
@@ -170,7 +170,7 @@ mod tests {
         tokio::select! {
             biased;
             _ = &mut second => panic!("the second was first"),
-            first = &mut first => drop(first.into_sent()),
+            first = &mut first => drop(first.into_in_flight()),
         }
         second.await;
     }

@@ -107,13 +107,13 @@ impl http_body::Body for Body {
 
 /// Content that grows. It holds the pieces that were pushed, so it takes as much memory as they do.
 #[derive(Debug, Default)]
-pub(crate) struct Gathering {
+pub(crate) struct ContentBuilder {
     content: Content,
     /// Short pieces, which follow those of `content`.
     short: BytesMut,
 }
 
-impl Gathering {
+impl ContentBuilder {
     pub(crate) fn len(&self) -> usize {
         self.content.length + self.short.len()
     }
@@ -147,7 +147,7 @@ impl Gathering {
     }
 }
 
-impl From<Bytes> for Gathering {
+impl From<Bytes> for ContentBuilder {
     fn from(bytes: Bytes) -> Self {
         Self { content: bytes.into(), short: BytesMut::new() }
     }
@@ -159,8 +159,8 @@ mod tests {
 
     use super::*;
 
-    fn gathered(sizes: &[usize]) -> (Gathering, Vec<u8>) {
-        let (mut gathering, mut all) = (Gathering::default(), Vec::new());
+    fn gathered(sizes: &[usize]) -> (ContentBuilder, Vec<u8>) {
+        let (mut gathering, mut all) = (ContentBuilder::default(), Vec::new());
         for (number, size) in sizes.iter().enumerate() {
             let piece = vec![number as u8; *size];
             all.extend_from_slice(&piece);

@@ -52,13 +52,13 @@ impl StorageDriver for S3Driver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let (nature, seen) = (self.store.nature(), self.store.client.seen());
+        let (features, observed) = (self.store.features(), self.store.client.observed());
         Capabilities::default()
-            .with_create_only(nature.conditions)
-            .with_empty_directories(nature.directories)
-            .with_versions(seen.has_versions())
-            .with_retention(seen.has_retention())
-            .with_hides_missing(seen.hides_missing())
+            .with_create_only(features.conditional_writes)
+            .with_empty_directories(features.directories)
+            .with_versions(observed.has_versions())
+            .with_retention(observed.has_retention())
+            .with_hides_missing(observed.hides_missing())
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {
@@ -122,13 +122,13 @@ impl StorageDriver for S3Driver {
         list::walk(&self.store, path, after)
     }
 
-    fn list_marked<'a>(
+    fn find_directories<'a>(
         &'a self,
         path: &'a StoragePath,
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        list::list_marked(&self.store, path, marker, after)
+        list::find_directories(&self.store, path, marker, after)
     }
 
     /// For a directory: one listing for 1000 files and a request to delete them. Holds at most about 100,000
@@ -147,7 +147,7 @@ impl StorageDriver for S3Driver {
             let (keys, is_all) = list::keys_below(store, store.keys.below(path)).await?;
             found |= keys.iter().any(|key| store.keys.staged_path(key).is_none());
             for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
-                abort_promised(store, &staged).await?;
+                abort_staged_upload(store, &staged).await?;
             }
             if is_all {
                 break keys;
@@ -170,7 +170,7 @@ impl StorageDriver for S3Driver {
                     Err(error) => Err(error),
                 }
             };
-            let (visible, staged) = try_join(visible, Box::pin(abort_promised(store, path))).await?;
+            let (visible, staged) = try_join(visible, Box::pin(abort_staged_upload(store, path))).await?;
             found = visible;
             keys.extend(staged.then(|| store.keys.staged(path)));
             keys.extend(visible.then(|| file.clone()));
@@ -232,7 +232,7 @@ impl StorageDriver for S3Driver {
 }
 
 /// Aborts the multipart upload of a stage. Returns whether there is a stage.
-async fn abort_promised(store: &Store, path: &StoragePath) -> Result<bool> {
+async fn abort_staged_upload(store: &Store, path: &StoragePath) -> Result<bool> {
     match store.stage(path).await {
         Ok(Some(found)) => {
             if let Some(upload) = &found.stage.upload {

@@ -5,7 +5,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_registry_core::{Error, ErrorKind, profiles::is_region, shown, shown_line};
 
-use crate::client::{Oversized, Stalled, Wrong, element};
+use crate::client::{CredentialsFailure, ResponseTooLarge, Stalled, element};
 
 /// Kinds by the code in the answer's body.
 const CODES: &[(&str, ErrorKind)] = &[
@@ -260,7 +260,7 @@ where
             };
             let found = Error::new(kind).with_message(causes(error));
             // It would happen again.
-            if caused_by::<Oversized>(error) { found.with_retryable(false) } else { found }
+            if caused_by::<ResponseTooLarge>(error) { found.with_retryable(false) } else { found }
         }
         _ => Error::new(ErrorKind::Other).with_message(causes(error)),
     }
@@ -274,7 +274,7 @@ pub(crate) fn of_body(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, 
 
 /// A credentials provider may be down, or slow. Everything else is a refusal.
 fn of_credentials(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
-    if let Some(wrong) = cause::<Wrong>(error) {
+    if let Some(wrong) = cause::<CredentialsFailure>(error) {
         return wrong.kind;
     }
     match (cause::<CredentialsError>(error), cause::<Error>(error).map(Error::kind)) {

@@ -13,18 +13,18 @@ const MAX_KEY: usize = 1024;
 
 /// Where the store begins in its bucket.
 #[derive(Clone)]
-pub(crate) struct Keys {
+pub(crate) struct ObjectKeys {
     /// Empty, or ending in `/`.
     root: String,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for ObjectKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").finish_non_exhaustive()
+        f.debug_struct("ObjectKeys").finish_non_exhaustive()
     }
 }
 
-impl Keys {
+impl ObjectKeys {
     pub(crate) fn new(root_directory: &str) -> Self {
         let root = root_directory.trim_matches('/');
         Self { root: if root.is_empty() { String::new() } else { format!("{root}/") } }
@@ -111,19 +111,19 @@ mod tests {
     #[test]
     fn keys_and_paths() {
         for (root, key) in [("", "a/b"), ("/", "a/b"), ("x", "x/a/b"), ("/x/y/", "x/y/a/b")] {
-            let keys = Keys::new(root);
+            let keys = ObjectKeys::new(root);
             assert_eq!(keys.file(&path("/a/b")).unwrap(), key);
             assert_eq!(keys.path(key), Some(path("/a/b")));
             assert_eq!(keys.staged_path(&keys.staged(&path("/a/b"))), Some(path("/a/b")));
             assert_eq!(keys.below(&path("/a/b")), format!("{key}/"));
         }
-        assert_eq!(Keys::new("").below(&StoragePath::root()), "");
-        assert_eq!(Keys::new("x").below(&StoragePath::root()), "x/");
+        assert_eq!(ObjectKeys::new("").below(&StoragePath::root()), "");
+        assert_eq!(ObjectKeys::new("x").below(&StoragePath::root()), "x/");
     }
 
     #[test]
     fn keys_without_a_path() {
-        let keys = Keys::new("x");
+        let keys = ObjectKeys::new("x");
         for key in ["x/a/", "x/", "x", "y/a", "x/a//b", "x/ä", "xa/b"] {
             assert_eq!(keys.path(key), None, "{key}");
         }
@@ -131,15 +131,15 @@ mod tests {
 
     #[test]
     fn staged_names_are_no_files() {
-        let keys = Keys::new("");
+        let keys = ObjectKeys::new("");
         assert_eq!(keys.file(&path("/a.staged")).unwrap_err().kind(), ErrorKind::InvalidPath);
         assert_eq!(keys.visible(&path("/a.staged")).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(keys.staged_path("a.staged.staged"), None);
         assert_eq!(keys.staged_path("a.staged/link.staged"), Some(path("/a.staged/link")));
         keys.file(&path("/a.staged/link")).unwrap();
         let long = format!("/{}", "n/".repeat(449));
-        Keys::new(&"r".repeat(118)).file(&path(long.trim_end_matches('/'))).unwrap();
-        let error = Keys::new(&"r".repeat(130)).file(&path(long.trim_end_matches('/'))).unwrap_err();
+        ObjectKeys::new(&"r".repeat(118)).file(&path(long.trim_end_matches('/'))).unwrap();
+        let error = ObjectKeys::new(&"r".repeat(130)).file(&path(long.trim_end_matches('/'))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPath);
     }
 }

@@ -16,12 +16,12 @@
 //!
 //! ```no_run
 //! use plugin_registry_core::Secret;
-//! use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+//! use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials, S3Driver};
 //!
 //! # async fn open() -> plugin_registry_core::Result<()> {
-//! let keys = Keys::new(Secret::new("AKIA…"), Secret::new("…"));
+//! let keys = AccessKeys::new(Secret::new("AKIA…"), Secret::new("…"));
 //! let config =
-//!     S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::Keys(keys));
+//!     S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::AccessKeys(keys));
 //! let driver = S3Driver::open(config).await?;
 //! # Ok(())
 //! # }
@@ -33,13 +33,13 @@ mod config;
 mod content;
 mod driver;
 mod error;
+mod features;
 mod key;
-mod known;
+mod known_stores;
 mod list;
-mod nature;
-mod order;
 mod parts;
 mod reader;
+mod reorder;
 mod stage;
 mod staged;
 mod store;
@@ -47,6 +47,6 @@ mod upload;
 mod writer;
 
 pub use self::{
-    config::{Checksums, CredentialsSource, Keys, S3Config, S3Credentials},
+    config::{AccessKeys, Checksums, CredentialsSource, S3Config, S3Credentials},
     driver::S3Driver,
 };

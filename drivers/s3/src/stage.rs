@@ -36,14 +36,14 @@ pub(crate) struct Stage {
     /// Unique to these bytes.
     pub(crate) id: String,
     /// The multipart upload of its parts, once it has some.
-    pub(crate) upload: Option<Promised>,
+    pub(crate) upload: Option<StagedUpload>,
     /// The size of all bytes, including those after the parts.
     pub(crate) size: u64,
 }
 
 /// A multipart upload that a stage continues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Promised {
+pub(crate) struct StagedUpload {
     pub(crate) id: UploadId,
     /// The mark of the object that it becomes.
     pub(crate) mark: String,
@@ -95,7 +95,7 @@ impl Stage {
         let (length, rest) = object.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let stage: Self = serde_json::from_slice(rest.get(..length)?).ok()?;
-        stage.upload.as_ref().is_none_or(Promised::is_sound).then_some((stage, MAGIC.len() + 4 + length))
+        stage.upload.as_ref().is_none_or(StagedUpload::is_sound).then_some((stage, MAGIC.len() + 4 + length))
     }
 
     /// The number of bytes in parts.
@@ -104,7 +104,7 @@ impl Stage {
     }
 }
 
-impl Promised {
+impl StagedUpload {
     fn is_sound(&self) -> bool {
         let numbers = || self.parts.iter().map(|part| part.number).chain([self.next]);
         numbers().zip(numbers().skip(1)).all(|(one, other)| one < other) && numbers().all(|number| number > 0)
@@ -156,7 +156,7 @@ mod tests {
 
     fn stage() -> Stage {
         let parts = vec![part(1), part(102)];
-        let upload = Promised {
+        let upload = StagedUpload {
             id: "u".into(),
             mark: "m".into(),
             has_crc32: true,
@@ -195,7 +195,7 @@ mod tests {
             assert!(Stage::decode(&good.slice(..cut)).is_err(), "cut at {cut}");
         }
         let longer = Bytes::from([&good[..], b"d"].concat());
-        let changed = |change: fn(&mut Promised)| {
+        let changed = |change: fn(&mut StagedUpload)| {
             let mut stage = stage();
             change(stage.upload.as_mut().unwrap());
             stage.encode(&content("abc")).unwrap()

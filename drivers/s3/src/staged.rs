@@ -6,17 +6,17 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StageId, Staged, StoragePath};
 
 use crate::{
-    client::{Condition, Marks, Progress, Uploads, is_condition},
+    client::{Condition, ObjectMetadata, Progress, Uploads, is_condition},
     content::Content,
     list,
     parts::MIN_PART,
     stage::Stage,
-    store::{Found, Shared, Source, Store},
+    store::{LoadedStage, Shared, Source, Store},
     upload::Upload,
 };
 
 /// An open multipart upload.
-struct Open {
+struct OpenUpload {
     key: String,
     id: String,
     begun: Option<SystemTime>,
@@ -44,10 +44,10 @@ pub(crate) fn value(path: &StoragePath, id: &str, size: u64) -> Staged {
 }
 
 /// Opens a stage, if it has not been replaced.
-pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
+pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<LoadedStage> {
     let found = store.stage(&staged.path).await?.ok_or(ErrorKind::NotFound)?;
     if StageId::of(&found.stage.id) != staged.id {
-        return Err(overtaken());
+        return Err(stage_conflict());
     }
     if found.stage.size != staged.size {
         return Err(Error::new(ErrorKind::Unavailable).with_message("a stage was cut off in transit"));
@@ -56,7 +56,7 @@ pub(crate) async fn open(store: &Store, staged: &Staged) -> Result<Found> {
 }
 
 /// Opens a stage to continue it. Fails if a commit has begun, which may have used up its upload.
-pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
+pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<LoadedStage> {
     let found = open(store, staged).await?;
     if found.stage.upload.as_ref().is_some_and(|upload| upload.is_ending) {
         return Err(Error::new(ErrorKind::NotFound).with_message("a commit of this stage has begun"));
@@ -67,8 +67,8 @@ pub(crate) async fn resume(store: &Store, staged: &Staged) -> Result<Found> {
 /// Lets the store copy the bytes of a stage, or sends them again if it cannot.
 pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) -> Result<()> {
     let key = store.keys.file(to)?;
-    let nature = store.before_writing().await?;
-    let etag = Some(staged.state()).filter(|etag| !etag.is_empty() && nature.copies);
+    let features = store.before_writing().await?;
+    let etag = Some(staged.state()).filter(|etag| !etag.is_empty() && features.conditional_copies);
     if let Some(etag) = etag.filter(|_| staged.size <= store.copy_threshold) {
         match store.copy_bytes(&store.keys.staged(&staged.path), etag, &key).await {
             Err(error) if !error.is_retryable() => {
@@ -85,7 +85,7 @@ pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) ->
     // up.
     if !std::mem::replace(&mut promised.is_ending, true) {
         let object = found.stage.encode(&found.tail.clone().into())?.into();
-        replace(store, &staged.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
+        replace(store, &staged.path, object, found.etag.as_deref(), metadata_of(&found.stage)).await?;
     }
     commit_parts(store, &staged.path, found, &key).await
 }
@@ -94,17 +94,22 @@ pub(crate) async fn commit(store: &Shared, staged: &Staged, to: &StoragePath) ->
 ///
 /// An upload with this mark and this size has only one content: sizes grow with each close, and one writer
 /// closes at a time. So an object with both was made by an earlier attempt that was interrupted.
-pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Found, to: &str) -> Result<()> {
-    let Found { stage, tail, .. } = found;
+pub(crate) async fn commit_parts(
+    store: &Shared,
+    path: &StoragePath,
+    found: LoadedStage,
+    to: &str,
+) -> Result<()> {
+    let LoadedStage { stage, tail, .. } = found;
     let promised = stage.upload.as_ref().ok_or(ErrorKind::Other)?;
     let own = store.keys.file(path)?;
-    let mut upload = Upload::promised(store.clone(), own.clone(), promised);
+    let mut upload = Upload::from_staged(store.clone(), own.clone(), promised);
     let sent = async {
         if !tail.is_empty() {
             upload.take_last();
             upload.send(tail.into(), None).await?;
         }
-        upload.settle().await
+        upload.wait_for_parts().await
     };
     let etag = match sent.await {
         Err(error) if error.is_not_found() => match store.client.head(&own).await {
@@ -127,7 +132,7 @@ pub(crate) async fn commit_parts(store: &Shared, path: &StoragePath, found: Foun
         store.copy(&source, to, stage.size).await?;
         rest.push(own);
     }
-    store.tidy(rest).await;
+    store.try_delete(rest).await;
     Ok(())
 }
 
@@ -157,24 +162,25 @@ pub(crate) async fn replace(
     path: &StoragePath,
     object: Content,
     etag: Option<&str>,
-    marks: Marks<'_>,
+    marks: ObjectMetadata<'_>,
 ) -> Result<Option<String>> {
     let key = store.keys.staged(path);
     match etag {
-        Some(etag) if store.nature().conditions => store
-            .put_if(&key, object, Condition::Same(etag), marks)
-            .await
-            .map_err(|error| if is_condition(&error) || error.is_not_found() { overtaken() } else { error }),
+        Some(etag) if store.features().conditional_writes => {
+            store.put_if(&key, object, Condition::Same(etag), marks).await.map_err(|error| {
+                if is_condition(&error) || error.is_not_found() { stage_conflict() } else { error }
+            })
+        }
         _ => store.client.put(&key, object, Condition::Any, marks).await,
     }
 }
 
 /// The metadata of a stage's object.
-pub(crate) fn marks_of(stage: &Stage) -> Marks<'_> {
-    Marks { mark: None, stage: Some(&stage.id), staged: Some(stage.size) }
+pub(crate) fn metadata_of(stage: &Stage) -> ObjectMetadata<'_> {
+    ObjectMetadata { mark: None, stage: Some(&stage.id), staged: Some(stage.size) }
 }
 
-pub(crate) fn overtaken() -> Error {
+pub(crate) fn stage_conflict() -> Error {
     Error::new(ErrorKind::Conflict).with_message("another writer has closed this stage meanwhile")
 }
 
@@ -197,7 +203,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
         }
         let root = store.keys.below(path);
         let prefix = if path.is_root() { root } else { root.trim_end_matches('/').to_owned() };
-        for Open { key, id, begun } in open_uploads(store, &prefix).await? {
+        for OpenUpload { key, id, begun } in open_uploads(store, &prefix).await? {
             let target = store.keys.path(&key);
             let Some(target) = target
                 .filter(|target| path.is_root() || target == path || target.strip_prefix(path).is_some())
@@ -262,7 +268,7 @@ async fn last_change(
 
 /// The multipart uploads whose keys begin with a prefix. Credentials often may not list them, as Velero's
 /// documentation does not ask for that right: then nothing is found.
-async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
+async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<OpenUpload>> {
     let (mut found, mut from) = (Vec::new(), Some(Uploads::default()));
     let mut progress = Progress::default();
     // Some stores ignore where a page should begin, and return the first one again.
@@ -278,7 +284,7 @@ async fn open_uploads(store: &Store, prefix: &str) -> Result<Vec<Open>> {
         };
         let before = found.len();
         let uploads = page.uploads.into_iter().filter(|(key, id, _)| known.insert((key.clone(), id.clone())));
-        found.extend(uploads.map(|(key, id, begun)| Open { key, id, begun }));
+        found.extend(uploads.map(|(key, id, begun)| OpenUpload { key, id, begun }));
         if found.len() >= list::COLLECTED {
             tracing::warn!(
                 uploads = found.len(),
@@ -306,7 +312,7 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
     let stage = peek(store, &staged).await?;
     let promised = stage.as_ref().and_then(|(stage, _)| Some(stage.as_ref()?.upload.as_ref()?.id.clone()));
     let (mut deleted, mut is_busy) = (0, false);
-    for Open { key: found, id, begun } in open_uploads(store, &key).await? {
+    for OpenUpload { key: found, id, begun } in open_uploads(store, &key).await? {
         if found != key || promised.as_ref() == Some(&id) {
             continue;
         }

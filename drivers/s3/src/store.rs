@@ -17,11 +17,11 @@ use uuid::Uuid;
 use crate::{
     S3Config,
     budget::Budget,
-    client::{Condition, Download, Marks, Object, Part, S3Client, is_condition},
+    client::{Condition, Download, Object, ObjectMetadata, Part, S3Client, is_condition},
     content::Content,
     error::is_not_understood,
-    key::Keys,
-    nature::{Nature, Natures},
+    features::{FeatureDetector, StoreFeatures},
+    key::ObjectKeys,
     parts::{MAX_PART, MIN_PART},
     stage::Stage,
     writer::MAX_INLINE,
@@ -47,21 +47,21 @@ const BATCH: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) client: S3Client,
-    pub(crate) keys: Keys,
+    pub(crate) keys: ObjectKeys,
     pub(crate) chunk_size: u64,
     pub(crate) concurrency: usize,
     pub(crate) budget: Budget,
     copy_chunk_size: u64,
     copy_concurrency: usize,
     pub(crate) copy_threshold: u64,
-    natures: Natures,
+    detector: FeatureDetector,
     /// The store compares the ETag of what it copies in its own way, and refuses correct ones.
     copies_by_name: AtomicBool,
 }
 
 /// An earlier stage, as its object was read.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LoadedStage {
     pub(crate) stage: Stage,
     pub(crate) tail: Bytes,
     pub(crate) etag: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) struct Source<'a> {
 
 impl Store {
     pub(crate) async fn open(config: &S3Config) -> Result<Self> {
-        let (client, keys) = (S3Client::open(config).await?, Keys::new(&config.root_directory));
+        let (client, keys) = (S3Client::open(config).await?, ObjectKeys::new(&config.root_directory));
         Ok(Self {
             client,
             keys,
@@ -87,25 +87,25 @@ impl Store {
             copy_chunk_size: config.copy_chunk_size.clamp(MIN_PART, MAX_PART),
             copy_concurrency: config.copy_concurrency.max(1),
             copy_threshold: config.copy_threshold.min(MAX_PART),
-            natures: Natures::new(config),
+            detector: FeatureDetector::new(config),
             copies_by_name: AtomicBool::new(false),
         })
     }
 
     /// What is known about the store, and what is safe for the rest. Asks nothing.
-    pub(crate) fn nature(&self) -> Nature {
-        self.natures.now(&self.client)
+    pub(crate) fn features(&self) -> StoreFeatures {
+        self.detector.now(&self.client)
     }
 
     /// Does the same before a write: the first write may have to ask.
-    pub(crate) async fn before_writing(&self) -> Result<Nature> {
-        self.natures.before_writing(&self.client, &self.keys).await
+    pub(crate) async fn before_writing(&self) -> Result<StoreFeatures> {
+        self.detector.before_writing(&self.client, &self.keys).await
     }
 
     /// Writes an object, whatever is there.
     pub(crate) async fn overwrite(&self, key: &str, content: Content) -> Result<()> {
         self.before_writing().await?;
-        self.client.put(key, content, Condition::Any, Marks::default()).await.map(drop)
+        self.client.put(key, content, Condition::Any, ObjectMetadata::default()).await.map(drop)
     }
 
     /// Writes an object that must not exist yet.
@@ -114,16 +114,16 @@ impl Store {
     /// `AlreadyExists` if one exists, unless it is this very write, which the store completed before its answer
     /// was lost (slatedb issues 766, 1164).
     pub(crate) async fn create(&self, key: &str, content: Content) -> Result<()> {
-        if !self.before_writing().await?.conditions {
+        if !self.before_writing().await?.conditional_writes {
             return match self.client.head(key).await {
                 Ok(_) => Err(ErrorKind::AlreadyExists.into()),
                 Err(error) if error.is_not_found() => {
-                    self.client.put(key, content, Condition::Any, Marks::default()).await.map(drop)
+                    self.client.put(key, content, Condition::Any, ObjectMetadata::default()).await.map(drop)
                 }
                 Err(error) => Err(error),
             };
         }
-        self.put_if(key, content, Condition::Absent, Marks::default()).await.map(drop)
+        self.put_if(key, content, Condition::Absent, ObjectMetadata::default()).await.map(drop)
     }
 
     /// Writes an object if a condition holds. Returns its ETag. Its mark is created here.
@@ -135,10 +135,10 @@ impl Store {
         key: &str,
         content: Content,
         condition: Condition<'_>,
-        marks: Marks<'_>,
+        marks: ObjectMetadata<'_>,
     ) -> Result<Option<String>> {
         let mark = Uuid::new_v4().to_string();
-        let marks = Marks { mark: Some(&mark), ..marks };
+        let marks = ObjectMetadata { mark: Some(&mark), ..marks };
         for attempt in 0.. {
             match self.client.put(key, content.clone(), condition, marks).await {
                 Err(error) if is_condition(&error) => {
@@ -299,13 +299,13 @@ impl Store {
             Err(error) => Err(error),
         };
         if done.is_err() {
-            self.give_up(to, &upload).await;
+            self.try_abort(to, &upload).await;
         }
         done
     }
 
     /// Aborts an upload. If that fails, invisible bytes remain, which a purge finds.
-    pub(crate) async fn give_up(&self, key: &str, upload: &str) {
+    pub(crate) async fn try_abort(&self, key: &str, upload: &str) {
         if let Err(error) = self.client.abort(key, upload).await {
             tracing::warn!(key, %error, "a multipart upload could not be aborted; a purge will abort it");
         }
@@ -339,7 +339,7 @@ impl Store {
     }
 
     /// The stage of a path, if it has one.
-    pub(crate) async fn stage(&self, path: &StoragePath) -> Result<Option<Found>> {
+    pub(crate) async fn stage(&self, path: &StoragePath) -> Result<Option<LoadedStage>> {
         let (object, bytes) = match self.fetch(&self.keys.staged(path), None, MAX_STAGE).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -349,7 +349,7 @@ impl Store {
             Some(id) => (Stage::of_bytes(id, bytes.len() as u64), bytes),
             None => Stage::decode(&bytes)?,
         };
-        Ok(Some(Found { stage, tail, etag: object.etag }))
+        Ok(Some(LoadedStage { stage, tail, etag: object.etag }))
     }
 
     /// Deletes objects. Returns those that could not be deleted, with the reason. A missing object is not an
@@ -360,7 +360,7 @@ impl Store {
         }
         let mut keys = keys;
         // A bucket with versions would get a marker for each that never existed.
-        if self.before_writing().await?.directories && !self.client.seen().has_versions() {
+        if self.before_writing().await?.directories && !self.client.observed().has_versions() {
             // Directories that are empty now would be listed for a while. The store refuses to delete others.
             let above: BTreeSet<String> =
                 keys.iter().flat_map(|key| self.keys.directories_above(key)).collect();
@@ -391,9 +391,9 @@ impl Store {
     /// Filters keys to those that exist, if deleting others would leave something: in a bucket with versions, a
     /// marker each.
     pub(crate) async fn only_present(&self, keys: Vec<String>) -> Result<Vec<String>> {
-        let seen = self.client.seen();
+        let observed = self.client.observed();
         // Before any object was seen, few are looked at. Many are not worth as many requests.
-        if !seen.has_versions() && (seen.has_no_versions() || keys.len() > LOOKS) {
+        if !observed.has_versions() && (observed.has_no_versions() || keys.len() > LOOKS) {
             return Ok(keys);
         }
         let look = |key: String| async move {
@@ -409,7 +409,7 @@ impl Store {
     }
 
     /// Deletes what a commit leaves behind once its object is visible. A failure does not fail the commit.
-    pub(crate) async fn tidy(&self, keys: Vec<String>) {
+    pub(crate) async fn try_delete(&self, keys: Vec<String>) {
         let left = match self.remove(keys).await {
             Ok(failed) => failed.into_iter().next().map(|(_, error)| error),
             Err(error) => Some(error),

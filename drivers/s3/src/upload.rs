@@ -4,10 +4,10 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
-    budget::OnItsWay,
+    budget::InFlightReservation,
     client::{Part, UploadId},
     content::Content,
-    stage::{Promised, too_many_parts},
+    stage::{StagedUpload, too_many_parts},
     store::{Shared, gone},
 };
 
@@ -25,10 +25,10 @@ pub(crate) struct Upload {
     pub(crate) last: i32,
     /// The greatest number that this writer may use.
     pub(crate) limit: i32,
-    on_their_way: JoinSet<Result<Part>>,
+    in_flight: JoinSet<Result<Part>>,
     /// How many parts there are, including those on their way.
     pub(crate) count: usize,
-    pub(crate) is_promised: bool,
+    pub(crate) is_recorded: bool,
 }
 
 impl Upload {
@@ -50,26 +50,26 @@ impl Upload {
             has_crc32,
             last: 0,
             limit,
-            on_their_way: JoinSet::new(),
+            in_flight: JoinSet::new(),
             count: 0,
-            is_promised: false,
+            is_recorded: false,
         }
     }
 
     /// The upload of a stage. Its writer may not use any number yet.
-    pub(crate) fn promised(store: Shared, key: String, promised: &Promised) -> Self {
-        let Promised { id, mark, has_crc32, parts, next, .. } = promised.clone();
+    pub(crate) fn from_staged(store: Shared, key: String, promised: &StagedUpload) -> Self {
+        let StagedUpload { id, mark, has_crc32, parts, next, .. } = promised.clone();
         let (count, last) = (parts.len(), next - 1);
         let mut upload = Self::new(store, key, id, mark, has_crc32, last);
         (upload.parts, upload.count) = (parts, count);
         upload.last = last;
-        upload.is_promised = true;
+        upload.is_recorded = true;
         upload
     }
 
     /// What a stage keeps of the upload.
-    pub(crate) fn promise(&self) -> Promised {
-        Promised {
+    pub(crate) fn to_staged(&self) -> StagedUpload {
+        StagedUpload {
             id: self.id.clone(),
             mark: self.mark.clone(),
             has_crc32: self.has_crc32,
@@ -86,10 +86,10 @@ impl Upload {
     }
 
     /// Sends a part in parallel with those on their way.
-    pub(crate) async fn send(&mut self, content: Content, memory: Option<OnItsWay>) -> Result<()> {
+    pub(crate) async fn send(&mut self, content: Content, memory: Option<InFlightReservation>) -> Result<()> {
         let concurrency = self.store.concurrency;
-        while self.on_their_way.len() >= concurrency {
-            self.arrived().await?;
+        while self.in_flight.len() >= concurrency {
+            self.join_part().await?;
         }
         if self.last >= self.limit {
             return Err(too_many_parts());
@@ -101,7 +101,7 @@ impl Upload {
         let (has_crc32, kind) = (self.has_crc32, self.kind_when_gone());
         // On the caller's runtime, so that it continues while the caller waits for its next bytes. It ends with
         // the writer.
-        self.on_their_way.spawn(async move {
+        self.in_flight.spawn(async move {
             let _held = memory;
             let sent = client.upload_part(&key, &id, number, content, has_crc32).await;
             sent.map_err(|error| if error.is_not_found() { gone(kind) } else { error })
@@ -111,11 +111,11 @@ impl Upload {
 
     /// What an unknown upload means: the stage is gone, or the write has failed.
     fn kind_when_gone(&self) -> ErrorKind {
-        if self.is_promised { ErrorKind::NotFound } else { ErrorKind::Conflict }
+        if self.is_recorded { ErrorKind::NotFound } else { ErrorKind::Conflict }
     }
 
-    async fn arrived(&mut self) -> Result<()> {
-        match self.on_their_way.join_next().await {
+    async fn join_part(&mut self) -> Result<()> {
+        match self.in_flight.join_next().await {
             Some(Ok(part)) => self.parts.push(part?),
             Some(Err(_)) => {
                 return Err(Error::new(ErrorKind::Other).with_message("the upload of a part was stopped"));
@@ -126,9 +126,9 @@ impl Upload {
     }
 
     /// Waits until the store has every part.
-    pub(crate) async fn settle(&mut self) -> Result<()> {
-        while !self.on_their_way.is_empty() {
-            self.arrived().await?;
+    pub(crate) async fn wait_for_parts(&mut self) -> Result<()> {
+        while !self.in_flight.is_empty() {
+            self.join_part().await?;
         }
         self.parts.sort_unstable_by_key(|part| part.number);
         // A part that failed would be missing in the middle or, worse, at the end (tidb issue 71162).
@@ -138,17 +138,17 @@ impl Upload {
 
     /// Stops the parts on their way: they would be stored after an abort.
     pub(crate) async fn stop(&mut self) {
-        self.on_their_way.shutdown().await;
+        self.in_flight.shutdown().await;
     }
 
     /// Makes the object. Returns its ETag, if known.
     pub(crate) async fn complete(&mut self) -> Result<Option<String>> {
         let kind = self.kind_when_gone();
-        let was_promised = std::mem::replace(&mut self.is_promised, true);
+        let was_recorded = std::mem::replace(&mut self.is_recorded, true);
         let done = self.store.complete(&self.key, &self.id, &self.parts, &self.mark).await;
         done.map_err(|error| {
             // Only a clear refusal ends it. Without an answer the object may exist, or still appear.
-            self.is_promised = was_promised || error.is_retryable();
+            self.is_recorded = was_recorded || error.is_retryable();
             if error.is_not_found() { gone(kind) } else { error }
         })
     }
@@ -156,14 +156,14 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if self.is_promised {
+        if self.is_recorded {
             return;
         }
         let (store, key, id) = (self.store.clone(), self.key.clone(), self.id.clone());
-        let mut parts = std::mem::take(&mut self.on_their_way);
+        let mut parts = std::mem::take(&mut self.in_flight);
         let abort = async move {
             parts.shutdown().await;
-            store.give_up(&key, &id).await;
+            store.try_abort(&key, &id).await;
         };
         match Handle::try_current() {
             // A drop cannot wait. If the runtime ends first, a purge finds what is left.

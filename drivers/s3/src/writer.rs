@@ -11,13 +11,13 @@ use plugin_registry_core::{Error, ErrorKind, FileWriter, Result, Staged, Storage
 use uuid::Uuid;
 
 use crate::{
-    budget::Gathers,
-    client::{Condition, Marks, is_condition},
-    content::{Content, Gathering},
+    budget::PartReservation,
+    client::{Condition, ObjectMetadata, is_condition},
+    content::{Content, ContentBuilder},
     parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
-    stage::{LAST, Promised, Stage, too_many_parts},
-    staged::{self, marks_of, overtaken, replace},
-    store::{Found, Shared, Source},
+    stage::{LAST, Stage, StagedUpload, too_many_parts},
+    staged::{self, metadata_of, replace, stage_conflict},
+    store::{LoadedStage, Shared, Source},
     upload::Upload,
 };
 
@@ -39,12 +39,12 @@ pub(crate) struct S3Writer {
     /// The announced size of the whole file.
     expected: Option<u64>,
     /// The memory of the part that gathers.
-    memory: Option<Gathers>,
+    memory: Option<PartReservation>,
     /// Bytes after the parts.
-    buffer: Gathering,
+    buffer: ContentBuilder,
     size: u64,
     /// The resumed stage, as its object is now.
-    resumed: Option<Found>,
+    resumed: Option<LoadedStage>,
     upload: Option<Upload>,
 }
 
@@ -59,11 +59,11 @@ impl S3Writer {
             WriteMode::Resume(staged) => Some(staged::resume(&store, &staged).await?),
             WriteMode::Direct { .. } | WriteMode::Stage => None,
         };
-        let (mut buffer, mut size, mut upload) = (Gathering::default(), 0, None);
-        if let Some(Found { stage, tail, .. }) = &resumed {
-            (buffer, size) = (Gathering::from(tail.clone()), stage.size);
+        let (mut buffer, mut size, mut upload) = (ContentBuilder::default(), 0, None);
+        if let Some(LoadedStage { stage, tail, .. }) = &resumed {
+            (buffer, size) = (ContentBuilder::from(tail.clone()), stage.size);
             let promised = stage.upload.as_ref();
-            upload = promised.map(|promised| Upload::promised(store.clone(), key.clone(), promised));
+            upload = promised.map(|promised| Upload::from_staged(store.clone(), key.clone(), promised));
         }
         let (path, memory) = (path.clone(), None);
         Ok(Self { store, path, key, is_direct, sizes, expected, memory, buffer, size, resumed, upload })
@@ -79,7 +79,7 @@ impl S3Writer {
 
     /// Sends what has gathered.
     async fn flush(&mut self) -> Result<()> {
-        let memory = self.memory.take().map(Gathers::into_sent);
+        let memory = self.memory.take().map(PartReservation::into_in_flight);
         if self.upload.is_none() {
             let mark = new_id();
             let (id, has_crc32) = self.store.client.create_upload(&self.key, &mark).await?;
@@ -109,36 +109,36 @@ impl S3Writer {
 
     /// Writes the stage, to be continued or, if `is_ending`, to be committed. Also returns whether its object
     /// is only its bytes.
-    async fn keep(&mut self, is_ending: bool) -> Result<(Found, bool)> {
-        let _held = self.memory.take().map(Gathers::into_sent);
-        let mut was_promised = false;
+    async fn keep(&mut self, is_ending: bool) -> Result<(LoadedStage, bool)> {
+        let _held = self.memory.take().map(PartReservation::into_in_flight);
+        let mut was_recorded = false;
         if let Some(upload) = &mut self.upload {
-            upload.settle().await?;
+            upload.wait_for_parts().await?;
             // From here on a lost answer may mean that the stage is promised.
-            was_promised = std::mem::replace(&mut upload.is_promised, true);
+            was_recorded = std::mem::replace(&mut upload.is_recorded, true);
         }
-        let promise = |upload: &Upload| Promised { is_ending, ..upload.promise() };
+        let promise = |upload: &Upload| StagedUpload { is_ending, ..upload.to_staged() };
         let stage = Stage { id: new_id(), upload: self.upload.as_ref().map(promise), size: self.size };
         // An empty object has an ETag that does not distinguish it.
-        let is_bytes = stage.upload.is_none() && stage.size > 0 && self.store.nature().copies;
+        let is_bytes = stage.upload.is_none() && stage.size > 0 && self.store.features().conditional_copies;
         let tail = self.buffer.take();
         let (object, marks, tail) = if is_bytes {
-            (tail, Marks { staged: None, ..marks_of(&stage) }, Bytes::new())
+            (tail, ObjectMetadata { staged: None, ..metadata_of(&stage) }, Bytes::new())
         } else {
             let bytes = if is_ending { tail.to_bytes() } else { Bytes::new() };
-            (stage.encode(&tail)?.into(), marks_of(&stage), bytes)
+            (stage.encode(&tail)?.into(), metadata_of(&stage), bytes)
         };
         let put = match &self.resumed {
             Some(found) => replace(&self.store, &self.path, object, found.etag.as_deref(), marks).await,
             None => create(&self.store, &self.path, object, marks).await,
         };
         match put {
-            Ok(etag) => Ok((Found { stage, tail, etag }, is_bytes)),
+            Ok(etag) => Ok((LoadedStage { stage, tail, etag }, is_bytes)),
             Err(error) => {
                 // A clear refusal has promised nothing.
                 if let Some(upload) = &mut self.upload {
                     let is_open = error.is_retryable() && error.kind() != ErrorKind::Conflict;
-                    upload.is_promised = was_promised || is_open;
+                    upload.is_recorded = was_recorded || is_open;
                 }
                 Err(error)
             }
@@ -154,7 +154,7 @@ impl S3Writer {
         let Some(promised) = &mut found.stage.upload else { return Err(too_many_parts()) };
         let numbers = promised.reserve(found.tail.is_empty())?;
         let object = found.stage.encode(&found.tail.clone().into())?.into();
-        let marks = marks_of(&found.stage);
+        let marks = metadata_of(&found.stage);
         found.etag = replace(&self.store, &self.path, object, found.etag.as_deref(), marks).await?;
         (upload.last, upload.limit) = (numbers.start() - 1, *numbers.end());
         Ok(())
@@ -166,10 +166,10 @@ async fn create(
     store: &Shared,
     path: &StoragePath,
     object: Content,
-    marks: Marks<'_>,
+    marks: ObjectMetadata<'_>,
 ) -> Result<Option<String>> {
     let key = store.keys.staged(path);
-    let created = if store.nature().conditions {
+    let created = if store.features().conditional_writes {
         store.put_if(&key, object, Condition::Absent, marks).await
     } else {
         match store.client.head(&key).await {
@@ -178,7 +178,7 @@ async fn create(
             Err(error) => Err(error),
         }
     };
-    created.map_err(|error| if is_condition(&error) { overtaken() } else { error })
+    created.map_err(|error| if is_condition(&error) { stage_conflict() } else { error })
 }
 
 fn new_id() -> String {
@@ -217,13 +217,13 @@ impl FileWriter for S3Writer {
 
     async fn close(mut self: Box<Self>) -> Result<Staged> {
         self.flush_part().await?;
-        let (Found { stage, etag, .. }, is_bytes) = self.keep(false).await?;
+        let (LoadedStage { stage, etag, .. }, is_bytes) = self.keep(false).await?;
         let state = etag.filter(|_| is_bytes).unwrap_or_default();
         Ok(staged::value(&self.path, &stage.id, stage.size).with_state(state))
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
-        (self.memory, self.buffer) = (None, Gathering::default());
+        (self.memory, self.buffer) = (None, ContentBuilder::default());
         if let Some(upload) = &mut self.upload {
             upload.stop().await;
         }
@@ -231,13 +231,14 @@ impl FileWriter for S3Writer {
             // From here on no writer can continue it. If one already has, it is not deleted.
             let nothing = Stage { id: new_id(), ..found.stage.clone() };
             let object = nothing.encode(&found.tail.clone().into())?.into();
-            match replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&nothing)).await {
+            match replace(&self.store, &self.path, object, found.etag.as_deref(), metadata_of(&nothing)).await
+            {
                 Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
                 replaced => drop(replaced?),
             }
         }
         if let Some(mut upload) = self.upload.take() {
-            upload.is_promised = true;
+            upload.is_recorded = true;
             self.store.client.abort(&self.key, &upload.id).await?;
         }
         match &self.resumed {
@@ -249,16 +250,17 @@ impl FileWriter for S3Writer {
     async fn commit(mut self: Box<Self>, to: &StoragePath) -> Result<()> {
         let key = self.store.keys.file(to)?;
         if self.upload.is_none() {
-            let _held = self.memory.take().map(Gathers::into_sent);
+            let _held = self.memory.take().map(PartReservation::into_in_flight);
             let Some(found) = &self.resumed else {
                 return self.store.overwrite(&key, self.buffer.take()).await;
             };
             // Another writer that has resumed it can no longer close. If it already has, this one is late. As a
             // description the object has another ETag; the bytes are the same.
             let object = found.stage.encode(&found.tail.clone().into())?.into();
-            replace(&self.store, &self.path, object, found.etag.as_deref(), marks_of(&found.stage)).await?;
+            replace(&self.store, &self.path, object, found.etag.as_deref(), metadata_of(&found.stage))
+                .await?;
             self.store.overwrite(&key, self.buffer.take()).await?;
-            self.store.tidy(vec![self.store.keys.staged(&self.path)]).await;
+            self.store.try_delete(vec![self.store.keys.staged(&self.path)]).await;
             return Ok(());
         }
         if self.resumed.is_some() {
@@ -271,7 +273,7 @@ impl FileWriter for S3Writer {
             self.flush().await?;
         }
         let Some(mut upload) = self.upload.take() else { return Err(ErrorKind::Other.into()) };
-        upload.settle().await?;
+        upload.wait_for_parts().await?;
         let etag = upload.complete().await?;
         if key == self.key {
             return Ok(());
@@ -280,7 +282,7 @@ impl FileWriter for S3Writer {
         // between leaves a file in an upload's directory.
         let source = Source { key: &self.key, etag: etag.as_deref(), mark: &upload.mark };
         self.store.copy(&source, &key, self.size).await?;
-        self.store.tidy(vec![self.key.clone()]).await;
+        self.store.try_delete(vec![self.key.clone()]).await;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ fn s3(config: &Config) -> S3Config {
 
 fn keys(config: &S3Config) -> (String, String) {
     match &config.credentials {
-        S3Credentials::Keys(keys) => (keys.access_key.expose().into(), keys.secret_key.expose().into()),
+        S3Credentials::AccessKeys(keys) => (keys.access_key.expose().into(), keys.secret_key.expose().into()),
         other => panic!("{other:?}"),
     }
 }
@@ -48,14 +48,15 @@ fn keys_arrive_byte_for_byte_from_everywhere() {
         let location = BackupStorageLocation::new("velero", "default", "velero.io/aws", "backup");
         let secret = [("access_key", key.into()), ("secret_key", expected.1.as_str().into())];
         let credentials = LocationCredentials::none().with_registry_secret(secret);
-        let config = Config::from_location(&location, &credentials).unwrap();
+        let config = Config::from_backup_location(&location, &credentials).unwrap();
         assert_eq!(keys(&s3(&config)), expected, "the registry's Secret");
     }
     // In a file of AWS, quotes around a value and what follows ` #` are not of it.
     for key in KEYS.into_iter().filter(|key| !matches!(*key, "ab #c" | "'x'")) {
         let file = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key={key}2\n");
         let location = BackupStorageLocation::new("velero", "default", "aws", "backup");
-        let config = Config::from_location(&location, &LocationCredentials::from_file(file)).unwrap();
+        let config =
+            Config::from_backup_location(&location, &LocationCredentials::from_contents(file)).unwrap();
         assert_eq!(keys(&s3(&config)), (key.to_owned(), format!("{key}2")), "a file of AWS");
     }
 }
@@ -110,8 +111,8 @@ fn a_role_arrives_with_the_files_that_are_allowed() {
     let file = "[default]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = /token\n";
     let location =
         BackupStorageLocation::new("velero", "default", "aws", "backup").with_config("region", "r");
-    let credentials = LocationCredentials::from_file(file).with_token_files(["/token"]);
-    let config = s3(&Config::from_location(&location, &credentials).unwrap());
+    let credentials = LocationCredentials::from_contents(file).with_token_files(["/token"]);
+    let config = s3(&Config::from_backup_location(&location, &credentials).unwrap());
     match &config.credentials {
         S3Credentials::Text { text, profile: None } => assert_eq!(text.expose(), file),
         other => panic!("{other:?}"),
@@ -119,7 +120,7 @@ fn a_role_arrives_with_the_files_that_are_allowed() {
     assert_eq!(config.token_files, [std::path::PathBuf::from("/token")]);
     let credentials =
         LocationCredentials::none().with_path("/credentials/cloud").with_token_files(["/token"]);
-    let config = s3(&Config::from_location(&location, &credentials).unwrap());
+    let config = s3(&Config::from_backup_location(&location, &credentials).unwrap());
     match &config.credentials {
         S3Credentials::File { path, .. } => assert_eq!(path.to_str(), Some("/credentials/cloud")),
         other => panic!("{other:?}"),

@@ -20,7 +20,7 @@ use futures::{TryStreamExt, stream};
 use plugin_registry::Registry;
 use plugin_registry_conformance::registry::fixture::content;
 use plugin_registry_core::{ByteRange, Descriptor, MediaType, Secret, StorageDriver};
-use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::{Fault, Kind, Server};
 use tracing::Level;
 
@@ -45,8 +45,9 @@ impl io::Write for Lines {
 
 fn canaries(server: &Server) -> S3Config {
     server.rotate_session(ACCESS, SECRET, TOKEN);
-    let keys = Keys::new(Secret::new(ACCESS), Secret::new(SECRET)).with_session_token(Secret::new(TOKEN));
-    common::of_server(server).with_credentials(S3Credentials::Keys(keys)).with_max_attempts(2)
+    let keys =
+        AccessKeys::new(Secret::new(ACCESS), Secret::new(SECRET)).with_session_token(Secret::new(TOKEN));
+    common::of_server(server).with_credentials(S3Credentials::AccessKeys(keys)).with_max_attempts(2)
 }
 
 /// Everything that a registry does with a store, whatever comes of it.

@@ -45,12 +45,12 @@ pub(crate) enum Entry {
     /// A driver that can be opened.
     Opens(Arc<dyn Fn(StorageConfig) -> Opening + Send + Sync>),
     /// A driver of distribution that is not in this build.
-    Lacking(Lacking),
+    Unavailable(Unavailable),
 }
 
 /// What is known about a driver that this build lacks.
 #[derive(Clone, Copy)]
-pub(crate) struct Lacking {
+pub(crate) struct Unavailable {
     /// How to get the driver.
     pub(crate) remedy: &'static str,
     /// Checks its parameters even so.
@@ -115,7 +115,7 @@ impl Drivers {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|(name, entry)| match entry {
             Entry::Opens(_) => Some(name.as_str()),
-            Entry::Lacking(_) => None,
+            Entry::Unavailable(_) => None,
         })
     }
 
@@ -128,7 +128,7 @@ impl Drivers {
     pub async fn open(&self, config: &StorageConfig) -> Result<Arc<dyn StorageDriver>> {
         match self.entries.get(&config.driver.to_ascii_lowercase()) {
             Some(Entry::Opens(open)) => open(config.clone()).await,
-            Some(Entry::Lacking(Lacking { remedy, check })) => {
+            Some(Entry::Unavailable(Unavailable { remedy, check })) => {
                 check(&config.parameters)?;
                 let name = config.driver.to_ascii_lowercase();
                 Err(mistake(format!("this build has no driver `{name}`: {remedy}")))

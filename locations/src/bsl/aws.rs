@@ -2,7 +2,7 @@
 
 use plugin_registry_core::{
     Secret,
-    profiles::{DEFAULT, Profile, find, names_nobody},
+    profiles::{DEFAULT, Profile, find, has_no_identity},
 };
 
 use super::{
@@ -16,7 +16,7 @@ const CHECKSUMS: &[&str] = &["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"];
 /// The key that S3 uses for `aws:kms` without a key.
 const AWS_KEY: &str = "alias/aws/s3";
 
-const CUSTOMER_KEY: &str = "images are stored without the customer's key, as they always were";
+const CUSTOMER_KEY: &str = "images are stored without the customer's key, as always";
 
 pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     settings.pass("region", "region");
@@ -27,9 +27,9 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     encryption(settings);
     checksums(settings);
     if settings.config("signatureVersion").is_some_and(|version| version != "4") {
-        settings.mistake("signatureVersion", "has to be 4: there is no other signature");
+        settings.mistake("signatureVersion", "has to be 4: no other signature version is supported");
     }
-    settings.ignore("tagging", "images have no tags of S3");
+    settings.ignore("tagging", "images have no S3 tags");
     settings.ignore("customerKeyEncryptionFile", CUSTOMER_KEY);
     settings.ignore("customerKeyEncryptionSecret", CUSTOMER_KEY);
     keys(settings, credentials);
@@ -47,7 +47,7 @@ fn encryption(settings: &mut Settings<'_>) {
         }
         (Some("AES256"), None) => settings.set("encrypt", "true", path(ALGORITHM)),
         (Some("aws:kms"), None) if settings.config("s3Url").is_some() => {
-            let what = "aws:kms needs `spec.config.kmsKeyId` where `spec.config.s3Url` is given";
+            let what = "aws:kms needs `spec.config.kmsKeyId` if `spec.config.s3Url` is set";
             settings.mistake(ALGORITHM, what);
         }
         (Some("aws:kms"), None) => {
@@ -83,7 +83,7 @@ fn keys(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     match (&credentials.contents, &credentials.path) {
         (Some(contents), path) => {
             if path.is_some() {
-                settings.note("path of the credentials file", "the content that is passed with it is used");
+                settings.note("path of the credentials file", "the content passed with it is used instead");
             }
             of_contents(settings, contents.expose(), name, credentials);
         }
@@ -95,7 +95,7 @@ fn keys(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
         (None, None) if credentials.registry.is_some() => registry(settings, credentials),
         (None, None) => {
             settings.ambient(Provider::Aws, credentials);
-            const REASON: &str = "the identity is that of the process";
+            const REASON: &str = "the identity of the process is used";
             settings.ignore("profile", REASON);
             settings.ignore("enableSharedConfig", REASON);
         }
@@ -104,7 +104,7 @@ fn keys(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
 
 fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credentials: &LocationCredentials) {
     match find(contents, name, &credentials.token_files) {
-        Ok(Profile::Keys(keys)) => {
+        Ok(Profile::AccessKeys(keys)) => {
             let pairs = [
                 ("accesskey", Some(keys.access)),
                 ("secretkey", Some(keys.secret)),
@@ -123,8 +123,8 @@ fn of_contents(settings: &mut Settings<'_>, contents: &str, name: &str, credenti
             settings.token_files(credentials);
         }
         // As in Velero, a profile without an identity leaves it to the process.
-        Err(_) if credentials.ambient && names_nobody(contents, name) => {
-            settings.note("credentials file", "it names no identity, so that it is that of the process");
+        Err(_) if credentials.ambient && has_no_identity(contents, name) => {
+            settings.note("credentials file", "it names no identity, so the identity of the process is used");
             settings.ambient(Provider::Aws, credentials);
         }
         Err(mistakes) => {

@@ -10,7 +10,7 @@ use crate::config::source::shown;
 ///
 /// ```
 /// use plugin_registry_locations::LocationCredentials;
-/// let credentials = LocationCredentials::from_file("[default]\naws_access_key_id=hunter2\n");
+/// let credentials = LocationCredentials::from_contents("[default]\naws_access_key_id=hunter2\n");
 /// assert!(!format!("{credentials:?}").contains("hunter2"));
 /// ```
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ pub struct LocationCredentials {
     /// Whether the identity of the process may be used.
     pub(super) ambient: bool,
     /// Whether they come by another way.
-    pub(super) elsewhere: bool,
+    pub(super) external: bool,
 }
 
 impl fmt::Debug for LocationCredentials {
@@ -43,7 +43,7 @@ impl fmt::Debug for LocationCredentials {
             .field("has_ca_bundle", &self.ca_bundle.is_some())
             .field("token_files", &self.token_files.len())
             .field("ambient", &self.ambient)
-            .field("elsewhere", &self.elsewhere)
+            .field("external", &self.external)
             .finish()
     }
 }
@@ -74,8 +74,8 @@ impl LocationCredentials {
     /// that put keys into its parameters, as [`merge_env`](crate::config::Config::merge_env) does. Opened
     /// without them, it has the identity of the process.
     #[must_use]
-    pub fn elsewhere() -> Self {
-        Self { elsewhere: true, ..Self::default() }
+    pub fn external() -> Self {
+        Self { external: true, ..Self::default() }
     }
 
     /// Allows the identity of the process if the credentials say nothing about an identity, such as an Azure
@@ -99,10 +99,10 @@ impl LocationCredentials {
     /// use plugin_registry_core::profiles::OPENSHIFT_TOKEN_FILE;
     /// let secret = format!("[default]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = {OPENSHIFT_TOKEN_FILE}\n");
     /// let location = BackupStorageLocation::new("velero", "default", "aws", "backup");
-    /// let credentials = LocationCredentials::from_file(secret);
-    /// assert!(Config::from_location(&location, &credentials).is_err());
+    /// let credentials = LocationCredentials::from_contents(secret);
+    /// assert!(Config::from_backup_location(&location, &credentials).is_err());
     /// let credentials = credentials.with_token_files([OPENSHIFT_TOKEN_FILE]);
-    /// assert!(Config::from_location(&location, &credentials).is_ok());
+    /// assert!(Config::from_backup_location(&location, &credentials).is_ok());
     /// ```
     #[must_use]
     pub fn with_token_files<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
@@ -120,7 +120,7 @@ impl LocationCredentials {
     /// It is the file of AWS with profiles, lines `AZURE_…=…`, or the JSON of Google. It is read as it is and
     /// never changed.
     #[must_use]
-    pub fn from_file(contents: impl Into<String>) -> Self {
+    pub fn from_contents(contents: impl Into<String>) -> Self {
         Self { contents: Some(Secret::new(contents)), ..Self::default() }
     }
 

@@ -26,7 +26,7 @@ struct Document {
 pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     endpoint(settings);
     settings.ignore("kmsKeyName", "images are encrypted with the bucket's default key");
-    settings.ignore("serviceAccount", "URLs are signed by whoever the credentials are of");
+    settings.ignore("serviceAccount", "URLs are signed by the owner of the credentials");
     if settings.config("universeDomain").is_some_and(|universe| universe != UNIVERSE) {
         settings.mistake("universeDomain", "has to be googleapis.com");
     }
@@ -38,7 +38,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     match (&credentials.path, &credentials.contents) {
         (path, Some(contents)) => {
             if path.is_some() {
-                settings.note("path of the credentials file", "the content that is passed with it is used");
+                settings.note("path of the credentials file", "the content passed with it is used instead");
             }
             settings.set("credentials", without_mark(contents.expose()), "credentials file");
             settings.token_files(credentials);
@@ -83,7 +83,7 @@ fn check(json: &str) -> Result<(), String> {
         let (line, column) = (error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => kinds(),
-            _ => format!("line {line}, column {column}: no JSON"),
+            _ => format!("line {line}, column {column}: invalid JSON"),
         }
     })?;
     document.kind.filter(|kind| KINDS.contains(&kind.as_str())).map(|_| ()).ok_or_else(kinds)

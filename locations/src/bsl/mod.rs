@@ -46,7 +46,7 @@ impl Config {
     /// use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};
     /// let location = BackupStorageLocation::new("velero", "default", "aws", "backup").with_config("region", "eu-west-1");
     /// let secret = "[default]\naws_access_key_id = 0123456\naws_secret_access_key = hunter2 # old\n";
-    /// let config = Config::from_location(&location, &LocationCredentials::from_file(secret))?;
+    /// let config = Config::from_backup_location(&location, &LocationCredentials::from_contents(secret))?;
     /// assert_eq!(config.driver, "s3");
     /// assert_eq!(config.parameters.get("accesskey"), Some("0123456"));
     /// assert_eq!(config.parameters.get("secretkey"), Some("hunter2"));
@@ -58,7 +58,7 @@ impl Config {
     /// unsupported provider, missing settings, unknown keys of `spec.config`, wrong values and invalid
     /// credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials file, and
     /// none holds a secret. Values that only the driver can judge are checked when it is opened.
-    pub fn from_location(
+    pub fn from_backup_location(
         location: &BackupStorageLocation,
         credentials: &LocationCredentials,
     ) -> Result<Self> {

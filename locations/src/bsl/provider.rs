@@ -67,7 +67,7 @@ impl BackupStorageLocation {
         let what = match did_you_mean(short, PROVIDERS.iter().map(|(known, _)| *known)) {
             _ if name.is_empty() => "required, but not given".to_owned(),
             Some(near) => format!("unsupported provider{}, did you mean `{near}`?", named(name)),
-            None => format!("unsupported provider{}; there are aws, azure and gcp", named(name)),
+            None => format!("unsupported provider{}; use aws, azure or gcp", named(name)),
         };
         Err(Error::new(ErrorKind::InvalidConfig).with_message(format!("`spec.provider`: {what}")))
     }

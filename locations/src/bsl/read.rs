@@ -21,7 +21,7 @@ impl BackupStorageLocation {
     /// # Errors
     /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
     /// their lines: text that is neither YAML nor JSON, another `kind`, such as a list of locations, several
-    /// documents, and fields of another type. [`Config::from_location`](crate::config::Config::from_location)
+    /// documents, and fields of another type. [`Config::from_backup_location`](crate::config::Config::from_backup_location)
     /// checks whether the settings make sense.
     pub fn from_text(text: &str) -> Result<Self> {
         let document = yaml::parse(text.trim_start_matches('\u{feff}'))?;
@@ -41,7 +41,7 @@ impl Found {
     fn location(&mut self, root: Node) -> BackupStorageLocation {
         let mut location = BackupStorageLocation::default();
         if root.is_null() {
-            self.mistakes.add("the text", "holds nothing");
+            self.mistakes.add("the text", "is empty");
             return location;
         }
         let Value::Map(entries) = root.value else {
@@ -70,7 +70,7 @@ impl Found {
         };
         if let Some((line, kind)) = text("kind").filter(|(_, kind)| *kind != KIND) {
             let what = if kind.ends_with("List") {
-                format!("is a list: give one {KIND}, by its name")
+                format!("is a list: pass one {KIND}, requested by its name")
             } else {
                 format!("has to be {KIND}{}", not(kind))
             };
@@ -78,7 +78,7 @@ impl Found {
             return false;
         }
         if let Some((line, version)) = text("apiVersion").filter(|(_, version)| !version.starts_with(GROUP)) {
-            let what = format_args!("has to be of the group velero.io{}", not(version));
+            let what = format_args!("has to be in the group velero.io{}", not(version));
             self.mistakes.add(format_args!("`apiVersion` (line {line})"), what);
             return false;
         }

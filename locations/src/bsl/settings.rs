@@ -7,7 +7,7 @@ use plugin_registry_core::{Parameters, Result, did_you_mean};
 
 use super::{clouds, credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
 pub(super) use crate::config::source::shown;
-use crate::config::{Config, Source, plain::is_plain};
+use crate::config::{Config, Source, cleartext::is_cleartext};
 
 /// Keys that Velero itself puts into `spec.config`, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
@@ -71,20 +71,20 @@ impl<'a> Settings<'a> {
         if bucket.is_empty() {
             self.mistakes.add("`spec.objectStorage.bucket`", "required, but not given");
         } else if bucket.contains('/') && !bucket.starts_with("arn:aws:s3:") {
-            let what = "must not have `/` in it; a path in the bucket goes into `prefix`";
+            let what = "must not contain `/`; put a path within the bucket into `prefix`";
             self.mistakes.add("`spec.objectStorage.bucket`", what);
         }
         let parameter = if provider == Provider::Azure { "container" } else { "bucket" };
         self.set(parameter, bucket, "spec.objectStorage.bucket");
         if !storage.prefix.is_empty() {
-            self.note("spec.objectStorage.prefix", "images lie at the bucket's root, as they always did");
+            self.note("spec.objectStorage.prefix", "images are stored at the root of the bucket, as always");
         }
         self.ca_bundle(credentials);
         for key in FROM_VELERO {
             self.ignore(key, "Velero takes it from `spec.objectStorage`");
         }
-        self.ignore("credentialsFile", "credentials are passed in beside the location");
-        self.ignore("resticRepoPrefix", "it is where restic keeps volumes");
+        self.ignore("credentialsFile", "credentials are passed in separately");
+        self.ignore("resticRepoPrefix", "it is where restic stores volumes");
     }
 
     fn ca_bundle(&mut self, credentials: &LocationCredentials) {
@@ -97,7 +97,8 @@ impl<'a> Settings<'a> {
         let (pem, place) = match (&credentials.ca_bundle, &storage.ca_cert_ref, text) {
             (Some(pem), ..) => (Some(pem.clone()), "CA bundle"),
             (None, Some(_), _) => {
-                let what = "what it refers to has to be passed in, by `LocationCredentials::with_ca_bundle`";
+                let what = "pass in the certificates it refers to, with \
+                            `LocationCredentials::with_ca_bundle`";
                 return self.mistakes.add("`spec.objectStorage.caCertRef`", what);
             }
             (None, None, Some(text)) => {
@@ -110,9 +111,9 @@ impl<'a> Settings<'a> {
         match pem.filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----")) {
             Some(pem) => self.set("cabundle", pem, place.trim_matches('`')),
             None if credentials.ca_bundle.is_some() => {
-                self.mistakes.add(place, "holds no certificate in PEM")
+                self.mistakes.add(place, "does not contain a PEM certificate")
             }
-            None => self.mistakes.add(place, "has to be base64 of certificates in PEM"),
+            None => self.mistakes.add(place, "has to be PEM certificates encoded as base64"),
         }
     }
 
@@ -179,7 +180,7 @@ impl<'a> Settings<'a> {
     /// Uses the identity of the process if there are no credentials, for a location that names no Secret or if
     /// the host says so. Otherwise a tenant's word would be enough to send it to the tenant's store.
     pub(super) fn ambient(&mut self, provider: Provider, credentials: &LocationCredentials) {
-        if credentials.elsewhere {
+        if credentials.external {
             return;
         }
         if credentials.ambient {
@@ -193,9 +194,9 @@ impl<'a> Settings<'a> {
             None => None,
         };
         if let Some(named) = named {
-            let what = "names credentials of the location, but none are passed: pass what is in the Secret, by \
-                        `LocationCredentials::from_file`, or allow the identity of the process instead, by \
-                        `LocationCredentials::ambient`";
+            let what = "names credentials of the location, but none are passed in: pass the content of the \
+                        Secret with `LocationCredentials::from_contents`, or allow the identity of the \
+                        process with `LocationCredentials::ambient`";
             return self.mistakes.add(named, what);
         }
         self.ambient_endpoint(provider, false);
@@ -208,15 +209,16 @@ impl<'a> Settings<'a> {
     pub(super) fn ambient_endpoint(&mut self, provider: Provider, is_allowed: bool) {
         let key = clouds::endpoint_key(provider);
         let Some(url) = self.config(key).filter(|url| !clouds::is_own(provider, url)) else { return };
-        let what = if is_plain(url) {
-            "is http to another machine, where the identity of the process is never sent: pass the location's own \
-             credentials, or use https"
+        let what = if is_cleartext(url) {
+            "uses http to another machine, and the identity of the process is never sent that way: pass the \
+             location's own credentials, or use https"
         } else if provider == Provider::Azure {
-            "is not a host of Azure, and tokens of the process are sent to no other: pass a key of the account or the \
-             secret of a client"
+            "is not an Azure host, and tokens of the process are sent only to Azure: pass an account key or \
+             a client secret"
         } else if !is_allowed {
-            "names an endpoint, and the identity of the process is not sent there: pass what is in the Secret, by \
-             `LocationCredentials::from_file`, or allow it, by `LocationCredentials::ambient`"
+            "names an endpoint to which the identity of the process is not sent: pass the content of the \
+             Secret with `LocationCredentials::from_contents`, or allow it with \
+             `LocationCredentials::ambient`"
         } else {
             return;
         };

@@ -1,7 +1,7 @@
 //! Settings that are not mistakes, but probably not what a user wants.
 
 use super::{provider::Provider, resource::BackupStorageLocation, settings::go_bool};
-use crate::config::plain::{PLAIN, is_plain};
+use crate::config::cleartext::{CLEARTEXT, is_cleartext};
 
 /// Where images lie in every bucket.
 const IMAGES: &str = "docker/registry/v2";
@@ -14,23 +14,22 @@ impl BackupStorageLocation {
         warnings.extend(self.prefix());
         if self.is_read_only() {
             warnings
-                .push("`spec.accessMode` is ReadOnly: images can be restored, but none backed up".to_owned());
+                .push("`spec.accessMode` is ReadOnly: images can be restored, but not backed up".to_owned());
         }
         let is_on = |key| self.spec.config.get(key).is_some_and(|text| go_bool(text) == Some(true));
         if is_on("insecureSkipTLSVerify") {
-            let what =
-                "is true: any certificate is accepted, so that others can read and change what is stored";
-            warnings.push(format!("`spec.config.insecureSkipTLSVerify` {what}; `caCert` is the safer way"));
+            let what = "is true: any certificate is accepted, so others can read and change what is stored";
+            warnings.push(format!("`spec.config.insecureSkipTLSVerify` {what}; use `caCert` instead"));
         }
         for key in ["s3Url", "storageAccountURI", "storeEndpoint"] {
-            if self.spec.config.get(key).is_some_and(|url| is_plain(url)) {
-                warnings.push(format!("`spec.config.{key}` {PLAIN}"));
+            if self.spec.config.get(key).is_some_and(|url| is_cleartext(url)) {
+                warnings.push(format!("`spec.config.{key}` {CLEARTEXT}"));
             }
         }
         let has_no_region = self.spec.config.get("region").is_none_or(String::is_empty);
         if matches!(self.provider(), Ok(Provider::Aws)) && is_on("s3ForcePathStyle") && has_no_region {
             warnings.push(
-                "`spec.config.region` is not given: oadp-operator refuses that together with `s3ForcePathStyle`"
+                "`spec.config.region` is not set: oadp-operator refuses `s3ForcePathStyle` without it"
                     .to_owned(),
             );
         }
@@ -45,10 +44,11 @@ impl BackupStorageLocation {
         }
         let below = images.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
         match below.map(|rest| rest.split('/').next().unwrap_or_default()) {
-            Some("") => Some(invalid("is where the images lie", "blobs repositories")),
-            Some(next) => Some(invalid("is above the images", next)),
+            Some("") => Some(invalid("is the directory of the images", "blobs repositories")),
+            Some(next) => Some(invalid("is above the directory of the images", next)),
             None if prefix.starts_with(&images) => Some(
-                "`spec.objectStorage.prefix` is among the images: what Velero writes there damages the registry"
+                "`spec.objectStorage.prefix` is inside the directory of the images: what Velero writes there \
+                 damages the registry"
                     .to_owned(),
             ),
             None => None,

@@ -95,7 +95,7 @@ fn locations() -> Vec<BackupStorageLocation> {
 
 /// Credentials of all forms, right and wrong.
 fn credentials(secret: &str) -> Vec<LocationCredentials> {
-    let file = |text: &str| LocationCredentials::from_file(text.to_owned());
+    let file = |text: &str| LocationCredentials::from_contents(text.to_owned());
     vec![
         LocationCredentials::none(),
         file("[default]\naws_access_key_id=a\naws_secret_access_key=b\n"),
@@ -144,7 +144,7 @@ fn of_a_location() {
             }
             for location in changed {
                 for credentials in credentials(secret) {
-                    let result = Config::from_location(&location, &credentials);
+                    let result = Config::from_backup_location(&location, &credentials);
                     *if result.is_ok() { &mut right } else { &mut wrong } += 1;
                     let text = format!(
                         "{} {location:?} {location:#?} {credentials:?} {:?}",
@@ -165,8 +165,8 @@ fn the_key_of_an_account_in_the_place_of_its_name() {
     let location = BackupStorageLocation::new("velero", "default", "azure", "backup")
         .with_config("storageAccount", "account")
         .with_config("storageAccountKeyEnvVar", SECRETS[0]);
-    let credentials = LocationCredentials::from_file("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=bm90IGEga2V5\n");
-    let text = Config::from_location(&location, &credentials).unwrap_err().to_string();
+    let credentials = LocationCredentials::from_contents("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=bm90IGEga2V5\n");
+    let text = Config::from_backup_location(&location, &credentials).unwrap_err().to_string();
     assert!(text.contains("`spec.config.storageAccountKeyEnvVar`: has to be the name of a line"), "{text}");
     assert!(!text.contains("Eby8"), "{text}");
 }

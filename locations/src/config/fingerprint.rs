@@ -28,7 +28,8 @@ impl FingerprintKey {
 
     /// Returns the fingerprint of a configuration. Sources of values and ignored keys do not count.
     pub(crate) fn of(&self, config: &Config) -> Fingerprint {
-        let Config { driver, parameters, delete, redirect, read_only, max_page, references, .. } = config;
+        let Config { driver, parameters, delete, redirect, read_only, max_page_size, references, .. } =
+            config;
         let Config { secret, log, purge, addr: _, ignored: _, .. } = config;
         let mut hash = Hash::new(&self.0);
         hash.text(&driver.to_lowercase());
@@ -37,7 +38,8 @@ impl FingerprintKey {
             hash.text(parameters.get(key).unwrap_or_default());
         }
         // Their `Debug` forms show everything. That of `log` hides the fields, which are hashed as they are.
-        let switches = (delete, redirect, read_only, max_page, references, log.level, log.formatter, purge);
+        let switches =
+            (delete, redirect, read_only, max_page_size, references, log.level, log.formatter, purge);
         hash.text(&format!("{switches:?} {}", log.fields.len()));
         for (name, value) in &log.fields {
             hash.text(name);
@@ -107,7 +109,7 @@ mod tests {
             Config { redirect: Some(true), ..usual.clone() },
             Config { redirect: Some(false), ..usual.clone() },
             Config { read_only: true, ..usual.clone() },
-            Config { max_page: Some(5), ..usual.clone() },
+            Config { max_page_size: Some(5), ..usual.clone() },
             Config { references: Some(plugin_registry::ReferencePolicy::Sparse), ..usual.clone() },
             Config { secret: Some(Secret::new("x")), ..usual.clone() },
             Config { log: LogSettings::default().with_field("a", "b"), ..usual.clone() },

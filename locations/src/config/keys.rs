@@ -42,9 +42,9 @@ pub(super) const OLD_LEVEL: &str = "loglevel";
 pub(super) const FORMATTER: &str = "log.formatter";
 
 const LISTENER: &str = "there is no such listener";
-const TLS: &str = "there is no encryption";
-const URLS: &str = "URLs of layers are stored and never followed";
-const ASKED: &str = "the store is asked each time, nothing is remembered in a service of its own";
+const TLS: &str = "TLS is not supported";
+const URLS: &str = "layer URLs are stored but never followed";
+const ASKED: &str = "the store is asked each time; nothing is cached in another service";
 
 /// The top-level keys.
 pub(super) const ROOT: Rows = &[
@@ -54,9 +54,9 @@ pub(super) const ROOT: Rows = &[
     ("storage", Storage),
     ("auth", Ignored("there is no authentication")),
     ("middleware", Ignored("there is no middleware")),
-    ("reporting", Ignored("nothing is reported to services of others")),
+    ("reporting", Ignored("nothing is reported to third-party services")),
     ("http", Section(HTTP)),
-    ("notifications", Ignored("nobody is notified")),
+    ("notifications", Ignored("no notifications are sent")),
     ("redis", Ignored(ASKED)),
     ("health", Ignored("nothing runs in the background")),
     ("proxy", Ignored("there is no pull-through cache")),
@@ -71,24 +71,24 @@ const LOG: Rows = &[
     ("level", Read(LEVEL)),
     ("formatter", Read(FORMATTER)),
     ("fields", Fields),
-    ("accesslog", Ignored("requests are logged by whoever serves them")),
-    ("hooks", Ignored("nobody is notified")),
-    ("reportcaller", Ignored("the log is the host's")),
+    ("accesslog", Ignored("the program that serves requests logs them")),
+    ("hooks", Ignored("no notifications are sent")),
+    ("reportcaller", Ignored("the host controls the log")),
 ];
 
 const HTTP: Rows = &[
     ("addr", Read(ADDR)),
     ("secret", Read(SECRET)),
     ("net", Ignored(LISTENER)),
-    ("host", Ignored("locations are relative")),
-    ("relativeurls", Ignored("locations are relative")),
-    ("prefix", Ignored("there is no prefix")),
-    ("draintimeout", Ignored("requests under way have 10 seconds")),
+    ("host", Ignored("`Location` headers are relative")),
+    ("relativeurls", Ignored("`Location` headers are relative")),
+    ("prefix", Ignored("a path prefix is not supported")),
+    ("draintimeout", Ignored("requests in progress have 10 seconds to finish")),
     ("tls", Ignored(TLS)),
     ("headers", Ignored("no headers are added")),
     ("debug", Ignored(LISTENER)),
-    ("http2", Ignored("HTTP/1.1 alone is spoken")),
-    ("h2c", Ignored("HTTP/1.1 alone is spoken")),
+    ("http2", Ignored("only HTTP/1.1 is supported")),
+    ("h2c", Ignored("only HTTP/1.1 is supported")),
 ];
 
 const VALIDATION: Rows = &[
@@ -102,7 +102,7 @@ const VALIDATION: Rows = &[
                 "indexes",
                 Section(&[
                     ("platforms", Read(PLATFORMS)),
-                    ("platformlist", Ignored("the platforms of an index are required all or none")),
+                    ("platformlist", Ignored("either all platforms of an index are required, or none")),
                 ]),
             ),
         ]),
@@ -114,7 +114,7 @@ pub(super) const STORAGE: Rows = &[
     ("cache", Ignored(ASKED)),
     ("delete", Section(&[("enabled", Read(DELETE))])),
     ("redirect", Section(&[("disable", Read(NO_REDIRECT))])),
-    ("tag", Ignored("the limit is the registry's own")),
+    ("tag", Ignored("the registry has its own limit")),
     (
         "maintenance",
         Section(&[

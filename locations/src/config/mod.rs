@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod canary;
+pub(crate) mod cleartext;
 mod duration;
 mod env;
 mod fingerprint;
@@ -13,7 +14,6 @@ mod keys;
 mod log;
 mod names;
 mod pairs;
-pub(crate) mod plain;
 mod principal;
 mod purge;
 mod raw;
@@ -81,7 +81,7 @@ pub struct Config {
     /// `storage.maintenance.readonly.enabled`. Default: false.
     pub read_only: bool,
     /// The smaller of `catalog.maxentries` and `tags.maxtags`, if either is set; 0 counts as unset.
-    pub max_page: Option<usize>,
+    pub max_page_size: Option<usize>,
     /// `validation.manifests.indexes.platforms`: `all` is [`ReferencePolicy::Complete`], `none` is
     /// [`ReferencePolicy::SparseIndexes`]. `list` requires all platforms, which is more than it asks for.
     pub references: Option<ReferencePolicy>,
@@ -215,8 +215,8 @@ impl Config {
         if let Some(redirect) = self.redirect {
             builder = builder.redirect(redirect);
         }
-        if let Some(entries) = self.max_page {
-            builder = builder.max_page(entries);
+        if let Some(entries) = self.max_page_size {
+            builder = builder.max_page_size(entries);
         }
         if let Some(references) = self.references {
             builder = builder.references(references);
@@ -236,7 +236,7 @@ impl fmt::Debug for Config {
             .field("delete", &self.delete)
             .field("redirect", &self.redirect)
             .field("read_only", &self.read_only)
-            .field("max_page", &self.max_page)
+            .field("max_page_size", &self.max_page_size)
             .field("references", &self.references)
             .field("addr", &self.addr.as_ref().map(|_| format_args!("…")))
             .field("secret", &self.secret)

@@ -90,8 +90,8 @@ pub(super) fn only_one<'a>(named: impl IntoIterator<Item = (&'a str, Source)>) -
     let mut named = named.into_iter().map(|(name, source)| format!("`{}` ({source})", shown(name)));
     let first = named.by_ref().take(MAX_DRIVERS).collect::<Vec<_>>().join(" and ");
     match named.count() {
-        0 => format!("there may be only one driver, not {first}"),
-        more => format!("there may be only one driver, not {first} and {more} more"),
+        0 => format!("only one driver is allowed, not {first}"),
+        more => format!("only one driver is allowed, not {first} and {more} more"),
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn parameter(driver: &str, rest: &str, given: &Written) -> Parameter 
             return Parameter::Principal(name);
         }
         if rest == "aad_endpoint" {
-            return Parameter::Ignored("where tokens come from follows from the cloud of the account");
+            return Parameter::Ignored("the cloud of the account determines where tokens come from");
         }
     }
     let in_section = SECTIONS.iter().filter(|(whose, _)| *whose == driver).find_map(|(_, section)| {

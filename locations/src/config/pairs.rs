@@ -92,7 +92,7 @@ impl EnvPairs {
             if name.is_empty() {
                 mistakes.push(format!("{place}: has no name before the `=`"));
             } else if name.contains(char::is_whitespace) {
-                mistakes.push(format!("{place}: the name has spaces in it"));
+                mistakes.push(format!("{place}: the name contains spaces"));
             } else {
                 pairs.push((name.to_owned(), Secret::new(value(text))));
             }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(
             refusal(EnvPairs::parse("A=b\n\nhunter2\n=hunter2\r\nhunter 2=x\nexport =x")),
             "4 mistakes: line 3: has to be NAME=VALUE, but has no `=`; line 4: has no name before the `=`; \
-             line 5: the name has spaces in it; line 6: has no name before the `=`"
+             line 5: the name contains spaces; line 6: has no name before the `=`"
         );
         assert_eq!(
             refusal(EnvPairs::from_entries(["A=b", "hunter2"])),

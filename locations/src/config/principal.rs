@@ -28,10 +28,10 @@ pub(super) fn resolved(raw: &Raw, ignored: &mut Vec<Ignored>) -> Parameters {
     let unused = if is_given(&parameters, ACCOUNT_KEY) {
         Some("the account key is used")
     } else if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case(CLIENT_SECRET)) {
-        Some("credentials.type is another one")
+        Some("credentials.type names another kind of credentials")
     } else if !is_given(&parameters, SECRET) && !principal.iter().any(|(name, ..)| *name == SECRET) {
         // It belongs to a workload identity, whose id and tenant are also in the environment of the SDK.
-        Some("without a client secret it is no credential")
+        Some("it has no effect without a client secret")
     } else {
         None
     };
@@ -49,7 +49,7 @@ pub(super) fn resolved(raw: &Raw, ignored: &mut Vec<Ignored>) -> Parameters {
         if let Some(reason) = unused {
             note(name, source, reason);
         } else if is_given(&parameters, name) {
-            note(name, source, "it is given by its own name");
+            note(name, source, "it is also set under its own name");
         } else {
             parameters = parameters.with_from(name, text.expose(), source.to_string());
             used.get_or_insert(source);

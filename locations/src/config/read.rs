@@ -25,10 +25,10 @@ impl Config {
         }
         let driver = raw.driver.as_ref().map(|driver| driver.name.clone()).unwrap_or_default();
         if driver.is_empty() {
-            reader.note("`storage`: a driver is required, such as `s3` or `filesystem`, but not given");
+            reader.note("`storage`: a driver is required, such as `s3` or `filesystem`");
         }
         let mut page = |key| reader.number(key, 0..=u64::from(u32::MAX)).filter(|entries| *entries > 0);
-        let max_page = [page(keys::MAX_ENTRIES), page(keys::MAX_TAGS)].into_iter().flatten().min();
+        let max_page_size = [page(keys::MAX_ENTRIES), page(keys::MAX_TAGS)].into_iter().flatten().min();
         let references = reader.choice(keys::PLATFORMS, &["all", "none", "list"]).map(|word| match word {
             "none" => ReferencePolicy::SparseIndexes,
             _ => ReferencePolicy::Complete,
@@ -40,7 +40,7 @@ impl Config {
             delete: reader.flag(keys::DELETE).unwrap_or_default(),
             redirect: reader.flag(keys::NO_REDIRECT).map(|disabled| !disabled),
             read_only: reader.flag(keys::READ_ONLY).unwrap_or_default(),
-            max_page: max_page.and_then(|entries| usize::try_from(entries).ok()),
+            max_page_size: max_page_size.and_then(|entries| usize::try_from(entries).ok()),
             references,
             addr: reader.text(keys::ADDR),
             secret: reader.is_given(keys::SECRET).then(|| reader.secret(keys::SECRET)).flatten(),
@@ -93,7 +93,7 @@ fn time(reader: &mut ParameterReader<'_>, key: &'static str) -> Option<Duration>
     let text = reader.text(key)?;
     let time = duration::parse(&text).filter(|time| !time.is_zero());
     if time.is_none() {
-        reader.mistake(key, "has to be a time longer than 0, such as `168h` or `1h30m`");
+        reader.mistake(key, "has to be a duration longer than 0, such as `168h` or `1h30m`");
     }
     time
 }
@@ -203,7 +203,7 @@ mod tests {
             ("log: {levl: debug}\n", "`log.levl` (line 4): unknown, did you mean `log.level`?"),
             ("log: {fields: [a]}\n", "`log.fields` (line 4): has to be a section of keys and values"),
             ("log: {fields: {a: [b]}}\n", "`log.fields.a` (line 4): has to be a single value"),
-            ("log:\n  fields:\n    a.b: c\n    a: {b: d}\n", "`log.fields.a.b` (line 7): is given twice"),
+            ("log:\n  fields:\n    a.b: c\n    a: {b: d}\n", "`log.fields.a.b` (line 7): is set twice"),
             (
                 "  maintenance: {uploadpurging: false}\n",
                 "`storage.maintenance.uploadpurging` (line 4): has to be a section of keys and values",
@@ -211,16 +211,17 @@ mod tests {
             (
                 "  maintenance:\n    uploadpurging:\n      age: 168\n      interval: 0s\n      dryrun: maybe\n      enabld: true\n",
                 "4 mistakes: `storage.maintenance.uploadpurging.enabld` (line 9): unknown, did you mean \
-                 `storage.maintenance.uploadpurging.enabled`?; `storage.maintenance.uploadpurging.age` (line 6): has to \
-                 be a time longer than 0, such as `168h` or `1h30m`; \
-                 `storage.maintenance.uploadpurging.interval` (line 7): has to be a time longer than 0, such as `168h` \
-                 or `1h30m`; `storage.maintenance.uploadpurging.dryrun` (line 8): has to be true or false",
+                 `storage.maintenance.uploadpurging.enabled`?; `storage.maintenance.uploadpurging.age` (line \
+                 6): has to be a duration longer than 0, such as `168h` or `1h30m`; \
+                 `storage.maintenance.uploadpurging.interval` (line 7): has to be a duration longer than 0, \
+                 such as `168h` or `1h30m`; `storage.maintenance.uploadpurging.dryrun` (line 8): has to be \
+                 true or false",
             ),
             (
                 "  maintenance: {uploadpurging: {age: -1h, interval: a-secret-in-the-wrong-place}}\n",
-                "2 mistakes: `storage.maintenance.uploadpurging.age` (line 4): has to be a time longer than 0, such as \
-                 `168h` or `1h30m`; `storage.maintenance.uploadpurging.interval` (line 4): has to be a time \
-                 longer than 0, such as `168h` or `1h30m`",
+                "2 mistakes: `storage.maintenance.uploadpurging.age` (line 4): has to be a duration longer \
+                 than 0, such as `168h` or `1h30m`; `storage.maintenance.uploadpurging.interval` (line 4): \
+                 has to be a duration longer than 0, such as `168h` or `1h30m`",
             ),
         ] {
             assert_eq!(refusal(lines), expected, "{lines}");

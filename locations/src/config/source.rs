@@ -32,7 +32,7 @@ impl fmt::Display for Source {
             Self::Line(line) => write!(f, "line {line}"),
             // A variable, or a location with its namespace.
             Self::Named(name) => {
-                f.write_str(shown_words(name, "._- /").unwrap_or("a variable that is not named like one"))
+                f.write_str(shown_words(name, "._- /").unwrap_or("a variable whose name is not shown"))
             }
         }
     }

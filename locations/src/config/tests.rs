@@ -50,7 +50,7 @@ http:
         [("bucket", "backup"), ("chunksize", "5242880"), ("rootdirectory", "/a b"), ("secure", "true")];
     assert_eq!(texts, expected);
     assert!(config.delete && config.read_only);
-    assert_eq!((config.redirect, config.max_page), (Some(true), Some(400)));
+    assert_eq!((config.redirect, config.max_page_size), (Some(true), Some(400)));
     assert_eq!(config.references, Some(ReferencePolicy::SparseIndexes));
     assert_eq!(config.addr.as_deref(), Some("127.0.0.1:5000"));
     assert_eq!(config.secret.as_ref().unwrap().expose(), "0123456");
@@ -64,7 +64,7 @@ fn little_is_enough() {
         let config = Config::from_yaml(&format!("version: 0.1\n{storage}")).unwrap();
         assert_eq!(config.driver, "inmemory");
         assert!(config.parameters.is_empty() && !config.delete && !config.read_only);
-        assert_eq!((config.redirect, config.max_page, config.references), (None, None, None));
+        assert_eq!((config.redirect, config.max_page_size, config.references), (None, None, None));
         assert!(config.addr.is_none() && config.secret.is_none());
     }
     // Sections without content, as in distribution.
@@ -72,7 +72,7 @@ fn little_is_enough() {
     let config = Config::from_yaml(empty).unwrap();
     assert!(config.addr.is_none() && config.ignored.len() == 1);
     assert_eq!(
-        Config::from_yaml("version: 0.1\nstorage: inmemory\ncatalog: {maxentries: 0}").unwrap().max_page,
+        Config::from_yaml("version: 0.1\nstorage: inmemory\ncatalog: {maxentries: 0}").unwrap().max_page_size,
         None
     );
 }
@@ -109,7 +109,7 @@ fn sections_of_a_driver_become_names_with_dots() {
 #[test]
 fn capitals_make_no_second_parameter() {
     let text = refusal(&with_storage("  s3:\n    bucket: a\n    Bucket: b\n"));
-    assert_eq!(text, "`storage.s3.Bucket` (line 5): is given twice");
+    assert_eq!(text, "`storage.s3.Bucket` (line 5): is set twice");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn mistakes_in_parameters_name_their_lines() {
 fn two_drivers_are_one_mistake_that_names_both() {
     assert_eq!(
         refusal(&with_storage("  s3:\n    bucket: b\n  filesystem:\n    rootdirectory: /x\n")),
-        "`storage` (line 3): there may be only one driver, not `s3` (line 3) and `filesystem` (line 5)"
+        "`storage` (line 3): only one driver is allowed, not `s3` (line 3) and `filesystem` (line 5)"
     );
 }
 
@@ -197,7 +197,7 @@ loglevel: info
     assert_eq!(ignored, expected);
     assert_eq!(config.references, Some(ReferencePolicy::Complete));
     assert_eq!(config.addr.as_deref(), Some(":5000"));
-    assert_eq!(config.ignored[4].to_string(), "line 15: http.tls is ignored: there is no encryption");
+    assert_eq!(config.ignored[4].to_string(), "line 15: http.tls is ignored: TLS is not supported");
 }
 
 #[test]
@@ -224,13 +224,13 @@ tags: 7
 something: hunter2
 "
         ),
-        "11 mistakes: line 5: `bucket` is given twice; `storage.delet` (line 7): unknown, did you mean \
-         `storage.delete`?; `storage.s3.Region` (line 6): has to \
-         be a single value; `htpp` (line 11): unknown, did you mean `http`?; `http.tsl` (line 13): unknown, did \
-         you mean `http.tls`?; `http.addr` (line 14): has to be a single value; `tags` (line 17): has to be a \
-         section of keys and values; `something` (line 18): unknown; `version` (line 1): has to be 0.1; \
-         `catalog.maxentries` (line 16): has to be a number from 0 to 4294967295; \
-         `storage.redirect.disable` (line 10): has to be true or false"
+        "11 mistakes: line 5: `bucket` is set twice; `storage.delet` (line 7): unknown, did you mean \
+         `storage.delete`?; `storage.s3.Region` (line 6): has to be a single value; `htpp` (line 11): \
+         unknown, did you mean `http`?; `http.tsl` (line 13): unknown, did you mean `http.tls`?; `http.addr` \
+         (line 14): has to be a single value; `tags` (line 17): has to be a section of keys and values; \
+         `something` (line 18): unknown; `version` (line 1): has to be 0.1; `catalog.maxentries` (line 16): \
+         has to be a number from 0 to 4294967295; `storage.redirect.disable` (line 10): has to be true or \
+         false"
     );
 }
 
@@ -238,18 +238,18 @@ something: hunter2
 fn what_is_missing() {
     for (text, expected) in [
         ("", "2 mistakes: `version`: required, but not given; `storage`: a driver is required"),
-        ("version: 0.1\n", "`storage`: a driver is required, such as `s3` or `filesystem`, but not given"),
+        ("version: 0.1\n", "`storage`: a driver is required, such as `s3` or `filesystem`"),
         ("version: 0.1\nstorage:\n", "`storage`: a driver is required"),
         ("version: 0.1\nstorage:\n  delete: {enabled: true}\n", "`storage`: a driver is required"),
         ("storage: inmemory\n", "`version`: required, but not given"),
-        ("hello\n", "3 mistakes: the file has to hold keys and values; "),
+        ("hello\n", "3 mistakes: the file has to contain keys and values; "),
         ("version: 0.1\nstorage: [a]\n", "2 mistakes: `storage` (line 2): has to be a section"),
         ("version: 0.1\nstorage: {s3: b}\n", "`storage.s3` (line 2): has to be a section of keys and values"),
         (
             "version: 0.1\nstorage: 's3: {secretkey: x}'\n",
             "2 mistakes: `storage` (line 2): has to be the name of a driver, such as `s3`",
         ),
-        ("version: 0.1\nstorage: {s3: {bucket: *b}}\n", "line 2, column 24: no YAML: "),
+        ("version: 0.1\nstorage: {s3: {bucket: *b}}\n", "line 2, column 24: invalid YAML: "),
     ] {
         let refusal = refusal(text);
         assert!(refusal.starts_with(expected), "{text}: {refusal}");

@@ -73,11 +73,11 @@ pub(crate) fn parse(text: &str) -> Result<Document> {
             Ok((event, span)) => tree.take(event, span),
             Err(error) => {
                 let (line, column) = (error.marker().line(), error.marker().col() + 1);
-                return wrong(format!("line {line}, column {column}: no YAML: {}", error.info()));
+                return wrong(format!("line {line}, column {column}: invalid YAML: {}", error.info()));
             }
         }
         if tree.open.len() > MAX_DEPTH {
-            return wrong(format!("sections lie in each other more than {MAX_DEPTH} deep"));
+            return wrong(format!("sections are nested more than {MAX_DEPTH} levels deep"));
         }
     }
     let nothing = Node { line: 1, value: Value::Text { text: Secret::new(""), is_plain: true } };
@@ -130,12 +130,12 @@ impl<'a> Tree<'a> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents == 2 {
-                    self.refuse(line, "there may be only one document in the file");
+                    self.refuse(line, "the file may contain only one document");
                 }
             }
             Event::Scalar(text, style, _, tag) => {
                 if tag.is_some_and(|tag| !tag.is_yaml_core_schema_tag("str")) {
-                    self.refuse(line, "tags that begin with `!` are not read; a text needs none");
+                    self.refuse(line, "tags that begin with `!` are not supported; a text needs none");
                     return self.add(Node { line, value: Value::Refused });
                 }
                 let is_plain = style == ScalarStyle::Plain;
@@ -145,7 +145,10 @@ impl<'a> Tree<'a> {
                 self.add(Node { line, value: Value::Text { text: Secret::new(text), is_plain } });
             }
             Event::Alias(_) => {
-                self.refuse(line, "`*` refers to another place of the file, which is not read: write it out");
+                self.refuse(
+                    line,
+                    "`*` refers to another place in the file, which is not supported: write the value out",
+                );
                 self.add(Node { line, value: Value::Refused });
             }
             Event::MappingStart(..) => {
@@ -181,11 +184,11 @@ impl<'a> Tree<'a> {
         let line = node.line;
         let Value::Text { text, .. } = node.value else {
             *key = Pending::Nothing;
-            return self.refuse(line, "a key has to be a text");
+            return self.refuse(line, "a key has to be text");
         };
         if !keys.insert(text.expose().to_owned()) {
             *key = Pending::Nothing;
-            return self.refuse(line, &format!("`{}` is given twice", shown(text.expose())));
+            return self.refuse(line, &format!("`{}` is set twice", shown(text.expose())));
         }
         *key = Pending::Value(text.expose().to_owned(), line);
     }
@@ -259,9 +262,9 @@ mod tests {
             ("a: &x 1\nb: *x\n", "line 2: `*` refers to another place", "{a@1=1,b@2=!}"),
             ("a: !!binary aGk=\n", "line 1: tags that begin with `!`", "{a@1=!}"),
             ("a: !secret x\n", "line 1: tags that begin with `!`", "{a@1=!}"),
-            ("a: 1\na: 2\n", "line 2: `a` is given twice", "{a@1=1}"),
-            ("{a: 1}\n---\nb: 2\n", "line 2: there may be only one document", "{a@1=1}"),
-            ("? [a]\n: 1\nb: 2\n", "line 1: a key has to be a text", "{b@3=2}"),
+            ("a: 1\na: 2\n", "line 2: `a` is set twice", "{a@1=1}"),
+            ("{a: 1}\n---\nb: 2\n", "line 2: the file may contain only one document", "{a@1=1}"),
+            ("? [a]\n: 1\nb: 2\n", "line 1: a key has to be text", "{b@3=2}"),
         ] {
             let document = parse(text).unwrap();
             assert_eq!(document.mistakes.len(), 1, "{text}");
@@ -291,7 +294,7 @@ mod tests {
         let error = |text: &str| parse(text).map(|_| ()).unwrap_err().to_string();
         assert!(error(&" ".repeat(MAX_LEN + 1)).contains("longer than"));
         assert!(error(&("[".repeat(40) + &"]".repeat(40))).contains("deep"));
-        assert!(error(&"[".repeat(100_000)).contains("no YAML"));
+        assert!(error(&"[".repeat(100_000)).contains("invalid YAML"));
         let deep: String = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         assert!(error(&deep).contains("deep"));
     }

@@ -14,9 +14,9 @@ use super::{
     Inner, RegistryPool,
     instance::Slot,
     location::{Key, Location},
-    looks::Looks,
     purge::Purges,
     stats::{Counters, Eviction, EvictionCause},
+    throttle::Throttle,
     transports::Transports,
 };
 use crate::{config::FingerprintKey, logging::InstanceLogs};
@@ -116,7 +116,7 @@ impl RegistryPoolBuilder {
         let cache = Cache::builder()
             .max_capacity(self.max_open)
             .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(left(counters.clone(), self.on_evict))
+            .eviction_listener(eviction_listener(counters.clone(), self.on_evict))
             .build();
         RegistryPool {
             inner: Arc::new(Inner {
@@ -130,7 +130,7 @@ impl RegistryPoolBuilder {
                 invalidations: AtomicU64::new(0),
                 time_to_idle: self.time_to_idle,
                 time_to_live: self.time_to_live,
-                looks: Looks::every(self.time_to_idle.min(self.time_to_live) / 4),
+                scan_throttle: Throttle::every(self.time_to_idle.min(self.time_to_live) / 4),
                 purges: Purges::default(),
                 purge_timeout: self.purge_timeout,
             }),
@@ -139,7 +139,7 @@ impl RegistryPoolBuilder {
 }
 
 /// Returns the listener that runs when a slot leaves the cache.
-fn left(
+fn eviction_listener(
     counters: Arc<Counters>,
     on_evict: OnEvict,
 ) -> impl Fn(Arc<Key>, Arc<Slot>, RemovalCause) + Send + Sync {

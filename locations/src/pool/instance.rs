@@ -92,7 +92,7 @@ impl Slot {
     }
 
     /// Looks at the instance in place, unless it was evicted. This does not count as a use.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Arc<Instance>) -> T) -> Option<T> {
+    pub(super) fn peek<T>(&self, look: impl FnOnce(&Arc<Instance>) -> T) -> Option<T> {
         lock(&self.instance).as_ref().map(look)
     }
 
@@ -101,7 +101,7 @@ impl Slot {
     }
 
     /// Records why the instance is about to be evicted.
-    pub(super) fn condemn(&self, cause: EvictionCause) {
+    pub(super) fn set_cause(&self, cause: EvictionCause) {
         lock(&self.cause).get_or_insert(cause);
     }
 

@@ -40,12 +40,15 @@ impl Location {
     }
 
     /// Makes a location from one of Velero and its credentials. Namespace and name are the location's, and the
-    /// configuration is [`Config::from_location`].
+    /// configuration is [`Config::from_backup_location`].
     ///
     /// # Errors
-    /// Fails as [`Config::from_location`] does.
-    pub fn of_backups(location: &BackupStorageLocation, credentials: &LocationCredentials) -> Result<Self> {
-        let config = Config::from_location(location, credentials)?;
+    /// Fails as [`Config::from_backup_location`] does.
+    pub fn from_backup_location(
+        location: &BackupStorageLocation,
+        credentials: &LocationCredentials,
+    ) -> Result<Self> {
+        let config = Config::from_backup_location(location, credentials)?;
         Ok(Self::new(&location.metadata.namespace, &location.metadata.name, config))
     }
 

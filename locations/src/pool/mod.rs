@@ -3,9 +3,9 @@
 mod builder;
 mod instance;
 mod location;
-mod looks;
 mod purge;
 mod stats;
+mod throttle;
 mod transports;
 
 use std::{
@@ -30,9 +30,9 @@ use self::{
     builder::Configure,
     instance::{Instance, Slot, transport},
     location::{Key, label},
-    looks::Looks,
     purge::Purges,
     stats::{Counters, count},
+    throttle::Throttle,
     transports::Transports,
 };
 pub use self::{
@@ -103,7 +103,7 @@ struct Inner {
     invalidations: AtomicU64,
     time_to_idle: Duration,
     time_to_live: Duration,
-    looks: Looks,
+    scan_throttle: Throttle,
     purges: Purges,
     purge_timeout: Duration,
 }
@@ -132,7 +132,7 @@ impl RegistryPool {
         // A caller whose instance is evicted before it sees it looks again, and finds the instance alive.
         loop {
             if let Some(slot) = inner.cache.get(&key).await {
-                if let Some(Some(cause)) = slot.look(|instance| inner.due(instance)) {
+                if let Some(Some(cause)) = slot.peek(|instance| inner.expiry_cause(instance)) {
                     inner.evict(&key, &slot, cause).await;
                 }
                 if let Some(instance) = slot.get() {
@@ -154,7 +154,7 @@ impl RegistryPool {
             if let Some(mine) = mine {
                 if inner.invalidations.load(Ordering::Acquire) != invalidations {
                     // The instance may predate the invalidation of its location: only this caller gets it.
-                    inner.transports.disown(Some(&key.location));
+                    inner.transports.detach(Some(&key.location));
                     inner.evict(&key, &slot, EvictionCause::Invalidated).await;
                 }
                 inner.make_room(&key).await;
@@ -177,7 +177,7 @@ impl RegistryPool {
     /// The next caller opens the location again, even if an old instance is still in use or being opened.
     pub async fn invalidate(&self, namespace: &str, name: &str) -> usize {
         let location = label(namespace, name);
-        self.inner.disown(Some(&location));
+        self.inner.detach(Some(&location));
         let is_meant = |instance: &Arc<Instance>| *instance.key.location == *location;
         self.inner.evict_where(|instance| is_meant(instance).then_some(EvictionCause::Invalidated)).await
     }
@@ -185,7 +185,7 @@ impl RegistryPool {
     /// Takes all instances out of the pool and returns how many there were. For a host that ends or goes to
     /// sleep.
     pub async fn invalidate_all(&self) -> usize {
-        self.inner.disown(None);
+        self.inner.detach(None);
         self.inner.evict_where(|_| Some(EvictionCause::Invalidated)).await
     }
 
@@ -203,7 +203,7 @@ impl RegistryPool {
     /// after that. Dropping the future stops the purges midway. What is left waits for the next interval.
     pub async fn sweep(&self) -> SweepReport {
         let inner = &self.inner;
-        let evicted = inner.evict_where(|instance| inner.leaves(instance)).await;
+        let evicted = inner.evict_where(|instance| inner.eviction_cause(instance)).await;
         inner.cache.run_pending_tasks().await;
         let purged = |instance: &Arc<Instance>| instance.purge.is_some();
         let open: Vec<_> = inner.cache.iter().filter_map(|(_, slot)| slot.get()).filter(purged).collect();
@@ -218,7 +218,7 @@ impl RegistryPool {
     /// Returns the statistics of the pool.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        let open = self.inner.cache.iter().filter(|(_, slot)| slot.look(|_| ()).is_some()).count();
+        let open = self.inner.cache.iter().filter(|(_, slot)| slot.peek(|_| ()).is_some()).count();
         self.inner.counters.stats(open, self.inner.transports.len())
     }
 }
@@ -234,7 +234,7 @@ impl Inner {
         let purge = instance.registry.purge_uploads(settings.older_than, settings.dry_run);
         // Boxed, since many of these futures exist at once.
         let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
-            let message = format!("the purge was given up after {} s", self.purge_timeout.as_secs());
+            let message = format!("the purge did not finish within {} s", self.purge_timeout.as_secs());
             Err(Error::new(ErrorKind::Timeout).with_message(message).into())
         });
         if let Err(error) = &purged {
@@ -245,9 +245,9 @@ impl Inner {
 
     async fn open(&self, key: &Key, location: &Location) -> Result<Arc<Instance>> {
         if let Some(alive) = self.transports.alive(key)
-            && self.due(&alive).is_none()
+            && self.expiry_cause(&alive).is_none()
         {
-            count(&self.counters.taken_back);
+            count(&self.counters.revived);
             return Ok(alive);
         }
         let config = &location.config;
@@ -267,14 +267,14 @@ impl Inner {
         // A registry that may not write could never purge.
         let purge = config.purge.filter(|purge| purge.dry_run || !registry.is_read_only());
         if let Some(settings) = &purge {
-            self.purges.expect(&key.location, settings.interval);
+            self.purges.schedule(&key.location, settings.interval);
         }
         Ok(Instance::new(key.clone(), instance, registry, purge, self.transports.clone(), log))
     }
 
-    fn disown(&self, location: Option<&str>) {
+    fn detach(&self, location: Option<&str>) {
         self.invalidations.fetch_add(1, Ordering::AcqRel);
-        self.transports.disown(location);
+        self.transports.detach(location);
     }
 
     /// After an open, removes the outdated instances of its location, those over the limit and, now and then,
@@ -285,14 +285,14 @@ impl Inner {
                 self.evict(&key, &slot, EvictionCause::Replaced).await;
             }
         }
-        if self.looks.is_due() {
-            self.evict_where(|instance| self.leaves(instance)).await;
+        if self.scan_throttle.is_due() {
+            self.evict_where(|instance| self.eviction_cause(instance)).await;
         }
         self.cache.run_pending_tasks().await;
     }
 
     /// Why an instance must no longer be given out, if there is a reason. It may or may not be in a slot.
-    fn due(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
+    fn expiry_cause(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
         let now = Instant::now();
         if now.duration_since(instance.opened) >= self.time_to_live {
             return Some(EvictionCause::Expired);
@@ -301,16 +301,16 @@ impl Inner {
         is_idle.then_some(EvictionCause::Idle)
     }
 
-    /// Why an instance has to leave, if it has to. Unlike with [`due`](Self::due), no caller has asked for it.
-    fn leaves(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
+    /// Why an instance has to leave, if it has to. Unlike with [`expiry_cause`](Self::expiry_cause), no caller has asked for it.
+    fn eviction_cause(&self, instance: &Arc<Instance>) -> Option<EvictionCause> {
         let is_outdated = self.transports.is_outdated(&instance.key);
-        if is_outdated { Some(EvictionCause::Replaced) } else { self.due(instance) }
+        if is_outdated { Some(EvictionCause::Replaced) } else { self.expiry_cause(instance) }
     }
 
     async fn evict_where(&self, cause: impl Fn(&Arc<Instance>) -> Option<EvictionCause>) -> usize {
         let mut evicted = 0;
         for (key, slot) in &self.cache {
-            if let Some(Some(cause)) = slot.look(&cause) {
+            if let Some(Some(cause)) = slot.peek(&cause) {
                 evicted += usize::from(self.evict(&key, &slot, cause).await);
             }
         }
@@ -325,7 +325,7 @@ impl Inner {
             .and_compute_with(|entry| {
                 let is_same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), slot));
                 if is_same {
-                    slot.condemn(cause);
+                    slot.set_cause(cause);
                 }
                 ready(if is_same { Op::Remove } else { Op::Nop })
             })

@@ -59,7 +59,7 @@ impl Plan {
 
 impl Purges {
     /// Plans the first purge of a location, unless it has a plan.
-    pub(super) fn expect(&self, location: &Arc<str>, interval: Duration) {
+    pub(super) fn schedule(&self, location: &Arc<str>, interval: Duration) {
         let mut plans = lock(&self.plans);
         if let Some(plan) = plans.get_mut(location) {
             plan.interval = interval;
@@ -72,7 +72,7 @@ impl Purges {
         {
             plans.remove(&oldest);
         }
-        plans.insert(location.clone(), Plan { due: after(share(interval.min(MAX_FIRST))), interval });
+        plans.insert(location.clone(), Plan { due: after(jitter(interval.min(MAX_FIRST))), interval });
     }
 
     /// Whether a location is due. If so, this call claims the purge, and the location is no longer due.
@@ -82,14 +82,14 @@ impl Purges {
         let plan = plans.entry(location.clone()).or_insert_with(|| Plan { due: Instant::now(), interval });
         let is_due = plan.due <= Instant::now();
         if is_due {
-            *plan = Plan { due: after(interval.saturating_sub(share(interval / 10))), interval };
+            *plan = Plan { due: after(interval.saturating_sub(jitter(interval / 10))), interval };
         }
         is_due
     }
 }
 
 /// A random part of a duration.
-fn share(time: Duration) -> Duration {
+fn jitter(time: Duration) -> Duration {
     let [first, second, third, fourth, ..] = Uuid::new_v4().into_bytes();
     let random = u32::from_be_bytes([first, second, third, fourth]);
     time.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -116,16 +116,16 @@ mod tests {
         let purges = Purges::default();
         let count = || lock(&purges.plans).len();
         for number in 0..100 {
-            purges.expect(&name(number), HOUR);
+            purges.schedule(&name(number), HOUR);
         }
         assert_eq!(count(), 100);
         // Still known, as after a pause of the host.
         tokio::time::advance(2 * HOUR).await;
-        purges.expect(&name(100), HOUR);
+        purges.schedule(&name(100), HOUR);
         assert_eq!(count(), 101);
         assert!(purges.claim(&name(7), HOUR) && !purges.claim(&name(7), HOUR));
         tokio::time::advance(2 * HOUR).await;
-        purges.expect(&name(101), HOUR);
+        purges.schedule(&name(101), HOUR);
         let left = count();
         assert!((2..=3).contains(&left), "{left} are left: 7, 101 and perhaps 100");
         assert!(purges.claim(&name(7), HOUR));
@@ -137,7 +137,7 @@ mod tests {
     async fn there_are_never_more_plans_than_a_limit() {
         let purges = Purges::default();
         for number in 0..MAX_PLANS + 50 {
-            purges.expect(&name(number), HOUR);
+            purges.schedule(&name(number), HOUR);
         }
         assert_eq!(lock(&purges.plans).len(), MAX_PLANS);
     }

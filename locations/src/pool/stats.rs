@@ -49,7 +49,7 @@ pub struct PoolStats {
     /// Opens that failed. Callers that waited for the same open share one.
     pub failed: u64,
     /// Evicted instances that were still in use and were taken back, because a caller asked for them again.
-    pub taken_back: u64,
+    pub revived: u64,
     /// Evictions of idle instances.
     pub idle: u64,
     /// Evictions of instances at the end of their time.
@@ -67,7 +67,7 @@ pub(super) struct Counters {
     pub(super) hits: AtomicU64,
     pub(super) opened: AtomicU64,
     pub(super) failed: AtomicU64,
-    pub(super) taken_back: AtomicU64,
+    pub(super) revived: AtomicU64,
     idle: AtomicU64,
     expired: AtomicU64,
     capacity: AtomicU64,
@@ -98,7 +98,7 @@ impl Counters {
             hits: read(&self.hits),
             opened: read(&self.opened),
             failed: read(&self.failed),
-            taken_back: read(&self.taken_back),
+            revived: read(&self.revived),
             idle: read(&self.idle),
             expired: read(&self.expired),
             capacity: read(&self.capacity),

@@ -67,7 +67,7 @@ impl Transports {
     }
 
     /// From now on, no caller gets the instances in use of a location, or of all locations. Their names stay.
-    pub(super) fn disown(&self, location: Option<&str>) {
+    pub(super) fn detach(&self, location: Option<&str>) {
         let mut tables = lock(&self.tables);
         let is_meant = |key: &&Key| location.is_none_or(|location| *key.location == *location);
         let keys: Vec<Key> = tables.by_key.keys().filter(is_meant).cloned().collect();

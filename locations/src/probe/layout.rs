@@ -7,7 +7,7 @@ use plugin_registry_core::{EntryKind, Error, RepositoryName, Result, StorageDriv
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use uuid::Uuid;
 
-use super::words::text;
+use super::hints::error_chain;
 use plugin_registry::layout;
 
 /// How many names of one directory are read at most.
@@ -271,9 +271,9 @@ impl LayoutFindings {
         let velero = self.velero();
         if !velero.is_empty() {
             warnings.push(format!(
-                "Velero has a backup location at the root of this store ({}), and takes no directory beside its \
-                 own: with `docker` there it reports \"Backup store contains invalid top-level directories: \
-                 [docker]\". Give the location a prefix of its own, or the registry \
+                "Velero has a backup location at the root of this store ({}), and accepts no directory \
+                 beside its own: once `docker` is there, it reports \"Backup store contains invalid \
+                 top-level directories: [docker]\". Give the location its own prefix, or the registry \
                  another root directory",
                 velero.join(", ")
             ));
@@ -292,8 +292,8 @@ impl LayoutFindings {
             );
         }
         if !self.failures.is_empty() {
-            let first = self.failures.first().map(text).unwrap_or_default();
-            warnings.push(format!("not all of the layout could be looked at: {first}"));
+            let first = self.failures.first().map(error_chain).unwrap_or_default();
+            warnings.push(format!("not all of the layout could be read: {first}"));
         }
         warnings
     }
@@ -303,7 +303,7 @@ impl fmt::Display for LayoutFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.has_more_repositories { " or more" } else { "" };
         match (self.repositories, self.has_blobs()) {
-            (0, false) => write!(f, "layout: no repositories and no blobs were seen")?,
+            (0, false) => write!(f, "layout: no repositories and no blobs found")?,
             (0, true) => write!(f, "layout: blobs ({}), and no repositories", self.algorithms.join(", "))?,
             (1, true) => write!(f, "layout: 1 repository; blobs ({})", self.algorithms.join(", "))?,
             (1, false) => write!(f, "layout: 1 repository, and no blobs")?,
@@ -352,7 +352,7 @@ impl Serialize for LayoutTrace {
 /// Lists one repository more than are counted, to know whether there are more.
 async fn repositories(driver: &dyn StorageDriver) -> Result<Vec<StoragePath>> {
     let root = layout::repositories();
-    driver.list_marked(&root, "_", None).take(REPOSITORIES + 1).try_collect().await
+    driver.find_directories(&root, "_", None).take(REPOSITORIES + 1).try_collect().await
 }
 
 fn as_texts<S: Serializer>(paths: &[StoragePath], serializer: S) -> Result<S::Ok, S::Error> {
@@ -365,6 +365,7 @@ fn as_errors<S: Serializer>(errors: &[Error], serializer: S) -> Result<S::Ok, S:
         kind: &'static str,
         error: String,
     }
-    serializer
-        .collect_seq(errors.iter().map(|error| View { kind: error.kind().as_str(), error: text(error) }))
+    serializer.collect_seq(
+        errors.iter().map(|error| View { kind: error.kind().as_str(), error: error_chain(error) }),
+    )
 }

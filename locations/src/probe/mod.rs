@@ -1,10 +1,10 @@
 //! Asks a store what it lets a registry do, and what is in it.
 
+mod hints;
 mod layout;
 mod report;
 mod rights;
 mod steps;
-mod words;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use plugin_registry_core::{Capabilities, Error, ErrorKind, StoragePath};
 use serde::{Serialize, Serializer};
 
 use super::{
+    hints::{error_chain, headline, hint},
     layout::LayoutFindings,
     rights::Store,
-    words::{headline, hint, text},
 };
 
 /// What [`probe`](super::probe()) found out.
@@ -137,7 +137,7 @@ impl fmt::Display for ProbeReport {
         if self.has_passed(ProbeVerb::List) {
             write!(f, "{}", self.layout)?;
         } else {
-            write!(f, "layout: not looked at")?;
+            write!(f, "layout: not read")?;
         }
         for warning in &self.warnings {
             write!(f, "\nwarning: {warning}")?;
@@ -212,9 +212,12 @@ impl Serialize for ProbeStep {
         let view = match &self.outcome {
             ProbeOutcome::Passed(time) => View::Passed { verb, seconds: time.as_secs_f64() },
             ProbeOutcome::Skipped(reason) => View::Skipped { verb, reason },
-            ProbeOutcome::Failed(error) => {
-                View::Failed { verb, kind: error.kind().as_str(), error: text(error), hint: self.hint() }
-            }
+            ProbeOutcome::Failed(error) => View::Failed {
+                verb,
+                kind: error.kind().as_str(),
+                error: error_chain(error),
+                hint: self.hint(),
+            },
         };
         view.serialize(serializer)
     }
@@ -262,7 +265,7 @@ impl fmt::Display for ProbeOutcome {
         match self {
             Self::Passed(time) => write!(f, "passed ({} ms)", time.as_millis()),
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
-            Self::Failed(error) => write!(f, "{}: {}", headline(error.kind()), text(error)),
+            Self::Failed(error) => write!(f, "{}: {}", headline(error.kind()), error_chain(error)),
         }
     }
 }
@@ -277,39 +280,41 @@ pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<
     );
     if is_writing && !capabilities.create_only {
         warn(
-            "no conditional writes: of two writers that create one file at the same moment both succeed, and the \
-             later one stays. Two registries that begin one upload at the same moment are not told apart; blobs \
-             and manifests, which their digests name, are safe",
+            "no conditional writes: if two writers create one file at the same moment, both succeed and the \
+             later one wins. Two registries that begin one upload at the same moment do not notice each \
+             other; blobs and manifests are safe, because their digests name them",
         );
     } else if let Some(error) = report.error(ProbeVerb::ConditionalWrite) {
         warn(match error.kind() {
             ErrorKind::Other => {
-                "conditional writes cannot be trusted: if the store ignores conditions, tell the driver so in its \
-                 settings"
+                "conditional writes cannot be trusted: if the store ignores conditions, say so in the \
+                 driver's settings"
             }
             _ => "conditional writes do not work: the first request of an upload in chunks needs one",
         });
     }
     if report.error(ProbeVerb::Replace).is_some() {
         warn(
-            "no object can be replaced: a tag cannot be moved to another image, and a manifest cannot be pushed again",
+            "objects cannot be replaced: a tag cannot be moved to another image, and a manifest cannot be \
+             pushed again",
         );
     }
     if capabilities.retention {
         warn(
-            "the store retains what is written (Object Lock): tags move and deletes work, and what they replace stays \
-             as a version, and takes space, until its retention ends",
+            "the store retains objects (Object Lock): tags can be moved and deletes work, but what they \
+             replace stays as a version and takes space until its retention ends",
         );
     } else if capabilities.versions {
         warn(
-            "the store keeps versions: what is deleted, or replaced as by a tag that moves, stays as a version and takes \
-             space until a lifecycle rule of the store removes it",
+            "the store keeps versions: deleted and replaced objects stay as versions and take space until a \
+             lifecycle rule removes them",
         );
     }
     if capabilities.hides_missing {
         let needed = Store::of(report.driver).needs(ProbeVerb::Missing);
         warn(&format!(
-            "what is missing looks forbidden to these credentials, so that each look at it costs a list; needed: {needed}"
+            "missing objects look forbidden to these credentials, so each lookup of one costs a list \
+             request; needed: {needed}"
         ));
     }
     if report.error(ProbeVerb::Stage).is_some() {
@@ -317,11 +322,12 @@ pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<
     }
     if report.error(ProbeVerb::FindStages).is_some() {
         warn(
-            "what writers that died have staged cannot be found, so a purge of uploads will fail; it takes space",
+            "stages of writers that died cannot be found, so a purge of uploads will fail and the stages \
+             keep taking space",
         );
     }
     if report.error(ProbeVerb::Delete).is_some() {
-        warn("nothing can be deleted: uploads and whatever else is given up takes space for ever");
+        warn("nothing can be deleted: abandoned uploads and other leftovers take space forever");
     }
     if let Some(path) = &report.left_over {
         warnings.push(format!("objects of this probe may be left in {path}: delete them"));

@@ -51,18 +51,18 @@ static STORES: [Store; 4] = [
         identity: "the access key, the secret key, the session token or the role, and this machine's clock",
         way: "the endpoint, its certificate, the network and the proxy",
         list: "s3:ListBucket on the bucket",
-        missing: "s3:ListBucket on the bucket, without a condition on the prefix: without it what is missing looks \
-                  forbidden",
+        missing: "s3:ListBucket on the bucket, without a condition on the prefix: without it, missing \
+                  objects look forbidden",
         write: "s3:PutObject on the bucket's objects",
-        read: "s3:GetObject on the bucket's objects, and s3:ListBucket on the bucket: without it what is missing \
-               looks forbidden",
+        read: "s3:GetObject on the bucket's objects, and s3:ListBucket on the bucket: without it, missing \
+               objects look forbidden",
         conditional_write: "s3:PutObject and s3:GetObject on the bucket's objects",
         stage: "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:AbortMultipartUpload on the bucket's objects, \
                 and s3:ListBucket on the bucket",
         find_stages: "s3:ListBucketMultipartUploads and s3:ListBucket on the bucket, s3:GetObject and \
                       s3:ListMultipartUploadParts on its objects",
-        delete: "s3:DeleteObject, s3:AbortMultipartUpload and, for uploads that wait, s3:GetObject on the bucket's \
-                 objects, and s3:ListBucket on the bucket",
+        delete: "s3:DeleteObject, s3:AbortMultipartUpload and, for unfinished uploads, s3:GetObject on the \
+                 bucket's objects, and s3:ListBucket on the bucket",
     },
     Store {
         driver: "gcs",
@@ -70,9 +70,9 @@ static STORES: [Store; 4] = [
         identity: "the service account, its key or the workload identity, and this machine's clock",
         way: "the endpoint, its certificate, the network and the proxy",
         list: "storage.objects.list on the bucket",
-        missing: "storage.objects.list on the bucket: without it what is missing looks forbidden",
-        write: "storage.objects.create on the bucket, and storage.objects.delete to replace what is there",
-        read: "storage.objects.get on the bucket, and storage.objects.list: without it what is missing looks \
+        missing: "storage.objects.list on the bucket: without it, missing objects look forbidden",
+        write: "storage.objects.create on the bucket, and storage.objects.delete to replace objects",
+        read: "storage.objects.get on the bucket, and storage.objects.list: without it, missing objects look \
                forbidden",
         conditional_write: "storage.objects.create on the bucket",
         stage: "storage.objects.create, storage.objects.get and storage.objects.delete on the bucket",
@@ -84,13 +84,13 @@ static STORES: [Store; 4] = [
         place: "the storage account, the container and the endpoint",
         identity: "the account key, the SAS token or the identity, and this machine's clock",
         way: "the endpoint, its certificate, the network and the proxy",
-        list: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads alone), \
-               or a SAS token with `l`",
-        missing: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads \
-                  alone), or a SAS token with `r`",
+        list: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader is enough \
+               for reads), or a SAS token with `l`",
+        missing: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader is \
+                  enough for reads), or a SAS token with `r`",
         write: "the role Storage Blob Data Contributor on the container, or a SAS token with `c` and `w`",
-        read: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader for reads alone), \
-               or a SAS token with `r`",
+        read: "the role Storage Blob Data Contributor on the container (Storage Blob Data Reader is enough \
+               for reads), or a SAS token with `r`",
         conditional_write: "the role Storage Blob Data Contributor on the container, or a SAS token with `c` and \
                             `w`",
         stage: "the role Storage Blob Data Contributor on the container, or a SAS token with `r`, `c`, `w` and `d`",
@@ -109,9 +109,9 @@ static STORES: [Store; 4] = [
         conditional_write: "this process needs to write to the directories (`rwx`), on a file system with hard \
                             links or exclusive renames",
         stage: "this process needs to write to the directories (`rwx`), to read and write the files in them \
-                (`rw-`), and file locks",
+                (`rw-`), and to lock files",
         find_stages: "this process needs to read and search all directories (`r-x`)",
-        delete: "this process needs to write to the directories (`rwx`), also to those that are not its own",
+        delete: "this process needs to write to the directories (`rwx`), including those of other owners",
     },
 ];
 
@@ -119,7 +119,7 @@ static ANY: Store = Store {
     driver: "",
     place: "the driver's settings",
     identity: "the credentials",
-    way: "the store and the way to it",
+    way: "the store and the connection to it",
     list: "the right to list",
     missing: "the right to see that something is missing",
     write: "the right to write",

@@ -116,7 +116,7 @@ impl<'a> Probe<'a> {
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
             Ok(_) => {
-                let message = "the store knows an object that nobody has written";
+                let message = "the store reports an object that was never written";
                 Err(self.error(ErrorKind::Other, message, Operation::Stat))
             }
         };
@@ -128,7 +128,7 @@ impl<'a> Probe<'a> {
         let reason = if self.is_read_only {
             READ_ONLY
         } else if !self.is_written {
-            "no write works"
+            "the write failed"
         } else {
             let put = self.driver.put_content(&self.object, self.content.clone(), PutMode::Overwrite);
             let (time, result) = timed(put).await;
@@ -151,7 +151,7 @@ impl<'a> Probe<'a> {
         let (time, result) = timed(self.driver.get_content(&self.object, LIMIT)).await;
         let result = match result {
             Ok(content) if content != self.content => {
-                let message = "the store gave other bytes than were written";
+                let message = "the store did not return the bytes that were written";
                 Err(self.error(ErrorKind::Corrupted, message, Operation::GetContent))
             }
             Ok(_) => Ok(()),
@@ -168,9 +168,9 @@ impl<'a> Probe<'a> {
         let reason = if self.is_read_only {
             READ_ONLY
         } else if !self.driver.capabilities().create_only {
-            "the driver says that its store has no conditional writes"
+            "the driver reports that its store has no conditional writes"
         } else if !self.is_written {
-            "no write works"
+            "the write failed"
         } else {
             let (time, result) = timed(self.create_twice()).await;
             return self.settle(ProbeVerb::ConditionalWrite, time, result);
@@ -191,7 +191,8 @@ impl<'a> Probe<'a> {
             Some(Err(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Some(Err(error)) => Err(error),
             _ => {
-                let message = "the store replaced a file that it was asked to create only where none is";
+                let message = "the store was asked to create a file only if it did not exist, and replaced \
+                               it";
                 Err(self.error(ErrorKind::Other, message, Operation::PutContent))
             }
         }
@@ -203,7 +204,7 @@ impl<'a> Probe<'a> {
             Some(READ_ONLY)
         } else if self.is_read_refused {
             // Some stores could not even delete the stage again.
-            Some("no read is permitted, so no stage could be resumed")
+            Some("reads are not permitted, so a stage could not be resumed")
         } else {
             None
         };
@@ -248,7 +249,7 @@ impl<'a> Probe<'a> {
             is_found |= info.path == self.object;
         }
         if is_waiting && !is_found {
-            let message = "bytes that wait to be resumed were not found";
+            let message = "the staged bytes were not found";
             return Err(self.error(ErrorKind::Other, message, Operation::ListStaged));
         }
         Ok(())
@@ -258,13 +259,15 @@ impl<'a> Probe<'a> {
     async fn resume(&mut self, closed: &Staged) -> Result<()> {
         let found = self.driver.find_staged(&self.object).await?;
         if (found.size, &found.id) != (closed.size, &closed.id) {
-            let message =
-                format!("found {} bytes other than the {} that were staged", found.size, closed.size);
+            let message = format!(
+                "found another stage of {} bytes instead of the {} bytes that were staged",
+                found.size, closed.size
+            );
             return Err(self.error(ErrorKind::Corrupted, message, Operation::FindStaged));
         }
         let mut writer = self.driver.writer(&self.object, WriteMode::Resume(found)).await?;
         if writer.size() != closed.size {
-            let message = format!("resumed at {} bytes of {}", writer.size(), closed.size);
+            let message = format!("resumed after {} bytes instead of {}", writer.size(), closed.size);
             return Err(self.error(ErrorKind::InvalidOffset, message, Operation::Writer));
         }
         writer.write(self.content.clone()).await?;

@@ -177,7 +177,7 @@ fn the_number_of_driver_calls() {
         let counts = registry.metrics().snapshot();
         let named = [
             Operation::List,
-            Operation::ListMarked,
+            Operation::FindDirectories,
             Operation::Stat,
             Operation::PutContent,
             Operation::GetContent,
@@ -235,16 +235,16 @@ fn a_read_only_registry_writes_nothing() {
 #[test]
 fn stores_that_lie_are_caught() {
     for (what, verb, kind, words) in [
-        (Lie::OtherBytes, ProbeVerb::Read, ErrorKind::Corrupted, "read: other bytes than were written: "),
+        (Lie::OtherBytes, ProbeVerb::Read, ErrorKind::Corrupted, "read: not the bytes that were written: "),
         (
             Lie::IgnoresConditions,
             ProbeVerb::ConditionalWrite,
             ErrorKind::Other,
-            "asked to create only where none",
+            "asked to create a file only if it did not exist",
         ),
         (Lie::LosesStages, ProbeVerb::FindStages, ErrorKind::Other, "find stages: failed: inmemory driver: "),
-        (Lie::ForgetsStages, ProbeVerb::Stage, ErrorKind::InvalidOffset, "resumed at 0 bytes of "),
-        (Lie::FindsOtherStages, ProbeVerb::Stage, ErrorKind::Corrupted, "bytes other than the "),
+        (Lie::ForgetsStages, ProbeVerb::Stage, ErrorKind::InvalidOffset, "resumed after 0 bytes instead of "),
+        (Lie::FindsOtherStages, ProbeVerb::Stage, ErrorKind::Corrupted, "bytes instead of the "),
     ] {
         let report = lie(what);
         assert_eq!(failed(&report), [verb], "{what:?}: {report}");
@@ -270,7 +270,7 @@ fn no_conditional_writes_is_a_warning() {
     );
     assert!(report.is_usable() && failed(&report).is_empty());
     assert_eq!(report.warnings.len(), 1);
-    assert!(report.warnings[0].contains("at the same moment both succeed"), "{report}");
+    assert!(report.warnings[0].contains("at the same moment, both succeed"), "{report}");
     let reader = Registry::builder(Liar(MemoryDriver::new(), Lie::NoConditions)).read_only(true).build();
     assert_eq!(block_on(super::probe(&reader)).warnings, Vec::<String>::new());
 }
@@ -434,7 +434,7 @@ fn a_report_as_json() {
     let denied = Error::new(ErrorKind::PermissionDenied).with_driver("s3");
     let mut report = report(vec![
         step(ProbeVerb::List, ProbeOutcome::Passed(std::time::Duration::from_millis(250))),
-        step(ProbeVerb::ConditionalWrite, ProbeOutcome::Skipped("no write works")),
+        step(ProbeVerb::ConditionalWrite, ProbeOutcome::Skipped("the write failed")),
         step(ProbeVerb::Delete, ProbeOutcome::Failed(denied)),
     ]);
     let path: StoragePath = "/docker/registry/v2/gc".parse().unwrap();
@@ -452,8 +452,8 @@ fn a_report_as_json() {
     );
     let mut json = json;
     json["warnings"].take();
-    let hint = "needed: s3:DeleteObject, s3:AbortMultipartUpload and, for uploads that wait, s3:GetObject on the \
-                bucket's objects, and s3:ListBucket on the bucket";
+    let hint = "needed: s3:DeleteObject, s3:AbortMultipartUpload and, for unfinished uploads, s3:GetObject \
+                on the bucket's objects, and s3:ListBucket on the bucket";
     assert_eq!(
         json,
         json!({
@@ -461,7 +461,7 @@ fn a_report_as_json() {
             "usable": false,
             "steps": [
                 {"verb": "list", "outcome": "passed", "seconds": 0.25},
-                {"verb": "conditional_write", "outcome": "skipped", "reason": "no write works"},
+                {"verb": "conditional_write", "outcome": "skipped", "reason": "the write failed"},
                 {
                     "verb": "delete", "outcome": "failed", "kind": "permission denied",
                     "error": "s3 driver: permission denied", "hint": hint,

@@ -156,7 +156,7 @@ async fn what_left_for_lack_of_room_while_in_use_is_taken_back() {
     assert_eq!((pool.stats().open, lab.alive()), (1, 2));
     let again = pool.get_or_open(&location("a")).await.unwrap();
     assert_eq!(again.transport(), first.transport());
-    assert_eq!((lab.opened(), lab.alive(), pool.stats().taken_back), (2, 1, 1));
+    assert_eq!((lab.opened(), lab.alive(), pool.stats().revived), (2, 1, 1));
     // But not after its time.
     advance(60 * MINUTE).await;
     assert_ne!(pool.get_or_open(&location("a")).await.unwrap().transport(), first.transport());

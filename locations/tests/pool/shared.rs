@@ -153,7 +153,7 @@ async fn what_was_invalidated_is_opened_anew_while_it_is_in_use() {
 
     assert_eq!(pool.invalidate_all().await, 2);
     assert_ne!(pool.get_or_open(&location("b")).await.unwrap().transport(), b.transport());
-    assert_eq!((lab.opened(), pool.stats().taken_back), (4, 0));
+    assert_eq!((lab.opened(), pool.stats().revived), (4, 0));
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub(crate) fn verified(
             let hashers = state.hasher.finish().await?;
             let Expected { digest, size } = &state.expected;
             let canonical = hashers.verify(digest).map_err(|error| damaged(digest, &error))?;
-            known.known.learned_size(&canonical, *size);
+            known.cache.insert_size(&canonical, *size);
             Ok(state.held.map(|last| (last, None)))
         }
     });

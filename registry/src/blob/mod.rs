@@ -12,14 +12,13 @@ use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
 pub(crate) use self::{
     body::{Expected, verified},
-    store::{BlobStore, Poured, pour},
+    store::{BlobStore, StreamOutcome, write_stream},
 };
 use crate::{
     error::{RegistryError, Result},
-    layout,
+    integrity, layout,
     link::LinkStore,
     repository::Repository,
-    wholeness,
 };
 
 /// Any error of a caller's content stream.
@@ -125,8 +124,8 @@ impl Blobs {
             return Ok(Some(canonical));
         }
         let is_of_other_content =
-            self.repository.shared.known.canonical(digest).is_some_and(|known| known != canonical);
-        if is_of_other_content || canonical.is_of_nothing() != digest.is_of_nothing() {
+            self.repository.shared.cache.canonical(digest).is_some_and(|known| known != canonical);
+        if is_of_other_content || canonical.is_of_empty() != digest.is_of_empty() {
             tracing::warn!(path = %link, target = %canonical, "damaged link: it names other content than its path");
             return Ok(None);
         }
@@ -233,12 +232,12 @@ impl Blobs {
         self.repository.shared.require_writable()?;
         let digest = &descriptor.digest;
         // Bytes under another algorithm are found if this registry hashed them itself, or by their link.
-        let canonical = match self.repository.shared.known.canonical(digest) {
+        let canonical = match self.repository.shared.cache.canonical(digest) {
             Some(canonical) => Some(canonical),
             None => self.resolve(digest).await?,
         };
         // Without a size, nothing tells whether the stored bytes are whole, so they are replaced.
-        let size = wholeness::named_size(descriptor);
+        let size = integrity::named_size(descriptor);
         if let Some(canonical) = canonical
             && size.is_some()
             && self.store().stat(&canonical).await? == size
@@ -311,7 +310,7 @@ impl Blobs {
     )]
     pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
         self.repository.shared.require_writable()?;
-        let canonical = self.repository.shared.known.canonical(digest).ok_or_else(|| self.unknown(digest))?;
+        let canonical = self.repository.shared.cache.canonical(digest).ok_or_else(|| self.unknown(digest))?;
         let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
         self.link(digest, &canonical).await?;
         Ok(BlobInfo { digest: *digest, canonical, size })

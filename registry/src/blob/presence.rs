@@ -38,7 +38,7 @@ impl Blobs {
         let stated: HashSet<(Digest, u64)> = wanted.iter().map(|one| (one.digest, one.size)).collect();
         // Old programs wrote a size of 0 if they did not know it.
         let is_stated = |digest, size| stated.contains(&(digest, size)) || stated.contains(&(digest, 0));
-        let known = &self.repository.shared.known;
+        let known = &self.repository.shared.cache;
         let fresh = linked.values().all(|canonical| known.blob(canonical).is_some_and(|seen| seen.stored));
         let sizes = stream::iter(linked)
             .map(|(digest, canonical)| async move {

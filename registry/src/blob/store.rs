@@ -42,11 +42,11 @@ impl<'a> BlobStore<'a> {
         match self.shared.driver.stat(&layout::blob_data(digest)).await {
             Ok(info) => {
                 self.check_size(digest, info.size)?;
-                self.shared.known.saw_blob(digest, info.size);
+                self.shared.cache.insert_seen(digest, info.size);
                 Ok(Some(info.size))
             }
             Err(error) if error.is_not_found() => {
-                self.shared.known.forget_blob(digest);
+                self.shared.cache.remove_blob(digest);
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -55,8 +55,8 @@ impl<'a> BlobStore<'a> {
 
     /// Refuses stored bytes whose number shows that they cannot be those of `digest`.
     fn check_size(&self, digest: &Digest, size: u64) -> Result<()> {
-        let Some(problem) = self.shared.known.size_problem(digest, size) else { return Ok(()) };
-        self.shared.known.forget_blob(digest);
+        let Some(problem) = self.shared.cache.size_problem(digest, size) else { return Ok(()) };
+        self.shared.cache.remove_blob(digest);
         tracing::error!(%digest, problem, "stored blob is damaged");
         Err(RegistryError::Damaged(format!("blob {digest}: {problem}; a push of it repairs it")))
     }
@@ -91,7 +91,7 @@ impl<'a> BlobStore<'a> {
         }
         let verified = hasher.finish().await?.verify(digest);
         if let Ok(canonical) = &verified {
-            self.shared.known.learned_size(canonical, size);
+            self.shared.cache.insert_size(canonical, size);
         }
         Ok(Some(verified.map(|_| size)))
     }
@@ -119,7 +119,7 @@ impl<'a> BlobStore<'a> {
     pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
         let size = content.len() as u64;
         self.shared.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;
-        self.shared.known.stored_blob(digest, size);
+        self.shared.cache.insert_stored(digest, size);
         Ok(())
     }
 
@@ -145,8 +145,8 @@ impl<'a> BlobStore<'a> {
         };
         let mut writer = self.shared.driver.writer(&path, WriteMode::Direct { size }).await?;
         let hashers = Some(Hashers::new(digest.algorithm()));
-        let verified = match pour(content, &mut *writer, hashers, size).await {
-            Ok(poured) => poured.verify(digest, size),
+        let verified = match write_stream(content, &mut *writer, hashers, size).await {
+            Ok(outcome) => outcome.verify(digest, size),
             Err(error) => Err(error),
         };
         let (canonical, length) = match verified {
@@ -157,15 +157,15 @@ impl<'a> BlobStore<'a> {
             }
         };
         writer.commit(&layout::blob_data(&canonical)).await?;
-        self.shared.known.stored_blob(&canonical, length);
-        self.shared.known.learned_alias(digest, &canonical);
+        self.shared.cache.insert_stored(&canonical, length);
+        self.shared.cache.insert_alias(digest, &canonical);
         Ok((canonical, length))
     }
 }
 
 /// What went into a writer.
 #[derive(Debug)]
-pub(crate) struct Poured {
+pub(crate) struct StreamOutcome {
     /// Bytes taken.
     pub(crate) counted: u64,
     /// The hashers after them, if there were any before.
@@ -174,7 +174,7 @@ pub(crate) struct Poured {
     pub(crate) failure: Option<BoxError>,
 }
 
-impl Poured {
+impl StreamOutcome {
     /// Returns the canonical digest and the size, if the content is whole and what it was announced as.
     fn verify(self, digest: &Digest, size: Option<u64>) -> Result<(Digest, u64)> {
         let actual = self.counted;
@@ -194,12 +194,12 @@ impl Poured {
 ///
 /// # Errors
 /// Those of the store, and a size mismatch as soon as there are more than `limit` bytes.
-pub(crate) async fn pour<S, E>(
+pub(crate) async fn write_stream<S, E>(
     mut content: S,
     writer: &mut dyn FileWriter,
     hashers: Option<Box<Hashers>>,
     limit: Option<u64>,
-) -> Result<Poured>
+) -> Result<StreamOutcome>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Into<BoxError>,
@@ -225,7 +225,7 @@ where
         Some(hasher) => Some(hasher.finish().await?),
         None => None,
     };
-    Ok(Poured { counted, hashers, failure })
+    Ok(StreamOutcome { counted, hashers, failure })
 }
 
 /// Discards a stage. A failure leaves only invisible bytes, so it is logged, not returned.

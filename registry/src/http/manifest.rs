@@ -81,8 +81,8 @@ pub(super) async fn put(
     let content_type = request.header(header::CONTENT_TYPE);
     let media_type = content_type.as_deref().and_then(|value| value.split(';').next());
     let too_large = RegistryError::ManifestTooLarge { limit: MAX_MANIFEST_SIZE };
-    let read = request.read(body, MAX_MANIFEST_SIZE, &registry.shared.turns).await?;
-    let (bytes, _turn) = read.ok_or(too_large)?;
+    let read = request.read(body, MAX_MANIFEST_SIZE, &registry.shared.limiter).await?;
+    let (bytes, _permit) = read.ok_or(too_large)?;
     let manifest = repository.manifests().put_tagged(digest.as_ref(), &tags, media_type, bytes).await?;
     let mut response = empty(StatusCode::CREATED);
     let location = format!("/v2/{}/manifests/{}", repository.name(), manifest.digest());

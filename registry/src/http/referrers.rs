@@ -32,7 +32,7 @@ pub(super) async fn list(
         .parse()
         .map_err(|error| RegistryError::Name(plugin_registry_core::NameError::Digest(error)))?;
     let artifact_type = request.parameter("artifactType").filter(|artifact_type| !artifact_type.is_empty());
-    let limit = request.page_size()?.unwrap_or(usize::MAX).min(registry.shared.options.max_page);
+    let limit = request.page_size()?.unwrap_or(usize::MAX).min(registry.shared.options.max_page_size);
     let last = request.parameter("last");
     let referrers = Referrers::new(repository);
     let page = referrers.page(&subject, artifact_type.as_deref(), last.as_deref(), limit).await?;
@@ -41,7 +41,7 @@ pub(super) async fn list(
     if artifact_type.is_some() {
         response.headers_mut().insert(OCI_FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
-    if let (Some(last), true) = (page.referrers.last(), page.more) {
+    if let (Some(last), true) = (page.referrers.last(), page.has_more) {
         let path = format!("/v2/{}/referrers/{subject}", repository.name());
         let n = limit.to_string();
         let mut parameters = vec![("n", n.as_str()), ("last", last.digest.as_str())];

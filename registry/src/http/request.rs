@@ -12,7 +12,7 @@ use tokio::sync::SemaphorePermit;
 use crate::{
     blob::BoxError,
     error::{RegistryError, Result},
-    turns::{SMALL, Turns},
+    limiter::{ManifestLimiter, SMALL_MANIFEST},
 };
 
 /// A request's body, whatever stack it came from.
@@ -102,7 +102,7 @@ impl ApiRequest {
         &self,
         mut body: Content,
         limit: u64,
-        turns: &'a Turns,
+        limiter: &'a ManifestLimiter,
     ) -> Result<Option<(Bytes, Option<SemaphorePermit<'a>>)>> {
         let announced = self.content_length()?;
         if announced.is_some_and(|length| length > limit) {
@@ -112,8 +112,8 @@ impl ApiRequest {
         let mut all = BytesMut::new();
         let mut turn = None;
         while let Some(piece) = body.try_next().await.map_err(RegistryError::Body)? {
-            if turn.is_none() && (all.len() + piece.len()) as u64 > SMALL {
-                turn = turns.receive().await;
+            if turn.is_none() && (all.len() + piece.len()) as u64 > SMALL_MANIFEST {
+                turn = limiter.receive().await;
             }
             all.extend_from_slice(&piece);
             match announced {

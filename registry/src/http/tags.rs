@@ -14,18 +14,18 @@ struct List<'a> {
 }
 
 /// Lists the tags. Without `n` the whole list comes at once, as the specification says, and is held twice: as
-/// names of up to 128 bytes, and as the answer. With `n`, at most `max_page` tags are held.
+/// names of up to 128 bytes, and as the answer. With `n`, at most `max_page_size` tags are held.
 pub(super) async fn list(
     registry: &Registry,
     repository: &Repository,
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
-    let limit = request.page_size()?.map(|n| n.min(registry.shared.options.max_page));
+    let limit = request.page_size()?.map(|n| n.min(registry.shared.options.max_page_size));
     let last = request.parameter("last");
     let page = repository.tags().list(last.as_deref(), limit.unwrap_or(usize::MAX)).await?;
     let tags: Vec<&str> = page.entries.iter().map(|tag| tag.as_str()).collect();
     let mut response = json(&List { name: repository.name().as_str(), tags: &tags })?;
-    if let (Some(limit), Some(last), true) = (limit, tags.last(), page.more) {
+    if let (Some(limit), Some(last), true) = (limit, tags.last(), page.has_more) {
         let path = format!("/v2/{}/tags/list", repository.name());
         set(&mut response, header::LINK, next_page(&path, &[("n", &limit.to_string()), ("last", last)]));
     }

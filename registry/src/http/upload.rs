@@ -59,7 +59,7 @@ async fn mount(
             Ok(from) => repository.blobs().mount(&from, digest).await,
             Err(_) => return Ok(false),
         },
-        None if registry.shared.options.anonymous_mount => repository.blobs().mount_any(digest).await,
+        None if registry.shared.options.automatic_crossmount => repository.blobs().mount_any(digest).await,
         None => return Ok(false),
     };
     match mounted {
@@ -169,7 +169,7 @@ pub(super) async fn status(
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
     let (session, _) = session(registry, repository, id, request).await?;
-    let offset = session.status().await?.max(session.arrived());
+    let offset = session.status().await?.max(session.received_bytes());
     Ok(progress(registry, repository, &session, offset, StatusCode::NO_CONTENT))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use plugin_registry_core::{Descriptor, Digest, is_non_distributable};
 
 use super::{Manifest, ManifestEntry, ManifestKind};
-use crate::wholeness::{Flaw, Part, named_size};
+use crate::integrity::{ContentKind, Flaw, named_size};
 
 /// What a manifest needs to be whole. Push, verify and copy all ask this one planner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +28,11 @@ pub struct Links {
 /// A `subject` is not needed (distribution-spec, "Pushing Manifests with Subject").
 #[must_use]
 pub fn links_of(manifest: &Manifest) -> Links {
-    let part =
-        if matches!(manifest.kind(), ManifestKind::Index { .. }) { Part::Manifest } else { Part::Blob };
+    let part = if matches!(manifest.kind(), ManifestKind::Index { .. }) {
+        ContentKind::Manifest
+    } else {
+        ContentKind::Blob
+    };
     let mut plan = Plan { part, planned: Vec::new(), places: HashMap::new(), contradictions: Vec::new() };
     let mut links = Links { is_sized: true, ..Links::default() };
     match manifest.kind() {
@@ -72,7 +75,7 @@ fn may_stay_away(layer: &ManifestEntry) -> bool {
 /// Descriptors by digest, in the order of their first entries. Content that any entry needs is needed, and
 /// every named size counts, so that no entry hides another.
 struct Plan {
-    part: Part,
+    part: ContentKind,
     planned: Vec<Planned>,
     places: HashMap<Digest, usize>,
     contradictions: Vec<Flaw>,
@@ -119,7 +122,7 @@ impl Plan {
 }
 
 /// Returns everything that a manifest itself shows to be wrong: its form, missing sizes, and sizes that
-/// contradict each other. [`judge`](crate::wholeness::judge) says whether content is there, and of which size.
+/// contradict each other. [`judge`](crate::integrity::judge) says whether content is there, and of which size.
 #[must_use]
 pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
     let mut flaws = manifest.flaws().to_vec();

@@ -13,7 +13,7 @@ pub use self::{
     links::{Links, flaws_of, links_of},
     parse::ManifestError,
 };
-use crate::wholeness::Flaw;
+use crate::integrity::Flaw;
 
 /// The largest manifest that is accepted and served, in bytes: 4 MiB, the least that the specification asks for
 /// ("Pushing Manifests").
@@ -139,7 +139,7 @@ impl Manifest {
     }
 
     /// Returns what is odd about its form, as far as the document itself tells; empty for one that was pushed
-    /// here. [`flaws_of`](flaws_of) returns everything that can be said against it.
+    /// here. [`flaws_of`] returns everything that can be said against it.
     #[must_use]
     pub fn flaws(&self) -> &[Flaw] {
         &self.document.flaws

@@ -9,7 +9,7 @@ use super::{
     decode::{Faults, List, Raw, RawEntry, decode, decode_known},
     is_manifest_type,
 };
-use crate::wholeness::Flaw;
+use crate::integrity::Flaw;
 
 /// Why a pushed manifest is refused.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ pub(super) fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
 }
 
 /// A body that is longer or shorter than announced is the request's fault, not the content's.
-pub(super) fn as_announced(error: RegistryError) -> RegistryError {
+pub(super) fn map_wrong_length(error: RegistryError) -> RegistryError {
     match error {
         RegistryError::Mismatch(VerifyError::Size { .. }) => {
             RegistryError::SizeInvalid("the body is not as long as announced")
@@ -49,7 +49,7 @@ where
 
 /// Another instance has finished, cancelled or purged what was there a moment ago. The request came too late,
 /// and the store is not to blame.
-pub(super) fn too_late(error: RegistryError) -> RegistryError {
+pub(super) fn map_session_gone(error: RegistryError) -> RegistryError {
     match &error {
         RegistryError::Storage(storage) => match storage.kind() {
             ErrorKind::NotFound => RegistryError::UploadUnknown,

@@ -6,27 +6,27 @@ use plugin_registry_core::{ByteRange, Digest, Error, Staged, StorageDriver, Writ
 use tokio::sync::MutexGuard;
 
 use super::{
-    checks::{as_announced, check_length, first_piece, too_late},
+    checks::{check_length, first_piece, map_session_gone, map_wrong_length},
     session::{HASH_STATE_MIN, UploadSession},
     slot::Progress,
-    stage::{Known, Opened, is_outdated},
+    stage::{ResumePoint, StagedState, is_outdated},
 };
 use crate::{
-    blob::{BlobStore, BoxError, pour},
+    blob::{BlobStore, BoxError, write_stream},
     error::{RegistryError, Result},
     layout,
 };
 
 /// What a request says of its content.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct FinishRequest<'a> {
     pub(super) at: Option<u64>,
     pub(super) length: Option<u64>,
     pub(super) digest: &'a Digest,
 }
 
 /// Bytes that are at their final path.
-pub(super) struct Finished {
+pub(super) struct CommittedBlob {
     pub(super) canonical: Digest,
     pub(super) size: u64,
     /// If known, the session holds `startedat` and, perhaps, these stages, and nothing else.
@@ -37,15 +37,19 @@ impl UploadSession {
     /// Whether an earlier call made the bytes visible and was interrupted before it linked them. Then the
     /// acknowledged bytes are gone from the session, and the blob is there. A client that may mount it from
     /// anywhere may have it linked now.
-    pub(super) async fn was_committed(&self, digest: &Digest, acknowledged: u64) -> Result<Option<Finished>> {
-        if !digest.is_canonical() || !self.repository.shared.options.anonymous_mount {
+    pub(super) async fn find_committed(
+        &self,
+        digest: &Digest,
+        acknowledged: u64,
+    ) -> Result<Option<CommittedBlob>> {
+        if !digest.is_canonical() || !self.repository.shared.options.automatic_crossmount {
             return Ok(None);
         }
         // The bytes are read, not only looked up: nothing else of this session vouches for them.
         let stored = BlobStore::new(&self.repository.shared).verify(digest).await?;
         Ok(match stored {
             Some(Ok(size)) if size >= acknowledged => {
-                Some(Finished { canonical: *digest, size, known: None })
+                Some(CommittedBlob { canonical: *digest, size, known: None })
             }
             _ => None,
         })
@@ -54,17 +58,19 @@ impl UploadSession {
     pub(super) async fn finish_staged<S>(
         &self,
         progress: &MutexGuard<'_, Progress>,
-        asked: Asked<'_>,
+        request: FinishRequest<'_>,
         content: S,
-    ) -> Result<Finished>
+    ) -> Result<CommittedBlob>
     where
         S: Stream<Item = Result<Bytes, BoxError>> + Send + Unpin,
     {
         // If there is no piece, the end of the content is polled twice.
         let mut content = content.fuse();
         match first_piece(&mut content).await? {
-            None => self.finish_as_it_is(progress, asked).await,
-            Some(first) => self.finish_with(progress, asked, stream::iter([Ok(first)]).chain(content)).await,
+            None => self.finish_as_it_is(progress, request).await,
+            Some(first) => {
+                self.finish_with(progress, request, stream::iter([Ok(first)]).chain(content)).await
+            }
         }
     }
 
@@ -72,10 +78,10 @@ impl UploadSession {
     async fn finish_as_it_is(
         &self,
         progress: &MutexGuard<'_, Progress>,
-        Asked { at, length, digest }: Asked<'_>,
-    ) -> Result<Finished> {
+        FinishRequest { at, length, digest }: FinishRequest<'_>,
+    ) -> Result<CommittedBlob> {
         // A wrong length is answered after the store was asked: an offset that is wrong there goes first.
-        if let Some((staged, known)) = self.remembered(progress, at)
+        if let Some((staged, known)) = self.cached_stage(progress, at)
             && let Some(Ok(canonical)) = known.verify(digest)
             && check_length(length, 0).is_ok()
         {
@@ -85,30 +91,32 @@ impl UploadSession {
                 finished => return finished,
             }
         }
-        let opened = self.look_up(progress, at).await.map_err(too_late)?;
+        let opened = self.resume_point(progress, at).await.map_err(map_session_gone)?;
         check_length(length, 0)?;
         match opened {
-            Opened::Staged(staged, known) => match known.verify(digest) {
-                Some(Ok(canonical)) => self.commit(staged, known.is_ours, canonical).await.map_err(too_late),
+            ResumePoint::Staged(staged, known) => match known.verify(digest) {
+                Some(Ok(canonical)) => {
+                    self.commit(staged, known.is_ours, canonical).await.map_err(map_session_gone)
+                }
                 Some(Err(error)) => {
                     // Nothing can make these bytes agree.
-                    self.remove_remains().await;
+                    self.clean_up().await;
                     self.end();
                     Err(error.into())
                 }
                 None => {
                     // No hash of these bytes is known here: make them readable inside the upload and read them.
                     let committed = self.repository.shared.driver.commit_staged(&staged, &self.data()).await;
-                    committed.map_err(|error| too_late(error.into()))?;
-                    self.adopt_visible(digest).await
+                    committed.map_err(|error| map_session_gone(error.into()))?;
+                    self.store_visible(digest).await
                 }
             },
-            Opened::Visible => self.adopt_visible(digest).await,
-            Opened::Empty => {
+            ResumePoint::Visible => self.store_visible(digest).await,
+            ResumePoint::Empty => {
                 let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
                 let stored = self.store(digest, Some(0), nothing).await;
                 if let Err(RegistryError::Mismatch(_)) = &stored {
-                    self.remove_known_remains(&[]).await;
+                    self.clean_up_stages(&[]).await;
                     self.end();
                 }
                 stored
@@ -120,84 +128,86 @@ impl UploadSession {
     async fn finish_with<S>(
         &self,
         progress: &MutexGuard<'_, Progress>,
-        Asked { at, length, digest }: Asked<'_>,
+        FinishRequest { at, length, digest }: FinishRequest<'_>,
         content: S,
-    ) -> Result<Finished>
+    ) -> Result<CommittedBlob>
     where
         S: Stream<Item = Result<Bytes, BoxError>> + Send + Unpin,
     {
-        let (mut writer, known) = match self.resume_remembered(progress, at).await? {
+        let (mut writer, known) = match self.resume_cached(progress, at).await? {
             Some(resumed) => resumed,
-            None => match self.look_up(progress, at).await.map_err(too_late)? {
-                Opened::Staged(staged, known) => {
-                    (self.writer(WriteMode::Resume(staged)).await.map_err(too_late)?, known)
+            None => match self.resume_point(progress, at).await.map_err(map_session_gone)? {
+                ResumePoint::Staged(staged, known) => {
+                    (self.writer(WriteMode::Resume(staged)).await.map_err(map_session_gone)?, known)
                 }
-                Opened::Empty => return self.store(digest, length, content).await.map_err(as_announced),
-                Opened::Visible => return Err(RegistryError::UploadUnknown),
+                ResumePoint::Empty => {
+                    return self.store(digest, length, content).await.map_err(map_wrong_length);
+                }
+                ResumePoint::Visible => return Err(RegistryError::UploadUnknown),
             },
         };
         let is_known = known.is_ours && writer.size() < HASH_STATE_MIN;
         let hashers = known.hashers.filter(|hashers| hashers.covers(digest.algorithm()));
-        let poured = pour(content, &mut *writer, hashers, length).await;
-        let poured = poured.map_err(as_announced).map_err(too_late)?;
-        if let Some(failure) = poured.failure {
+        let outcome = write_stream(content, &mut *writer, hashers, length).await;
+        let outcome = outcome.map_err(map_wrong_length).map_err(map_session_gone)?;
+        if let Some(failure) = outcome.failure {
             return Err(RegistryError::Body(failure));
         }
-        check_length(length, poured.counted)?;
+        check_length(length, outcome.counted)?;
         let size = writer.size();
-        let Some(hashers) = poured.hashers else {
-            writer.commit(&self.data()).await.map_err(|error| too_late(error.into()))?;
-            return self.adopt_visible(digest).await;
+        let Some(hashers) = outcome.hashers else {
+            writer.commit(&self.data()).await.map_err(|error| map_session_gone(error.into()))?;
+            return self.store_visible(digest).await;
         };
         let canonical = hashers.verify(digest)?;
         let committed = writer.commit(&layout::blob_data(&canonical)).await;
-        committed.map_err(|error| too_late(error.into()))?;
-        self.repository.shared.known.stored_blob(&canonical, size);
-        Ok(Finished { canonical, size, known: is_known.then(Vec::new) })
+        committed.map_err(|error| map_session_gone(error.into()))?;
+        self.repository.shared.cache.insert_stored(&canonical, size);
+        Ok(CommittedBlob { canonical, size, known: is_known.then(Vec::new) })
     }
 
-    async fn commit(&self, staged: Staged, is_ours: bool, canonical: Digest) -> Result<Finished> {
+    async fn commit(&self, staged: Staged, is_ours: bool, canonical: Digest) -> Result<CommittedBlob> {
         self.repository.shared.driver.commit_staged(&staged, &layout::blob_data(&canonical)).await?;
         let size = staged.size;
-        self.repository.shared.known.stored_blob(&canonical, size);
+        self.repository.shared.cache.insert_stored(&canonical, size);
         // Below this size no hash state was ever written.
         let known = (is_ours && size < HASH_STATE_MIN).then(|| vec![staged]);
-        Ok(Finished { canonical, size, known })
+        Ok(CommittedBlob { canonical, size, known })
     }
 
     /// Stores the visible bytes of the upload like bytes from a client: what is verified is what is written. If
     /// they do not agree, the session ends, because what was acknowledged cannot be told from what came last.
-    async fn adopt_visible(&self, digest: &Digest) -> Result<Finished> {
+    async fn store_visible(&self, digest: &Digest) -> Result<CommittedBlob> {
         let reader = self.repository.shared.driver.reader(&self.data(), ByteRange::full()).await;
-        let reader = reader.map_err(|error| too_late(error.into()))?;
+        let reader = reader.map_err(|error| map_session_gone(error.into()))?;
         let size = Some(reader.content_length());
         match self.store(digest, size, reader.into_stream()).await {
             Err(error @ RegistryError::Mismatch(_)) => {
-                self.remove_remains().await;
+                self.clean_up().await;
                 self.end();
                 Err(error)
             }
             // Here it was the store that failed to deliver them.
             Err(RegistryError::Body(failure)) => Err(match failure.downcast::<Error>() {
-                Ok(error) => too_late((*error).into()),
+                Ok(error) => map_session_gone((*error).into()),
                 Err(failure) => RegistryError::Body(failure),
             }),
             stored => stored,
         }
     }
 
-    async fn store<S, E>(&self, digest: &Digest, size: Option<u64>, content: S) -> Result<Finished>
+    async fn store<S, E>(&self, digest: &Digest, size: Option<u64>, content: S) -> Result<CommittedBlob>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
         let store = BlobStore::new(&self.repository.shared);
         let (canonical, size) = store.write(&self.repository.name, digest, size, content).await?;
-        Ok(Finished { canonical, size, known: None })
+        Ok(CommittedBlob { canonical, size, known: None })
     }
 }
 
-impl Known {
+impl StagedState {
     /// Returns the canonical digest if the bytes agree with a digest, or `None` if that cannot be told.
     fn verify(&self, digest: &Digest) -> Option<Result<Digest, plugin_registry_core::VerifyError>> {
         let hashers = self.hashers.as_ref().filter(|hashers| hashers.covers(digest.algorithm()))?;

@@ -24,7 +24,7 @@ pub(super) struct Interrupt {
     /// The waker of the call that waits for content.
     reader: AtomicWaker,
     /// Where the session would stand if the content of a running append ended now; zero without one.
-    arrived: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 /// The content of a call, which fails when the session is cancelled.
@@ -35,10 +35,10 @@ pub(super) struct Content<'a, S> {
 }
 
 /// While it lives, the session is to end.
-pub(super) struct Cancel<'a>(&'a Interrupt);
+pub(super) struct CancelGuard<'a>(&'a Interrupt);
 
 /// An append is running: what arrives counts.
-pub(super) struct Arrival<'a>(&'a Interrupt);
+pub(super) struct ReceiveGuard<'a>(&'a Interrupt);
 
 /// The error of content that did not fail by itself, but was cancelled.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct Cancelled;
 
 impl Interrupt {
     pub(super) fn new() -> Self {
-        Self { cancels: AtomicUsize::new(0), reader: AtomicWaker::new(), arrived: AtomicU64::new(0) }
+        Self { cancels: AtomicUsize::new(0), reader: AtomicWaker::new(), received_bytes: AtomicU64::new(0) }
     }
 
     pub(super) fn content<S>(&self, stream: S) -> Content<'_, S> {
@@ -54,32 +54,32 @@ impl Interrupt {
     }
 
     /// Ends the running call at its next wait for content.
-    pub(super) fn cancel(&self) -> Cancel<'_> {
+    pub(super) fn cancel(&self) -> CancelGuard<'_> {
         self.cancels.fetch_add(1, Ordering::AcqRel);
         self.reader.wake();
-        Cancel(self)
+        CancelGuard(self)
     }
 
     /// Counts from `offset` on.
-    pub(super) fn arrival(&self, offset: u64) -> Arrival<'_> {
-        self.arrived.store(offset, Ordering::Release);
-        Arrival(self)
+    pub(super) fn arrival(&self, offset: u64) -> ReceiveGuard<'_> {
+        self.received_bytes.store(offset, Ordering::Release);
+        ReceiveGuard(self)
     }
 
-    pub(super) fn arrived(&self) -> u64 {
-        self.arrived.load(Ordering::Acquire)
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Cancel<'_> {
+impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         self.0.cancels.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-impl Drop for Arrival<'_> {
+impl Drop for ReceiveGuard<'_> {
     fn drop(&mut self) {
-        self.0.arrived.store(0, Ordering::Release);
+        self.0.received_bytes.store(0, Ordering::Release);
     }
 }
 
@@ -115,7 +115,7 @@ where
         if let Poll::Ready(Some(Ok(piece))) = &next
             && self.counts
         {
-            self.interrupt.arrived.fetch_add(piece.len() as u64, Ordering::AcqRel);
+            self.interrupt.received_bytes.fetch_add(piece.len() as u64, Ordering::AcqRel);
         }
         next.map(|next| next.map(|piece| piece.map_err(Into::into)))
     }
@@ -130,7 +130,7 @@ impl fmt::Display for Cancelled {
 impl std::error::Error for Cancelled {}
 
 /// A call that was ended by a cancel came too late, whatever its content was.
-pub(super) fn or_cancelled(error: RegistryError) -> RegistryError {
+pub(super) fn map_cancelled(error: RegistryError) -> RegistryError {
     match error {
         RegistryError::Body(source) if source.is::<Cancelled>() => RegistryError::UploadUnknown,
         other => other,

@@ -8,7 +8,7 @@ mod purge;
 mod session;
 pub(crate) mod slot;
 mod stage;
-pub(crate) mod state;
+pub(crate) mod token;
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub use self::{
     purge::{PurgeReport, StaleUpload},
     session::UploadSession,
 };
-pub(crate) use self::{slot::Slot, state::UploadState};
+pub(crate) use self::{slot::Slot, token::UploadState};
 use crate::{
     error::{RegistryError, Result},
     repository::Repository,
@@ -94,7 +94,7 @@ impl Uploads {
         let slot = self.repository.shared.sessions.insert(
             &self.repository.name,
             state.id(),
-            Slot::told(state.algorithm()),
+            Slot::from_token(state.algorithm()),
         );
         Ok(self.session(state.id(), slot))
     }

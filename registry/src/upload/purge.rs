@@ -92,7 +92,7 @@ impl Registry {
         let now = if dry_run { SystemTime::now() } else { self.store_time().await? };
         let mut purge = Purge { registry: self, now, older_than, dry_run, report: PurgeReport::default() };
         let repositories = layout::repositories();
-        let mut found = self.shared.driver.list_marked(&repositories, layout::UPLOADS, None);
+        let mut found = self.shared.driver.find_directories(&repositories, layout::UPLOADS, None);
         while let Some(path) = found.try_next().await? {
             let Some(relative) = path.strip_prefix(&repositories) else { continue };
             // Inside a repository, a tag may have the name of the directory of uploads.

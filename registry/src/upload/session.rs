@@ -11,14 +11,14 @@ use tokio::sync::MutexGuard;
 
 use super::{
     UploadId,
-    checks::{as_announced, check_length, check_offset, first_piece, too_late},
-    finish::{Asked, Finished},
-    interrupt::or_cancelled,
+    checks::{check_length, check_offset, first_piece, map_session_gone, map_wrong_length},
+    finish::{CommittedBlob, FinishRequest},
+    interrupt::map_cancelled,
     slot::{Progress, Slot},
-    stage::{Known, Opened},
+    stage::{ResumePoint, StagedState},
 };
 use crate::{
-    blob::{BlobInfo, Blobs, BoxError, Poured, pour},
+    blob::{BlobInfo, Blobs, BoxError, StreamOutcome, write_stream},
     error::{RegistryError, Result},
     hashing::Hashers,
     layout,
@@ -78,7 +78,7 @@ impl UploadSession {
         )
     )]
     pub async fn status(&self) -> Result<u64> {
-        let _looking = self.slot.looking.lock().await;
+        let _looking = self.slot.status_lock.lock().await;
         let Ok(progress) = self.slot.progress.try_lock() else {
             // A request is running. Another instance, or one before this, may have brought the session further.
             let known = self.slot.acknowledged.load(Ordering::Acquire);
@@ -95,8 +95,8 @@ impl UploadSession {
     /// These bytes are kept if the content ends or fails. They are lost if the append is dropped or its content
     /// is not as long as announced. Only [`status`](Self::status) says what is acknowledged.
     #[must_use]
-    pub fn arrived(&self) -> u64 {
-        self.slot.interrupt.arrived()
+    pub fn received_bytes(&self) -> u64 {
+        self.slot.interrupt.received_bytes()
     }
 
     /// Appends bytes, makes them durable and returns the new offset.
@@ -125,7 +125,7 @@ impl UploadSession {
     {
         self.repository.shared.require_writable()?;
         let mut progress = self.lock().await?;
-        self.append_locked(&mut progress, at, length, content).await.map_err(or_cancelled)
+        self.append_locked(&mut progress, at, length, content).await.map_err(map_cancelled)
     }
 
     async fn append_locked<S, E>(
@@ -142,22 +142,23 @@ impl UploadSession {
         let mut content = self.slot.interrupt.content(content);
         // A body without bytes writes nothing.
         let Some(first) = first_piece(&mut content).await? else {
-            let offset = self.stored_offset(progress).await.map_err(too_late)?;
+            let offset = self.stored_offset(progress).await.map_err(map_session_gone)?;
             check_offset(at, offset)?;
             return check_length(length, 0).map(|()| offset);
         };
-        let (mut writer, Known { hashers, is_ours }) = self.open(progress, at).await.map_err(too_late)?;
+        let (mut writer, StagedState { hashers, is_ours }) =
+            self.open(progress, at).await.map_err(map_session_gone)?;
         let offset = writer.size();
         self.slot.acknowledged.store(offset, Ordering::Release);
         let _arrival = self.slot.interrupt.arrival(offset + first.len() as u64);
         let content = stream::once(ready(Ok(first))).chain(content.counted());
-        let poured = pour(content, &mut *writer, hashers, length).await.map_err(as_announced);
-        let Poured { counted, hashers, failure } = poured.map_err(too_late)?;
+        let outcome = write_stream(content, &mut *writer, hashers, length).await.map_err(map_wrong_length);
+        let StreamOutcome { counted, hashers, failure } = outcome.map_err(map_session_gone)?;
         if failure.is_none() {
             check_length(length, counted)?;
         }
         // If the content failed, the bytes before came in order, so they are kept.
-        let staged = writer.close().await.map_err(|error| too_late(error.into()))?;
+        let staged = writer.close().await.map_err(|error| map_session_gone(error.into()))?;
         let offset = offset + counted;
         // The hash state comes after the bytes: without it they are only read again.
         let state = hashers.as_ref().filter(|_| offset >= HASH_STATE_MIN).map(|hashers| {
@@ -208,43 +209,43 @@ impl UploadSession {
     {
         self.repository.shared.require_writable()?;
         let progress = self.lock().await?;
-        let asked = Asked { at, length, digest };
-        let info = self.finish_locked(&progress, asked, content).await.map_err(or_cancelled)?;
+        let request = FinishRequest { at, length, digest };
+        let info = self.finish_locked(&progress, request, content).await.map_err(map_cancelled)?;
         // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
-        self.repository.shared.known.learned_alias(digest, &info.canonical);
+        self.repository.shared.cache.insert_alias(digest, &info.canonical);
         Ok(info)
     }
 
     async fn finish_locked<S, E>(
         &self,
         progress: &MutexGuard<'_, Progress>,
-        asked: Asked<'_>,
+        request: FinishRequest<'_>,
         content: S,
     ) -> Result<BlobInfo>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        let Asked { at, length, digest } = asked;
+        let FinishRequest { at, length, digest } = request;
         let content = self.slot.interrupt.content(content);
         let is_new = matches!(**progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
         if is_new {
             check_offset(at, 0)?;
-            let info = self.blobs().store_content(digest, length, content).await.map_err(as_announced)?;
+            let info = self.blobs().store_content(digest, length, content).await.map_err(map_wrong_length)?;
             // A failed append, or the instance that began the session, may have claimed it.
             if self.slot.is_touched()
                 || (self.slot.began_elsewhere && self.is_started().await.unwrap_or(false))
             {
-                self.remove_remains().await;
+                self.clean_up().await;
             }
             return Ok(info);
         }
-        let finished = self.finish_staged(progress, asked, content).await;
-        let Finished { canonical, size, known } = match finished {
+        let finished = self.finish_staged(progress, request, content).await;
+        let CommittedBlob { canonical, size, known } = match finished {
             Err(RegistryError::UploadOffset { expected, actual: 0 }) => {
-                let committed = self.was_committed(digest, expected).await?;
+                let committed = self.find_committed(digest, expected).await?;
                 committed.ok_or(RegistryError::UploadOffset { expected, actual: 0 })?
             }
             finished => finished?,
@@ -253,8 +254,8 @@ impl UploadSession {
         // long as its stage remains, to finish again.
         self.blobs().link(digest, &canonical).await?;
         match known {
-            Some(staged) => self.remove_known_remains(&staged).await,
-            None => self.remove_remains().await,
+            Some(staged) => self.clean_up_stages(&staged).await,
+            None => self.clean_up().await,
         }
         Ok(BlobInfo { digest: *digest, canonical, size })
     }
@@ -300,7 +301,7 @@ impl UploadSession {
     }
 
     async fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
-        let _looking = self.slot.looking.lock().await;
+        let _looking = self.slot.status_lock.lock().await;
         let progress = self.slot.progress.try_lock().map_err(|_| RegistryError::UploadBusy)?;
         if self.slot.has_ended() { Err(RegistryError::UploadUnknown) } else { Ok(progress) }
     }
@@ -322,8 +323,8 @@ impl UploadSession {
         &self,
         progress: &MutexGuard<'_, Progress>,
         at: Option<u64>,
-    ) -> Result<(Box<dyn FileWriter>, Known)> {
-        if let Some(resumed) = self.resume_remembered(progress, at).await? {
+    ) -> Result<(Box<dyn FileWriter>, StagedState)> {
+        if let Some(resumed) = self.resume_cached(progress, at).await? {
             return Ok(resumed);
         }
         let is_claimed = match **progress {
@@ -332,15 +333,15 @@ impl UploadSession {
             Progress::Fresh if at.unwrap_or_default() == 0 => self.claim().await?,
             _ => false,
         };
-        let opened = if is_claimed { Opened::Empty } else { self.look_up(progress, at).await? };
+        let opened = if is_claimed { ResumePoint::Empty } else { self.resume_point(progress, at).await? };
         match opened {
-            Opened::Staged(staged, known) => Ok((self.writer(WriteMode::Resume(staged)).await?, known)),
-            Opened::Empty => {
+            ResumePoint::Staged(staged, known) => Ok((self.writer(WriteMode::Resume(staged)).await?, known)),
+            ResumePoint::Empty => {
                 let hashers = Some(Hashers::new(self.slot.algorithm));
-                Ok((self.writer(WriteMode::Stage).await?, Known { hashers, is_ours: is_claimed }))
+                Ok((self.writer(WriteMode::Stage).await?, StagedState { hashers, is_ours: is_claimed }))
             }
             // Another program's unfinished bytes can be finished, not continued (ADR 0014).
-            Opened::Visible => Err(RegistryError::UploadUnknown),
+            ResumePoint::Visible => Err(RegistryError::UploadUnknown),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 const MAX_STARTED_AT: u64 = 1024;
 
 /// What the store holds of the bytes of a session.
-enum Found {
+enum StoredBytes {
     Staged(Staged),
     /// A visible file of this many bytes: the session of another program, or one that was interrupted between a
     /// commit and the end.
@@ -32,9 +32,9 @@ enum Found {
 }
 
 /// A session that exists, at the offset that was asked for.
-pub(super) enum Opened {
+pub(super) enum ResumePoint {
     /// Staged bytes, and what is known of them.
-    Staged(Staged, Known),
+    Staged(Staged, StagedState),
     /// No bytes yet.
     Empty,
     /// A visible file with bytes.
@@ -42,7 +42,7 @@ pub(super) enum Opened {
 }
 
 /// What this instance or the store knows of staged bytes.
-pub(super) struct Known {
+pub(super) struct StagedState {
     /// The hashers after exactly these bytes.
     pub(super) hashers: Option<Box<Hashers>>,
     /// This instance claimed the session and brought every byte.
@@ -51,28 +51,28 @@ pub(super) struct Known {
 
 impl UploadSession {
     /// Returns the bytes that this instance staged last, if the request continues after them.
-    pub(super) fn remembered(
+    pub(super) fn cached_stage(
         &self,
         progress: &MutexGuard<'_, Progress>,
         at: Option<u64>,
-    ) -> Option<(Staged, Known)> {
+    ) -> Option<(Staged, StagedState)> {
         match &**progress {
             Progress::Staged { staged: Some(staged), hashers: Some(hashers), is_ours }
                 if at.is_none_or(|at| at == staged.size) =>
             {
-                Some((staged.clone(), Known { hashers: Some(hashers.clone()), is_ours: *is_ours }))
+                Some((staged.clone(), StagedState { hashers: Some(hashers.clone()), is_ours: *is_ours }))
             }
             _ => None,
         }
     }
 
     /// Continues after the bytes that this instance staged last; `None` if it staged none, or they are gone.
-    pub(super) async fn resume_remembered(
+    pub(super) async fn resume_cached(
         &self,
         progress: &MutexGuard<'_, Progress>,
         at: Option<u64>,
-    ) -> Result<Option<(Box<dyn FileWriter>, Known)>> {
-        let Some((staged, known)) = self.remembered(progress, at) else { return Ok(None) };
+    ) -> Result<Option<(Box<dyn FileWriter>, StagedState)>> {
+        let Some((staged, known)) = self.cached_stage(progress, at) else { return Ok(None) };
         match self.writer(WriteMode::Resume(staged)).await {
             // Another instance was at the stage, so what the store has now decides.
             Err(error) if is_outdated(&error) => Ok(None),
@@ -81,23 +81,23 @@ impl UploadSession {
     }
 
     /// Looks the session up in the store.
-    pub(super) async fn look_up(
+    pub(super) async fn resume_point(
         &self,
         progress: &MutexGuard<'_, Progress>,
         at: Option<u64>,
-    ) -> Result<Opened> {
+    ) -> Result<ResumePoint> {
         let is_started = match self.look().await? {
-            Found::Staged(staged) => {
+            StoredBytes::Staged(staged) => {
                 check_offset(at, staged.size)?;
-                let known = self.known_of(progress, &staged).await?;
-                return Ok(Opened::Staged(staged, known));
+                let known = self.staged_state(progress, &staged).await?;
+                return Ok(ResumePoint::Staged(staged, known));
             }
-            Found::Visible(size) if size > 0 => {
+            StoredBytes::Visible(size) if size > 0 => {
                 check_offset(at, size)?;
-                return Ok(Opened::Visible);
+                return Ok(ResumePoint::Visible);
             }
-            Found::Visible(_) => true,
-            Found::Nothing => self.is_started().await?,
+            StoredBytes::Visible(_) => true,
+            StoredBytes::Nothing => self.is_started().await?,
         };
         if !is_started {
             if matches!(**progress, Progress::Fresh) {
@@ -107,18 +107,20 @@ impl UploadSession {
             return Err(RegistryError::UploadUnknown);
         }
         check_offset(at, 0)?;
-        Ok(Opened::Empty)
+        Ok(ResumePoint::Empty)
     }
 
     /// Returns where the upload stands according to the store.
     pub(super) async fn stored_offset(&self, progress: &MutexGuard<'_, Progress>) -> Result<u64> {
         match self.look().await? {
-            Found::Staged(staged) => Ok(staged.size),
-            Found::Visible(size) => Ok(size),
+            StoredBytes::Staged(staged) => Ok(staged.size),
+            StoredBytes::Visible(size) => Ok(size),
             // Also while another instance commits the bytes: a client that begins again at 0 then gets the
             // right blob, or learns that the session has ended.
-            Found::Nothing if matches!(**progress, Progress::Fresh) || self.is_started().await? => Ok(0),
-            Found::Nothing => {
+            StoredBytes::Nothing if matches!(**progress, Progress::Fresh) || self.is_started().await? => {
+                Ok(0)
+            }
+            StoredBytes::Nothing => {
                 self.end();
                 Err(RegistryError::UploadUnknown)
             }
@@ -137,14 +139,14 @@ impl UploadSession {
         }
     }
 
-    async fn look(&self) -> Result<Found> {
+    async fn look(&self) -> Result<StoredBytes> {
         if let Some(staged) = self.find_staged().await? {
-            return Ok(Found::Staged(staged));
+            return Ok(StoredBytes::Staged(staged));
         }
         let (driver, data) = (&self.repository.shared.driver, self.data());
         match driver.stat(&data).await {
-            Err(error) if error.is_not_found() => Ok(Found::Nothing),
-            info => Ok(Found::Visible(info?.size)),
+            Err(error) if error.is_not_found() => Ok(StoredBytes::Nothing),
+            info => Ok(StoredBytes::Visible(info?.size)),
         }
     }
 
@@ -153,24 +155,28 @@ impl UploadSession {
     }
 
     /// Returns the hashers after staged bytes, if this instance or the store has them for exactly these bytes.
-    async fn known_of(&self, progress: &MutexGuard<'_, Progress>, staged: &Staged) -> Result<Known> {
+    async fn staged_state(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        staged: &Staged,
+    ) -> Result<StagedState> {
         if staged.size == 0 {
-            return Ok(Known { hashers: Some(Hashers::new(self.slot.algorithm)), is_ours: false });
+            return Ok(StagedState { hashers: Some(Hashers::new(self.slot.algorithm)), is_ours: false });
         }
         if let Progress::Staged { staged: Some(known), hashers: Some(hashers), is_ours } = &**progress
             && known.id == staged.id
         {
-            return Ok(Known { hashers: Some(hashers.clone()), is_ours: *is_ours });
+            return Ok(StagedState { hashers: Some(hashers.clone()), is_ours: *is_ours });
         }
         if staged.size < HASH_STATE_MIN {
-            return Ok(Known { hashers: None, is_ours: false });
+            return Ok(StagedState { hashers: None, is_ours: false });
         }
         // A state that cannot be read is not used: the bytes are hashed again.
         let path = layout::upload_hash_state(&self.repository.name, &self.id, &staged.id, staged.size);
         let stored = self.repository.shared.driver.get_optional(&path, 1024).await?;
         let state = stored.and_then(|bytes| HashState::from_bytes(&bytes).ok());
         let state = state.filter(|state| state.length() == staged.size);
-        Ok(Known { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
+        Ok(StagedState { hashers: state.and_then(|state| Hashers::resume(&state)), is_ours: false })
     }
 
     /// Writes `startedat` in the form of distribution, unless it already exists.
@@ -190,7 +196,7 @@ impl UploadSession {
     }
 
     /// Deletes what the store holds of the session.
-    pub(super) async fn remove_remains(&self) {
+    pub(super) async fn clean_up(&self) {
         let path = layout::upload(&self.repository.name, &self.id);
         if let Err(error) = self.repository.shared.driver.delete_if_exists(&path).await {
             tracing::warn!(%path, %error, "the remains of an upload could not be deleted; a purge will");
@@ -198,7 +204,7 @@ impl UploadSession {
     }
 
     /// Deletes a session that holds only `startedat` and these stages, without asking the store what it holds.
-    pub(super) async fn remove_known_remains(&self, staged: &[Staged]) {
+    pub(super) async fn clean_up_stages(&self, staged: &[Staged]) {
         let path = layout::upload_started_at(&self.repository.name, &self.id);
         let deleted = self.repository.shared.driver.delete_many(vec![path.clone()], staged).await;
         if let Err(error) = deleted.and_then(plugin_registry_core::DeleteReport::into_result) {

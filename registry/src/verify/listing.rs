@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures::StreamExt;
 use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath};
 
-use super::{FOREIGN, NoteKind, Verification, unread::words};
+use super::{FOREIGN, NoteKind, Verification, error_text::error_chain};
 use crate::{
     error::{RegistryError, Result},
     layout, names,
@@ -14,7 +14,7 @@ use crate::{
 
 /// The links below a directory.
 #[derive(Default)]
-pub(super) struct Links {
+pub(super) struct LinkListing {
     pub(super) digests: Vec<Digest>,
     /// Some of them could not be listed, so a link that is not among them may exist.
     pub(super) is_partial: bool,
@@ -33,7 +33,7 @@ struct Level {
 
 /// The digests that have links below a directory, and what is foreign there.
 #[derive(Default)]
-struct Walked {
+struct WalkResult {
     digests: Vec<Digest>,
     foreign: Vec<StoragePath>,
     problem: Option<String>,
@@ -44,7 +44,7 @@ impl Verification<'_> {
     pub(super) async fn all(&mut self) -> Result<()> {
         let (registry, root) = (self.registry, layout::repositories());
         let mut seen = HashSet::new();
-        let mut found = registry.shared.driver.list_marked(&root, "_", None);
+        let mut found = registry.shared.driver.find_directories(&root, "_", None);
         loop {
             match found.next().await {
                 None => return Ok(()),
@@ -137,7 +137,7 @@ impl Verification<'_> {
     }
 
     /// Notes what is beside the directories of a repository. A directory may lead to other repositories.
-    pub(super) async fn strangers(&mut self, name: &RepositoryName) -> Result<()> {
+    pub(super) async fn note_foreign_names(&mut self, name: &RepositoryName) -> Result<()> {
         let (registry, directory) = (self.registry, layout::repository(name));
         let mut entries = registry.shared.driver.list(&directory, None);
         while let Some(entry) = entries.next().await {
@@ -168,14 +168,15 @@ impl Verification<'_> {
     ///
     /// A walk ends with its first error. Then its files are taken, and the directories below are walked one by
     /// one. Every error that is passed over leaves a finding.
-    pub(super) async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<Links> {
+    pub(super) async fn linked(&mut self, name: &RepositoryName, directory: &str) -> Result<LinkListing> {
         let (registry, repository) = (self.registry, layout::repository(name));
-        let Ok(directory) = repository.join(directory) else { return Ok(Links::default()) };
-        let (mut links, mut open) = (Links::default(), vec![directory.clone()]);
+        let Ok(directory) = repository.join(directory) else { return Ok(LinkListing::default()) };
+        let (mut links, mut open) = (LinkListing::default(), vec![directory.clone()]);
         let (mut first, mut entered, told) = (None, 0_usize, self.report.findings.len());
         while let Some(directory) = open.pop() {
             entered += 1;
-            let Walked { mut digests, mut foreign, problem } = self.walked(&repository, &directory).await?;
+            let WalkResult { mut digests, mut foreign, problem } =
+                self.walked(&repository, &directory).await?;
             if let Some(problem) = problem {
                 links.is_partial = true;
                 let level = self.level(&directory).await?;
@@ -222,9 +223,9 @@ impl Verification<'_> {
     }
 
     /// Returns what a walk of a directory gives, and why it ended early, if it did.
-    async fn walked(&self, repository: &StoragePath, directory: &StoragePath) -> Result<Walked> {
+    async fn walked(&self, repository: &StoragePath, directory: &StoragePath) -> Result<WalkResult> {
         let mut files = self.registry.shared.driver.walk(directory, None);
-        let mut walked = Walked::default();
+        let mut walked = WalkResult::default();
         while let Some(file) = files.next().await {
             let file = match file {
                 Err(error) if error.is_not_found() => break,
@@ -246,8 +247,8 @@ impl Verification<'_> {
 
     /// Returns the words for an error about one path, or `Err` if it is about the store, which ends the run.
     pub(super) fn pass(&self, error: RegistryError) -> Result<String> {
-        if super::unread::is_of_one_path(&error) {
-            Ok(format!("it cannot be read: {}", words(&error)))
+        if super::error_text::is_path_error(&error) {
+            Ok(format!("it cannot be read: {}", error_chain(&error)))
         } else {
             Err(error)
         }

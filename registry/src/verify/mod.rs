@@ -1,8 +1,8 @@
 //! Verifies everything that a repository names: every link, size and digest.
 
+mod error_text;
 mod listing;
 mod report;
-mod unread;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,12 +15,12 @@ pub use self::report::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, Verif
 use crate::{
     blob::BlobStore,
     error::{RegistryError, Result},
+    integrity::{self, ContentKind, Flaw, Verdict},
     layout,
     link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest, flaws_of, links_of},
     options::ReferencePolicy,
     registry::Registry,
-    wholeness::{self, Flaw, Part, Verdict},
 };
 
 impl Registry {
@@ -29,7 +29,7 @@ impl Registry {
     /// It follows every link, tag and reference, and changes nothing.
     ///
     /// Damage is what cannot be read as it was stored: by the same rules a push is refused and a copy fails
-    /// ([`wholeness`](crate::wholeness)). An oddity that does not prevent reading is a [`Note`].
+    /// ([`integrity`](crate::integrity)). An oddity that does not prevent reading is a [`Note`].
     ///
     /// Reads each blob once, and each manifest once for each repository that has it. Holds about 100 bytes per
     /// blob, the links and tags of one repository, about 200 bytes per child of its indexes, one manifest and
@@ -64,7 +64,7 @@ impl Registry {
         match run {
             Ok(()) => {}
             Err(error) if verification.report.repositories == 0 => return Err(error),
-            Err(error) => verification.report.unfinished = Some(unread::words(&error)),
+            Err(error) => verification.report.unfinished = Some(error_text::error_chain(&error)),
         }
         Ok(verification.report)
     }
@@ -123,7 +123,7 @@ impl Verification<'_> {
         self.report.repositories += 1;
         let told = self.report.findings.len();
         (self.observer)(VerifyEvent::Repository(name));
-        self.strangers(name).await?;
+        self.note_foreign_names(name).await?;
         let mut linked = Linked::default();
         let revisions = self.linked(name, "_manifests").await?;
         let path = layout::tags(name);
@@ -328,7 +328,7 @@ impl Verification<'_> {
             None if linked.is_partial => return,
             None => None,
         };
-        match wholeness::judge(Part::Blob, blob, actual) {
+        match integrity::judge(ContentKind::Blob, blob, actual) {
             Verdict::Absent => {
                 let problem =
                     format!("manifest {manifest} needs {}, which is not in the repository", blob.digest);
@@ -350,7 +350,7 @@ impl Verification<'_> {
             return;
         };
         // A child whose bytes are missing or damaged was reported with its own path.
-        match wholeness::judge(Part::Manifest, child, linked.sizes.get(canonical).copied()) {
+        match integrity::judge(ContentKind::Manifest, child, linked.sizes.get(canonical).copied()) {
             Verdict::Flawed(Flaw::NoSize { .. }) | Verdict::Absent | Verdict::Whole => {}
             Verdict::Flawed(flaw) => self.flaw(name, index, &flaw),
         }
@@ -398,8 +398,14 @@ impl Verification<'_> {
         self.note(name, layout::layers(name, first.algorithm()), NoteKind::DanglingLinks, text);
     }
 
-    fn damage(&mut self, repository: &RepositoryName, path: StoragePath, problem: String, in_the_way: bool) {
-        let finding = Finding { repository: repository.clone(), path, problem, in_the_way };
+    fn damage(
+        &mut self,
+        repository: &RepositoryName,
+        path: StoragePath,
+        problem: String,
+        blocks_repair: bool,
+    ) {
+        let finding = Finding { repository: repository.clone(), path, problem, blocks_repair };
         (self.observer)(VerifyEvent::Damage(&finding));
         self.report.findings.push(finding);
     }

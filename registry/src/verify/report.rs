@@ -45,7 +45,7 @@ pub struct Finding {
     pub problem: String,
     /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones.
     /// If not, there is nothing to remove: copying the image again is enough, if anything helps.
-    pub in_the_way: bool,
+    pub blocks_repair: bool,
 }
 
 impl fmt::Display for Finding {
@@ -83,7 +83,7 @@ pub enum NoteKind {
     DanglingLinks,
     /// A file or directory that no registry puts where it is. It is left alone.
     ForeignName,
-    /// A whole manifest that a push would be refused for today ([`Flaw`](crate::wholeness::Flaw)).
+    /// A whole manifest that a push would be refused for today ([`Flaw`](crate::integrity::Flaw)).
     Flaw,
 }
 
@@ -136,7 +136,7 @@ impl VerifyReport {
 
     /// Returns whether there is nothing to report at all: no damage, no notes, no repository without a name.
     #[must_use]
-    pub fn is_spotless(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         self.is_sound() && self.notes.is_empty() && self.unknown.is_empty()
     }
 }

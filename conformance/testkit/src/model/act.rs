@@ -97,13 +97,13 @@ pub(super) async fn act(
         What::Resolve { of, tag } => outcome(at(of).tags().resolve(&tag.parse().unwrap()).await),
         What::ListTags { of, last, limit } => {
             let page = at(of).tags().list(*last, *limit).await;
-            outcome(page.map(|page| (texts(&page.entries), page.more)))
+            outcome(page.map(|page| (texts(&page.entries), page.has_more)))
         }
         What::DeleteTag { of, tag } => outcome(at(of).tags().delete(&tag.parse().unwrap()).await),
         What::Catalog { last, limit } => {
             let last = last.map(|last| last.parse().unwrap());
             let page = registry.catalog(last.as_ref(), *limit).await;
-            outcome(page.map(|page| (texts(&page.entries), page.more)))
+            outcome(page.map(|page| (texts(&page.entries), page.has_more)))
         }
         What::Referrers { of, document, by, filter } => {
             let subject = WORLD.manifest(*document, *by);

@@ -238,7 +238,7 @@ pub(super) enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Default,
-    /// It asks the store each time (`blob_memory` zero).
+    /// It asks the store each time (`blob_cache_ttl` zero).
     Forgetful,
     ReadOnly,
     /// Deletes are off.

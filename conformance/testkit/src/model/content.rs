@@ -60,7 +60,7 @@ impl Step {
         self.writable()?;
         // A descriptor always has a size. A size of 0 says nothing about content that is not empty.
         let announced = sent.announced.unwrap_or(size as u64);
-        let named = (announced > 0 || digest.is_of_nothing()).then_some(announced);
+        let named = (announced > 0 || digest.is_of_empty()).then_some(announced);
         let canonical = match digest.is_canonical() || self.instance().hashed.contains(digest) {
             true => Some(WORLD.canonical(digest)),
             false => self.model.blob(to, digest),

@@ -251,8 +251,8 @@ async fn open(store: &Store, mode: Mode) -> (Gate, Registry) {
     let builder = Registry::builder(Intercepted::over(store.open().await, gate.clone()))
         .delete(mode != Mode::Keeping)
         .read_only(mode == Mode::ReadOnly)
-        .anonymous_mount(true);
-    let builder = if mode == Mode::Forgetful { builder.blob_memory(Duration::ZERO) } else { builder };
+        .automatic_crossmount(true);
+    let builder = if mode == Mode::Forgetful { builder.blob_cache_ttl(Duration::ZERO) } else { builder };
     (gate, builder.build())
 }
 

@@ -38,7 +38,7 @@ impl Bench {
         let raw = MemoryDriver::new();
         let peer = || {
             let driver = Arc::new(Wrapped::new(Arc::new(raw.clone())));
-            let registry = Registry::builder(driver).delete(true).anonymous_mount(true).build();
+            let registry = Registry::builder(driver).delete(true).automatic_crossmount(true).build();
             Peer { http: Client::new(&registry), registry }
         };
         let peers = [peer(), peer()];

@@ -199,7 +199,7 @@ impl Peer {
             Via::Typed => {
                 let page = self.registry.repository(name.clone()).tags().list(after.as_deref(), limit).await;
                 let page = page.unwrap();
-                listing(after, page.entries.iter().map(Tag::to_string).collect(), page.more)
+                listing(after, page.entries.iter().map(Tag::to_string).collect(), page.has_more)
             }
             Via::Http => self.page(format!("/v2/{name}/tags/list?n={limit}"), "tags", after).await,
         }
@@ -211,7 +211,7 @@ impl Peer {
             Via::Typed => {
                 let last: Option<RepositoryName> = after.as_ref().map(|after| after.parse().unwrap());
                 let page = self.registry.catalog(last.as_ref(), limit).await.unwrap();
-                listing(after, page.entries.iter().map(RepositoryName::to_string).collect(), page.more)
+                listing(after, page.entries.iter().map(RepositoryName::to_string).collect(), page.has_more)
             }
             Via::Http => self.page(format!("/v2/_catalog?n={limit}"), "repositories", after).await,
         }
@@ -224,7 +224,7 @@ impl Peer {
                 let repository = self.registry.repository(name.clone());
                 let page = repository.referrers(subject, None, None, usize::MAX).await.unwrap();
                 let digests = page.referrers.into_iter().map(|referrer| referrer.digest);
-                listing(None, digests.collect(), page.more)
+                listing(None, digests.collect(), page.has_more)
             }
             Via::Http => {
                 let answer =

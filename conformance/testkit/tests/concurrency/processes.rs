@@ -31,7 +31,7 @@ const TAGS: [&str; 3] = ["latest", "v1", "v2"];
 async fn peer(root: &Path) -> Peer {
     // Durable, as it is by default: the directories that both make are synced by both.
     let driver = FsDriver::open(FsConfig::new(root)).await.unwrap();
-    let registry = Registry::builder(driver).delete(true).anonymous_mount(true).build();
+    let registry = Registry::builder(driver).delete(true).automatic_crossmount(true).build();
     Peer { http: Client::new(&registry), registry }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn of_one_blob(setting: Setting) {
 }
 
 async fn readers(setting: Setting, memory: Duration) {
-    let world = World::with(setting, seed(), |builder| builder.blob_memory(memory)).await;
+    let world = World::with(setting, seed(), |builder| builder.blob_cache_ttl(memory)).await;
     let name: RepositoryName = "ns/app".parse().unwrap();
     let blob: Bytes = content(7, 700_000);
     let digest = Digest::sha256(&blob);

@@ -57,7 +57,7 @@ impl World {
         for _ in 0..count {
             // Waits around each call, so that tasks meet there, also on a store that never waits.
             let driver = Arc::new(Wrapped::new(open().await));
-            let registry = options(Registry::builder(driver).delete(true).anonymous_mount(true)).build();
+            let registry = options(Registry::builder(driver).delete(true).automatic_crossmount(true)).build();
             peers.push(Peer { http: Client::new(&registry), registry });
         }
         Self { setting, seed, raw: open().await, peers, directory }

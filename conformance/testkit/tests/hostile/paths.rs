@@ -274,7 +274,7 @@ pub(crate) async fn tricks_with_parameters(lab: &Lab, image: &Image) {
 }
 
 pub(crate) async fn injected_headers(lab: &Lab, _: &Image) {
-    let client = lab.with(|builder| builder.max_page(1)).await;
+    let client = lab.with(|builder| builder.max_page_size(1)).await;
     let subject = Image::new(7);
     let nasty =
         "a/b>; rel=\"prev\", <https://example.invalid/>; x=\"\r\nx-injected: 1\r\n\r\n\u{0}\u{e9}&n=9#";

@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::{
-    limits::{Oversized, Stalled},
+    limits::{ResponseTooLarge, Stalled},
     progress::Progress,
 };
 
@@ -54,13 +54,13 @@ impl Sent {
 
 /// The body of a request, which reports its progress.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct RequestBody {
     body: SdkBody,
     left: Option<u64>,
     sent: Option<Arc<Sent>>,
 }
 
-impl Sending {
+impl RequestBody {
     pub(super) fn new(body: SdkBody) -> Self {
         let left = body.content_length();
         Self { body, left, sent: None }
@@ -75,7 +75,7 @@ impl Sending {
     }
 }
 
-impl Body for Sending {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -109,7 +109,7 @@ impl Body for Sending {
 
 /// The body of an answer. It fails if it stalls while a caller waits for it, or if it is too long.
 #[derive(Debug)]
-pub(super) struct Receiving {
+pub(super) struct ResponseBody {
     pub(super) body: Incoming,
     pub(super) idle: Duration,
     pub(super) progress: Option<Progress>,
@@ -119,7 +119,7 @@ pub(super) struct Receiving {
     pub(super) timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Body for Receiving {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -133,7 +133,7 @@ impl Body for Receiving {
             let size = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
             this.received = this.received.saturating_add(size.unwrap_or_default() as u64);
             if this.received > this.most {
-                return Poll::Ready(Some(Err(Oversized(this.most).into())));
+                return Poll::Ready(Some(Err(ResponseTooLarge(this.most).into())));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

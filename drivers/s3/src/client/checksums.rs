@@ -13,7 +13,7 @@ use crate::{config::Checksums, content::Content, error::is_not_understood};
 
 /// The checksum that proves that bytes arrived as they were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sum {
+pub(crate) enum ChecksumMode {
     /// `x-amz-checksum-crc32`.
     Crc32,
     /// Nothing.
@@ -24,7 +24,7 @@ pub(crate) enum Sum {
 
 /// Requests that may carry a checksum. A store may accept it in only some of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Carrier {
+pub(super) enum RequestKind {
     Object,
     Begin,
     Part,
@@ -37,7 +37,7 @@ pub(super) struct Headers {
     pub(super) md5: Option<String>,
 }
 
-impl Sum {
+impl ChecksumMode {
     pub(super) fn of(self, content: &Content) -> Headers {
         match self {
             Self::Crc32 => {
@@ -59,38 +59,38 @@ impl Sum {
 /// One request on its way to being understood.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    carrier: Carrier,
-    first: Sum,
+    carrier: RequestKind,
+    first: ChecksumMode,
     /// What it carries now.
-    pub(super) sum: Sum,
+    pub(super) sum: ChecksumMode,
     refusal: Option<Error>,
 }
 
 /// The checksum of one store. The first upload learns it if the settings leave it open.
 #[derive(Debug)]
-pub(super) struct Sums {
+pub(super) struct ChecksumNegotiation {
     sum: AtomicU8,
     is_open: bool,
     /// The checksums with which each carrier has succeeded.
     proven: [[AtomicBool; 3]; 3],
 }
 
-const ORDER: [Sum; 3] = [Sum::Crc32, Sum::None, Sum::Md5];
+const ORDER: [ChecksumMode; 3] = [ChecksumMode::Crc32, ChecksumMode::None, ChecksumMode::Md5];
 
-impl Sums {
+impl ChecksumNegotiation {
     pub(super) fn new(setting: Checksums) -> Self {
-        let sum = if setting == Checksums::Required { Sum::None } else { Sum::Crc32 };
+        let sum = if setting == Checksums::Required { ChecksumMode::None } else { ChecksumMode::Crc32 };
         let is_open = setting == Checksums::Automatic;
         Self { sum: AtomicU8::new(sum as u8), is_open, proven: Default::default() }
     }
 
-    pub(super) fn now(&self) -> Sum {
+    pub(super) fn now(&self) -> ChecksumMode {
         let at = usize::from(self.sum.load(Ordering::Relaxed));
-        ORDER.get(at).copied().unwrap_or(Sum::None)
+        ORDER.get(at).copied().unwrap_or(ChecksumMode::None)
     }
 
     /// An attempt to send a request, whose first checksum is `first`.
-    pub(super) fn attempt(carrier: Carrier, first: Sum) -> Attempt {
+    pub(super) fn attempt(carrier: RequestKind, first: ChecksumMode) -> Attempt {
         Attempt { carrier, first, sum: first, refusal: None }
     }
 
@@ -124,7 +124,7 @@ impl Sums {
 
     /// The next checksum to try: the one that another attempt has learnt meanwhile, otherwise the next in
     /// order.
-    fn after(&self, sum: Sum) -> Option<Sum> {
+    fn after(&self, sum: ChecksumMode) -> Option<ChecksumMode> {
         let mut later = ORDER.into_iter().filter(|other| *other as u8 > sum as u8);
         let now = self.now();
         if now as u8 > sum as u8 { Some(now) } else { later.next() }
@@ -149,11 +149,16 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Carrier; 3] = [Carrier::Object, Carrier::Begin, Carrier::Part];
+    const ALL: [RequestKind; 3] = [RequestKind::Object, RequestKind::Begin, RequestKind::Part];
 
     /// One request to a store that takes these.
-    fn send(sums: &Sums, carrier: Carrier, taken: &[Sum], failure: ErrorKind) -> (Vec<Sum>, Result<()>) {
-        let (mut attempt, mut sent) = (Sums::attempt(carrier, sums.now()), Vec::new());
+    fn send(
+        sums: &ChecksumNegotiation,
+        carrier: RequestKind,
+        taken: &[ChecksumMode],
+        failure: ErrorKind,
+    ) -> (Vec<ChecksumMode>, Result<()>) {
+        let (mut attempt, mut sent) = (ChecksumNegotiation::attempt(carrier, sums.now()), Vec::new());
         loop {
             sent.push(attempt.sum);
             let result = if taken.contains(&attempt.sum) { Ok(()) } else { Err(Error::new(failure)) };
@@ -164,14 +169,14 @@ mod tests {
     }
 
     /// What is sent for each of three uploads.
-    fn sent(setting: Checksums, taken: &[Sum], carrier: Carrier) -> Vec<Vec<Sum>> {
-        let sums = Sums::new(setting);
+    fn sent(setting: Checksums, taken: &[ChecksumMode], carrier: RequestKind) -> Vec<Vec<ChecksumMode>> {
+        let sums = ChecksumNegotiation::new(setting);
         (0..3).map(|_| send(&sums, carrier, taken, ErrorKind::Unsupported).0).collect()
     }
 
     #[test]
     fn a_store_is_asked_once() {
-        use Sum::{Crc32, Md5, None};
+        use ChecksumMode::{Crc32, Md5, None};
         for carrier in ALL {
             for (setting, taken, expected) in [
                 (Checksums::Automatic, &[Crc32, None, Md5][..], [&[Crc32][..], &[Crc32], &[Crc32]]),
@@ -190,10 +195,10 @@ mod tests {
         for kind in
             [ErrorKind::PermissionDenied, ErrorKind::AlreadyExists, ErrorKind::Unavailable, ErrorKind::Other]
         {
-            let sums = Sums::new(Checksums::Automatic);
-            let (sent, refused) = send(&sums, Carrier::Object, &[], kind);
-            assert_eq!((sent, refused.unwrap_err().kind()), (vec![Sum::Crc32], kind));
-            assert_eq!(sums.now(), Sum::Crc32);
+            let sums = ChecksumNegotiation::new(Checksums::Automatic);
+            let (sent, refused) = send(&sums, RequestKind::Object, &[], kind);
+            assert_eq!((sent, refused.unwrap_err().kind()), (vec![ChecksumMode::Crc32], kind));
+            assert_eq!(sums.now(), ChecksumMode::Crc32);
         }
     }
 
@@ -203,34 +208,37 @@ mod tests {
 
     #[test]
     fn a_refusal_that_comes_after_anothers_success_is_no_end() {
-        let sums = Sums::new(Checksums::Automatic);
-        let [mut first, mut second] = [(); 2].map(|()| Sums::attempt(Carrier::Object, sums.now()));
+        let sums = ChecksumNegotiation::new(Checksums::Automatic);
+        let [mut first, mut second] =
+            [(); 2].map(|()| ChecksumNegotiation::attempt(RequestKind::Object, sums.now()));
         for _ in 0..2 {
             assert!(sums.settle(&mut first, refused()).is_none());
         }
         assert!(sums.settle(&mut first, Ok(())).is_some());
-        assert_eq!((first.sum, sums.now()), (Sum::Md5, Sum::Md5));
+        assert_eq!((first.sum, sums.now()), (ChecksumMode::Md5, ChecksumMode::Md5));
         // At once with what the other has learnt.
         assert!(sums.settle(&mut second, refused()).is_none());
-        assert_eq!(second.sum, Sum::Md5);
+        assert_eq!(second.sum, ChecksumMode::Md5);
         assert!(sums.settle(&mut second, refused()).is_some_and(|settled| settled.is_err()));
     }
 
     /// Parts of an upload that began otherwise tell nothing of the uploads to come.
     #[test]
     fn what_an_older_upload_takes_is_not_learnt() {
-        let sums = Sums::new(Checksums::Automatic);
-        let mut attempt = Sums::attempt(Carrier::Part, Sum::None);
+        let sums = ChecksumNegotiation::new(Checksums::Automatic);
+        let mut attempt = ChecksumNegotiation::attempt(RequestKind::Part, ChecksumMode::None);
         assert!(sums.settle(&mut attempt, refused()).is_none());
         assert!(sums.settle(&mut attempt, Ok(())).is_some());
-        assert_eq!((attempt.sum, sums.now()), (Sum::Md5, Sum::Crc32));
+        assert_eq!((attempt.sum, sums.now()), (ChecksumMode::Md5, ChecksumMode::Crc32));
     }
 
     #[test]
     fn headers_are_those_of_all_pieces() {
         let content = Content::from(bytes::Bytes::from_static(b"123456789"));
-        assert_eq!(Sum::Crc32.of(&content).crc32.as_deref(), Some("y/Q5Jg=="));
-        assert_eq!(Sum::Md5.of(&content).md5.as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
-        assert!(Sum::None.of(&content).crc32.is_none() && Sum::None.of(&content).md5.is_none());
+        assert_eq!(ChecksumMode::Crc32.of(&content).crc32.as_deref(), Some("y/Q5Jg=="));
+        assert_eq!(ChecksumMode::Md5.of(&content).md5.as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
+        assert!(
+            ChecksumMode::None.of(&content).crc32.is_none() && ChecksumMode::None.of(&content).md5.is_none()
+        );
     }
 }

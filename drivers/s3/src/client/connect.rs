@@ -31,9 +31,9 @@ type Stream = <HttpConnector as Service<Uri>>::Response;
 
 /// TCP to a host and port.
 #[derive(Clone, Debug)]
-pub(super) struct Tcp(HttpConnector);
+pub(super) struct TcpConnector(HttpConnector);
 
-impl Tcp {
+impl TcpConnector {
     /// A dead peer is noticed within `patience`, even while nothing is sent.
     pub(super) fn new(patience: Duration) -> Self {
         let mut tcp = HttpConnector::new();
@@ -50,7 +50,7 @@ impl Tcp {
     }
 }
 
-impl Service<Uri> for Tcp {
+impl Service<Uri> for TcpConnector {
     type Response = Metered<Stream>;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
@@ -74,18 +74,18 @@ impl Service<Uri> for Tcp {
 
 /// The way to a host, up to the point where TLS with the host begins.
 #[derive(Clone, Debug)]
-pub(super) enum Way {
-    Direct(Tcp),
+pub(super) enum HostConnector {
+    Direct(TcpConnector),
     Proxy {
         url: Uri,
         /// `Proxy-Authorization` of a tunnel. Requests without TLS carry it themselves.
         authorization: Option<HeaderValue>,
-        connector: HttpsConnector<Tcp>,
+        connector: HttpsConnector<TcpConnector>,
     },
 }
 
-impl Way {
-    pub(super) fn new(tcp: Tcp, proxy: Option<&Proxy>, tls: &ClientConfig) -> Self {
+impl HostConnector {
+    pub(super) fn new(tcp: TcpConnector, proxy: Option<&Proxy>, tls: &ClientConfig) -> Self {
         match proxy {
             None => Self::Direct(tcp),
             Some(proxy) => Self::Proxy {
@@ -104,10 +104,10 @@ pub(super) struct Proxy {
     pub(super) authorization: Option<HeaderValue>,
 }
 
-impl Service<Uri> for Way {
-    type Response = Reached;
+impl Service<Uri> for HostConnector {
+    type Response = HostStream;
     type Error = BoxError;
-    type Future = Connecting<Reached>;
+    type Future = Connecting<HostStream>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
@@ -121,7 +121,7 @@ impl Service<Uri> for Way {
             Self::Direct(tcp) => {
                 let connecting = tcp.call(to);
                 Box::pin(async move {
-                    Ok(Reached { io: MaybeHttpsStream::Http(connecting.await?), is_forwarded: false })
+                    Ok(HostStream { io: MaybeHttpsStream::Http(connecting.await?), is_forwarded: false })
                 })
             }
             Self::Proxy { url, authorization, connector } if to.scheme() == Some(&Scheme::HTTPS) => {
@@ -131,11 +131,11 @@ impl Service<Uri> for Way {
                     None => tunnel,
                 };
                 let connecting = tunnel.call(to);
-                Box::pin(async move { Ok(Reached { io: connecting.await?, is_forwarded: false }) })
+                Box::pin(async move { Ok(HostStream { io: connecting.await?, is_forwarded: false }) })
             }
             Self::Proxy { url, connector, .. } => {
                 let connecting = connector.call(url.clone());
-                Box::pin(async move { Ok(Reached { io: connecting.await?, is_forwarded: true }) })
+                Box::pin(async move { Ok(HostStream { io: connecting.await?, is_forwarded: true }) })
             }
         }
     }
@@ -143,18 +143,18 @@ impl Service<Uri> for Way {
 
 /// A connection to the host, to the end of a tunnel, or to a proxy that forwards requests.
 #[derive(Debug)]
-pub(super) struct Reached {
+pub(super) struct HostStream {
     io: MaybeHttpsStream<Metered<Stream>>,
     is_forwarded: bool,
 }
 
-impl Connection for Reached {
+impl Connection for HostStream {
     fn connected(&self) -> Connected {
         self.io.connected().proxy(self.is_forwarded)
     }
 }
 
-impl Read for Reached {
+impl Read for HostStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -164,7 +164,7 @@ impl Read for Reached {
     }
 }
 
-impl Write for Reached {
+impl Write for HostStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }

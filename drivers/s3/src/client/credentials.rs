@@ -21,29 +21,29 @@ use plugin_registry_core::{ErrorKind, Secret, profiles, shown_name, shown_path};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::sts::TokenService;
-use crate::config::{CredentialsSource, Keys, S3Config, S3Credentials, files::read_text};
+use crate::config::{AccessKeys, CredentialsSource, S3Config, S3Credentials, files::read_text};
 
 /// Temporary keys are renewed this long before they expire.
-const MARGIN: Duration = Duration::from_secs(120);
+const REFRESH_MARGIN: Duration = Duration::from_secs(120);
 /// How long a renewal may take while the keys are valid, and how long to wait before the next one if it fails.
-const RENEWAL: Duration = Duration::from_secs(10);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a credentials provider has to answer.
-pub(super) const FIND: Duration = Duration::from_secs(30);
+pub(super) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The current keys.
-pub(super) struct Current {
+pub(super) struct CredentialsCache {
     source: Source,
     /// The keys found last, for sources that take time to ask. Locked while they are asked: one caller asks for
     /// all.
-    found: Mutex<Option<Remembered>>,
+    found: Mutex<Option<CachedCredentials>>,
     /// The store has refused the keys found last.
     is_refused: AtomicBool,
-    last: Lock<Last>,
+    last: Lock<LastKeys>,
 }
 
 /// Access keys, which tell a refusal without a code from a missing right.
 #[derive(Default)]
-struct Last {
+struct LastKeys {
     given: String,
     /// A key that was refused, and was returned again when another was hoped for.
     doubted: String,
@@ -69,7 +69,7 @@ enum Text {
     File(PathBuf),
 }
 
-struct Remembered {
+struct CachedCredentials {
     credentials: Credentials,
     version: Option<(SystemTime, u64)>,
     /// When a request for other keys last failed.
@@ -78,7 +78,7 @@ struct Remembered {
 
 /// Shows only the kind. The SDK logs it at TRACE with each request. The access key, a profile's name or a path
 /// may be a secret in the wrong place.
-impl fmt::Debug for Current {
+impl fmt::Debug for CredentialsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.source {
             Source::Fixed(_) => "Keys(…)",
@@ -89,14 +89,14 @@ impl fmt::Debug for Current {
     }
 }
 
-impl Remembered {
+impl CachedCredentials {
     /// Whether the keys are valid for longer than this.
     fn lasts(&self, time: Duration) -> bool {
         self.credentials.expiry().is_none_or(|end| SystemTime::now() + time < end)
     }
 }
 
-impl Current {
+impl CredentialsCache {
     /// Sends no request yet. `services` are the connections to credentials providers.
     pub(super) async fn new(config: &S3Config, region: &str, services: SharedHttpClient) -> Self {
         let of_profile = |text: Text, name: &Option<String>, services| {
@@ -105,7 +105,7 @@ impl Current {
             Source::Profile(Box::new(Profile { text, name, service }))
         };
         let source = match &config.credentials {
-            S3Credentials::Keys(keys) => Source::Fixed(of_keys(keys)),
+            S3Credentials::AccessKeys(keys) => Source::Fixed(of_keys(keys)),
             S3Credentials::Text { text, profile } => of_profile(Text::Given(text.clone()), profile, services),
             S3Credentials::File { path, profile } => of_profile(Text::File(path.clone()), profile, services),
             S3Credentials::Source(source) => Source::Host(source.clone()),
@@ -135,15 +135,15 @@ impl Current {
         last.is_doubted && self.refuse()
     }
 
-    fn last(&self) -> MutexGuard<'_, Last> {
+    fn last(&self) -> MutexGuard<'_, LastKeys> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find(&self) -> Found {
         // A silent token service must not stop every request behind it for ever. The SDK's own limit is in its
         // cache, which is off.
-        let asked = tokio::time::timeout(FIND, self.ask()).await;
-        let found = asked.map_err(|_| CredentialsError::provider_timed_out(FIND))??;
+        let asked = tokio::time::timeout(PROVIDER_TIMEOUT, self.ask()).await;
+        let found = asked.map_err(|_| CredentialsError::provider_timed_out(PROVIDER_TIMEOUT))??;
         let mut last = self.last();
         if std::mem::take(&mut last.is_doubted) && last.given == found.access_key_id() {
             last.doubted = last.given.clone();
@@ -167,17 +167,17 @@ impl Current {
         let known = found.as_mut().filter(|known| !is_refused && known.version == version);
         let mut known = known.filter(|known| known.lasts(Duration::ZERO));
         if let Some(known) = &known {
-            let is_paused = known.failed.is_some_and(|failed| failed.elapsed() < RENEWAL);
-            if is_paused || known.lasts(MARGIN) {
+            let is_paused = known.failed.is_some_and(|failed| failed.elapsed() < REFRESH_TIMEOUT);
+            if is_paused || known.lasts(REFRESH_MARGIN) {
                 return Ok(known.credentials.clone());
             }
         }
-        let patience = if known.is_some() { RENEWAL } else { FIND };
+        let patience = if known.is_some() { REFRESH_TIMEOUT } else { PROVIDER_TIMEOUT };
         let asked = tokio::time::timeout(patience, self.source.ask()).await;
         let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(patience)));
         match (asked, &mut known) {
             (Ok(credentials), _) => {
-                *found = Some(Remembered { credentials: credentials.clone(), version, failed: None });
+                *found = Some(CachedCredentials { credentials: credentials.clone(), version, failed: None });
                 Ok(credentials)
             }
             // They are valid until they expire, whatever is wrong with the service that would renew them.
@@ -236,9 +236,11 @@ impl Profile {
             }
         };
         match profiles::find(text.expose(), &self.name, self.service.token_files()) {
-            Ok(profile) => {
-                self.service.keys(&profile).await.map_err(|Wrong { kind, what }| self.wrong_of(kind, what))
-            }
+            Ok(profile) => self
+                .service
+                .keys(&profile)
+                .await
+                .map_err(|CredentialsFailure { kind, what }| self.wrong_of(kind, what)),
             Err(mistakes) => {
                 let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
                 Err(self.wrong(mistakes.join("; ")))
@@ -262,7 +264,7 @@ impl Profile {
             }
         };
         let profile = profile.as_deref().unwrap_or("the profile");
-        let wrong = Wrong::of(kind, format!("{profile} in {file}: {what}"));
+        let wrong = CredentialsFailure::of(kind, format!("{profile} in {file}: {what}"));
         match kind {
             ErrorKind::Unauthenticated => CredentialsError::invalid_configuration(wrong),
             _ => CredentialsError::provider_error(wrong),
@@ -272,12 +274,12 @@ impl Profile {
 
 /// What is wrong with a profile, or with the service that gives its keys.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub(crate) struct CredentialsFailure {
     pub(crate) kind: ErrorKind,
     what: String,
 }
 
-impl Wrong {
+impl CredentialsFailure {
     pub(super) fn of(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into() }
     }
@@ -287,17 +289,17 @@ impl Wrong {
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for CredentialsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for CredentialsFailure {}
 
 /// The provider that the SDK asks.
 #[derive(Clone, Debug)]
-pub(super) struct Provider(pub(super) Arc<Current>);
+pub(super) struct Provider(pub(super) Arc<CredentialsCache>);
 
 impl ProvideCredentials for Provider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
@@ -308,7 +310,7 @@ impl ProvideCredentials for Provider {
     }
 }
 
-fn of_keys(keys: &Keys) -> Credentials {
+fn of_keys(keys: &AccessKeys) -> Credentials {
     let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
     let (access, secret) = (keys.access_key.expose(), keys.secret_key.expose());
     Credentials::new(access, secret, token, keys.expires, "plugin-registry")

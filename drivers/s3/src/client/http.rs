@@ -29,7 +29,7 @@ use rustls::{
 use url::Url;
 
 use super::{
-    connect::{Proxy, Tcp, Way},
+    connect::{HostConnector, Proxy, TcpConnector},
     limits::Limits,
     requests::{Connections, Requests},
 };
@@ -89,7 +89,7 @@ fn limits(config: &S3Config) -> Limits {
 fn lazy(trust: Trust, config: &S3Config, limits: Option<Limits>) -> Result<SharedHttpClient> {
     let (versions, proxy, patience) = (versions()?, proxy(config)?, config.idle_timeout);
     let connections = OnceLock::new();
-    Ok(SharedHttpClient::new(Lazy { versions, trust, proxy, patience, limits, connections }))
+    Ok(SharedHttpClient::new(LazyHttpClient { versions, trust, proxy, patience, limits, connections }))
 }
 
 /// Which certificates to trust.
@@ -146,7 +146,7 @@ fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'s
 /// Creates what connections need at the first request: the system's certificates take milliseconds and 100 KB,
 /// and a plugin opens more locations than it uses.
 #[derive(Debug)]
-struct Lazy {
+struct LazyHttpClient {
     versions: ConfigBuilder<ClientConfig, WantsVerifier>,
     trust: Trust,
     proxy: Option<Proxy>,
@@ -157,11 +157,11 @@ struct Lazy {
     connections: OnceLock<Connections>,
 }
 
-impl Lazy {
+impl LazyHttpClient {
     fn connections(&self) -> Connections {
         let make = || {
             let tls = self.trust.tls(self.versions.clone());
-            let way = Way::new(Tcp::new(self.patience), self.proxy.as_ref(), &tls);
+            let way = HostConnector::new(TcpConnector::new(self.patience), self.proxy.as_ref(), &tls);
             let connector = HttpsConnectorBuilder::new()
                 .with_tls_config(tls)
                 .https_or_http()
@@ -173,10 +173,10 @@ impl Lazy {
     }
 }
 
-impl HttpClient for Lazy {
+impl HttpClient for LazyHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         let limits = self.limits.unwrap_or_else(|| {
-            let read = settings.read_timeout().unwrap_or(super::credentials::FIND);
+            let read = settings.read_timeout().unwrap_or(super::credentials::PROVIDER_TIMEOUT);
             let connect = settings.connect_timeout().unwrap_or(super::CONNECT);
             Limits { connect, idle: read, answer: read }
         });

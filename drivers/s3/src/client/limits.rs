@@ -82,15 +82,15 @@ impl std::error::Error for Stalled {}
 
 /// An answer that is not read to its end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Oversized(pub(super) u64);
+pub(crate) struct ResponseTooLarge(pub(super) u64);
 
-impl fmt::Display for Oversized {
+impl fmt::Display for ResponseTooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the answer is larger than {} bytes", self.0)
     }
 }
 
-impl std::error::Error for Oversized {}
+impl std::error::Error for ResponseTooLarge {}
 
 #[cfg(test)]
 mod tests {

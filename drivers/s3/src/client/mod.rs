@@ -11,11 +11,11 @@ mod limits;
 mod listing;
 mod multipart;
 mod objects;
+mod observed;
 mod progress;
 mod region;
 mod requests;
 mod retry;
-mod seen;
 mod signing;
 mod sts;
 
@@ -41,15 +41,15 @@ use plugin_registry_core::{Error, ErrorKind, Result, shown_name};
 /// The bytes of an answer.
 pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 
-use self::checksums::Sums;
+use self::checksums::ChecksumNegotiation;
 pub(crate) use self::{
-    credentials::Wrong,
-    limits::{Oversized, Stalled},
+    credentials::CredentialsFailure,
+    limits::{ResponseTooLarge, Stalled},
     listing::{Listing, Page, Progress, Uploads},
     multipart::{Part, UploadId},
-    objects::{Condition, Download, Marks, Object, is_condition},
+    objects::{Condition, Download, Object, ObjectMetadata, is_condition},
+    observed::ObservedFeatures,
     retry::element,
-    seen::Seen,
 };
 use crate::config::{Checksums, S3Config};
 
@@ -63,20 +63,20 @@ pub(crate) struct S3Client {
     /// Signs URLs for the endpoint that clients can reach.
     presigner: Client,
     bucket: Arc<str>,
-    puts: Arc<Puts>,
+    puts: Arc<PutSettings>,
     /// Over TLS a body does not have to be hashed for its signature as well.
     is_secure: bool,
     /// Checksums of uploads.
-    sums: Arc<Sums>,
+    sums: Arc<ChecksumNegotiation>,
     /// Checksums follow S3, whatever the store knows.
     is_strict: bool,
     is_without_batches: Arc<AtomicBool>,
-    seen: Arc<Seen>,
+    observed: Arc<ObservedFeatures>,
 }
 
 /// The settings that every new object gets.
 #[derive(Debug)]
-struct Puts {
+struct PutSettings {
     storage_class: Option<StorageClass>,
     acl: Option<ObjectCannedAcl>,
     encryption: Option<ServerSideEncryption>,
@@ -97,17 +97,17 @@ impl S3Client {
             (None, None) => region::find(config, connections.clone()).await?,
         };
         let services = http::verified(config)?;
-        let current = Arc::new(credentials::Current::new(config, &region, services).await);
-        let seen = Arc::new(Seen::default());
+        let current = Arc::new(credentials::CredentialsCache::new(config, &region, services).await);
+        let observed = Arc::new(ObservedFeatures::default());
         let mut builder = common(config)
-            .interceptor(seen::Watch(seen.clone()))
+            .interceptor(observed::ObserveResponses(observed.clone()))
             .http_client(connections)
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials::Provider(current.clone())))
             // The source of the keys remembers them. A second cache would serve stale ones.
             .identity_cache(IdentityCache::no_cache())
-            .retry_classifier(retry::Pace)
-            .retry_classifier(retry::Rotation(current));
+            .retry_classifier(retry::RetryAfter)
+            .retry_classifier(retry::CredentialRotation(current));
         if let Some(endpoint) = &config.endpoint {
             builder = builder.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
@@ -120,22 +120,22 @@ impl S3Client {
             client: Client::from_conf(builder.build()),
             presigner: Client::from_conf(presigner.build()),
             bucket: config.bucket.as_str().into(),
-            puts: Arc::new(Puts::new(config)),
+            puts: Arc::new(PutSettings::new(config)),
             is_secure: !is_plain,
-            sums: Arc::new(Sums::new(config.checksums)),
+            sums: Arc::new(ChecksumNegotiation::new(config.checksums)),
             is_strict: config.checksums == Checksums::Supported,
             is_without_batches: Arc::default(),
-            seen,
+            observed,
         })
     }
 
     /// What the answers have told so far.
-    pub(crate) fn seen(&self) -> &Seen {
-        &self.seen
+    pub(crate) fn observed(&self) -> &ObservedFeatures {
+        &self.observed
     }
 }
 
-impl Puts {
+impl PutSettings {
     fn new(config: &S3Config) -> Self {
         let encryption = match (config.encrypt, &config.key_id) {
             (true, None) => Some(ServerSideEncryption::Aes256),

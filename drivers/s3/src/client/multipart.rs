@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     S3Client,
-    checksums::{Carrier, Sum, Sums},
-    objects::{Marks, marked},
+    checksums::{ChecksumMode, ChecksumNegotiation, RequestKind},
+    objects::{ObjectMetadata, user_metadata},
     unexpected,
 };
 use crate::{content::Content, error::of_sdk};
@@ -30,9 +30,9 @@ impl S3Client {
     /// Begins a multipart upload. The object that its parts become has `mark`. Also returns whether its parts
     /// have a CRC32, which S3 needs to know beforehand.
     pub(crate) async fn create_upload(&self, key: &str, mark: &str) -> Result<(UploadId, bool)> {
-        let mut attempt = Sums::attempt(Carrier::Begin, self.sums.now());
+        let mut attempt = ChecksumNegotiation::attempt(RequestKind::Begin, self.sums.now());
         loop {
-            let has_crc32 = attempt.sum == Sum::Crc32;
+            let has_crc32 = attempt.sum == ChecksumMode::Crc32;
             let begun = self.begin_upload(key, mark, has_crc32).await;
             if let Some(settled) = self.sums.settle(&mut attempt, begun) {
                 return settled.map(|id| (id, has_crc32));
@@ -52,7 +52,7 @@ impl S3Client {
             .bucket(&*self.bucket)
             .key(key)
             .content_type("application/octet-stream")
-            .set_metadata(marked(Marks { mark: Some(mark), ..Marks::default() }))
+            .set_metadata(user_metadata(ObjectMetadata { mark: Some(mark), ..ObjectMetadata::default() }))
             .set_checksum_algorithm(has_crc32.then_some(ChecksumAlgorithm::Crc32))
             .set_storage_class(self.puts.storage_class.clone())
             .set_acl(self.puts.acl.clone())
@@ -74,11 +74,11 @@ impl S3Client {
         has_crc32: bool,
     ) -> Result<Part> {
         let sum = match self.sums.now() {
-            _ if has_crc32 => Sum::Crc32,
-            Sum::Crc32 => Sum::None,
+            _ if has_crc32 => ChecksumMode::Crc32,
+            ChecksumMode::Crc32 => ChecksumMode::None,
             sum => sum,
         };
-        let mut attempt = Sums::attempt(Carrier::Part, sum);
+        let mut attempt = ChecksumNegotiation::attempt(RequestKind::Part, sum);
         loop {
             let sent = self.send_part(attempt.sum, key, upload, number, content.clone()).await;
             if let Some(settled) = self.sums.settle(&mut attempt, sent) {
@@ -89,7 +89,7 @@ impl S3Client {
 
     async fn send_part(
         &self,
-        sum: Sum,
+        sum: ChecksumMode,
         key: &str,
         upload: &str,
         number: i32,

@@ -26,7 +26,7 @@ use url::Url;
 
 use super::{
     Listing, S3Client,
-    checksums::{Carrier, Sum, Sums},
+    checksums::{ChecksumMode, ChecksumNegotiation, RequestKind},
     headers::ContentMd5,
     unexpected,
 };
@@ -54,7 +54,7 @@ pub(crate) struct Object {
 
 /// What a whole object gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks<'a> {
+pub(crate) struct ObjectMetadata<'a> {
     /// As in [`Object`].
     pub(crate) mark: Option<&'a str>,
     /// As in [`Object`].
@@ -146,7 +146,7 @@ impl S3Client {
             Ok(page) if page.objects.iter().any(|(found, ..)| found == key) => return true,
             // In the order of the keys, the wanted key would come first.
             Ok(page) if page.next.is_none() || (!page.objects.is_empty() && self.is_in_order()) => {
-                self.seen.hid_a_missing_key();
+                self.observed.hid_a_missing_key();
                 *error = ErrorKind::NotFound.into();
             }
             // A HEAD with wrong keys gets 403 without a code.
@@ -167,9 +167,9 @@ impl S3Client {
         key: &str,
         content: Content,
         condition: Condition<'_>,
-        marks: Marks<'_>,
+        marks: ObjectMetadata<'_>,
     ) -> Result<Option<String>> {
-        let mut attempt = Sums::attempt(Carrier::Object, self.sums.now());
+        let mut attempt = ChecksumNegotiation::attempt(RequestKind::Object, self.sums.now());
         loop {
             let put = self.put_with(attempt.sum, key, content.clone(), condition, marks).await;
             if let Some(settled) = self.sums.settle(&mut attempt, put) {
@@ -180,11 +180,11 @@ impl S3Client {
 
     async fn put_with(
         &self,
-        sum: Sum,
+        sum: ChecksumMode,
         key: &str,
         content: Content,
         condition: Condition<'_>,
-        marks: Marks<'_>,
+        marks: ObjectMetadata<'_>,
     ) -> Result<Option<String>> {
         let sums = sum.of(&content);
         let (body, signing) = self.signed(content);
@@ -201,7 +201,7 @@ impl S3Client {
             .set_acl(self.puts.acl.clone())
             .set_server_side_encryption(self.puts.encryption.clone())
             .set_ssekms_key_id(self.puts.key_id.clone())
-            .set_metadata(marked(marks))
+            .set_metadata(user_metadata(marks))
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match())
             .customize()
@@ -366,7 +366,7 @@ fn url(text: &str) -> Result<Url> {
     text.parse().map_err(|_| unexpected("a presigned URL cannot be parsed"))
 }
 
-pub(super) fn marked(marks: Marks<'_>) -> Option<HashMap<String, String>> {
+pub(super) fn user_metadata(marks: ObjectMetadata<'_>) -> Option<HashMap<String, String>> {
     let staged = marks.staged.map(|size| size.to_string());
     let named = [(MARK, marks.mark), (STAGE, marks.stage), (STAGED, staged.as_deref())].into_iter();
     let found: HashMap<_, _> =

@@ -9,13 +9,14 @@ use plugin_registry_core::{Error, ErrorKind, Result, profiles::is_region, shown}
 use crate::{S3Config, error};
 
 /// Any region answers, even if it does not have the bucket or the caller may not see it.
-const ASKED: &str = "us-east-1";
+const PROBE_REGION: &str = "us-east-1";
 /// The limit for all attempts. Nothing else in opening waits for a server.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Finds the region by one request without credentials.
 pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Result<String> {
-    let settings = super::common(config).http_client(connections).region(Region::new(ASKED)).allow_no_auth();
+    let settings =
+        super::common(config).http_client(connections).region(Region::new(PROBE_REGION)).allow_no_auth();
     let client = Client::from_conf(settings.build());
     let answer = tokio::time::timeout(LIMIT, client.head_bucket().bucket(&config.bucket).send()).await;
     let answer = answer.map_err(|_| {
@@ -32,7 +33,7 @@ pub(super) async fn find(config: &S3Config, connections: SharedHttpClient) -> Re
     };
     match (region, answer) {
         (Some(region), _) => checked(region, &config.bucket),
-        (None, Ok(_)) => Ok(ASKED.to_owned()),
+        (None, Ok(_)) => Ok(PROBE_REGION.to_owned()),
         (None, Err(failure)) => {
             let failure = error::of_sdk(&failure);
             let message = format!(

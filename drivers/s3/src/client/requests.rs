@@ -19,13 +19,13 @@ use hyper_util::client::legacy::{
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    body::{Receiving, Sending, Sent},
-    connect::Way,
+    body::{RequestBody, ResponseBody, Sent},
+    connect::HostConnector,
     limits::{Allowance, Limits, Stalled},
 };
 
 /// The connections of one instance. Clones share them.
-pub(super) type Connections = Client<HttpsConnector<Way>, Sending>;
+pub(super) type Connections = Client<HttpsConnector<HostConnector>, RequestBody>;
 
 pub(super) struct Requests {
     pub(super) connections: Connections,
@@ -42,7 +42,7 @@ impl HttpConnector for Requests {
             let captured = request.extension::<CaptureSmithyConnection>().cloned();
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let allowance = Allowance::new(&request, limits);
-            let mut request = request.map(Sending::new);
+            let mut request = request.map(RequestBody::new);
             if let Some(authorization) = authorization
                 && request.uri().scheme() == Some(&Scheme::HTTP)
             {
@@ -65,7 +65,7 @@ impl HttpConnector for Requests {
             };
             let most = allowance.most(answer.status().is_success());
             let answer = answer.map(|body| {
-                SdkBody::from_body_1_x(Receiving {
+                SdkBody::from_body_1_x(ResponseBody {
                     body,
                     idle: limits.idle,
                     progress: sent.progress(),

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::retry::ErrorKind;
 
-use super::credentials::Current;
+use super::credentials::CredentialsCache;
 
 /// The longest that a store's `Retry-After` is obeyed.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -16,9 +16,9 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Retries with other keys if the store no longer knows these: others may have come meanwhile. The next attempt
 /// asks for them, and is signed again.
 #[derive(Debug)]
-pub(super) struct Rotation(pub(super) Arc<Current>);
+pub(super) struct CredentialRotation(pub(super) Arc<CredentialsCache>);
 
-impl ClassifyRetry for Rotation {
+impl ClassifyRetry for CredentialRotation {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(answer) = context.response() else { return RetryAction::NoActionIndicated };
         let is_refused = match (answer.status().as_u16(), answer.body().bytes().and_then(code)) {
@@ -58,9 +58,9 @@ fn action(is_repeated: bool) -> RetryAction {
 
 /// Obeys `Retry-After` in seconds, from a store that asks for a slower pace.
 #[derive(Debug)]
-pub(super) struct Pace;
+pub(super) struct RetryAfter;
 
-impl ClassifyRetry for Pace {
+impl ClassifyRetry for RetryAfter {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let answer = context.response().filter(|answer| matches!(answer.status().as_u16(), 429 | 503));
         let Some(answer) = answer else { return RetryAction::NoActionIndicated };

@@ -25,11 +25,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::{FutureExt, future::BoxFuture};
 use plugin_registry_core::{
     ErrorKind,
-    profiles::{Base, Profile, Role, is_region},
+    profiles::{Profile, Role, RoleSource, is_region},
     shown,
 };
 
-use super::credentials::Wrong;
+use super::credentials::CredentialsFailure;
 use crate::{
     config::{S3Config, files::read_text},
     error,
@@ -78,21 +78,24 @@ impl TokenService {
     }
 
     /// Gets the keys that a profile gives. Errors contain no secret.
-    pub(super) fn keys<'a>(&'a self, profile: &'a Profile<'_>) -> BoxFuture<'a, Result<Credentials, Wrong>> {
+    pub(super) fn keys<'a>(
+        &'a self,
+        profile: &'a Profile<'_>,
+    ) -> BoxFuture<'a, Result<Credentials, CredentialsFailure>> {
         async move {
             match profile {
-                Profile::Keys(keys) => {
+                Profile::AccessKeys(keys) => {
                     let token = keys.token.map(|token| token.text.to_owned());
                     Ok(Credentials::new(keys.access.text, keys.secret.text, token, None, "plugin-registry"))
                 }
                 Profile::Role(role) => self.role(role).await,
-                _ => Err(Wrong::refusal("it is of an unknown kind")),
+                _ => Err(CredentialsFailure::refusal("it is of an unknown kind")),
             }
         }
         .boxed()
     }
 
-    async fn role(&self, role: &Role<'_>) -> Result<Credentials, Wrong> {
+    async fn role(&self, role: &Role<'_>) -> Result<Credentials, CredentialsFailure> {
         let region = match (&self.given, role.region) {
             (None, Some(region)) => region.text,
             (Some(region), _) => region,
@@ -101,12 +104,12 @@ impl TokenService {
         // It becomes part of a host name.
         if !self.has_endpoint && !is_region(region) {
             let what = "the region of the token service has to be letters, digits and `-`";
-            return Err(Wrong::of(ErrorKind::InvalidConfig, what));
+            return Err(CredentialsFailure::of(ErrorKind::InvalidConfig, what));
         }
         let settings = self.settings.clone().region(Region::new(region.to_owned()));
         let session = role.session_name.map_or(SESSION, |name| name.text);
         let answer = match &role.base {
-            Base::Token(path) => {
+            RoleSource::Token(path) => {
                 let request = Client::from_conf(settings.build())
                     .assume_role_with_web_identity()
                     .role_arn(role.arn.text)
@@ -114,7 +117,7 @@ impl TokenService {
                     .web_identity_token(token(path).await?);
                 request.send().await.map(|answer| answer.credentials).map_err(|error| refusal(&error))
             }
-            Base::Profile(profile) => {
+            RoleSource::Profile(profile) => {
                 let keys = self.keys(profile).await?;
                 let request = Client::from_conf(settings.credentials_provider(keys).build())
                     .assume_role()
@@ -123,15 +126,16 @@ impl TokenService {
                     .set_external_id(role.external_id.map(|id| id.text.to_owned()));
                 request.send().await.map(|answer| answer.credentials).map_err(|error| refusal(&error))
             }
-            _ => return Err(Wrong::refusal("it assumes its role in an unknown way")),
+            _ => return Err(CredentialsFailure::refusal("it assumes its role in an unknown way")),
         };
-        of_answer(answer?.ok_or_else(|| Wrong::refusal("the token service returned no keys"))?)
+        of_answer(answer?.ok_or_else(|| CredentialsFailure::refusal("the token service returned no keys"))?)
     }
 }
 
-fn of_answer(keys: types::Credentials) -> Result<Credentials, Wrong> {
-    let end = SystemTime::try_from(keys.expiration)
-        .map_err(|_| Wrong::refusal("the token service returned keys without an expiration time"))?;
+fn of_answer(keys: types::Credentials) -> Result<Credentials, CredentialsFailure> {
+    let end = SystemTime::try_from(keys.expiration).map_err(|_| {
+        CredentialsFailure::refusal("the token service returned keys without an expiration time")
+    })?;
     Ok(Credentials::new(
         keys.access_key_id,
         keys.secret_access_key,
@@ -142,13 +146,15 @@ fn of_answer(keys: types::Credentials) -> Result<Credentials, Wrong> {
 }
 
 /// Reads the current token: the file is rewritten while the process runs.
-async fn token(path: &Path) -> Result<String, Wrong> {
+async fn token(path: &Path) -> Result<String, CredentialsFailure> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_text(&path, MAX_TOKEN)).await;
     match read {
         Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(Wrong::refusal(format!("the web identity token cannot be read: {error}"))),
-        Err(_) => Err(Wrong::refusal("the web identity token could not be read completely")),
+        Ok(Err(error)) => {
+            Err(CredentialsFailure::refusal(format!("the web identity token cannot be read: {error}")))
+        }
+        Err(_) => Err(CredentialsFailure::refusal("the web identity token could not be read completely")),
     }
 }
 
@@ -157,7 +163,7 @@ const NOT_REACHED: &str = "IDPCommunicationError";
 
 /// Quotes the service's own words. An error that is not a refusal may pass: the service is down, slow or
 /// throttled.
-fn refusal<E>(error: &SdkError<E>) -> Wrong
+fn refusal<E>(error: &SdkError<E>) -> CredentialsFailure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -169,7 +175,10 @@ where
     match error.code() {
         Some(code) => {
             let said = error.message().map(|message| format!(": {}", shown(message))).unwrap_or_default();
-            Wrong::of(kind, format!("the token service did not grant the role: {}{said}", shown(code)))
+            CredentialsFailure::of(
+                kind,
+                format!("the token service did not grant the role: {}{said}", shown(code)),
+            )
         }
         None => {
             let mut said = "the role could not be requested from the token service".to_owned();
@@ -179,7 +188,7 @@ where
                 said.push_str(&shown(&error.to_string()));
                 cause = error.source();
             }
-            Wrong::of(kind, said)
+            CredentialsFailure::of(kind, said)
         }
     }
 }

@@ -1,20 +1,20 @@
 //! What a driver assumes about its store before it has asked it.
 
 use super::{Checksums, S3Config};
-use crate::{known::Known, nature::said};
+use crate::{features::configured, known_stores::KnownStore};
 
 impl S3Config {
     /// Lists what is assumed about the store, and what the first write asks, one sentence each, for people.
     /// Makes no request: an answer of the store may tell more (ADR 0025).
     #[must_use]
     pub fn assumptions(&self) -> Vec<String> {
-        let said = said(self);
+        let said = configured(self);
         let mut all = Vec::new();
-        if let Some(known) = Known::of_endpoint(self.endpoint.as_ref()) {
+        if let Some(known) = KnownStore::of_endpoint(self.endpoint.as_ref()) {
             all.push(format!("the store is {}", known.name));
         }
         let asked = "until the store is known; the first write finds out, with at most 6 requests";
-        all.push(match said.conditions {
+        all.push(match said.conditional_writes {
             Some(true) => "conditions on writes are honoured".to_owned(),
             Some(false) => "conditions on writes are not honoured and not sent".to_owned(),
             None => format!("conditions on writes are honoured, {asked}"),

@@ -26,7 +26,7 @@ impl fmt::Debug for S3Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chain => f.write_str("Chain"),
-            Self::Keys(keys) => f.debug_tuple("Keys").field(keys).finish(),
+            Self::AccessKeys(keys) => f.debug_tuple("AccessKeys").field(keys).finish(),
             Self::Text { .. } => f.debug_struct("Text").finish_non_exhaustive(),
             Self::File { .. } => f.debug_struct("File").finish_non_exhaustive(),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),

@@ -21,9 +21,9 @@ use url::Url;
 ///
 /// ```
 /// use plugin_registry_core::{Parameters, Secret};
-/// use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials};
-/// let keys = Keys::new(Secret::new("id"), Secret::new("key"));
-/// let config = S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::Keys(keys));
+/// use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials};
+/// let keys = AccessKeys::new(Secret::new("id"), Secret::new("key"));
+/// let config = S3Config::new("backup").with_region("eu-central-1").with_credentials(S3Credentials::AccessKeys(keys));
 /// assert_eq!(config.region.as_deref(), Some("eu-central-1"));
 ///
 /// // The same from the text of a file or of variables.
@@ -128,7 +128,7 @@ pub enum S3Credentials {
     #[default]
     Chain,
     /// Fixed keys.
-    Keys(Keys),
+    AccessKeys(AccessKeys),
     /// The content of a shared credentials file (`credentials`). Only the keys and roles of a profile are used:
     /// see [`profiles`](plugin_registry_core::profiles).
     Text {
@@ -151,7 +151,7 @@ pub enum S3Credentials {
 /// One pair of keys.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Keys {
+pub struct AccessKeys {
     /// The access key's id.
     pub access_key: Secret,
     /// The secret key.
@@ -167,7 +167,7 @@ pub struct Keys {
 pub trait CredentialsSource: fmt::Debug + Send + Sync + 'static {
     /// The keys to sign the next request with. Called for every request, so an implementation should cache
     /// them.
-    async fn keys(&self) -> Result<Keys>;
+    async fn keys(&self) -> Result<AccessKeys>;
 }
 
 /// Whether requests carry checksums beyond what S3 needs.
@@ -184,7 +184,7 @@ pub enum Checksums {
     Supported,
 }
 
-impl Keys {
+impl AccessKeys {
     /// Long-lived keys.
     #[must_use]
     pub fn new(access_key: Secret, secret_key: Secret) -> Self {

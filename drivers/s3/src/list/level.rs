@@ -7,7 +7,7 @@ use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 use super::{Pages, has_any};
 use crate::{
     key::is_staged,
-    order::{Reorder, beginnings},
+    reorder::{ReorderBuffer, directory_prefixes},
     store::Store,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Level<'a> {
     after: Option<String>,
     order: Order,
     pages: Pages<'a>,
-    waiting: Reorder<Child>,
+    waiting: ReorderBuffer<Child>,
     /// Names of directories whose existence was asked for before the listing reached them.
     asked: HashSet<String>,
 }
@@ -56,7 +56,7 @@ impl<'a> Level<'a> {
             below,
             after: after.map(str::to_owned),
             order,
-            waiting: Reorder::new(),
+            waiting: ReorderBuffer::new(),
             asked: HashSet::new(),
         }
     }
@@ -86,7 +86,7 @@ impl<'a> Level<'a> {
     }
 
     fn sort_key<'k>(&self, key: &'k str) -> &'k str {
-        if self.store.nature().directories { key.trim_end_matches('/') } else { key }
+        if self.store.features().directories { key.trim_end_matches('/') } else { key }
     }
 
     fn take(&mut self, key: &str, file: Option<(u64, Option<SystemTime>)>) -> Result<()> {
@@ -126,7 +126,7 @@ impl<'a> Level<'a> {
     async fn ask(&mut self) -> Result<()> {
         let Some((order, _)) = self.waiting.first() else { return Ok(()) };
         let name = String::from_utf8_lossy(order).into_owned();
-        for begin in beginnings(&name) {
+        for begin in directory_prefixes(&name) {
             let is_known =
                 self.asked.contains(begin) || self.after.as_deref().is_some_and(|after| begin <= after);
             if !is_known && has_any(self.store, &format!("{}{begin}/", self.below)).await? {
@@ -142,6 +142,6 @@ impl<'a> Level<'a> {
 
 /// How far a listing of keys must be before no smaller name can come.
 fn until(name: &str, asked: &HashSet<String>) -> String {
-    let unknown = beginnings(name).filter(|begin| !asked.contains(*begin));
+    let unknown = directory_prefixes(name).filter(|begin| !asked.contains(*begin));
     unknown.map(|begin| format!("{begin}/")).max().unwrap_or_default()
 }

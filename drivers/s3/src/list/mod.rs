@@ -1,13 +1,13 @@
 //! Listings: one level, everything below, marked directories.
 
+mod directories;
 mod level;
-mod marked;
 
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Entry, EntryKind, Error, ErrorKind, FileInfo, Result, StoragePath};
 
+pub(crate) use self::directories::find_directories;
 use self::level::{Child, Level, Order};
-pub(crate) use self::marked::list_marked;
 use crate::{
     client::{Listing, Page, Progress},
     key::is_staged,
@@ -120,8 +120,11 @@ pub(crate) fn walk<'a>(
     path: &'a StoragePath,
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {
-    let files =
-        if store.nature().directories { by_levels(store, path, after) } else { by_keys(store, path, after) };
+    let files = if store.features().directories {
+        by_levels(store, path, after)
+    } else {
+        by_keys(store, path, after)
+    };
     let is_certain = path.is_root() || after.is_some();
     // The first item tells whether the directory exists.
     stream::once(async move {

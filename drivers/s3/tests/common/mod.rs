@@ -16,7 +16,7 @@ use plugin_registry_conformance::{
     report,
 };
 use plugin_registry_core::Secret;
-use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::{
     programs::{Moto, SeaweedFs},
     s3::{Quirks, Server},
@@ -25,11 +25,11 @@ use url::Url;
 
 /// Settings for a bucket of an emulator.
 pub(crate) fn config(endpoint: &str, bucket: &str, access_key: &str, secret_key: &str) -> S3Config {
-    let keys = Keys::new(Secret::new(access_key), Secret::new(secret_key));
+    let keys = AccessKeys::new(Secret::new(access_key), Secret::new(secret_key));
     S3Config::new(bucket)
         .with_region("us-east-1")
         .with_endpoint(endpoint.parse().unwrap())
-        .with_credentials(S3Credentials::Keys(keys))
+        .with_credentials(S3Credentials::AccessKeys(keys))
 }
 
 /// The same in a directory that no other test has.

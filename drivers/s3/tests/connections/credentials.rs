@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plugin_registry_core::{ErrorKind, Secret, StorageDriver};
-use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::Server;
 
 use crate::{
@@ -93,8 +93,8 @@ async fn a_file_without_keys_is_named() {
 async fn a_session_token_is_sent() {
     let server = Server::start();
     server.rotate_session("temporary", SECRET, "token+/=");
-    let keys = || Keys::new(Secret::new("temporary"), Secret::new(SECRET));
-    let with = |keys| common::of_server(&server).with_credentials(S3Credentials::Keys(keys));
+    let keys = || AccessKeys::new(Secret::new("temporary"), Secret::new(SECRET));
+    let with = |keys| common::of_server(&server).with_credentials(S3Credentials::AccessKeys(keys));
     attempt(&with(keys().with_session_token(Secret::new("token+/=")))).await.unwrap();
     let error = attempt(&with(keys())).await.unwrap_err();
     check(&error, ErrorKind::Unauthenticated, &["invalidtoken"], &[SECRET]);

@@ -63,7 +63,8 @@ impl Bench {
             self.server.access_key(),
             self.server.secret_key()
         );
-        let config = Config::from_location(&location, &LocationCredentials::from_file(secret)).unwrap();
+        let config =
+            Config::from_backup_location(&location, &LocationCredentials::from_contents(secret)).unwrap();
         let variables = [
             ("REGISTRY_LOG_LEVEL", level),
             ("REGISTRY_STORAGE_S3_CONDITIONALWRITES", "true"),

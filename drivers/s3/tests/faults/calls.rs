@@ -119,7 +119,7 @@ pub(crate) const CALLS: &[(&str, Run)] = &[
     }),
     ("list", |driver| Box::pin(async move { Ok(names(driver, "/d", None).await?.join(" ")) })),
     ("walk", |driver| Box::pin(async move { Ok(walked(driver, "/", None).await?.join(" ")) })),
-    ("list_marked", |driver| Box::pin(async move { Ok(marked(driver, "/", None).await?.join(" ")) })),
+    ("find_directories", |driver| Box::pin(async move { Ok(marked(driver, "/", None).await?.join(" ")) })),
     ("delete of a file", |driver| Box::pin(async move { done(driver.delete(&path("/d/a")).await) })),
     ("delete of a directory", |driver| Box::pin(async move { done(driver.delete(&path("/d")).await) })),
     ("delete of a directory with staged bytes", |driver| {

@@ -25,7 +25,7 @@ async fn every_listing(driver: &S3Driver) -> Vec<(&'static str, Result<(), Error
         ("list root", names(driver, "/", None).await.map(drop)),
         ("walk", walked(driver, "/r", None).await.map(drop)),
         ("walk after", walked(driver, "/r", Some("/r/a")).await.map(drop)),
-        ("list_marked", marked(driver, "/r", None).await.map(drop)),
+        ("find_directories", marked(driver, "/r", None).await.map(drop)),
         ("list_staged", stages(driver, "/r").await.map(drop)),
         ("delete", driver.delete(&path("/r")).await),
     ]

@@ -126,7 +126,10 @@ async fn a_probe_asks_for_what_is_missing() {
 async fn a_probe_says_what_a_bucket_keeps() {
     let retained = probe(&quirky(|quirks| quirks.retention = true)).await;
     assert_eq!(failed(&retained), [], "{retained}");
-    assert!(retained.warnings.iter().any(|text| text.contains("(Object Lock): tags move")), "{retained}");
+    assert!(
+        retained.warnings.iter().any(|text| text.contains("(Object Lock): tags can be moved")),
+        "{retained}"
+    );
     let server = quirky(|quirks| quirks.versions = true);
     let report = probe(&server).await;
     assert_eq!(failed(&report), [], "{report}");

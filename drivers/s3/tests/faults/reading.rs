@@ -82,7 +82,7 @@ async fn read_the_driver(server: &Server) {
         assert!(driver.redirect_url(&file.path, &http::Method::GET).await.unwrap().is_some());
     }
     assert!(driver.list(&root, None).try_next().await.unwrap().is_some());
-    assert!(driver.list_marked(&root, "_", None).try_next().await.unwrap().is_some());
+    assert!(driver.find_directories(&root, "_", None).try_next().await.unwrap().is_some());
     let staged = driver.list_staged(&root).try_next().await.unwrap().unwrap();
     assert_eq!(driver.find_staged(&staged.path).await.unwrap().size, staged.size);
     assert!(!driver.exists(&path("/none")).await.unwrap());

@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use plugin_registry_core::{ErrorKind, PutMode, Result, Secret, StorageDriver};
-use plugin_registry_drivers_s3::{CredentialsSource, Keys, S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{AccessKeys, CredentialsSource, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::Server;
 
 use crate::support::*;
@@ -29,11 +29,11 @@ struct Rotating {
     every: usize,
     calls: AtomicUsize,
     rotations: AtomicUsize,
-    current: Mutex<Keys>,
+    current: Mutex<AccessKeys>,
 }
 
-fn keys(access: &str, secret: &str) -> Keys {
-    Keys::new(Secret::new(access), Secret::new(secret))
+fn keys(access: &str, secret: &str) -> AccessKeys {
+    AccessKeys::new(Secret::new(access), Secret::new(secret))
 }
 
 impl Rotating {
@@ -64,7 +64,7 @@ impl Rotating {
 
 #[async_trait]
 impl CredentialsSource for Rotating {
-    async fn keys(&self) -> Result<Keys> {
+    async fn keys(&self) -> Result<AccessKeys> {
         let keys = self.current.lock().unwrap().clone();
         if (self.calls.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.every) {
             self.rotate();
@@ -169,7 +169,7 @@ async fn fixed_keys_that_are_wrong_fail_once() {
         ("AKIAUNKNOWN", server.secret_key(), "`accesskey`"),
         (server.access_key().as_str(), "wrong".to_owned(), "`secretkey`"),
     ] {
-        let config = config(&server).with_credentials(S3Credentials::Keys(keys(access, &secret)));
+        let config = config(&server).with_credentials(S3Credentials::AccessKeys(keys(access, &secret)));
         let driver = S3Driver::open(config).await.unwrap();
         server.forget();
         for error in [
@@ -226,7 +226,7 @@ async fn a_source_that_fails_keeps_its_kind() {
     struct Failing(ErrorKind);
     #[async_trait]
     impl CredentialsSource for Failing {
-        async fn keys(&self) -> Result<Keys> {
+        async fn keys(&self) -> Result<AccessKeys> {
             Err(plugin_registry_core::Error::new(self.0).with_message("the vault is sealed"))
         }
     }

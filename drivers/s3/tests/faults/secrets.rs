@@ -6,7 +6,7 @@ use bytes::Bytes;
 use plugin_registry_core::{
     ByteRange, Error, PutMode, Result, Secret, StageId, Staged, StorageDriver, WriteMode,
 };
-use plugin_registry_drivers_s3::{Keys, S3Config, S3Credentials, S3Driver};
+use plugin_registry_drivers_s3::{AccessKeys, S3Config, S3Credentials, S3Driver};
 use plugin_registry_emulator::s3::{Kind, Length, Server};
 
 use crate::support::*;
@@ -18,8 +18,9 @@ const PASSWORD: &str = "canary-password-c4d2";
 
 /// Settings full of secrets.
 fn canaries(server: &Server) -> S3Config {
-    let keys = Keys::new(Secret::new(ACCESS), Secret::new(SECRET)).with_session_token(Secret::new(TOKEN));
-    config(server).with_credentials(S3Credentials::Keys(keys)).with_max_attempts(2)
+    let keys =
+        AccessKeys::new(Secret::new(ACCESS), Secret::new(SECRET)).with_session_token(Secret::new(TOKEN));
+    config(server).with_credentials(S3Credentials::AccessKeys(keys)).with_max_attempts(2)
 }
 
 fn is_clean(text: &str) {

@@ -129,7 +129,7 @@ pub(crate) async fn walked(driver: &S3Driver, at: &str, after: Option<&str>) -> 
 
 pub(crate) async fn marked(driver: &S3Driver, at: &str, after: Option<&str>) -> Result<Vec<String>> {
     let (at, after) = (path(at), after.map(path));
-    let found = driver.list_marked(&at, "_", after.as_ref());
+    let found = driver.find_directories(&at, "_", after.as_ref());
     found.map_ok(|directory| directory.as_str().to_owned()).try_collect().await
 }
 

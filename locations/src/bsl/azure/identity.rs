@@ -30,7 +30,7 @@ pub(super) fn read(
     }
     for name in UNSUPPORTED {
         if let Some(variable) = variables.given(name) {
-            let what = format!("`{name}` is not supported: give `{SECRET}`, or a key of the account");
+            let what = format!("`{name}` is not supported: set `{SECRET}` or an account key");
             settings.mistakes.add(variable.place, what);
             return false;
         }
@@ -63,7 +63,7 @@ fn pass(settings: &mut Settings<'_>, variables: &Variables<'_>, with: &str) -> b
                 is_whole = false;
                 settings.mistakes.add(
                     variables.place_of(name),
-                    format_args!("{}, which goes with {}", variables.lack(name), variables.shown(with)),
+                    format_args!("{}, but {} needs it", variables.lack(name), variables.shown(with)),
                 );
             }
         }
@@ -98,17 +98,17 @@ fn of_process(
             pass(settings, variables, CLIENT);
         }
         (Some(client), None) if !is_ambient => {
-            let what = "without a secret it asks for a workload identity: allow the file of its token, by \
-                        `LocationCredentials::with_token_files` or `--token-file`, or the identity of the process, by \
-                        `LocationCredentials::with_ambient`";
+            let what = "without a client secret it asks for a workload identity: allow its token file with \
+                        `LocationCredentials::with_token_files` or `--token-file`, or allow the identity of \
+                        the process with `LocationCredentials::with_ambient`";
             return settings.mistakes.add(client.place, format_args!("{}: {what}", variables.shown(CLIENT)));
         }
         (None, _) if !is_ambient => {
             let names = [KEY, SECRET, CLIENT].map(|name| variables.shown(name));
             let what = format!(
-                "{} of {}: give one of them, or allow the identity of the process, by \
+                "{} {}: set one of them, or allow the identity of the process with \
                  `LocationCredentials::with_ambient`",
-                if variables.is_file() { "has none" } else { "has no value" },
+                if variables.is_file() { "has none of" } else { "has no value for" },
                 names.join(", ")
             );
             return settings.mistakes.add(variables.place(), what);
@@ -118,7 +118,7 @@ fn of_process(
             let given = IDENTITY.into_iter().filter_map(|(name, _)| Some((name, variables.given(name)?)));
             for (name, Variable { place, .. }) in given {
                 let what = if variables.is_file() { format!("{place}: {name}") } else { place };
-                settings.note(what, "without a secret of the client, the identity is that of the process");
+                settings.note(what, "without a client secret, the identity of the process is used");
             }
         }
     }

@@ -50,7 +50,7 @@ pub(super) const CLOUDS: &[(&[&str], &str)] = &[
     (&["AzureChinaCloud"], "core.chinacloudapi.cn"),
 ];
 
-const MANAGEMENT: &str = "nothing is asked of Azure's management";
+const MANAGEMENT: &str = "Azure's management API is not used";
 
 pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     if settings.config("storageAccount").is_none() {
@@ -61,25 +61,24 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     settings.ignore("resourceGroup", MANAGEMENT);
     settings.ignore("subscriptionId", MANAGEMENT);
     settings.ignore("blockSizeInBytes", "the driver chooses the size of blocks");
-    settings.ignore(
-        "activeDirectoryAuthorityURI",
-        "where tokens come from follows from the cloud of the account",
-    );
-    settings.ignore("apiVersion", "the driver has its own version of the API");
+    settings
+        .ignore("activeDirectoryAuthorityURI", "the cloud of the account determines where tokens come from");
+    settings.ignore("apiVersion", "the driver chooses the API version");
     let uses_ad = settings.flag("useAAD").unwrap_or_default();
     let name = settings.config(KEY_NAME);
     if uses_ad {
-        settings.ignore(KEY_NAME, "`useAAD` is true, so that no key of the account is used");
+        settings.ignore(KEY_NAME, "`useAAD` is true, so the account key is not used");
     }
     if credentials.contents.is_none() && credentials.path.is_some() {
-        let what = "cannot be read by this driver: pass its content, by `LocationCredentials::from_file`";
+        let what = "cannot be read by this driver: pass its content with \
+                    `LocationCredentials::from_contents`";
         return settings.mistakes.add("path of the credentials file", what);
     }
     let before = settings.mistakes.len();
     let Some(variables) = Variables::new(settings, credentials, name) else {
         match name {
             Some(_) if !uses_ad => {
-                settings.mistake(KEY_NAME, "names a line of the credentials file, but there is none")
+                settings.mistake(KEY_NAME, "names a line of the credentials file, but there is no file")
             }
             _ => {
                 settings.ambient(Provider::Azure, credentials);
@@ -119,17 +118,17 @@ fn orders(
     if let Some(file) = variables.given(TOKEN_FILE) {
         let named = format!("{}: {TOKEN_FILE}", file.place);
         if has_own {
-            settings.note(named, "the credentials have an identity without it");
+            settings.note(named, "the credentials already have an identity");
         } else if !credentials.allows_token(file.text) {
             let what = format!(
-                "`{TOKEN_FILE}` names a file that the host has not allowed: it may, by \
+                "`{TOKEN_FILE}` names a file that the host has not allowed: allow it with \
                  `LocationCredentials::with_token_files` or `--token-file`"
             );
             settings.mistakes.add(file.place, what);
         }
     }
     if let Some(host) = variables.given(AUTHORITY) {
-        let reason = "where tokens come from follows from the cloud of the account";
+        let reason = "the cloud of the account determines where tokens come from";
         settings.note(format!("{}: {AUTHORITY}", host.place), reason);
     }
 }
@@ -164,13 +163,13 @@ fn account_key<'a>(
             None if variables.is_file() && shown_name(known).is_none() => settings.mistake(
                 KEY_NAME,
                 format_args!(
-                    "has to be the name of a line of the credentials file, such as {KEY}, and not the key itself; \
-                     the file has no line of the name that is given"
+                    "has to be the name of a line of the credentials file, such as {KEY}, not the key \
+                     itself; the file has no line with the given name"
                 ),
             ),
             None => settings.mistakes.add(
                 variables.place_of(known),
-                format_args!("{}, the key that `spec.config.{KEY_NAME}` asks for", variables.lack(known)),
+                format_args!("{}, but `spec.config.{KEY_NAME}` asks for it", variables.lack(known)),
             ),
         }
     }

@@ -54,8 +54,8 @@ impl Unknown {
         let near = || self.names.iter().filter_map(|name| Some((name, name.near?)));
         for (Name { name, place, .. }, near) in near().take(MAX_TOLD) {
             if has_own {
-                let what = format!("{place}: `{name}`, which may be meant to be `{near}`,");
-                settings.note(what, "the credentials have an identity without it");
+                let what = format!("{place}: `{name}` (did you mean `{near}`?)");
+                settings.note(what, "the credentials already have an identity");
             } else {
                 settings.mistakes.add(place, format_args!("`{name}` is unknown, did you mean `{near}`?"));
             }
@@ -77,6 +77,6 @@ impl Unknown {
 
 fn more(settings: &mut Settings<'_>, more: usize) {
     if more > 0 {
-        settings.mistakes.add("credentials file", format_args!("has {more} more names that are unknown"));
+        settings.mistakes.add("credentials file", format_args!("has {more} more unknown names"));
     }
 }

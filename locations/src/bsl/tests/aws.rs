@@ -43,7 +43,7 @@ fn wrong_settings() {
         ("enableSharedConfig", "2", "has to be true or false"),
         ("serverSideEncryption", "aes256", "has to be AES256 or aws:kms"),
         ("checksumAlgorithm", "MD5", "has to be empty or one of CRC32, CRC32C, SHA1, SHA256, CRC64NVME"),
-        ("signatureVersion", "1", "has to be 4: there is no other signature"),
+        ("signatureVersion", "1", "has to be 4: no other signature version is supported"),
         ("regoin", "x", "unknown, did you mean `spec.config.region`?"),
         ("storageAccount", "x", "unknown"),
     ] {
@@ -54,7 +54,8 @@ fn wrong_settings() {
         aws().with_config("serverSideEncryption", "aws:kms").with_config("s3Url", "https://minio");
     assert_eq!(
         wrong(&elsewhere, &LocationCredentials::ambient()),
-        "`spec.config.serverSideEncryption`: aws:kms needs `spec.config.kmsKeyId` where `spec.config.s3Url` is given"
+        "`spec.config.serverSideEncryption`: aws:kms needs `spec.config.kmsKeyId` if `spec.config.s3Url` is \
+         set"
     );
 }
 
@@ -70,12 +71,12 @@ fn what_velero_has_and_images_have_not() {
         ignored(&location, &LocationCredentials::ambient()),
         [
             "spec.config.checksumAlgorithm SHA1 is ignored: the checksum of images is CRC32",
-            "spec.config.tagging is ignored: images have no tags of S3",
-            "spec.config.customerKeyEncryptionFile is ignored: images are stored without the customer's key, as \
-             they always were",
-            "spec.config.customerKeyEncryptionSecret is ignored: images are stored without the customer's key, as \
-             they always were",
-            "spec.config.profile is ignored: the identity is that of the process",
+            "spec.config.tagging is ignored: images have no S3 tags",
+            "spec.config.customerKeyEncryptionFile is ignored: images are stored without the customer's key, \
+             as always",
+            "spec.config.customerKeyEncryptionSecret is ignored: images are stored without the customer's \
+             key, as always",
+            "spec.config.profile is ignored: the identity of the process is used",
         ]
     );
     assert_eq!(ignored(&aws().with_config("profile", "default"), &file(KEYS)), [""; 0]);
@@ -141,7 +142,7 @@ fn which_credentials_are_used() {
     }
     assert_eq!(
         ignored(&aws(), &file(KEYS).with_path("/c")),
-        ["path of the credentials file is ignored: the content that is passed with it is used"]
+        ["path of the credentials file is ignored: the content passed with it is used instead"]
     );
     assert_eq!(
         wrong(&aws(), &file(role)),
@@ -167,7 +168,7 @@ fn a_profile_without_an_identity() {
         assert_eq!(parameters(&location, &file(contents).with_ambient()), [""; 0], "{contents}");
         assert_eq!(
             ignored(&location, &file(contents).with_ambient()),
-            ["credentials file is ignored: it names no identity, so that it is that of the process"]
+            ["credentials file is ignored: it names no identity, so the identity of the process is used"]
         );
         let evil = location.with_config("s3Url", "http://evil.example");
         assert!(wrong(&evil, &file(contents).with_ambient()).contains("is never sent"));

@@ -35,12 +35,12 @@ fn settings_become_parameters() {
     assert_eq!(
         ignored(&location, &none),
         [
-            "spec.config.resourceGroup is ignored: nothing is asked of Azure's management",
-            "spec.config.subscriptionId is ignored: nothing is asked of Azure's management",
+            "spec.config.resourceGroup is ignored: Azure's management API is not used",
+            "spec.config.subscriptionId is ignored: Azure's management API is not used",
             "spec.config.blockSizeInBytes is ignored: the driver chooses the size of blocks",
-            "spec.config.activeDirectoryAuthorityURI is ignored: where tokens come from follows from the cloud of \
-             the account",
-            "spec.config.apiVersion is ignored: the driver has its own version of the API",
+            "spec.config.activeDirectoryAuthorityURI is ignored: the cloud of the account determines where \
+             tokens come from",
+            "spec.config.apiVersion is ignored: the driver chooses the API version",
         ]
     );
     let nameless = BackupStorageLocation::new("velero", "x", "azure", "b").with_config("storageaccount", "a");
@@ -88,17 +88,15 @@ fn which_credentials_are_used() {
     }
     assert_eq!(
         ignored(&named.with_config("useAAD", "true"), &file(principal)),
-        [
-            "spec.config.storageAccountKeyEnvVar is ignored: `useAAD` is true, so that no key of the account is used"
-        ]
+        ["spec.config.storageAccountKeyEnvVar is ignored: `useAAD` is true, so the account key is not used"]
     );
     assert_eq!(
         ignored(&azure(), &file("AZURE_TENANT_ID=t\n\nAZURE_CLIENT_ID=c\n").with_ambient()),
         [
-            "credentials file, line 3: AZURE_CLIENT_ID is ignored: without a secret of the client, the identity is \
-             that of the process",
-            "credentials file, line 1: AZURE_TENANT_ID is ignored: without a secret of the client, the identity is \
-             that of the process",
+            "credentials file, line 3: AZURE_CLIENT_ID is ignored: without a client secret, the identity of \
+             the process is used",
+            "credentials file, line 1: AZURE_TENANT_ID is ignored: without a client secret, the identity of \
+             the process is used",
         ]
     );
 }
@@ -143,7 +141,7 @@ fn clouds() {
 #[test]
 fn what_is_wrong_with_files() {
     let named = azure().with_config("storageAccountKeyEnvVar", "MINE");
-    let gone = "credentials file: has no `MINE`, the key that `spec.config.storageAccountKeyEnvVar` asks for";
+    let gone = "credentials file: has no `MINE`, but `spec.config.storageAccountKeyEnvVar` asks for it";
     for (location, contents, expected) in [
         (azure(), "", "credentials file: is empty"),
         (
@@ -155,13 +153,13 @@ fn what_is_wrong_with_files() {
         (
             azure(),
             "AZURE_CLIENT_SECRET=s\n",
-            "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`; \
-             credentials file: has no `AZURE_TENANT_ID`, which goes with `AZURE_CLIENT_SECRET`",
+            "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, but `AZURE_CLIENT_SECRET` needs it; \
+             credentials file: has no `AZURE_TENANT_ID`, but `AZURE_CLIENT_SECRET` needs it",
         ),
         (
             azure(),
             "AZURE_CLIENT_SECRET=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=\n",
-            "credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`",
+            "credentials file: has no `AZURE_CLIENT_ID`, but `AZURE_CLIENT_SECRET` needs it",
         ),
         (
             azure(),
@@ -176,8 +174,8 @@ fn what_is_wrong_with_files() {
         (
             azure(),
             "AZURE_CLIENT_CERTIFICATE_PATH=/c\n",
-            "credentials file, line 1: `AZURE_CLIENT_CERTIFICATE_PATH` is not supported: give `AZURE_CLIENT_SECRET`, \
-             or a key of the account",
+            "credentials file, line 1: `AZURE_CLIENT_CERTIFICATE_PATH` is not supported: set \
+             `AZURE_CLIENT_SECRET` or an account key",
         ),
         (named.clone(), "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a\n", gone),
         (named.clone(), "AZURE_CLIENT_SECRET=s\nAZURE_CLIENT_ID=c\nAZURE_TENANT_ID=t\n", gone),
@@ -187,12 +185,12 @@ fn what_is_wrong_with_files() {
     }
     assert_eq!(
         wrong(&named, &LocationCredentials::none()),
-        "`spec.config.storageAccountKeyEnvVar`: names a line of the credentials file, but there is none"
+        "`spec.config.storageAccountKeyEnvVar`: names a line of the credentials file, but there is no file"
     );
     assert_eq!(
         wrong(&azure(), &LocationCredentials::none().with_path("/c")),
-        "path of the credentials file: cannot be read by this driver: pass its content, by \
-         `LocationCredentials::from_file`"
+        "path of the credentials file: cannot be read by this driver: pass its content with \
+         `LocationCredentials::from_contents`"
     );
     assert_eq!(
         wrong(&azure().with_config("useAAD", "maybe"), &LocationCredentials::none()),
@@ -223,14 +221,15 @@ fn names_that_nobody_knows() {
         (
             "AZURE_CLIENT_SECRET=s\nAZURE_TENANT_ID=t\nAZURE_CLIENTID=c\n".to_owned(),
             format!(
-                "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, which goes with `AZURE_CLIENT_SECRET`; {}",
+                "2 mistakes: credentials file: has no `AZURE_CLIENT_ID`, but `AZURE_CLIENT_SECRET` needs it; \
+                 {}",
                 unknown(3, "AZURE_CLIENTID", "AZURE_CLIENT_ID")
             ),
         ),
         (
             format!("{id}AZURE_FEDERATED_TOKEN_FILE=/etc/passwd\n"),
-            "credentials file, line 3: `AZURE_FEDERATED_TOKEN_FILE` names a file that the host has not allowed: it may, \
-             by `LocationCredentials::with_token_files` or `--token-file`"
+            "credentials file, line 3: `AZURE_FEDERATED_TOKEN_FILE` names a file that the host has not \
+             allowed: allow it with `LocationCredentials::with_token_files` or `--token-file`"
                 .to_owned(),
         ),
     ] {
@@ -242,24 +241,16 @@ fn names_that_nobody_knows() {
         format!("{id}AZURE_FEDERATED_TOKEN_FILE=/token\nAZURE_AUTHORITY_HOST=https://login.example\n");
     assert_eq!(
         ignored(&azure(), &file(&contents).with_token_files(["/token"])),
-        [
-            "credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: where tokens come from follows from the cloud of \
-             the account",
-        ]
+        ["credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: the cloud of the account determines \
+          where tokens come from",]
     );
     // A file of another kind makes no message without end.
     let many: String = (0..5000).map(|n| format!("AZURE_CLIENT_SECRE{n}=x\n")).collect();
     let found = wrong(&azure(), &file(&many));
-    assert!(
-        found.starts_with("11 mistakes: ") && found.ends_with("has 90 more names that are unknown"),
-        "{found}"
-    );
+    assert!(found.starts_with("11 mistakes: ") && found.ends_with("has 90 more unknown names"), "{found}");
     let many: String = (0..5000).map(|n| format!("MINE{n}=x\n")).collect();
     let found = wrong(&azure(), &file(&(many + id)).with_token_files(["/token"]));
-    assert!(
-        found.starts_with("11 mistakes: ") && found.ends_with("has 4990 more names that are unknown"),
-        "{found}"
-    );
+    assert!(found.starts_with("11 mistakes: ") && found.ends_with("has 4990 more unknown names"), "{found}");
 }
 
 /// Beside a key or a whole service principal other names change nothing: two locations share a Secret so.
@@ -280,9 +271,10 @@ fn names_beside_an_identity() {
     assert_eq!(
         ignored(&azure(), &file(&contents)),
         [
-            "credentials file, line 2: `AZURE_CLOUDNAME`, which may be meant to be `AZURE_CLOUD_NAME`, is ignored: the \
-             credentials have an identity without it",
-            "credentials file, line 3: AZURE_FEDERATED_TOKEN_FILE is ignored: the credentials have an identity without it",
+            "credentials file, line 2: `AZURE_CLOUDNAME` (did you mean `AZURE_CLOUD_NAME`?) is ignored: the \
+             credentials already have an identity",
+            "credentials file, line 3: AZURE_FEDERATED_TOKEN_FILE is ignored: the credentials already have \
+             an identity",
         ]
     );
     // What is harmless is no mistake beside a workload identity either.
@@ -297,9 +289,9 @@ fn workload_identities() {
     let id = "AZURE_SUBSCRIPTION_ID=s\nAZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\n";
     let of_registry =
         registry(&[("client_id_key", "c"), ("tenant_id_key", "t"), ("storage_account_key", "")]);
-    let what = "without a secret it asks for a workload identity: allow the file of its token, by \
-                `LocationCredentials::with_token_files` or `--token-file`, or the identity of the process, by \
-                `LocationCredentials::with_ambient`";
+    let what = "without a client secret it asks for a workload identity: allow its token file with \
+                `LocationCredentials::with_token_files` or `--token-file`, or allow the identity of the \
+                process with `LocationCredentials::with_ambient`";
     assert_eq!(wrong(&azure(), &file(id)), format!("credentials file, line 3: `AZURE_CLIENT_ID`: {what}"));
     assert_eq!(
         wrong(&azure(), &of_registry),
@@ -316,15 +308,15 @@ fn workload_identities() {
     }
     assert_eq!(
         wrong(&azure(), &file("AZURE_CLIENT_ID=c\n").with_token_files(["/token"])),
-        "credentials file: has no `AZURE_TENANT_ID`, which goes with `AZURE_CLIENT_ID`"
+        "credentials file: has no `AZURE_TENANT_ID`, but `AZURE_CLIENT_ID` needs it"
     );
     for credentials in [file(id).with_ambient(), of_registry.clone().with_ambient()] {
         assert_eq!(parameters(&azure(), &credentials), DEFAULT);
     }
     for url in ["https://evil.example", "https://account.blob.core.windows.net.evil.example"] {
         let elsewhere = azure().with_config("storageAccountURI", url);
-        let expected = "`spec.config.storageAccountURI`: is not a host of Azure, and tokens of the process are sent to no \
-                        other: pass a key of the account or the secret of a client";
+        let expected = "`spec.config.storageAccountURI`: is not an Azure host, and tokens of the process are \
+                        sent only to Azure: pass an account key or a client secret";
         for credentials in [
             file(id).with_ambient(),
             file(id).with_token_files(["/token"]),
@@ -372,19 +364,19 @@ fn the_secret_of_oadp() {
     let secret = "Secret oadp-x-azure-registry-secret, key";
     assert_eq!(
         wrong(&azure(), &whole("", "", "s", "t")),
-        format!("{secret} client_id_key: is empty or missing, which goes with `client_secret_key`")
+        format!("{secret} client_id_key: is empty or missing, but `client_secret_key` needs it")
     );
     assert_eq!(
         wrong(&named, &whole("", "c", "s", "t")),
         format!(
-            "{secret} storage_account_key: is empty or missing, the key that `spec.config.storageAccountKeyEnvVar` \
-             asks for"
+            "{secret} storage_account_key: is empty or missing, but `spec.config.storageAccountKeyEnvVar` \
+             asks for it"
         )
     );
     assert_eq!(
         wrong(&azure(), &whole("", "", "", "t")),
-        "Secret oadp-x-azure-registry-secret: has no value of `storage_account_key`, `client_secret_key`, \
-         `client_id_key`: give one of them, or allow the identity of the process, by \
+        "Secret oadp-x-azure-registry-secret: has no value for `storage_account_key`, `client_secret_key`, \
+         `client_id_key`: set one of them, or allow the identity of the process with \
          `LocationCredentials::with_ambient`"
     );
     // What the user has comes first.

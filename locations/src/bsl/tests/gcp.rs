@@ -42,9 +42,9 @@ fn what_is_no_account() {
         ("[default]\naws_access_key_id=a\n", other),
         ("[]", other),
         ("\"text\"", other),
-        ("{", "line 1, column 1: no JSON"),
-        ("{\n  \"type\": \"service_account\",\n", "line 3, column 0: no JSON"),
-        ("{} x", "line 1, column 4: no JSON"),
+        ("{", "line 1, column 1: invalid JSON"),
+        ("{\n  \"type\": \"service_account\",\n", "line 3, column 0: invalid JSON"),
+        ("{} x", "line 1, column 4: invalid JSON"),
         ("{}", kinds),
         (r#"{"type": null}"#, kinds),
         (r#"{"type": 7}"#, kinds),
@@ -76,7 +76,7 @@ fn settings() {
         ignored(&location, &none),
         [
             "spec.config.kmsKeyName is ignored: images are encrypted with the bucket's default key",
-            "spec.config.serviceAccount is ignored: URLs are signed by whoever the credentials are of",
+            "spec.config.serviceAccount is ignored: URLs are signed by the owner of the credentials",
         ]
     );
     assert_eq!(

@@ -25,7 +25,7 @@ fn gcp() -> BackupStorageLocation {
 }
 
 fn file(contents: &str) -> LocationCredentials {
-    LocationCredentials::from_file(contents)
+    LocationCredentials::from_contents(contents)
 }
 
 fn registry(pairs: &[(&str, &str)]) -> LocationCredentials {
@@ -34,7 +34,7 @@ fn registry(pairs: &[(&str, &str)]) -> LocationCredentials {
 }
 
 fn config(location: &BackupStorageLocation, credentials: &LocationCredentials) -> Config {
-    Config::from_location(location, credentials).unwrap()
+    Config::from_backup_location(location, credentials).unwrap()
 }
 
 /// The parameters as lines, without the bucket.
@@ -52,14 +52,14 @@ fn ignored(location: &BackupStorageLocation, credentials: &LocationCredentials) 
     let ignored: Vec<_> = ignored.iter().map(|ignored| ignored.strip_prefix(&place).unwrap()).collect();
     assert_eq!(
         ignored[0],
-        "spec.objectStorage.prefix is ignored: images lie at the bucket's root, as they always did"
+        "spec.objectStorage.prefix is ignored: images are stored at the root of the bucket, as always"
     );
     ignored[1..].iter().map(ToString::to_string).collect()
 }
 
 /// What is wrong, without the words that are the same for all.
 fn wrong(location: &BackupStorageLocation, credentials: &LocationCredentials) -> String {
-    let error = Config::from_location(location, credentials).unwrap_err();
+    let error = Config::from_backup_location(location, credentials).unwrap_err();
     message(&error)
 }
 
@@ -88,8 +88,8 @@ fn what_all_providers_have() {
 /// To the store of a tenant nobody else's identity is sent: without the Secret that a location names it is not opened.
 #[test]
 fn a_secret_that_is_not_passed_is_a_mistake() {
-    let what = "names credentials of the location, but none are passed: pass what is in the Secret, by \
-                `LocationCredentials::from_file`, or allow the identity of the process instead, by \
+    let what = "names credentials of the location, but none are passed in: pass the content of the Secret \
+                with `LocationCredentials::from_contents`, or allow the identity of the process with \
                 `LocationCredentials::ambient`";
     let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());
     for location in [aws(), azure(), gcp()] {
@@ -114,10 +114,11 @@ fn a_secret_that_is_not_passed_is_a_mistake() {
 #[test]
 fn an_endpoint_of_its_own_gets_no_identity_of_the_process() {
     let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());
-    let refused = "names an endpoint, and the identity of the process is not sent there: pass what is in the Secret, by \
-                   `LocationCredentials::from_file`, or allow it, by `LocationCredentials::ambient`";
-    let in_clear = "is http to another machine, where the identity of the process is never sent: pass the location's own \
-                    credentials, or use https";
+    let refused = "names an endpoint to which the identity of the process is not sent: pass the content of \
+                   the Secret with `LocationCredentials::from_contents`, or allow it with \
+                   `LocationCredentials::ambient`";
+    let in_clear = "uses http to another machine, and the identity of the process is never sent that way: \
+                    pass the location's own credentials, or use https";
     for (location, key, own) in [
         (aws(), "s3Url", "https://s3.eu-west-1.amazonaws.com"),
         (gcp(), "storeEndpoint", "https://storage.googleapis.com"),
@@ -129,7 +130,7 @@ fn an_endpoint_of_its_own_gets_no_identity_of_the_process() {
             assert_eq!(wrong(&evil, credentials), format!("`spec.config.{key}`: {in_clear}"));
         }
         // Of one that is only shown, or gets its keys from elsewhere, nothing is known.
-        config(&evil, &LocationCredentials::elsewhere());
+        config(&evil, &LocationCredentials::external());
         if key == "storageAccountURI" {
             continue;
         }
@@ -155,7 +156,7 @@ fn buckets() {
     }
     assert_eq!(
         wrong(&of("a/b"), &none),
-        "`spec.objectStorage.bucket`: must not have `/` in it; a path in the bucket goes into `prefix`"
+        "`spec.objectStorage.bucket`: must not contain `/`; put a path within the bucket into `prefix`"
     );
     assert_eq!(
         wrong(&aws().with_access_mode("Any"), &none),
@@ -177,7 +178,7 @@ fn certificates() {
         assert_eq!(config(&location.with_ca_cert(""), &none).parameters.get("cabundle"), None);
     }
     for text in ["%%%", PEM, "aGVsbG8=", "/w=="] {
-        let expected = "`spec.objectStorage.caCert`: has to be base64 of certificates in PEM";
+        let expected = "`spec.objectStorage.caCert`: has to be PEM certificates encoded as base64";
         assert_eq!(wrong(&aws().with_ca_cert(text), &none), expected);
     }
 
@@ -186,13 +187,14 @@ fn certificates() {
         Some(SecretKeyRef { name: "ca".to_owned(), key: "pem".to_owned() });
     assert_eq!(
         wrong(&referring, &none),
-        "`spec.objectStorage.caCertRef`: what it refers to has to be passed in, by `LocationCredentials::with_ca_bundle`"
+        "`spec.objectStorage.caCertRef`: pass in the certificates it refers to, with \
+         `LocationCredentials::with_ca_bundle`"
     );
     let found = config(&referring, &none.clone().with_ca_bundle(PEM));
     assert_eq!(found.parameters.get("cabundle"), Some(PEM));
     assert_eq!(
         wrong(&referring, &none.clone().with_ca_bundle("x")),
-        "CA bundle: holds no certificate in PEM"
+        "CA bundle: does not contain a PEM certificate"
     );
     assert_eq!(
         wrong(&referring.with_ca_cert(BASE64), &none),
@@ -210,14 +212,12 @@ fn all_mistakes_at_once() {
         .with_config("signatureVersion", "1");
     assert_eq!(
         wrong(&location, &file("[default]\naws_access_key_id=\n")),
-        "8 mistakes: `spec.objectStorage.bucket`: required, but not given; \
-         `spec.config.s3ForcePathStyle`: has to be true or false; \
-         `spec.config.insecureSkipTLSVerify`: has to be true or false; \
-         `spec.config.signatureVersion`: has to be 4: there is no other signature; \
-         credentials file, line 2: `aws_access_key_id` is empty; \
-         credentials file, profile `default` (line 1): has no `aws_secret_access_key`; \
-         `spec.config.colour`: unknown; \
-         `spec.config.s3url`: unknown, did you mean `spec.config.s3Url`?"
+        "8 mistakes: `spec.objectStorage.bucket`: required, but not given; `spec.config.s3ForcePathStyle`: \
+         has to be true or false; `spec.config.insecureSkipTLSVerify`: has to be true or false; \
+         `spec.config.signatureVersion`: has to be 4: no other signature version is supported; credentials \
+         file, line 2: `aws_access_key_id` is empty; credentials file, profile `default` (line 1): has no \
+         `aws_secret_access_key`; `spec.config.colour`: unknown; `spec.config.s3url`: unknown, did you mean \
+         `spec.config.s3Url`?"
     );
 }
 
@@ -232,8 +232,8 @@ fn what_velero_adds_is_no_mistake() {
             "spec.config.bucket is ignored: Velero takes it from `spec.objectStorage`",
             "spec.config.prefix is ignored: Velero takes it from `spec.objectStorage`",
             "spec.config.caCert is ignored: Velero takes it from `spec.objectStorage`",
-            "spec.config.credentialsFile is ignored: credentials are passed in beside the location",
-            "spec.config.resticRepoPrefix is ignored: it is where restic keeps volumes",
+            "spec.config.credentialsFile is ignored: credentials are passed in separately",
+            "spec.config.resticRepoPrefix is ignored: it is where restic stores volumes",
         ]
     );
     assert_eq!(config(&location, &LocationCredentials::none()).parameters.get("bucket"), Some("backup"));

@@ -126,7 +126,7 @@ fn as_velero_writes_it() {
         ]
     );
     let [warning] = &location.warnings()[..] else { panic!("{:?}", location.warnings()) };
-    assert!(warning.starts_with("`spec.config.s3Url` is http to another machine"), "{warning}");
+    assert!(warning.starts_with("`spec.config.s3Url` uses http to another machine"), "{warning}");
 }
 
 #[test]
@@ -167,18 +167,18 @@ fn texts_stay_texts_and_nothing_is_required() {
 #[test]
 fn what_is_no_location() {
     for (text, expected) in [
-        ("", "the text: holds nothing"),
-        ("# nothing\n", "the text: holds nothing"),
+        ("", "the text: is empty"),
+        ("# nothing\n", "the text: is empty"),
         ("text", "line 1: has to be a BackupStorageLocation"),
         ("- a\n- b\n", "line 1: has to be a BackupStorageLocation"),
         ("[]", "line 1: has to be a BackupStorageLocation"),
         (
             "apiVersion: v1\nitems:\n- spec: {provider: aws}\nkind: List\n",
-            "`kind` (line 4): is a list: give one BackupStorageLocation, by its name",
+            "`kind` (line 4): is a list: pass one BackupStorageLocation, requested by its name",
         ),
         (
             r#"{"kind": "BackupStorageLocationList", "items": []}"#,
-            "`kind` (line 1): is a list: give one BackupStorageLocation, by its name",
+            "`kind` (line 1): is a list: pass one BackupStorageLocation, requested by its name",
         ),
         (
             "kind: VolumeSnapshotLocation\n",
@@ -187,11 +187,11 @@ fn what_is_no_location() {
         ("kind: [a]\n", "`kind` (line 1): has to be BackupStorageLocation"),
         (
             "apiVersion: oadp.openshift.io/v1alpha1\nkind: BackupStorageLocation\n",
-            "`apiVersion` (line 1): has to be of the group velero.io, not `oadp.openshift.io/v1alpha1`",
+            "`apiVersion` (line 1): has to be in the group velero.io, not `oadp.openshift.io/v1alpha1`",
         ),
-        ("spec: {}\n---\nspec: {}\n", "line 2: there may be only one document in the file"),
-        ("spec: {}\n---\n", "line 2: there may be only one document in the file"),
-        ("spec: {}\nspec: {}\n", "line 2: `spec` is given twice"),
+        ("spec: {}\n---\nspec: {}\n", "line 2: the file may contain only one document"),
+        ("spec: {}\n---\n", "line 2: the file may contain only one document"),
+        ("spec: {}\nspec: {}\n", "line 2: `spec` is set twice"),
         ("spec: a\n", "`spec` (line 1): has to be a section of keys and values"),
         ("spec:\n  provider: [a]\n", "`spec.provider` (line 2): has to be a single value"),
         (
@@ -210,7 +210,7 @@ fn what_is_no_location() {
     assert_eq!(found, "the file is longer than 1048576 bytes");
     for text in ["spec: {", "{\"spec\": ", "a: b: c", "{} {}"] {
         let found = message(&BackupStorageLocation::from_text(text).unwrap_err());
-        assert!(found.contains("no YAML") && found.starts_with("line "), "{found}");
+        assert!(found.contains("invalid YAML") && found.starts_with("line "), "{found}");
     }
 }
 
@@ -229,7 +229,7 @@ fn providers() {
         assert_eq!(provider.driver(), driver);
         assert!(name.ends_with(provider.as_str()));
     }
-    let none = "; there are aws, azure and gcp";
+    let none = "; use aws, azure or gcp";
     for (name, expected) in [
         ("dell", format!("unsupported provider `dell`{none}")),
         ("velero.io/dell", format!("unsupported provider `velero.io/dell`{none}")),
@@ -309,13 +309,14 @@ fn warnings() {
     for (prefix, expected) in [
         ("", Some(invalid("is empty", "docker"))),
         ("/", Some(invalid("is empty", "docker"))),
-        ("docker", Some(invalid("is above the images", "registry"))),
-        ("/docker/registry/", Some(invalid("is above the images", "v2"))),
-        ("docker/registry/v2", Some(invalid("is where the images lie", "blobs repositories"))),
+        ("docker", Some(invalid("is above the directory of the images", "registry"))),
+        ("/docker/registry/", Some(invalid("is above the directory of the images", "v2"))),
+        ("docker/registry/v2", Some(invalid("is the directory of the images", "blobs repositories"))),
         (
             "docker/registry/v2/blobs",
             Some(
-                "`spec.objectStorage.prefix` is among the images: what Velero writes there damages the registry"
+                "`spec.objectStorage.prefix` is inside the directory of the images: what Velero writes there \
+                 damages the registry"
                     .to_owned(),
             ),
         ),
@@ -332,10 +333,10 @@ fn warnings() {
     assert_eq!(
         location.warnings(),
         [
-            "`spec.accessMode` is ReadOnly: images can be restored, but none backed up",
-            "`spec.config.insecureSkipTLSVerify` is true: any certificate is accepted, so that others can read and \
-             change what is stored; `caCert` is the safer way",
-            "`spec.config.region` is not given: oadp-operator refuses that together with `s3ForcePathStyle`",
+            "`spec.accessMode` is ReadOnly: images can be restored, but not backed up",
+            "`spec.config.insecureSkipTLSVerify` is true: any certificate is accepted, so others can read \
+             and change what is stored; use `caCert` instead",
+            "`spec.config.region` is not set: oadp-operator refuses `s3ForcePathStyle` without it",
         ]
     );
     assert_eq!(aws().with_config("s3ForcePathStyle", "true").with_config("region", "r").warnings(), [""; 0]);

@@ -77,7 +77,7 @@ fn damaged_files_tell_nothing() {
         for credentials in [file(&contents), file(&contents).with_path("/c"), allowed] {
             assert!(!format!("{credentials:?} {credentials:#?}").contains(CANARY));
             for location in locations() {
-                match Config::from_location(&location, &credentials) {
+                match Config::from_backup_location(&location, &credentials) {
                     Ok(found) => {
                         read += 1;
                         assert!(!format!("{found:?} {found:#?}").contains(CANARY), "{contents:?}");
@@ -114,7 +114,7 @@ fn the_secret_of_oadp_tells_nothing() {
             let credentials = registry(&pairs[..count]);
             assert!(!format!("{credentials:?}").contains(CANARY));
             for location in locations() {
-                let text = match Config::from_location(&location, &credentials) {
+                let text = match Config::from_backup_location(&location, &credentials) {
                     Ok(found) => {
                         read += 1;
                         format!("{found:?}")
@@ -150,7 +150,7 @@ fn a_secret_in_the_location_tells_nothing() {
         gcp().with_ca_cert(&long),
         gcp().with_access_mode(&long),
     ] {
-        let shown = match Config::from_location(&location, &LocationCredentials::none()) {
+        let shown = match Config::from_backup_location(&location, &LocationCredentials::none()) {
             Ok(found) => format!("{found:?}"),
             Err(error) => format!("{error} {error:?}"),
         };
@@ -177,7 +177,7 @@ fn texts_that_are_no_location_tell_nothing() {
                 refused += 1;
                 let shown = format!("{error} {error:?}");
                 // A key that is given twice is named; here it may be one that the damage made.
-                if !shown.contains("is given twice") {
+                if !shown.contains("is set twice") {
                     assert!(!shown.contains(CANARY), "{damaged:?}: {shown}");
                 }
             }

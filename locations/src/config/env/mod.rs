@@ -16,10 +16,10 @@ use super::{
 };
 
 const PREFIX: &str = "REGISTRY_";
-const OF_A_SERVICE: &str = "Kubernetes sets it for a service of this name";
+const OF_A_SERVICE: &str = "Kubernetes sets it for a service with this name";
 const CONFIGURATION_PATH: &str = "configuration_path";
-const NO_FILE: &str = "the text of the file is passed in";
-const NO_SECTION: &str = "has to be a map in braces, or a variable for each of its keys";
+const NO_FILE: &str = "the host passes in the text of the file";
+const NO_SECTION: &str = "has to be a map in braces; or set a variable for each of its keys";
 
 /// Lays variables over what was found, and ignores those of other programs. They are applied in the order of
 /// their names, so the order in which they come does not matter.
@@ -46,7 +46,7 @@ where
         match same.as_slice() {
             [variable] => overlay.variable(variable),
             // Which one counts would depend on the order.
-            _ => overlay.found.mistakes.push(format!("`{}`: is given twice", Source::Named(name.clone()))),
+            _ => overlay.found.mistakes.push(format!("`{}`: is set twice", Source::Named(name.clone()))),
         }
     }
     overlay.drivers();
@@ -86,7 +86,7 @@ impl<'v> Overlay<'_, 'v> {
         } else if rest == CONFIGURATION_PATH {
             self.found.raw.ignore(CONFIGURATION_PATH, source.clone(), NO_FILE);
         } else if rest == VERSION {
-            self.found.mistake(VERSION, source, "is said by the file, not by a variable");
+            self.found.mistake(VERSION, source, "has to be set in the file, not by a variable");
         } else {
             self.section(ROOT, rest, "", variable);
         }
@@ -252,7 +252,7 @@ impl<'v> Overlay<'_, 'v> {
         };
         // Set twice, by two names of one driver.
         if let Some(before) = set.insert(name.clone(), source) {
-            let what = format!("is given twice, also by {before}");
+            let what = format!("is set twice, also by {before}");
             return self.found.mistake(&join(&path, &name), source, what);
         }
         written.add(&name);

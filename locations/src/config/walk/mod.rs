@@ -87,7 +87,7 @@ impl Walk<'_> {
             let Some(text) = self.text(node, &path, line) else { continue };
             let before = self.found.raw.fields.insert(name, text);
             if before.is_some() && self.variable.is_none() {
-                self.mistake(&path, line, "is given twice");
+                self.mistake(&path, line, "is set twice");
             }
         }
     }
@@ -145,7 +145,7 @@ impl Walk<'_> {
             }
             let Some(text) = self.text(node, &path, line) else { continue };
             if self.found.raw.parameters.get(&name).is_some() {
-                self.mistake(&path, line, "is given twice");
+                self.mistake(&path, line, "is set twice");
             }
             let place = self.place(line);
             self.found.raw.set_parameter(&name, text, &place);
@@ -158,7 +158,7 @@ impl Walk<'_> {
             Value::Refused => {}
             _ if node.is_null() => {}
             _ if path.is_empty() => {
-                self.found.mistakes.push("the file has to hold keys and values".to_owned());
+                self.found.mistakes.push("the file has to contain keys and values".to_owned());
             }
             _ => self.mistake(path, node.line, "has to be a section of keys and values"),
         }

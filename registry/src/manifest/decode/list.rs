@@ -11,16 +11,16 @@ use super::{At, RawEntry, Target, ignore_items};
 
 /// Room for the elements of all lists of a document. A descriptor takes more than 71 bytes of JSON, so 4 MiB
 /// hold fewer.
-pub(super) const ROOM: usize = 60_000 * size_of::<RawEntry>();
+pub(super) const MAX_LIST_BYTES: usize = 60_000 * size_of::<RawEntry>();
 
 /// The most entries of a map.
 const MAX_ENTRIES: usize = 60_000;
 
 /// The keys of an object, by their hashes: 8 bytes each, where a `String` takes 24 and its text.
 #[derive(Default)]
-pub(super) struct Keys(HashSet<u64>);
+pub(super) struct KeySet(HashSet<u64>);
 
-impl Keys {
+impl KeySet {
     /// Inserts a key, and returns whether it is new.
     pub(super) fn insert(&mut self, key: &str) -> bool {
         let hash = self.0.hasher().hash_one(key);
@@ -105,7 +105,7 @@ impl Target for BTreeMap<String, String> {
     }
 
     fn entries<'de, A: MapAccess<'de>>(&mut self, mut entries: A, at: At<'_>) -> Result<bool, A::Error> {
-        let mut keys = Keys::default();
+        let mut keys = KeySet::default();
         let mut is_too_long = false;
         while let Some(key) = entries.next_key::<String>()? {
             let mut value = Annotation::default();

@@ -22,7 +22,7 @@ use plugin_registry_core::shown;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub(super) use self::list::List;
-use self::list::{Keys, ROOM};
+use self::list::{KeySet, MAX_LIST_BYTES};
 
 /// What a document says, field by field. A field that it does not have is empty.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ pub(super) struct Faults {
 /// # Errors
 /// Fails if the bytes are not JSON, or are nested deeper than 128.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
-    read(bytes, Seen::default())
+    read(bytes, DecodeState::default())
 }
 
 /// The same, whatever is in fields that are not read: half surrogate pairs, numbers out of range, any depth.
@@ -91,10 +91,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::
 /// # Errors
 /// Fails if the bytes do not have the form of JSON.
 pub(super) fn decode_known(bytes: &[u8]) -> Result<(Option<Raw>, Faults), serde_json::Error> {
-    read(bytes, Seen { skips: true, ..Seen::default() })
+    read(bytes, DecodeState { skips: true, ..DecodeState::default() })
 }
 
-fn read(bytes: &[u8], seen: Seen) -> Result<(Option<Raw>, Faults), serde_json::Error> {
+fn read(bytes: &[u8], seen: DecodeState) -> Result<(Option<Raw>, Faults), serde_json::Error> {
     let mut raw = Nullable::<Raw>::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     At { name: "the document", seen: &seen }.into(&mut raw).deserialize(&mut deserializer)?;
@@ -106,7 +106,7 @@ fn read(bytes: &[u8], seen: Seen) -> Result<(Option<Raw>, Faults), serde_json::E
 const CONTENT: [&str; 4] = ["config", "layers", "manifests", "fsLayers"];
 
 #[derive(Default)]
-struct Seen {
+struct DecodeState {
     faults: RefCell<Faults>,
     /// Bytes that the elements of lists take.
     taken: Cell<usize>,
@@ -114,7 +114,7 @@ struct Seen {
     skips: bool,
 }
 
-impl Seen {
+impl DecodeState {
     fn value(&self, field: &'static str) {
         let mut faults = self.faults.borrow_mut();
         faults.value.get_or_insert(field);
@@ -138,7 +138,7 @@ impl Seen {
     /// Takes one more element of a list, of this many bytes, if there is room.
     fn takes(&self, size: usize) -> bool {
         let taken = self.taken.get() + size;
-        let has_room = taken <= ROOM;
+        let has_room = taken <= MAX_LIST_BYTES;
         if has_room {
             self.taken.set(taken);
         } else {
@@ -180,12 +180,12 @@ trait Target {
 #[derive(Clone, Copy)]
 struct At<'a> {
     name: &'static str,
-    seen: &'a Seen,
+    seen: &'a DecodeState,
 }
 
 impl<'a> At<'a> {
-    fn into<T: Target>(self, target: &'a mut T) -> Into<'a, T> {
-        Into { target, at: self }
+    fn into<T: Target>(self, target: &'a mut T) -> IntoTarget<'a, T> {
+        IntoTarget { target, at: self }
     }
 }
 
@@ -332,7 +332,7 @@ fn object<'de, 'a, A: MapAccess<'de>>(
     fields: &[&'static str],
     mut read: impl FnMut(&'static str, At<'a>, &mut A) -> Result<(), A::Error>,
 ) -> Result<bool, A::Error> {
-    let mut keys = Keys::default();
+    let mut keys = KeySet::default();
     while let Some(key) = entries.next_key::<String>()? {
         let folded = fold(&key);
         let exact = fields.iter().find(|field| **field == key);
@@ -367,12 +367,12 @@ fn fold(key: &str) -> String {
 }
 
 /// Reads one value into a target.
-struct Into<'a, T> {
+struct IntoTarget<'a, T> {
     target: &'a mut T,
     at: At<'a>,
 }
 
-impl<T: Target> Into<'_, T> {
+impl<T: Target> IntoTarget<'_, T> {
     fn check<E>(self, is_taken: bool) -> Result<(), E> {
         if !is_taken {
             self.at.seen.value(self.at.name);
@@ -381,7 +381,7 @@ impl<T: Target> Into<'_, T> {
     }
 }
 
-impl<'de, T: Target> DeserializeSeed<'de> for Into<'_, T> {
+impl<'de, T: Target> DeserializeSeed<'de> for IntoTarget<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -389,7 +389,7 @@ impl<'de, T: Target> DeserializeSeed<'de> for Into<'_, T> {
     }
 }
 
-impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
+impl<'de, T: Target> Visitor<'de> for IntoTarget<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -446,7 +446,7 @@ impl<'de, T: Target> Visitor<'de> for Into<'_, T> {
 }
 
 /// Skips values, and looks for keys that occur twice. Holds the keys of the objects that are open.
-fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(), A::Error> {
+fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &DecodeState) -> Result<(), A::Error> {
     if seen.skips {
         while items.next_element::<IgnoredAny>()?.is_some() {}
         return Ok(());
@@ -456,13 +456,13 @@ fn ignore_items<'de, A: SeqAccess<'de>>(mut items: A, seen: &Seen) -> Result<(),
     Ok(())
 }
 
-fn ignore_value<'de, A: MapAccess<'de>>(entries: &mut A, seen: &Seen) -> Result<(), A::Error> {
+fn ignore_value<'de, A: MapAccess<'de>>(entries: &mut A, seen: &DecodeState) -> Result<(), A::Error> {
     if seen.skips {
         return entries.next_value::<IgnoredAny>().map(drop);
     }
     entries.next_value_seed(At { name: "", seen }.into(&mut Present::default()))
 }
 
-fn ignore_entries<'de, A: MapAccess<'de>>(entries: A, seen: &Seen) -> Result<(), A::Error> {
+fn ignore_entries<'de, A: MapAccess<'de>>(entries: A, seen: &DecodeState) -> Result<(), A::Error> {
     object(entries, At { name: "", seen }, &[], |_, _, _| Ok(())).map(drop)
 }

@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use super::{UploadId, interrupt::Interrupt};
 use crate::{
+    cache::lru::{Cache, Expiry},
     hashing::Hashers,
-    memory::{Lifetime, Memory},
 };
 
 /// The sessions that this instance has touched lately: at most 4096 of about 1 KB each, plus those that a call
@@ -23,15 +23,15 @@ use crate::{
 /// repository may choose the same one.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    slots: Memory<Key, Arc<Slot>>,
+    slots: Cache<Key, Arc<Slot>>,
 }
 
 type Key = (RepositoryName, UploadId);
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        let slots = Memory::new(4096, Lifetime::Used(Duration::from_secs(3600)));
-        Self { slots: slots.keeping(|slot| Arc::strong_count(slot) > 1) }
+        let slots = Cache::new(4096, Expiry::TimeToIdle(Duration::from_secs(3600)));
+        Self { slots: slots.pinned_if(|slot| Arc::strong_count(slot) > 1) }
     }
 
     pub(super) fn get(&self, repository: &RepositoryName, id: UploadId) -> Option<Arc<Slot>> {
@@ -62,7 +62,7 @@ pub(crate) struct Slot {
     pub(super) interrupt: Interrupt,
     /// Held by a status request while it looks, and taken before `progress` by a request that writes. A status
     /// request is short, and not a reason to refuse a chunk.
-    pub(super) looking: Mutex<()>,
+    pub(super) status_lock: Mutex<()>,
     pub(super) progress: Mutex<Progress>,
 }
 
@@ -88,7 +88,7 @@ impl Slot {
     }
 
     /// The slot of a session that another instance has begun.
-    pub(super) fn told(algorithm: Algorithm) -> Self {
+    pub(super) fn from_token(algorithm: Algorithm) -> Self {
         Self { began_elsewhere: true, ..Self::fresh(algorithm) }
     }
 
@@ -105,7 +105,7 @@ impl Slot {
             began_elsewhere: false,
             touched: AtomicBool::new(false),
             interrupt: Interrupt::new(),
-            looking: Mutex::new(()),
+            status_lock: Mutex::new(()),
             progress: Mutex::new(progress),
         }
     }

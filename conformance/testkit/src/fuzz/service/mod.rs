@@ -87,15 +87,15 @@ fn open(metered: &Metered, options: u8) -> Registry {
     let mut builder = Registry::builder(metered.clone())
         .references(references)
         .delete(!has(2))
-        .anonymous_mount(!has(3))
+        .automatic_crossmount(!has(3))
         .redirect(has(4))
-        .max_page(if has(5) { 1 } else { 1000 })
+        .max_page_size(if has(5) { 1 } else { 1000 })
         .read_only(options == u8::MAX);
     if has(6) {
         builder = builder.upload_key(Secret::new("a key"));
     }
     if has(7) {
-        builder = builder.blob_memory(std::time::Duration::ZERO);
+        builder = builder.blob_cache_ttl(std::time::Duration::ZERO);
     }
     builder.build()
 }

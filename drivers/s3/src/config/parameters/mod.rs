@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use plugin_registry_core::{ParameterReader, Parameters, Result, profiles, store_url};
 use url::Url;
 
-use super::{Checksums, Keys, S3Config, S3Credentials};
+use super::{AccessKeys, Checksums, S3Config, S3Credentials};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -236,7 +236,10 @@ fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credenti
     // Half a pair is no reason to look for other keys, which may belong to someone else.
     match (access_key, secret_key, session_token) {
         (Some(access_key), Some(secret_key), session_token) => {
-            return S3Credentials::Keys(Keys { session_token, ..Keys::new(access_key, secret_key) });
+            return S3Credentials::AccessKeys(AccessKeys {
+                session_token,
+                ..AccessKeys::new(access_key, secret_key)
+            });
         }
         (Some(_), None, _) => read.mistake("secretkey", "required with `accesskey`, but not given"),
         (None, Some(_), _) => read.mistake("accesskey", "required with `secretkey`, but not given"),

@@ -21,9 +21,9 @@ fn mistake(pairs: &[(&str, &str)]) -> String {
     text.strip_prefix("s3 driver: invalid configuration: ").unwrap().to_owned()
 }
 
-fn keys(config: &S3Config) -> &Keys {
+fn keys(config: &S3Config) -> &AccessKeys {
     match &config.credentials {
-        S3Credentials::Keys(keys) => keys,
+        S3Credentials::AccessKeys(keys) => keys,
         other => panic!("{other:?}"),
     }
 }

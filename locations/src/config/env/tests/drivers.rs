@@ -186,7 +186,7 @@ fn a_principal_without_secret_is_that_of_a_workload_identity() {
     let config = oadp("", ["id", "", "tenant"], &[]);
     assert_eq!(keys(&config), ["accountname", "container"]);
     let reasons: Vec<_> = config.ignored.iter().map(|ignored| ignored.reason).collect();
-    assert_eq!(reasons, ["without a client secret it is no credential"; 2]);
+    assert_eq!(reasons, ["it has no effect without a client secret"; 2]);
     let config =
         oadp("", ["", "secret", ""], &[("REGISTRY_STORAGE_AZURE_CREDENTIALS_TYPE", "client_secret")]);
     assert_eq!(keys(&config), ["accountname", "container", "credentials.secret", "credentials.type"]);
@@ -203,7 +203,7 @@ fn own_names_win_over_those_of_oadp() {
     assert_eq!(config.parameters.get("credentials.tenantid"), Some("tenant"));
     assert_eq!(config.parameters.get("credentials.type"), Some("client_secret"));
     assert_eq!(config.ignored.len(), 1);
-    assert_eq!(config.ignored[0].reason, "it is given by its own name");
+    assert_eq!(config.ignored[0].reason, "it is also set under its own name");
     let other = [("REGISTRY_STORAGE_AZURE_CREDENTIALS_TYPE", "default_credentials")];
     let config = oadp("", ["id", "secret", "tenant"], &other);
     assert_eq!(keys(&config), ["accountname", "container", "credentials.type"]);
@@ -222,7 +222,7 @@ fn a_later_account_key_replaces_an_earlier_principal() {
 #[test]
 fn the_endpoint_for_tokens_is_named() {
     let config = Config::from_env([("REGISTRY_STORAGE_AZURE_AAD_ENDPOINT", "https://login")]).unwrap();
-    let expected = "REGISTRY_STORAGE_AZURE_AAD_ENDPOINT: storage.azure.aad_endpoint is ignored: where tokens come from \
-                    follows from the cloud of the account";
+    let expected = "REGISTRY_STORAGE_AZURE_AAD_ENDPOINT: storage.azure.aad_endpoint is ignored: the cloud of \
+                    the account determines where tokens come from";
     assert_eq!((ignored(&config), keys(&config)), (vec![expected.to_owned()], vec![]));
 }

@@ -53,6 +53,6 @@ fn few_of_many_mistakes_are_told() {
     for n in 0..1000 {
         location = location.with_config(format!("x{n:03}"), "y");
     }
-    let text = refusal_of(Config::from_location(&location, &crate::LocationCredentials::elsewhere()));
+    let text = refusal_of(Config::from_backup_location(&location, &crate::LocationCredentials::external()));
     assert!(text.starts_with("1000 mistakes: ") && text.ends_with("; and 980 more"), "{text}");
 }

@@ -5,7 +5,11 @@ use super::*;
 #[test]
 fn each_mistake_names_its_variable() {
     for (name, value, expected) in [
-        ("REGISTRY_VERSION", "0.1", "`version` (REGISTRY_VERSION): is said by the file, not by a variable"),
+        (
+            "REGISTRY_VERSION",
+            "0.1",
+            "`version` (REGISTRY_VERSION): has to be set in the file, not by a variable",
+        ),
         ("REGISTRY_HTPP_ADDR", "x", "`htpp` (REGISTRY_HTPP_ADDR): unknown, did you mean `http`?"),
         ("REGISTRY_URL", "x", "`url` (REGISTRY_URL): unknown"),
         ("REGISTRY_", "x", "`` (REGISTRY_): unknown"),
@@ -30,8 +34,8 @@ fn each_mistake_names_its_variable() {
         (
             "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING",
             "false",
-            "`storage.maintenance.uploadpurging` (REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING): has to be a map in \
-             braces, or a variable for each of its keys",
+            "`storage.maintenance.uploadpurging` (REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING): has to be a \
+             map in braces; or set a variable for each of its keys",
         ),
         (
             "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING",
@@ -44,9 +48,10 @@ fn each_mistake_names_its_variable() {
         (
             "REGISTRY_LOG_FIELDS",
             "{a: @hunter2}",
-            "`log.fields` (REGISTRY_LOG_FIELDS): has to be a map in braces, or a variable for each of its keys",
+            "`log.fields` (REGISTRY_LOG_FIELDS): has to be a map in braces; or set a variable for each of \
+             its keys",
         ),
-        ("REGISTRY_LOG_FIELDS", "{a: 1, a: 2}", "REGISTRY_LOG_FIELDS, line 1: `a` is given twice"),
+        ("REGISTRY_LOG_FIELDS", "{a: 1, a: 2}", "REGISTRY_LOG_FIELDS, line 1: `a` is set twice"),
         (
             "REGISTRY_HTTP",
             "{secret: hunter2}",
@@ -60,7 +65,7 @@ fn each_mistake_names_its_variable() {
         (
             "REGISTRY_STORAGE_S3_BUCKET",
             "b",
-            "`storage`: there may be only one driver, not `inmemory` (REGISTRY_STORAGE) and `s3` \
+            "`storage`: only one driver is allowed, not `inmemory` (REGISTRY_STORAGE) and `s3` \
              (REGISTRY_STORAGE_S3_BUCKET)",
         ),
     ] {
@@ -71,7 +76,7 @@ fn each_mistake_names_its_variable() {
 #[test]
 fn the_driver_has_to_be_named_once() {
     let name = "`storage` (REGISTRY_STORAGE): has to be the name of a driver, such as `s3` or `filesystem`";
-    let required = "`storage`: a driver is required, such as `s3` or `filesystem`, but not given";
+    let required = "`storage`: a driver is required, such as `s3` or `filesystem`";
     for value in ["", "{s3: {secretkey: hunter2}}", "s3: {}"] {
         assert_eq!(refusal(&[("REGISTRY_STORAGE", value)]), format!("2 mistakes: {name}; {required}"));
     }
@@ -82,11 +87,12 @@ fn the_driver_has_to_be_named_once() {
             ("REGISTRY_STORAGE_S3_BUCKET", "a"),
             ("REGISTRY_STORAGE_S3AWS_BUCKET", "b")
         ]),
-        "`storage.s3.bucket` (REGISTRY_STORAGE_S3_BUCKET): is given twice, also by REGISTRY_STORAGE_S3AWS_BUCKET"
+        "`storage.s3.bucket` (REGISTRY_STORAGE_S3_BUCKET): is set twice, also by \
+         REGISTRY_STORAGE_S3AWS_BUCKET"
     );
     assert_eq!(
         refusal_of(Config::from_yaml_and_env(FILE, [("REGISTRY_STORAGE_GCS_BUCKET", "b")])),
-        "`storage`: there may be only one driver, not `s3` (line 4) and `gcs` (REGISTRY_STORAGE_GCS_BUCKET)"
+        "`storage`: only one driver is allowed, not `s3` (line 4) and `gcs` (REGISTRY_STORAGE_GCS_BUCKET)"
     );
 }
 
@@ -110,7 +116,7 @@ fn mistakes_of_file_and_variables_come_at_once() {
     // A right value on top of a wrong one is right.
     let file = file.replace("tag: 7\n", "");
     let config = Config::from_yaml_and_env(&file, [("REGISTRY_CATALOG_MAXENTRIES", "7")]).unwrap();
-    assert_eq!(config.max_page, Some(7));
+    assert_eq!(config.max_page_size, Some(7));
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn everything_that_is_served() {
     ]);
     assert_eq!(config.driver, "inmemory");
     assert!(config.delete && config.read_only && config.parameters.is_empty());
-    assert_eq!((config.redirect, config.max_page), (Some(true), Some(400)));
+    assert_eq!((config.redirect, config.max_page_size), (Some(true), Some(400)));
     assert_eq!(config.references, Some(plugin_registry::ReferencePolicy::SparseIndexes));
     assert_eq!(config.addr.as_deref(), Some("localhost:1"));
     assert_eq!(config.secret.as_ref().unwrap().expose(), "0123");
@@ -154,8 +154,8 @@ fn the_order_of_mistakes_does_not_depend_on_that_of_pairs() {
     permutations(&mut PAIRS.to_vec(), 0, &mut |pairs| {
         assert_eq!(
             refusal(pairs),
-            "3 mistakes: `htpp` (REGISTRY_HTPP): unknown, did you mean `http`?; `REGISTRY_LOG_LEVEL`: is given twice; \
-             `storage`: there may be only one driver, not `gcs` (REGISTRY_STORAGE_GCS_BUCKET) and `s3` \
+            "3 mistakes: `htpp` (REGISTRY_HTPP): unknown, did you mean `http`?; `REGISTRY_LOG_LEVEL`: is set \
+             twice; `storage`: only one driver is allowed, not `gcs` (REGISTRY_STORAGE_GCS_BUCKET) and `s3` \
              (REGISTRY_STORAGE_S3_BUCKET)"
         );
     });
@@ -183,10 +183,10 @@ fn sections_without_secrets_may_be_maps_in_braces() {
         ("REGISTRY_CATALOG", "maxentries: 7"),
     ]);
     assert!(config.delete && config.read_only);
-    assert_eq!((config.purge, config.max_page), (Some(PurgeSettings::default()), Some(7)));
+    assert_eq!((config.purge, config.max_page_size), (Some(PurgeSettings::default()), Some(7)));
     let log = LogSettings::default().with_level(LevelFilter::WARN);
     assert_eq!(config.log, log.with_field("service", "007").with_field("k8s.pod", "a"));
-    assert_eq!(ignored(&config), ["REGISTRY_LOG: log.hooks is ignored: nobody is notified"]);
+    assert_eq!(ignored(&config), ["REGISTRY_LOG: log.hooks is ignored: no notifications are sent"]);
 }
 
 #[test]
@@ -219,18 +219,19 @@ fn what_is_not_served_is_named_by_its_variable() {
     ]);
     let expected = [
         "REGISTRY_AUTH: auth is ignored: there is no authentication",
-        "REGISTRY_CONFIGURATION_PATH: configuration_path is ignored: the text of the file is passed in",
+        "REGISTRY_CONFIGURATION_PATH: configuration_path is ignored: the host passes in the text of the file",
         "REGISTRY_HEALTH_FILECHECKERS: health is ignored: nothing runs in the background",
-        "REGISTRY_HTTP_TLS_CERTIFICATE: http.tls is ignored: there is no encryption",
-        "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME: notifications is ignored: nobody is notified",
-        "REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES: notifications is ignored: nobody is notified",
-        "REGISTRY_PORT: port is ignored: Kubernetes sets it for a service of this name",
-        "REGISTRY_PORT_5000_TCP_ADDR: port is ignored: Kubernetes sets it for a service of this name",
-        "REGISTRY_REDIS_ADDR: redis is ignored: the store is asked each time, nothing is remembered in a service of \
-         its own",
-        "REGISTRY_SERVICE_HOST: service_host is ignored: Kubernetes sets it for a service of this name",
-        "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR: storage.cache is ignored: the store is asked each time, nothing is \
-         remembered in a service of its own",
+        "REGISTRY_HTTP_TLS_CERTIFICATE: http.tls is ignored: TLS is not supported",
+        "REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME: notifications is ignored: no notifications are sent",
+        "REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES: notifications is ignored: no notifications \
+         are sent",
+        "REGISTRY_PORT: port is ignored: Kubernetes sets it for a service with this name",
+        "REGISTRY_PORT_5000_TCP_ADDR: port is ignored: Kubernetes sets it for a service with this name",
+        "REGISTRY_REDIS_ADDR: redis is ignored: the store is asked each time; nothing is cached in another \
+         service",
+        "REGISTRY_SERVICE_HOST: service_host is ignored: Kubernetes sets it for a service with this name",
+        "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR: storage.cache is ignored: the store is asked each time; \
+         nothing is cached in another service",
     ];
     assert_eq!(ignored(&config), expected);
 }

@@ -38,8 +38,8 @@ fn variables_of_any_service_of_that_beginning_are_ignored() {
     let config =
         memory(&[("REGISTRY_UI_PORT", "udp://10.0.0.1:53"), ("REGISTRY_OLD_PORT", "sctp://10.0.0.1:9")]);
     let expected = [
-        "REGISTRY_OLD_PORT: old_port is ignored: Kubernetes sets it for a service of this name",
-        "REGISTRY_UI_PORT: ui_port is ignored: Kubernetes sets it for a service of this name",
+        "REGISTRY_OLD_PORT: old_port is ignored: Kubernetes sets it for a service with this name",
+        "REGISTRY_UI_PORT: ui_port is ignored: Kubernetes sets it for a service with this name",
     ];
     assert_eq!(ignored(&config), expected);
 }

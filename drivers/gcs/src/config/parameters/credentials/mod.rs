@@ -78,7 +78,7 @@ pub(super) fn credentials(
             GcsCredentials::Json(json)
         }
         (None, None) if part.is_some() => {
-            if let Err(wrong) = document::check_orders(&fields) {
+            if let Err(wrong) = document::check_directives(&fields) {
                 read.mistake("credentials.token_uri", wrong);
             }
             if let Some(kind) = check(read, parameters, &fields) {

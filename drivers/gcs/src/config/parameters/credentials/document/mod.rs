@@ -1,6 +1,6 @@
 //! The document that Google's tools write for an account. Messages never repeat any of its content.
 
-mod orders;
+mod directives;
 mod unique;
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
@@ -25,7 +25,7 @@ pub(super) type Fields = BTreeMap<String, Secret>;
 /// Checks a document, or returns what is wrong with it. It may name only the files in `tokens`.
 pub(super) fn check(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
     let document = parse(json)?;
-    orders::check(&document, tokens)?;
+    directives::check(&document, tokens)?;
     let fields = texts(document);
     let kind = fields.get("type").map(Secret::expose);
     let Some((kind, _)) = KINDS.iter().find(|(known, _)| Some(*known) == kind) else {
@@ -40,9 +40,9 @@ pub(super) fn check(json: &str, tokens: &[PathBuf]) -> Result<(), String> {
 }
 
 /// The same check for a document in parts, as far as it says where tokens come from.
-pub(super) fn check_orders(fields: &Fields) -> Result<(), String> {
+pub(super) fn check_directives(fields: &Fields) -> Result<(), String> {
     let named = fields.iter().filter(|(name, _)| matches!(name.as_str(), "token_uri" | "universe_domain"));
-    orders::check(&named.map(|(name, text)| (name.clone(), Value::from(text.expose()))).collect(), &[])
+    directives::check(&named.map(|(name, text)| (name.clone(), Value::from(text.expose()))).collect(), &[])
 }
 
 /// What a document of this kind lacks. An empty text counts as missing.

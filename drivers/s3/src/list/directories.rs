@@ -8,14 +8,14 @@ use super::{
     level::{Level, Order},
 };
 use crate::{
-    order::{Reorder, beginnings, by_components},
+    reorder::{ReorderBuffer, component_sort_key, directory_prefixes},
     store::Store,
 };
 
 /// Lists as S3 does with the delimiter `/` + marker: one request for 1000 directories, whatever they hold.
 /// Stores that lose directories from page to page, or do not know such a delimiter, are asked directory by
 /// directory.
-pub(crate) fn list_marked<'a>(
+pub(crate) fn find_directories<'a>(
     store: &'a Store,
     path: &'a StoragePath,
     marker: &'a str,
@@ -42,7 +42,7 @@ struct Search<'a> {
     delimiter: String,
     after: Option<&'a StoragePath>,
     pages: Pages<'a>,
-    waiting: Reorder<StoragePath>,
+    waiting: ReorderBuffer<StoragePath>,
     /// The directory found last.
     last: Option<StoragePath>,
 }
@@ -58,16 +58,26 @@ impl<'a> Search<'a> {
         let below = store.keys.below(path);
         // `a-b` and `a/b` come after `a`, in either order: everything before its first component is done.
         let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));
-        let start = first.filter(|_| !store.nature().directories).map(|first| format!("{below}{first}"));
+        let start = first.filter(|_| !store.features().directories).map(|first| format!("{below}{first}"));
         let delimiter = format!("/{marker}");
         let pages = Pages::new(store, below.clone(), Some(&delimiter), start);
-        Self { store, below, path, marker, delimiter, after, pages, waiting: Reorder::new(), last: None }
+        Self {
+            store,
+            below,
+            path,
+            marker,
+            delimiter,
+            after,
+            pages,
+            waiting: ReorderBuffer::new(),
+            last: None,
+        }
     }
 
     /// Whether the store lists in this way, and without loss.
     async fn first_page(&mut self) -> Result<bool> {
         let is_understood = self.next_page().await?;
-        Ok(is_understood && (self.pages.is_done || !self.store.nature().directories))
+        Ok(is_understood && (self.pages.is_done || !self.store.features().directories))
     }
 
     async fn next_page(&mut self) -> Result<bool> {
@@ -97,7 +107,8 @@ impl<'a> Search<'a> {
             }
             let Ok(directory) = self.path.join(name) else { continue };
             if is_later(&directory, self.after) {
-                let pushed = self.waiting.push(by_components(name), until(name, &self.delimiter), directory);
+                let pushed =
+                    self.waiting.push(component_sort_key(name), until(name, &self.delimiter), directory);
                 pushed.map_err(|_| {
                     Error::new(ErrorKind::Unavailable)
                         .with_message("an unsorted listing")
@@ -151,7 +162,7 @@ async fn one(mut levels: BoxStream<'_, Result<StoragePath>>) -> Result<Option<(S
 }
 
 fn is_later(directory: &StoragePath, after: Option<&StoragePath>) -> bool {
-    after.is_none_or(|after| by_components(directory.as_str()) > by_components(after.as_str()))
+    after.is_none_or(|after| component_sort_key(directory.as_str()) > component_sort_key(after.as_str()))
 }
 
 /// How far a listing of keys must be before nothing earlier in the order of components can come: the
@@ -159,7 +170,7 @@ fn is_later(directory: &StoragePath, after: Option<&StoragePath>) -> bool {
 fn until(name: &str, delimiter: &str) -> String {
     let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
     let above = above.map(|above| format!("{above}{delimiter}"));
-    let below = beginnings(name).map(|begin| format!("{begin}/\u{10ffff}"));
+    let below = directory_prefixes(name).map(|begin| format!("{begin}/\u{10ffff}"));
     above.chain(below).max().unwrap_or_default()
 }
 
@@ -205,12 +216,12 @@ mod tests {
     #[test]
     fn directories_come_as_soon_as_they_can() {
         let sorted = ["a-b/_", "a.b/_", "a/1/_", "a/_", "a/b/_", "a0/_"];
-        let mut waiting = Reorder::new();
+        let mut waiting = ReorderBuffer::new();
         let mut out = Vec::new();
         for raw in sorted {
             let name = raw.strip_suffix("/_").unwrap();
             waiting.reached(raw);
-            waiting.push(by_components(name), until(name, "/_"), name).unwrap();
+            waiting.push(component_sort_key(name), until(name, "/_"), name).unwrap();
             out.extend(std::iter::from_fn(|| waiting.pop()));
         }
         assert_eq!(out, ["a", "a/1", "a/b", "a-b", "a.b", "a0"]);

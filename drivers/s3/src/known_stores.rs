@@ -7,42 +7,47 @@ use url::Url;
 
 /// How a store differs from S3, as far as known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Traits {
-    pub(crate) conditions: Option<bool>,
+pub(crate) struct PartialFeatures {
+    pub(crate) conditional_writes: Option<bool>,
     pub(crate) directories: Option<bool>,
-    pub(crate) copies: Option<bool>,
+    pub(crate) conditional_copies: Option<bool>,
 }
 
 /// A store, and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct KnownStore {
     pub(crate) name: &'static str,
-    pub(crate) traits: Traits,
+    pub(crate) traits: PartialFeatures,
 }
 
 /// Keys in byte order, without directories.
-const PLAIN: Traits = Traits { conditions: None, directories: Some(false), copies: None };
+const PLAIN: PartialFeatures =
+    PartialFeatures { conditional_writes: None, directories: Some(false), conditional_copies: None };
 
 /// S3 as AWS documents it.
-pub(crate) const AWS: Known = Known {
+pub(crate) const AWS: KnownStore = KnownStore {
     name: "AWS",
-    traits: Traits { conditions: Some(true), directories: Some(false), copies: Some(true) },
+    traits: PartialFeatures {
+        conditional_writes: Some(true),
+        directories: Some(false),
+        conditional_copies: Some(true),
+    },
 };
 
 /// By the end of the endpoint's host.
-const HOSTS: &[(&str, Known)] = &[
+const HOSTS: &[(&str, KnownStore)] = &[
     (".amazonaws.com", AWS),
     (".amazonaws.com.cn", AWS),
     // Conditional operations of PutObject and CopyObject: developers.cloudflare.com/r2/api/s3/api.
-    (".r2.cloudflarestorage.com", Known { name: "Cloudflare R2", ..AWS }),
-    ("storage.googleapis.com", Known { name: "Google Cloud Storage", traits: PLAIN }),
-    (".backblazeb2.com", Known { name: "Backblaze B2", traits: PLAIN }),
+    (".r2.cloudflarestorage.com", KnownStore { name: "Cloudflare R2", ..AWS }),
+    ("storage.googleapis.com", KnownStore { name: "Google Cloud Storage", traits: PLAIN }),
+    (".backblazeb2.com", KnownStore { name: "Backblaze B2", traits: PLAIN }),
 ];
 
 /// The first release of SeaweedFS that is known to honour conditions: 4.48 was measured (ADR 0017).
 const SEAWEEDFS: u32 = 4;
 
-impl Known {
+impl KnownStore {
     /// The store of an endpoint. AWS if there is none.
     pub(crate) fn of_endpoint(endpoint: Option<&Url>) -> Option<Self> {
         let Some(endpoint) = endpoint else { return Some(AWS) };
@@ -60,28 +65,33 @@ impl Known {
             let version = rest.split_whitespace().last().unwrap_or_default();
             let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
             let is_measured = major.is_some_and(|major| major >= SEAWEEDFS).then_some(true);
-            let traits = Traits { conditions: is_measured, directories: Some(true), copies: is_measured };
+            let traits = PartialFeatures {
+                conditional_writes: is_measured,
+                directories: Some(true),
+                conditional_copies: is_measured,
+            };
             return Some(Self { name: "SeaweedFS", traits });
         }
         match header {
             // Which conditions it honours depends on its release (minio PR 19448, issue 21526).
             _ if header.starts_with("MinIO") => Some(Self { name: "MinIO", traits: PLAIN }),
             // It reads the condition of a copy under another name, and so ignores it (ADR 0039).
-            _ if header.starts_with("Ceph Object Gateway") => {
-                Some(Self { name: "Ceph", traits: Traits { copies: Some(false), ..PLAIN } })
-            }
+            _ if header.starts_with("Ceph Object Gateway") => Some(Self {
+                name: "Ceph",
+                traits: PartialFeatures { conditional_copies: Some(false), ..PLAIN },
+            }),
             _ => None,
         }
     }
 }
 
-impl Traits {
+impl PartialFeatures {
     /// These traits, completed by those of `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
-            conditions: self.conditions.or(other.conditions),
+            conditional_writes: self.conditional_writes.or(other.conditional_writes),
             directories: self.directories.or(other.directories),
-            copies: self.copies.or(other.copies),
+            conditional_copies: self.conditional_copies.or(other.conditional_copies),
         }
     }
 }
@@ -91,7 +101,7 @@ mod tests {
     use super::*;
 
     fn of_host(url: &str) -> Option<&'static str> {
-        Known::of_endpoint(Some(&url.parse().unwrap())).map(|known| known.name)
+        KnownStore::of_endpoint(Some(&url.parse().unwrap())).map(|known| known.name)
     }
 
     #[test]
@@ -109,12 +119,13 @@ mod tests {
         ] {
             assert_eq!(of_host(url), name, "{url}");
         }
-        assert_eq!(Known::of_endpoint(None), Some(AWS));
+        assert_eq!(KnownStore::of_endpoint(None), Some(AWS));
     }
 
     #[test]
     fn servers_are_known_by_their_header() {
-        let of = |header| Known::of_server(header).map(|known| (known.name, known.traits.conditions));
+        let of =
+            |header| KnownStore::of_server(header).map(|known| (known.name, known.traits.conditional_writes));
         assert_eq!(of("SeaweedFS 30GB 4.48"), Some(("SeaweedFS", Some(true))));
         assert_eq!(of("SeaweedFS 30GB 3.97"), Some(("SeaweedFS", None)));
         assert_eq!(of("SeaweedFS"), Some(("SeaweedFS", None)));

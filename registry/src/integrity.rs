@@ -5,7 +5,7 @@ use plugin_registry_core::{Descriptor, Digest};
 /// What is wrong with a manifest, or between it and the content that it names.
 ///
 /// A push is refused for any of them, unless the repository already has the manifest and only sizes are in
-/// doubt ([`put`](crate::manifest::Manifests::put)). What a store already holds is read, verified and copied on: with a
+/// doubt ([`put`](crate::Manifests::put)). What a store already holds is read, verified and copied on: with a
 /// note, or, if a flaw [is damage](Self::is_damage), with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -63,7 +63,7 @@ pub enum Flaw {
     #[error("the manifest says that {digest} has {first} bytes, and that it has {second}")]
     TwoSizes {
         /// What it is.
-        part: Part,
+        part: ContentKind,
         /// The content.
         digest: Digest,
         /// The first size.
@@ -100,7 +100,7 @@ impl Flaw {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unreadable { .. } | Self::BlobSize { .. } => true,
-            Self::TwoSizes { part, .. } => *part == Part::Blob,
+            Self::TwoSizes { part, .. } => *part == ContentKind::Blob,
             _ => false,
         }
     }
@@ -119,7 +119,7 @@ impl Flaw {
 /// What a descriptor names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Part {
+pub enum ContentKind {
     /// A config or layer.
     Blob,
     /// A child of an index.
@@ -142,19 +142,21 @@ pub enum Verdict {
 #[must_use]
 pub fn named_size(descriptor: &Descriptor) -> Option<u64> {
     let Descriptor { digest, size, .. } = descriptor;
-    (*size > 0 || digest.is_of_nothing()).then_some(*size)
+    (*size > 0 || digest.is_of_empty()).then_some(*size)
 }
 
 /// Compares content of `actual` bytes, or missing content, with the descriptor that names it.
 #[must_use]
-pub fn judge(part: Part, descriptor: &Descriptor, actual: Option<u64>) -> Verdict {
+pub fn judge(part: ContentKind, descriptor: &Descriptor, actual: Option<u64>) -> Verdict {
     let digest = descriptor.digest;
     match (named_size(descriptor), actual, part) {
         (_, None, _) => Verdict::Absent,
         (None, Some(_), _) => Verdict::Flawed(Flaw::NoSize { digest }),
         (Some(named), Some(actual), _) if named == actual => Verdict::Whole,
-        (Some(named), Some(actual), Part::Blob) => Verdict::Flawed(Flaw::BlobSize { digest, named, actual }),
-        (Some(named), Some(actual), Part::Manifest) => {
+        (Some(named), Some(actual), ContentKind::Blob) => {
+            Verdict::Flawed(Flaw::BlobSize { digest, named, actual })
+        }
+        (Some(named), Some(actual), ContentKind::Manifest) => {
             Verdict::Flawed(Flaw::ManifestSize { digest, named, actual })
         }
     }

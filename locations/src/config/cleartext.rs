@@ -7,14 +7,14 @@ use plugin_registry_core::store_url;
 use super::Config;
 
 /// What others on the network can do then.
-pub(crate) const PLAIN: &str = "is http to another machine: anyone on the network path can read and change images, and \
-                                copy signatures and session tokens; use https";
+pub(crate) const CLEARTEXT: &str = "uses http to another machine: anyone on the network path can read and \
+                                    change images, and copy signatures and session tokens; use https";
 
 /// The parameters that name an endpoint.
 const ENDPOINTS: &[&str] = &["endpoint", "regionendpoint", "serviceurl", "stsendpoint"];
 
 /// Whether requests to this URL can be read on their way. Requests that never leave the machine cannot.
-pub(crate) fn is_plain(text: &str) -> bool {
+pub(crate) fn is_cleartext(text: &str) -> bool {
     let Some(url) = store_url(text).filter(|url| url.scheme() == "http") else { return false };
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -36,9 +36,9 @@ impl Config {
             let text = value(key);
             let has_scheme = text.contains("://");
             let is_without = **key == "regionendpoint" && !has_scheme && !text.is_empty() && !secure;
-            is_plain(text) || (is_without && is_plain(&format!("http://{text}")))
+            is_cleartext(text) || (is_without && is_cleartext(&format!("http://{text}")))
         };
-        ENDPOINTS.iter().filter(is_open).map(|key| format!("`{key}` {PLAIN}")).collect()
+        ENDPOINTS.iter().filter(is_open).map(|key| format!("`{key}` {CLEARTEXT}")).collect()
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
             "http://[fd00::1]:1",
             "http://localhost.example",
         ] {
-            assert!(is_plain(text), "{text}");
+            assert!(is_cleartext(text), "{text}");
         }
         for text in [
             "https://minio",
@@ -69,7 +69,7 @@ mod tests {
             "",
             "ftp://minio",
         ] {
-            assert!(!is_plain(text), "{text}");
+            assert!(!is_cleartext(text), "{text}");
         }
     }
 
@@ -86,7 +86,7 @@ mod tests {
             &[("S3_REGIONENDPOINT", "minio:9000"), ("S3_SECURE", "false")],
         ] {
             let found = of(pairs);
-            assert!(found[0].starts_with("`regionendpoint` is http to another machine"), "{found:?}");
+            assert!(found[0].starts_with("`regionendpoint` uses http to another machine"), "{found:?}");
         }
         for pairs in [
             &[("S3_REGIONENDPOINT", "minio:9000")][..],

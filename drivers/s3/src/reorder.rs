@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// A store lists `a-b` before `a/`, because `-` comes before `/`. By their names, `a` comes before `a-b`. So
 /// `a-b` waits until the listing is past `a/`.
 #[derive(Debug)]
-pub(crate) struct Reorder<T> {
+pub(crate) struct ReorderBuffer<T> {
     held: BTreeMap<Vec<u8>, (String, T)>,
     last: Option<Vec<u8>>,
     position: String,
@@ -16,18 +16,18 @@ pub(crate) struct Reorder<T> {
 
 /// An item came after one that should follow it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unsorted;
+pub(crate) struct OutOfOrder;
 
-impl<T> Reorder<T> {
+impl<T> ReorderBuffer<T> {
     pub(crate) fn new() -> Self {
         Self { held: BTreeMap::new(), last: None, position: String::new(), ended: false }
     }
 
     /// Adds an item. `order` is its place in the wanted order, and `until` how far the listing must be before
     /// nothing smaller can come. An item that came before is dropped.
-    pub(crate) fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), Unsorted> {
+    pub(crate) fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), OutOfOrder> {
         match &self.last {
-            Some(last) if order < *last => return Err(Unsorted),
+            Some(last) if order < *last => return Err(OutOfOrder),
             Some(last) if order == *last => {}
             _ => drop(self.held.entry(order).or_insert((until, item))),
         }
@@ -76,14 +76,14 @@ impl<T> Reorder<T> {
 
 /// The prefixes of a name that `/` could follow: `a` and `a-b` for `a-b.c`. In a listing of keys, what comes
 /// after them precedes the name in one of names.
-pub(crate) fn beginnings(name: &str) -> impl DoubleEndedIterator<Item = &str> {
+pub(crate) fn directory_prefixes(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     name.char_indices()
         .filter(|(at, char)| *at > 0 && matches!(char, '-' | '.'))
         .filter_map(|(at, _)| name.get(..at))
 }
 
 /// The place of a path in the order of components.
-pub(crate) fn by_components(path: &str) -> Vec<u8> {
+pub(crate) fn component_sort_key(path: &str) -> Vec<u8> {
     path.bytes().map(|byte| if byte == b'/' { 0 } else { byte }).collect()
 }
 
@@ -93,26 +93,26 @@ mod tests {
 
     #[test]
     fn names_that_others_begin_with() {
-        assert_eq!(beginnings("a-b.c").collect::<Vec<_>>(), ["a", "a-b"]);
-        assert_eq!(beginnings("abc").count(), 0);
-        assert_eq!(beginnings(".a-").collect::<Vec<_>>(), [".a"]);
+        assert_eq!(directory_prefixes("a-b.c").collect::<Vec<_>>(), ["a", "a-b"]);
+        assert_eq!(directory_prefixes("abc").count(), 0);
+        assert_eq!(directory_prefixes(".a-").collect::<Vec<_>>(), [".a"]);
     }
 
     #[test]
     fn items_come_in_order_as_soon_as_they_can() {
-        let mut reorder = Reorder::new();
+        let mut reorder = ReorderBuffer::new();
         let mut out = Vec::new();
         // As S3 lists the directories a-b, a.b, a, b.
         for raw in ["a-b/", "a.b/", "a/", "b/"] {
             let name = raw.trim_end_matches('/');
-            let until = beginnings(name).map(|begin| format!("{begin}/")).max().unwrap_or_default();
+            let until = directory_prefixes(name).map(|begin| format!("{begin}/")).max().unwrap_or_default();
             reorder.reached(raw);
             reorder.push(name.as_bytes().to_vec(), until, name).unwrap();
             out.extend(std::iter::from_fn(|| reorder.pop()));
             assert_eq!(out.is_empty(), raw < "a/");
         }
         assert_eq!(out, ["a", "a-b", "a.b", "b"]);
-        assert_eq!(reorder.push(b"a".to_vec(), String::new(), "a"), Err(Unsorted));
+        assert_eq!(reorder.push(b"a".to_vec(), String::new(), "a"), Err(OutOfOrder));
         assert_eq!(reorder.push(b"b".to_vec(), String::new(), "b"), Ok(()), "once is enough");
         reorder.end();
         assert_eq!(reorder.pop(), None);

@@ -7,7 +7,7 @@ use plugin_registry_core::ErrorKind;
 use crate::error::RegistryError;
 
 /// Whether an error is about one path of a store that is there, so that asking for another path is worthwhile.
-pub(super) fn is_of_one_path(error: &RegistryError) -> bool {
+pub(super) fn is_path_error(error: &RegistryError) -> bool {
     match error {
         RegistryError::Damaged(_) => true,
         RegistryError::Storage(error) => matches!(
@@ -24,7 +24,7 @@ pub(super) fn is_of_one_path(error: &RegistryError) -> bool {
 }
 
 /// Formats an error with its causes.
-pub(super) fn words(error: &RegistryError) -> String {
+pub(super) fn error_chain(error: &RegistryError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -56,7 +56,7 @@ mod tests {
             (ErrorKind::Unauthenticated, false),
             (ErrorKind::Unsupported, false),
         ] {
-            assert_eq!(is_of_one_path(&Error::new(kind).into()), goes_on, "{kind:?}");
+            assert_eq!(is_path_error(&Error::new(kind).into()), goes_on, "{kind:?}");
         }
     }
 }

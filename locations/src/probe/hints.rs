@@ -10,21 +10,21 @@ use super::{report::ProbeVerb, rights::Store};
 pub(super) fn headline(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not found",
-        ErrorKind::AlreadyExists => "already there",
-        ErrorKind::InvalidPath => "the path is not taken",
-        ErrorKind::InvalidOffset => "other bytes than were written",
+        ErrorKind::AlreadyExists => "already exists",
+        ErrorKind::InvalidPath => "invalid path",
+        ErrorKind::InvalidOffset => "not the bytes that were written",
         ErrorKind::TooLarge => "too large",
         ErrorKind::PermissionDenied => "not permitted",
         ErrorKind::Unauthenticated => "not authenticated",
         ErrorKind::NoSpace => "no space",
         ErrorKind::ReadOnly => "read-only",
-        ErrorKind::Conflict => "in conflict",
+        ErrorKind::Conflict => "conflict",
         ErrorKind::RateLimited => "too many requests",
         ErrorKind::Timeout => "no answer in time",
         ErrorKind::Unavailable => "not available",
-        ErrorKind::Unsupported => "not offered by the store",
-        ErrorKind::Corrupted => "other bytes than were written",
-        ErrorKind::InvalidConfig => "wrong settings",
+        ErrorKind::Unsupported => "not supported by the store",
+        ErrorKind::Corrupted => "not the bytes that were written",
+        ErrorKind::InvalidConfig => "invalid settings",
         _ => "failed",
     }
 }
@@ -41,35 +41,38 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
             format!("is this the right place? Check {}", store.place)
         }
         ErrorKind::NotFound => {
-            format!("what was just written is not found: check whether {} lead to one store", store.place)
+            format!(
+                "an object that was just written was not found: check {}; requests may reach different \
+                 stores",
+                store.place
+            )
         }
         ErrorKind::InvalidConfig => format!("check {}", store.place),
         ErrorKind::Unavailable => format!("check {}, and the state of the store itself", store.way),
         ErrorKind::Timeout => {
-            format!("check {}; what was asked for may have happened all the same", store.way)
+            format!("check {}; the request may still have taken effect", store.way)
         }
-        ErrorKind::RateLimited => {
-            "the store asks for a slower pace: try again later, with fewer clients".to_owned()
-        }
+        ErrorKind::RateLimited => "the store limits requests: try again later, with fewer clients".to_owned(),
         ErrorKind::NoSpace => "the store is full, or a quota is used up".to_owned(),
         ErrorKind::ReadOnly => {
-            "the store takes no writes: if that is meant, make the registry read-only".to_owned()
+            "the store does not accept writes: if that is intended, make the registry read-only".to_owned()
         }
-        ErrorKind::Conflict => "something else changes the same place: try again".to_owned(),
+        ErrorKind::Conflict => "another program is changing the same object: try again".to_owned(),
         ErrorKind::AlreadyExists => {
-            "the store says that a new name is taken: are conditions on writes understood?".to_owned()
+            "the store reports that a new name already exists: check whether it supports conditional writes"
+                .to_owned()
         }
         ErrorKind::Unsupported => {
-            "this store, or a proxy before it, does not know the request: see what the driver's settings can \
-             switch off"
+            "this store, or a proxy in front of it, does not support the request: see what the driver's \
+             settings can turn off"
                 .to_owned()
         }
         ErrorKind::Corrupted | ErrorKind::InvalidOffset => {
-            format!("something changes bytes on the way, or a cache answers: check {}", store.way)
+            format!("something changes bytes in transit, or a cache answers: check {}", store.way)
         }
         ErrorKind::TooLarge | ErrorKind::InvalidPath => {
             format!(
-                "the store has a limit that a small object with a short name exceeds: check {}",
+                "even a small object with a short name exceeds a limit of the store: check {}",
                 store.place
             )
         }
@@ -78,7 +81,7 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
 }
 
 /// An error with its causes, each once.
-pub(super) fn text(error: &Error) -> String {
+pub(super) fn error_chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(this) = cause {
@@ -122,7 +125,7 @@ mod tests {
         for (kind, verb, mark) in [
             (ErrorKind::NotFound, ProbeVerb::List, "the bucket"),
             (ErrorKind::NotFound, ProbeVerb::Read, "just written"),
-            (ErrorKind::AlreadyExists, ProbeVerb::ConditionalWrite, "conditions"),
+            (ErrorKind::AlreadyExists, ProbeVerb::ConditionalWrite, "conditional writes"),
             (ErrorKind::InvalidPath, ProbeVerb::Write, "limit"),
             (ErrorKind::InvalidOffset, ProbeVerb::Read, "cache"),
             (ErrorKind::TooLarge, ProbeVerb::Write, "limit"),
@@ -131,7 +134,7 @@ mod tests {
             (ErrorKind::NoSpace, ProbeVerb::Write, "quota"),
             (ErrorKind::ReadOnly, ProbeVerb::Write, "read-only"),
             (ErrorKind::Conflict, ProbeVerb::Write, "try again"),
-            (ErrorKind::RateLimited, ProbeVerb::Write, "slower"),
+            (ErrorKind::RateLimited, ProbeVerb::Write, "fewer clients"),
             (ErrorKind::Timeout, ProbeVerb::Write, "proxy"),
             (ErrorKind::Unavailable, ProbeVerb::Write, "certificate"),
             (ErrorKind::Unsupported, ProbeVerb::Stage, "settings"),
@@ -163,8 +166,8 @@ mod tests {
     fn causes_are_told_once() {
         let io = || std::io::Error::other("disk on fire");
         let error = Error::new(ErrorKind::Other).with_driver("filesystem").with_source(io());
-        assert_eq!(text(&error), "filesystem driver: failed: disk on fire");
+        assert_eq!(error_chain(&error), "filesystem driver: failed: disk on fire");
         let error = error.with_message("disk on fire");
-        assert_eq!(text(&error), "filesystem driver: failed: disk on fire");
+        assert_eq!(error_chain(&error), "filesystem driver: failed: disk on fire");
     }
 }

@@ -3,39 +3,39 @@
 //! All of it is bounded, and none of it ever says that something is in a repository (ADR 0012). A size may say
 //! that stored bytes are not the content (ADR 0020).
 
+pub(crate) mod lru;
+
 use std::{sync::Arc, time::Duration};
 
 use plugin_registry_core::Digest;
 
-use crate::{
-    manifest::summary::ManifestSummary,
-    memory::{Lifetime, Memory},
-};
+use self::lru::{Cache, Expiry};
+use crate::manifest::summary::ManifestSummary;
 
-/// Bounded memories of one registry.
+/// Bounded caches of one registry.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct ContentCache {
     /// Sizes of blobs whose bytes this registry stored or saw a moment ago. No operation of the registry
     /// deletes bytes; the time limit bounds how long a foreign garbage collection goes unnoticed.
-    blobs: Memory<Digest, Seen>,
+    blobs: Cache<Digest, CachedBlob>,
     /// Sizes of content that this registry has hashed itself: facts about content, true for ever.
-    sizes: Memory<Digest, u64>,
+    sizes: Cache<Digest, u64>,
     /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
-    aliases: Memory<Digest, Digest>,
+    aliases: Cache<Digest, Digest>,
     /// What a manifest says about itself: facts about content, true for ever.
-    facts: Memory<Digest, Arc<ManifestSummary>>,
+    summary: Cache<Digest, Arc<ManifestSummary>>,
 }
 
 /// A blob whose bytes were in the store a moment ago.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct CachedBlob {
     /// The size in bytes.
     pub(crate) size: u64,
     /// Whether this registry stored the bytes itself: an image is being pushed.
     pub(crate) stored: bool,
 }
 
-impl Known {
+impl ContentCache {
     /// About 100 bytes an entry: at most 2 MiB.
     const BLOBS: u64 = 16 * 1024;
     /// About 100 bytes an entry: at most 2 MiB.
@@ -43,37 +43,37 @@ impl Known {
     /// About 200 bytes an entry: at most 2 MiB.
     const ALIASES: u64 = 8 * 1024;
     /// Weight in bytes of all remembered facts: at most 8 MiB.
-    const FACTS: u64 = 8 * 1024 * 1024;
+    const SUMMARIES: u64 = 8 * 1024 * 1024;
 
-    pub(crate) fn new(blob_memory: Duration) -> Self {
+    pub(crate) fn new(blob_cache_ttl: Duration) -> Self {
         Self {
-            blobs: Memory::new(Self::BLOBS, Lifetime::Inserted(blob_memory)),
-            sizes: Memory::new(Self::SIZES, Lifetime::Unlimited),
-            aliases: Memory::new(Self::ALIASES, Lifetime::Unlimited),
-            facts: Memory::new(Self::FACTS, Lifetime::Unlimited),
+            blobs: Cache::new(Self::BLOBS, Expiry::TimeToLive(blob_cache_ttl)),
+            sizes: Cache::new(Self::SIZES, Expiry::Never),
+            aliases: Cache::new(Self::ALIASES, Expiry::Never),
+            summary: Cache::new(Self::SUMMARIES, Expiry::Never),
         }
     }
 
-    pub(crate) fn blob(&self, canonical: &Digest) -> Option<Seen> {
+    pub(crate) fn blob(&self, canonical: &Digest) -> Option<CachedBlob> {
         self.blobs.get(canonical)
     }
 
-    pub(crate) fn saw_blob(&self, canonical: &Digest, size: u64) {
+    pub(crate) fn insert_seen(&self, canonical: &Digest, size: u64) {
         let stored = self.blob(canonical).is_some_and(|seen| seen.stored && seen.size == size);
-        self.blobs.insert(*canonical, Seen { size, stored }, 1);
+        self.blobs.insert(*canonical, CachedBlob { size, stored }, 1);
     }
 
-    pub(crate) fn stored_blob(&self, canonical: &Digest, size: u64) {
-        self.blobs.insert(*canonical, Seen { size, stored: true }, 1);
-        self.learned_size(canonical, size);
+    pub(crate) fn insert_stored(&self, canonical: &Digest, size: u64) {
+        self.blobs.insert(*canonical, CachedBlob { size, stored: true }, 1);
+        self.insert_size(canonical, size);
     }
 
     /// Returns the size of content that was hashed, whatever the store has under its digest.
     pub(crate) fn size(&self, canonical: &Digest) -> Option<u64> {
-        if canonical.is_of_nothing() { Some(0) } else { self.sizes.get(canonical) }
+        if canonical.is_of_empty() { Some(0) } else { self.sizes.get(canonical) }
     }
 
-    pub(crate) fn learned_size(&self, canonical: &Digest, size: u64) {
+    pub(crate) fn insert_size(&self, canonical: &Digest, size: u64) {
         self.sizes.insert(*canonical, size, 1);
     }
 
@@ -87,27 +87,27 @@ impl Known {
         }
     }
 
-    pub(crate) fn forget_blob(&self, canonical: &Digest) {
-        self.blobs.forget(canonical);
+    pub(crate) fn remove_blob(&self, canonical: &Digest) {
+        self.blobs.remove(canonical);
     }
 
     pub(crate) fn canonical(&self, digest: &Digest) -> Option<Digest> {
         if digest.is_canonical() { Some(*digest) } else { self.aliases.get(digest) }
     }
 
-    pub(crate) fn learned_alias(&self, digest: &Digest, canonical: &Digest) {
+    pub(crate) fn insert_alias(&self, digest: &Digest, canonical: &Digest) {
         if digest != canonical {
             self.aliases.insert(*digest, *canonical, 1);
         }
     }
 
-    pub(crate) fn facts(&self, manifest: &Digest) -> Option<Arc<ManifestSummary>> {
-        self.facts.get(manifest)
+    pub(crate) fn summary(&self, manifest: &Digest) -> Option<Arc<ManifestSummary>> {
+        self.summary.get(manifest)
     }
 
-    pub(crate) fn learned(&self, manifest: &Digest, facts: Arc<ManifestSummary>) {
-        let weight = facts.weight();
-        self.facts.insert(*manifest, facts, weight.into());
+    pub(crate) fn insert_summary(&self, manifest: &Digest, summary: Arc<ManifestSummary>) {
+        let weight = summary.weight();
+        self.summary.insert(*manifest, summary, weight.into());
     }
 }
 
@@ -117,15 +117,15 @@ mod tests {
 
     #[test]
     fn a_size_is_a_problem_only_where_it_cannot_be_right() {
-        let known = Known::new(Duration::ZERO);
+        let cache = ContentCache::new(Duration::ZERO);
         let (nothing, some) = (Digest::sha256(b""), Digest::sha256(b"some"));
-        let is_problem = |digest, size| known.size_problem(digest, size).is_some();
+        let is_problem = |digest, size| cache.size_problem(digest, size).is_some();
         assert_eq!([0, 1].map(|size| is_problem(&nothing, size)), [false, true]);
         assert_eq!([0, 1, 4].map(|size| is_problem(&some, size)), [true, false, false]);
-        // Seen is not known: the store may have had a part of it only.
-        known.saw_blob(&some, 1);
+        // Seen is not cache: the store may have had a part of it only.
+        cache.insert_seen(&some, 1);
         assert!(!is_problem(&some, 4));
-        known.stored_blob(&some, 4);
+        cache.insert_stored(&some, 4);
         assert_eq!([0, 1, 4].map(|size| is_problem(&some, size)), [true, true, false]);
     }
 }

@@ -11,27 +11,27 @@ use std::{
 
 use lru::LruCache;
 
-pub(crate) struct Memory<K, V> {
+pub(crate) struct Cache<K, V> {
     entries: Mutex<Entries<K, V>>,
     capacity: u64,
-    rule: Rule<V>,
+    rule: EvictionRule<V>,
 }
 
 /// When an entry is forgotten.
-struct Rule<V> {
-    lifetime: Lifetime,
-    is_kept: fn(&V) -> bool,
+struct EvictionRule<V> {
+    lifetime: Expiry,
+    is_pinned: fn(&V) -> bool,
 }
 
 /// How long an entry is remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lifetime {
+pub(crate) enum Expiry {
     /// As long as there is room.
-    Unlimited,
+    Never,
     /// For this long after it was inserted.
-    Inserted(Duration),
+    TimeToLive(Duration),
     /// For this long after it was used last.
-    Used(Duration),
+    TimeToIdle(Duration),
 }
 
 struct Entries<K, V> {
@@ -45,16 +45,16 @@ struct Entry<V> {
     since: Instant,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     /// Creates a memory for entries with a total weight of up to `capacity`.
-    pub(crate) fn new(capacity: u64, lifetime: Lifetime) -> Self {
+    pub(crate) fn new(capacity: u64, lifetime: Expiry) -> Self {
         let entries = Mutex::new(Entries { lru: LruCache::unbounded(), weight: 0 });
-        Self { entries, capacity, rule: Rule { lifetime, is_kept: |_| false } }
+        Self { entries, capacity, rule: EvictionRule { lifetime, is_pinned: |_| false } }
     }
 
-    /// Never forgets an entry by itself while `is_kept` is true for it, whatever its age and the room.
-    pub(crate) fn keeping(mut self, is_kept: fn(&V) -> bool) -> Self {
-        self.rule.is_kept = is_kept;
+    /// Never forgets an entry by itself while `is_pinned` is true for it, whatever its age and the room.
+    pub(crate) fn pinned_if(mut self, is_pinned: fn(&V) -> bool) -> Self {
+        self.rule.is_pinned = is_pinned;
         self
     }
 
@@ -76,7 +76,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
         value
     }
 
-    pub(crate) fn forget(&self, key: &K) {
+    pub(crate) fn remove(&self, key: &K) {
         self.entries().remove(key);
     }
 
@@ -86,32 +86,32 @@ impl<K: Hash + Eq + Clone, V: Clone> Memory<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Entries<K, V> {
-    fn get(&mut self, key: &K, rule: &Rule<V>) -> Option<V> {
+    fn get(&mut self, key: &K, rule: &EvictionRule<V>) -> Option<V> {
         let entry = self.lru.get_mut(key)?;
         let age = entry.since.elapsed();
         let is_over = match rule.lifetime {
-            Lifetime::Unlimited => false,
-            Lifetime::Inserted(time) => age >= time,
-            Lifetime::Used(time) => {
+            Expiry::Never => false,
+            Expiry::TimeToLive(time) => age >= time,
+            Expiry::TimeToIdle(time) => {
                 entry.since = Instant::now();
                 age >= time
             }
         };
-        if is_over && !(rule.is_kept)(&entry.value) {
+        if is_over && !(rule.is_pinned)(&entry.value) {
             self.remove(key);
             return None;
         }
         Some(entry.value.clone())
     }
 
-    fn insert(&mut self, key: K, value: V, weight: u64, capacity: u64, rule: &Rule<V>) {
+    fn insert(&mut self, key: K, value: V, weight: u64, capacity: u64, rule: &EvictionRule<V>) {
         self.weight += weight;
         if let Some(old) = self.lru.put(key, Entry { value, weight, since: Instant::now() }) {
             self.weight -= old.weight;
         }
         while self.weight > capacity {
             let mut oldest_first = self.lru.iter().rev();
-            let forgotten = oldest_first.find(|(_, entry)| !(rule.is_kept)(&entry.value));
+            let forgotten = oldest_first.find(|(_, entry)| !(rule.is_pinned)(&entry.value));
             let Some(key) = forgotten.map(|(key, _)| key.clone()) else { return };
             self.remove(&key);
         }
@@ -124,9 +124,9 @@ impl<K: Hash + Eq + Clone, V: Clone> Entries<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Memory<K, V> {
+impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("Cache").field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_was_used_longest_ago_is_forgotten_first() {
-        let memory = Memory::new(3, Lifetime::Unlimited);
+        let memory = Cache::new(3, Expiry::Never);
         for key in ["a", "b", "c"] {
             memory.insert(key, 1, 1);
         }
@@ -149,12 +149,12 @@ mod tests {
 
     #[test]
     fn weights_count_and_a_value_replaced_weighs_nothing() {
-        let memory = Memory::new(10, Lifetime::Unlimited);
+        let memory = Cache::new(10, Expiry::Never);
         memory.insert("a", 1, 6);
         memory.insert("a", 2, 4);
         memory.insert("b", 3, 6);
         assert_eq!((memory.get(&"a"), memory.get(&"b")), (Some(2), Some(3)));
-        memory.forget(&"b");
+        memory.remove(&"b");
         memory.insert("c", 4, 6);
         assert_eq!((memory.get(&"a"), memory.get(&"b"), memory.get(&"c")), (Some(2), None, Some(4)));
         memory.insert("d", 5, 11);
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn entries_are_remembered_for_a_time() {
-        let none = Memory::new(10, Lifetime::Inserted(Duration::ZERO));
+        let none = Cache::new(10, Expiry::TimeToLive(Duration::ZERO));
         none.insert("a", 1, 1);
         assert_eq!((none.get(&"a"), none.entries().weight), (None, 0));
-        let inserted = Memory::new(10, Lifetime::Inserted(LONG));
-        let used = Memory::new(10, Lifetime::Used(LONG));
+        let inserted = Cache::new(10, Expiry::TimeToLive(LONG));
+        let used = Cache::new(10, Expiry::TimeToIdle(LONG));
         for memory in [&inserted, &used] {
             memory.insert("a", 1, 1);
             // As if it had been so long ago.
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_not_forgotten() {
-        let memory = Memory::new(2, Lifetime::Used(Duration::ZERO)).keeping(|value| *value > 10);
+        let memory = Cache::new(2, Expiry::TimeToIdle(Duration::ZERO)).pinned_if(|value| *value > 10);
         for (key, value) in [("a", 11), ("b", 1), ("c", 12), ("d", 13)] {
             memory.insert(key, value, 1);
         }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_first_to_insert_wins() {
-        let memory = Memory::new(10, Lifetime::Unlimited);
+        let memory = Cache::new(10, Expiry::Never);
         assert_eq!((memory.get_or_insert("a", 1, 1), memory.get_or_insert("a", 2, 1)), (1, 1));
         assert_eq!(memory.get(&"a"), Some(1));
     }

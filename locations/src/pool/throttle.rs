@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::instance::lock;
 
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct Throttle {
     last: Mutex<Option<Instant>>,
     interval: Duration,
 }
 
-impl Looks {
+impl Throttle {
     pub(super) fn every(interval: Duration) -> Self {
         Self { last: Mutex::default(), interval }
     }

@@ -9,45 +9,46 @@ use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Listing, Marks, S3Client},
+    client::{Condition, Listing, ObjectMetadata, S3Client},
     content::Content,
-    key::Keys,
-    known::{Known, Traits},
+    key::ObjectKeys,
+    known_stores::{KnownStore, PartialFeatures},
 };
 
 /// How a store differs from S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Nature {
+pub(crate) struct StoreFeatures {
     /// Conditions on writes are honoured. Some stores accept and ignore them (maxio issue 20).
-    pub(crate) conditions: bool,
+    pub(crate) conditional_writes: bool,
     /// Keys lie in directories: empty directories stay and are listed, and listings are in order of the
     /// components (`a/b` before `a-b`), not of the keys' bytes. SeaweedFS.
     pub(crate) directories: bool,
     /// Conditions on what is copied are honoured, and objects keep their metadata: a stage may be plain bytes
     /// that the store copies.
-    pub(crate) copies: bool,
+    pub(crate) conditional_copies: bool,
 }
 
 /// What works with any store: conditions are sent, and lists are read as if there were directories.
-const SAFE: Nature = Nature { conditions: true, directories: true, copies: false };
+const SAFE_DEFAULTS: StoreFeatures =
+    StoreFeatures { conditional_writes: true, directories: true, conditional_copies: false };
 
 /// The kind of a store, as far as it is known.
 #[derive(Debug)]
-pub(crate) struct Natures {
+pub(crate) struct FeatureDetector {
     /// From the settings, otherwise from the endpoint's host.
-    said: Traits,
-    found: OnceCell<Nature>,
+    configured: PartialFeatures,
+    detected: OnceCell<StoreFeatures>,
 }
 
-impl Natures {
+impl FeatureDetector {
     pub(crate) fn new(config: &S3Config) -> Self {
-        Self { said: said(config), found: OnceCell::new() }
+        Self { configured: configured(config), detected: OnceCell::new() }
     }
 
     /// What is known, and what is safe for the rest. Asks nothing.
-    pub(crate) fn now(&self, client: &S3Client) -> Nature {
-        let nature = self.found.get().copied().unwrap_or_else(|| known(self.traits(client)));
-        nature.as_seen(client)
+    pub(crate) fn now(&self, client: &S3Client) -> StoreFeatures {
+        let features = self.detected.get().copied().unwrap_or_else(|| known(self.traits(client)));
+        features.as_seen(client)
     }
 
     /// What a write has to know. The first write asks, unless the settings, the endpoint or an answer have
@@ -55,22 +56,22 @@ impl Natures {
     ///
     /// # Errors
     /// If the store cannot be reached, or does not know the credentials or the bucket.
-    pub(crate) async fn before_writing(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
+    pub(crate) async fn before_writing(&self, client: &S3Client, keys: &ObjectKeys) -> Result<StoreFeatures> {
         let find = async || match self.find(client, keys).await {
             Ok(found) => Ok(found),
             // A store that is full is asked again.
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(Ok(self.unknown(client, &error))),
             Err(error) => Err(Err(error)),
         };
-        let nature = self.found.get_or_try_init(find).await.copied().or_else(|unset| unset)?;
-        Ok(nature.as_seen(client))
+        let features = self.detected.get_or_try_init(find).await.copied().or_else(|unset| unset)?;
+        Ok(features.as_seen(client))
     }
 
-    async fn find(&self, client: &S3Client, keys: &Keys) -> Result<Nature> {
+    async fn find(&self, client: &S3Client, keys: &ObjectKeys) -> Result<StoreFeatures> {
         if is_settled(self.traits(client)) {
             return Ok(known(self.traits(client)));
         }
-        let answers = match Question::new(self, client, keys).ask().await {
+        let answers = match FeatureProbe::new(self, client, keys).ask().await {
             Ok(answers) => answers,
             // Credentials that may not write, or a store that accepts no writes.
             Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnly) => {
@@ -78,7 +79,7 @@ impl Natures {
             }
             Err(error) => return Err(error),
         };
-        if answers.conditions == Some(false) {
+        if answers.conditional_writes == Some(false) {
             tracing::warn!(
                 "the store ignores conditions on writes: concurrent writers of one object do not notice each \
                  other"
@@ -87,75 +88,77 @@ impl Natures {
         Ok(known(self.traits(client).or(answers)))
     }
 
-    fn unknown(&self, client: &S3Client, error: &Error) -> Nature {
+    fn unknown(&self, client: &S3Client, error: &Error) -> StoreFeatures {
         tracing::info!(%error, "the kind of this store could not be determined");
         known(self.traits(client))
     }
 
-    fn traits(&self, client: &S3Client) -> Traits {
-        match client.seen().store() {
-            Some(known) => self.said.or(known.traits),
-            None => self.said,
+    fn traits(&self, client: &S3Client) -> PartialFeatures {
+        match client.observed().store() {
+            Some(known) => self.configured.or(known.traits),
+            None => self.configured,
         }
     }
 }
 
-impl Nature {
+impl StoreFeatures {
     /// No setting can claim that a store honours conditions on copies if it is known not to.
     fn as_seen(self, client: &S3Client) -> Self {
-        let is_wrong = client.seen().store().is_some_and(|known| known.traits.copies == Some(false));
-        Self { copies: self.copies && !is_wrong, ..self }
+        let is_wrong =
+            client.observed().store().is_some_and(|known| known.traits.conditional_copies == Some(false));
+        Self { conditional_copies: self.conditional_copies && !is_wrong, ..self }
     }
 }
 
 /// What the settings and the endpoint tell.
-pub(crate) fn said(config: &S3Config) -> Traits {
-    let (conditions, directories) = (config.conditional_writes, config.directories);
-    let copies = match (conditions, directories) {
+pub(crate) fn configured(config: &S3Config) -> PartialFeatures {
+    let (conditional_writes, directories) = (config.conditional_writes, config.directories);
+    let conditional_copies = match (conditional_writes, directories) {
         // Both settings leave no question open.
-        (Some(conditions), Some(_)) => Some(conditions),
+        (Some(writes), Some(_)) => Some(writes),
         (Some(false), None) => Some(false),
         _ => None,
     };
-    let said = Traits { conditions, directories, copies };
-    Known::of_endpoint(config.endpoint.as_ref()).map_or(said, |known| said.or(known.traits))
+    let configured = PartialFeatures { conditional_writes, directories, conditional_copies };
+    KnownStore::of_endpoint(config.endpoint.as_ref()).map_or(configured, |known| configured.or(known.traits))
 }
 
-fn is_settled(traits: Traits) -> bool {
-    traits.conditions.is_some() && traits.directories.is_some()
+fn is_settled(traits: PartialFeatures) -> bool {
+    traits.conditional_writes.is_some() && traits.directories.is_some()
 }
 
-fn known(traits: Traits) -> Nature {
-    let conditions = traits.conditions.unwrap_or(SAFE.conditions);
-    Nature {
-        conditions,
-        directories: traits.directories.unwrap_or(SAFE.directories),
-        copies: traits.copies.unwrap_or(SAFE.copies) && conditions,
+fn known(traits: PartialFeatures) -> StoreFeatures {
+    let conditional_writes = traits.conditional_writes.unwrap_or(SAFE_DEFAULTS.conditional_writes);
+    StoreFeatures {
+        conditional_writes,
+        directories: traits.directories.unwrap_or(SAFE_DEFAULTS.directories),
+        conditional_copies: traits.conditional_copies.unwrap_or(SAFE_DEFAULTS.conditional_copies)
+            && conditional_writes,
     }
 }
 
 /// Asks the store, by at most six requests. Its objects lie where no registry looks.
-struct Question<'a> {
-    natures: &'a Natures,
+struct FeatureProbe<'a> {
+    detector: &'a FeatureDetector,
     client: &'a S3Client,
-    keys: &'a Keys,
+    keys: &'a ObjectKeys,
     place: String,
     file: String,
 }
 
-impl<'a> Question<'a> {
-    fn new(natures: &'a Natures, client: &'a S3Client, keys: &'a Keys) -> Self {
+impl<'a> FeatureProbe<'a> {
+    fn new(detector: &'a FeatureDetector, client: &'a S3Client, keys: &'a ObjectKeys) -> Self {
         let place = keys.probe(&Uuid::new_v4().to_string());
         let file = format!("{place}a/probe.staged");
-        Self { natures, client, keys, place, file }
+        Self { detector, client, keys, place, file }
     }
 
-    async fn ask(&self) -> Result<Traits> {
+    async fn ask(&self) -> Result<PartialFeatures> {
         let conditions = self.conditions().await;
         let deleted = self.client.delete(&self.file).await.map_err(|error| during("DeleteObject", &error));
-        let mut traits = Traits { conditions: conditions?, ..Traits::default() };
+        let mut traits = PartialFeatures { conditional_writes: conditions?, ..PartialFeatures::default() };
         // The answers so far may have identified the store.
-        let directories = match (deleted, self.natures.traits(self.client).directories) {
+        let directories = match (deleted, self.detector.traits(self.client).directories) {
             (Err(error), _) => Err(error),
             (Ok(()), None) => self.directories().await,
             (Ok(()), Some(true)) => {
@@ -178,7 +181,7 @@ impl<'a> Question<'a> {
     /// Whether conditions hold for an object that exists. `None` if the driver does not have to ask.
     async fn conditions(&self) -> Result<Option<bool>> {
         self.put(Condition::Any).await?;
-        if self.natures.traits(self.client).conditions.is_some() {
+        if self.detector.traits(self.client).conditional_writes.is_some() {
             return Ok(None);
         }
         let other = Condition::Same("\"00000000000000000000000000000000\"");
@@ -188,7 +191,7 @@ impl<'a> Question<'a> {
     /// Whether it was written, or refused because the store does not know the header, which must not be sent
     /// then.
     async fn put(&self, condition: Condition<'_>) -> Result<bool> {
-        let put = self.client.put(&self.file, Content::default(), condition, Marks::default());
+        let put = self.client.put(&self.file, Content::default(), condition, ObjectMetadata::default());
         match put.await {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Conflict) => Ok(false),
@@ -217,7 +220,7 @@ impl<'a> Question<'a> {
     /// are not empty.
     async fn tidy(&self) {
         // A bucket with versions would get a marker for each that never existed.
-        if self.client.seen().has_versions() {
+        if self.client.observed().has_versions() {
             return;
         }
         let above = self.keys.directories_above(&self.file);

@@ -13,21 +13,21 @@ use aws_sdk_s3::{
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
-use crate::known::Known;
+use crate::known_stores::KnownStore;
 
 /// Learnt from any answer, and never forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    store: OnceLock<Known>,
+pub(crate) struct ObservedFeatures {
+    store: OnceLock<KnownStore>,
     versions: AtomicBool,
     objects: AtomicBool,
     retention: AtomicBool,
     hidden: AtomicBool,
 }
 
-impl Seen {
+impl ObservedFeatures {
     /// The store, if its `Server` header names one that is known.
-    pub(crate) fn store(&self) -> Option<Known> {
+    pub(crate) fn store(&self) -> Option<KnownStore> {
         self.store.get().copied()
     }
 
@@ -62,7 +62,7 @@ impl Seen {
 
     fn note(&self, header: &dyn Fn(&'static str) -> bool, server: Option<&str>) {
         if self.store.get().is_none()
-            && let Some(known) = server.and_then(Known::of_server)
+            && let Some(known) = server.and_then(KnownStore::of_server)
         {
             // A faster answer said the same.
             let _ = self.store.set(known);
@@ -80,10 +80,10 @@ impl Seen {
 
 /// Records what each answer tells.
 #[derive(Debug)]
-pub(super) struct Watch(pub(super) std::sync::Arc<Seen>);
+pub(super) struct ObserveResponses(pub(super) std::sync::Arc<ObservedFeatures>);
 
 #[dyn_dispatch_hint]
-impl Intercept for Watch {
+impl Intercept for ObserveResponses {
     fn name(&self) -> &'static str {
         "plugin-registry watch"
     }
