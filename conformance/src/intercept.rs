@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, Operation, PutMode, Reader, Result,
-    Staged, StorageDriver, StoragePath, WriteMode,
+    ByteRange, Capabilities, DeleteReport, Entry, FileInfo, FileWriter, Operation, Permissions, PutMode,
+    Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
@@ -91,6 +91,10 @@ impl<I: Intercept> StorageDriver for Intercepted<I> {
 
     fn capabilities(&self) -> Capabilities {
         self.driver.capabilities()
+    }
+
+    fn permissions(&self) -> &'static Permissions {
+        self.driver.permissions()
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {

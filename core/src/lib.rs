@@ -85,6 +85,7 @@ mod name;
 mod options;
 mod parameters;
 mod path;
+mod permissions;
 pub mod profiles;
 mod retry;
 mod secret;
@@ -103,8 +104,9 @@ pub use self::{
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},
     options::{Capabilities, PutMode, WriteMode},
-    parameters::{ParameterReader, Parameters, did_you_mean, store_url},
+    parameters::{ParameterReader, Parameters, did_you_mean, go_bool, go_duration, store_url},
     path::{MAX_PATH_LEN, StoragePath},
+    permissions::Permissions,
     retry::RetryPolicy,
     secret::Secret,
     shown::{shown, shown_line, shown_name, shown_path, shown_words},

@@ -23,6 +23,7 @@ use crate::{
     metrics::{Metrics, Operation},
     options::{Capabilities, PutMode, WriteMode},
     path::StoragePath,
+    permissions::Permissions,
     staged::Staged,
 };
 
@@ -121,6 +122,10 @@ impl<D: StorageDriver + ?Sized> StorageDriver for Checked<D> {
 
     fn capabilities(&self) -> Capabilities {
         (*self.driver).capabilities()
+    }
+
+    fn permissions(&self) -> &'static Permissions {
+        (*self.driver).permissions()
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {

@@ -18,6 +18,7 @@ use crate::{
     file::{ByteRange, DeleteReport, Entry, FileInfo, Reader},
     options::{Capabilities, PutMode, WriteMode},
     path::StoragePath,
+    permissions::Permissions,
     staged::Staged,
 };
 
@@ -84,6 +85,11 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
 
     /// Returns what this driver offers beyond the minimum that the contract requires.
     fn capabilities(&self) -> Capabilities;
+
+    /// Returns what the store calls the permissions that a registry needs. The default names no store.
+    fn permissions(&self) -> &'static Permissions {
+        &Permissions::ANY
+    }
 
     /// Reads a whole small file, such as a link or a manifest.
     ///

@@ -13,6 +13,7 @@ use crate::{
     file::{ByteRange, DeleteReport, Entry, FileInfo, Reader},
     options::{Capabilities, PutMode, WriteMode},
     path::StoragePath,
+    permissions::Permissions,
     staged::Staged,
 };
 
@@ -27,6 +28,10 @@ macro_rules! pointer {
 
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
+            }
+
+            fn permissions(&self) -> &'static Permissions {
+                (**self).permissions()
             }
 
             async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {

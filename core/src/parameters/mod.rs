@@ -6,7 +6,7 @@ mod suggest;
 use std::{collections::BTreeMap, fmt};
 
 pub use self::{
-    reader::{ParameterReader, store_url},
+    reader::{ParameterReader, go_bool, go_duration, store_url},
     suggest::did_you_mean,
 };
 use crate::{secret::Secret, shown::shown_name};

@@ -22,5 +22,7 @@
 //! ```
 
 mod config;
+mod permissions;
 
 pub use self::config::{AzureConfig, AzureCredentials, LeadingSlash, ServicePrincipal, WorkloadIdentity};
+pub use self::permissions::PERMISSIONS;

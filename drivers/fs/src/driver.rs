@@ -10,8 +10,8 @@ use futures::{
 };
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
-    Result, Staged, StorageDriver, StoragePath, WriteMode,
+    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Permissions,
+    PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
@@ -19,7 +19,9 @@ use crate::{
     FsConfig, cached, delete,
     foreign::ForeignWalk,
     job::{CancelFlag, Job},
-    list, names, reader,
+    list, names,
+    permissions::PERMISSIONS,
+    reader,
     root::Root,
     stage::{self, Stage},
     staged, walk,
@@ -74,6 +76,10 @@ impl StorageDriver for FsDriver {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default().with_empty_directories(true).with_create_only(true)
+    }
+
+    fn permissions(&self) -> &'static Permissions {
+        &PERMISSIONS
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {

@@ -46,6 +46,7 @@ mod list;
 #[cfg(test)]
 mod measure;
 mod names;
+mod permissions;
 mod reader;
 mod root;
 mod stage;

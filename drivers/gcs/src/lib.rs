@@ -18,5 +18,7 @@
 //! ```
 
 mod config;
+mod permissions;
 
 pub use self::config::{GcsConfig, GcsCredentials};
+pub use self::permissions::PERMISSIONS;

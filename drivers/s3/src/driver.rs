@@ -7,13 +7,15 @@ use bytes::Bytes;
 use futures::{future::try_join, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, PutMode, Reader,
-    Result, Staged, StorageDriver, StoragePath, WriteMode,
+    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Permissions,
+    PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use url::Url;
 
 use crate::{
-    S3Config, list, reader, staged,
+    S3Config, list,
+    permissions::PERMISSIONS,
+    reader, staged,
     store::{Shared, Store},
     writer::S3Writer,
 };
@@ -59,6 +61,10 @@ impl StorageDriver for S3Driver {
             .with_versions(observed.has_versions())
             .with_retention(observed.has_retention())
             .with_hides_missing(observed.hides_missing())
+    }
+
+    fn permissions(&self) -> &'static Permissions {
+        &PERMISSIONS
     }
 
     async fn get_content(&self, path: &StoragePath, limit: u64) -> Result<Bytes> {

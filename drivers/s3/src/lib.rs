@@ -38,6 +38,7 @@ mod key;
 mod known_stores;
 mod list;
 mod parts;
+mod permissions;
 mod reader;
 mod reorder;
 mod stage;

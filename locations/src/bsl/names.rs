@@ -7,8 +7,8 @@ use plugin_registry_core::Result;
 use super::{
     provider::Provider,
     resource::{BackupStorageLocation, SecretKeyRef},
-    settings::Mistakes,
 };
+use crate::config::mistakes::Mistakes;
 
 /// The directory where Velero's server puts the credentials of locations, unless it is told otherwise.
 pub const DEFAULT_CREDENTIALS_DIRECTORY: &str = "/tmp/credentials";

@@ -7,7 +7,8 @@ use super::resource::BackupStorageLocation;
 /// The names of providers. Each may also have [`GROUP`] before it.
 const PROVIDERS: &[(&str, Provider)] =
     &[("aws", Provider::Aws), ("azure", Provider::Azure), ("gcp", Provider::Gcp)];
-const GROUP: &str = "velero.io/";
+/// The group of Velero's resources and providers.
+pub(super) const GROUP: &str = "velero.io/";
 
 /// A provider that has a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

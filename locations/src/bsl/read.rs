@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use plugin_registry_core::{Result, shown_words};
 
 use super::{
+    provider::GROUP,
     resource::{BackupStorageLocation, LocationMetadata, LocationSpec, ObjectStorage, SecretKeyRef},
-    settings::{Mistakes, shown},
 };
-use crate::config::yaml::{self, Entry, Node, Value};
+use crate::config::{
+    mistakes::Mistakes,
+    source::shown,
+    yaml::{self, Entry, Node, Value},
+};
 
 const KIND: &str = "BackupStorageLocation";
-const GROUP: &str = "velero.io/";
 
 impl BackupStorageLocation {
     /// Reads what `kubectl get backupstoragelocation NAME -o yaml` or `-o json` writes. At most 1 MiB.
@@ -25,7 +28,7 @@ impl BackupStorageLocation {
     /// checks whether the settings make sense.
     pub fn from_text(text: &str) -> Result<Self> {
         let document = yaml::parse(text.trim_start_matches('\u{feff}'))?;
-        let mut found = Found { mistakes: Mistakes::from(document.mistakes) };
+        let mut found = Found { mistakes: document.mistakes };
         let location = found.location(document.root);
         found.mistakes.finish()?;
         Ok(location)

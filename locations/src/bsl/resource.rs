@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use plugin_registry_core::shown_words;
 use serde::{Deserialize, Deserializer};
 
-use super::settings::shown;
+use crate::config::source::shown;
 
 /// Shown in place of what may be a secret.
 const HIDDEN: &str = "…";

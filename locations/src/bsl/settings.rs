@@ -3,11 +3,10 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use plugin_registry_core::{Parameters, Result, did_you_mean};
+use plugin_registry_core::{Parameters, Result, did_you_mean, go_bool};
 
 use super::{clouds, credentials::LocationCredentials, provider::Provider, resource::BackupStorageLocation};
-pub(super) use crate::config::source::shown;
-use crate::config::{Config, Source, cleartext::is_cleartext};
+use crate::config::{Config, Source, cleartext::is_cleartext, mistakes::Mistakes, source::shown};
 
 /// Keys that Velero itself puts into `spec.config`, from other fields.
 const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
@@ -15,42 +14,12 @@ const FROM_VELERO: &[&str] = &["bucket", "prefix", "caCert"];
 /// The source of the files that credentials may name.
 pub(super) const TOKEN_FILES: &str = "allowed token files";
 
-/// The mistakes so far.
-#[derive(Default)]
-pub(super) struct Mistakes(Vec<String>);
-
 pub(super) struct Settings<'a> {
     location: &'a BackupStorageLocation,
     parameters: Parameters,
     asked: BTreeSet<&'static str>,
     ignored: Vec<(String, &'static str)>,
     pub(super) mistakes: Mistakes,
-}
-
-impl Mistakes {
-    pub(super) fn add(&mut self, place: impl fmt::Display, what: impl fmt::Display) {
-        self.0.push(format!("{place}: {what}"));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Makes one error of all mistakes, in the form that all configuration has.
-    pub(super) fn finish(self) -> Result<()> {
-        let parameters = Parameters::new();
-        let mut reader = parameters.reader();
-        for mistake in self.0 {
-            reader.note(mistake);
-        }
-        reader.finish()
-    }
-}
-
-impl From<Vec<String>> for Mistakes {
-    fn from(mistakes: Vec<String>) -> Self {
-        Self(mistakes)
-    }
 }
 
 impl<'a> Settings<'a> {
@@ -267,15 +236,6 @@ impl<'a> Settings<'a> {
         let read_only = self.location.is_read_only();
         let place = Source::Named(self.location.place());
         Config::of_location(place, provider.driver(), self.parameters, read_only, self.ignored)
-    }
-}
-
-/// Reads true or false as Go's `ParseBool` does.
-pub(super) fn go_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Settings that are not mistakes, but probably not what a user wants.
 
-use super::{provider::Provider, resource::BackupStorageLocation, settings::go_bool};
+use plugin_registry_core::go_bool;
+
+use super::{provider::Provider, resource::BackupStorageLocation};
 use crate::config::cleartext::{CLEARTEXT, is_cleartext};
 
 /// Where images lie in every bucket.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use plugin_registry_core::store_url;
+use plugin_registry_core::{go_bool, store_url};
 
 use super::Config;
 
@@ -31,7 +31,7 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let value = |key: &str| self.parameters.get(key).unwrap_or_default();
-        let secure = !matches!(value("secure"), "0" | "f" | "F" | "FALSE" | "false" | "False");
+        let secure = go_bool(value("secure")) != Some(false);
         let is_open = |key: &&&str| {
             let text = value(key);
             let has_scheme = text.contains("://");

@@ -7,11 +7,11 @@
 #[cfg(test)]
 mod canary;
 pub(crate) mod cleartext;
-mod duration;
 mod env;
 mod fingerprint;
 mod keys;
 mod log;
+pub(crate) mod mistakes;
 mod names;
 mod pairs;
 mod principal;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use plugin_registry_core::{Parameters, Result, Secret};
+use plugin_registry_core::{Error, ErrorKind, Result, Secret};
 
-use super::source::shown;
+use super::{mistakes::Mistakes, source::shown};
 
 /// Real variables are never longer, but a file that was named by mistake may be.
 const MAX_LEN: usize = 1 << 20;
@@ -49,8 +49,8 @@ impl EnvPairs {
     /// are not variables, without repeating anything from them.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_LEN {
-            let what = format!("the variables are longer than {MAX_LEN} bytes");
-            return refused([what]).map(|()| Self::default());
+            let message = format!("the variables are longer than {MAX_LEN} bytes");
+            return Err(Error::new(ErrorKind::InvalidConfig).with_message(message));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
@@ -81,23 +81,23 @@ impl EnvPairs {
         entries: impl Iterator<Item = (String, &'a str)>,
         value: impl Fn(&str) -> &str,
     ) -> Result<Self> {
-        let (mut pairs, mut mistakes) = (Vec::new(), Vec::new());
+        let (mut pairs, mut mistakes) = (Vec::new(), Mistakes::default());
         for (place, entry) in entries {
             let Some((name, text)) = entry.split_once('=') else {
-                mistakes.push(format!("{place}: has to be NAME=VALUE, but has no `=`"));
+                mistakes.add(place, "has to be NAME=VALUE, but has no `=`");
                 continue;
             };
             let name = name.trim_start();
             let name = name.strip_prefix("export ").unwrap_or(name).trim();
             if name.is_empty() {
-                mistakes.push(format!("{place}: has no name before the `=`"));
+                mistakes.add(place, "has no name before the `=`");
             } else if name.contains(char::is_whitespace) {
-                mistakes.push(format!("{place}: the name contains spaces"));
+                mistakes.add(place, "the name contains spaces");
             } else {
                 pairs.push((name.to_owned(), Secret::new(value(text))));
             }
         }
-        refused(mistakes).map(|()| Self { pairs })
+        mistakes.finish().map(|()| Self { pairs })
     }
 }
 
@@ -116,18 +116,8 @@ fn unquoted(value: &str) -> &str {
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
-/// Makes one error of all mistakes, in the form that all configuration has.
-fn refused(mistakes: impl IntoIterator<Item = String>) -> Result<()> {
-    let parameters = Parameters::new();
-    let mut reader = parameters.reader();
-    mistakes.into_iter().for_each(|mistake| reader.note(mistake));
-    reader.finish()
-}
-
 #[cfg(test)]
 mod tests {
-    use plugin_registry_core::ErrorKind;
-
     use super::*;
 
     fn read(pairs: EnvPairs) -> Vec<(String, String)> {

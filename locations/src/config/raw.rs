@@ -6,6 +6,7 @@ use plugin_registry_core::{Parameters, Secret};
 
 use super::{
     keys,
+    mistakes::Mistakes,
     source::{Ignored, Source, shown},
 };
 
@@ -35,7 +36,7 @@ pub(super) struct Driver {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) raw: Raw,
-    pub(super) mistakes: Vec<String>,
+    pub(super) mistakes: Mistakes,
 }
 
 impl Raw {
@@ -73,7 +74,7 @@ impl Raw {
 
 impl Found {
     pub(super) fn mistake(&mut self, path: &str, source: &Source, what: impl fmt::Display) {
-        self.mistakes.push(format!("`{}` ({source}): {what}", shown(path)));
+        self.mistakes.add(format_args!("`{}` ({source})", shown(path)), what);
     }
 
     pub(super) fn unknown(&mut self, path: &str, source: &Source, near: Option<String>) {
@@ -86,7 +87,7 @@ impl Found {
 
 impl From<Raw> for Found {
     fn from(raw: Raw) -> Self {
-        Self { raw, mistakes: Vec::new() }
+        Self { raw, mistakes: Mistakes::default() }
     }
 }
 

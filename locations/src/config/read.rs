@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_registry_core::{ParameterReader, Result};
+use plugin_registry_core::{ParameterReader, Result, go_duration};
 use tracing::level_filters::LevelFilter;
 
-use super::{Config, LogFormatter, LogSettings, PurgeSettings, duration, keys, principal, raw::Found};
+use super::{Config, LogFormatter, LogSettings, PurgeSettings, keys, principal, raw::Found};
 use plugin_registry::ReferencePolicy;
 
 /// The levels of distribution, and the other levels of its logger.
@@ -16,9 +16,7 @@ impl Config {
     pub(super) fn read(found: Found) -> Result<Self> {
         let Found { raw, mistakes } = found;
         let mut reader = raw.settings.reader();
-        for mistake in mistakes {
-            reader.note(mistake);
-        }
+        mistakes.report(&mut reader);
         let version = reader.required(keys::VERSION);
         if !matches!(version.as_str(), "" | "0.1") {
             reader.mistake(keys::VERSION, "has to be 0.1");
@@ -91,7 +89,7 @@ fn purge(reader: &mut ParameterReader<'_>) -> Option<PurgeSettings> {
 /// Reads a duration of Go that is longer than 0.
 fn time(reader: &mut ParameterReader<'_>, key: &'static str) -> Option<Duration> {
     let text = reader.text(key)?;
-    let time = duration::parse(&text).filter(|time| !time.is_zero());
+    let time = go_duration(&text).filter(|time| !time.is_zero());
     if time.is_none() {
         reader.mistake(key, "has to be a duration longer than 0, such as `168h` or `1h30m`");
     }

@@ -242,7 +242,7 @@ fn what_is_missing() {
         ("version: 0.1\nstorage:\n", "`storage`: a driver is required"),
         ("version: 0.1\nstorage:\n  delete: {enabled: true}\n", "`storage`: a driver is required"),
         ("storage: inmemory\n", "`version`: required, but not given"),
-        ("hello\n", "3 mistakes: the file has to contain keys and values; "),
+        ("hello\n", "3 mistakes: the file: has to contain keys and values; "),
         ("version: 0.1\nstorage: [a]\n", "2 mistakes: `storage` (line 2): has to be a section"),
         ("version: 0.1\nstorage: {s3: b}\n", "`storage.s3` (line 2): has to be a section of keys and values"),
         (

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet};
 use plugin_registry_core::{Error, ErrorKind, Result, Secret};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::source::shown;
+use super::{mistakes::Mistakes, source::shown};
 
 /// Real configurations are never longer, but a file that was named by mistake may be. A ConfigMap or a Secret
 /// holds no more.
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 /// A document, and the mistakes in it that do not prevent reading it.
 pub(crate) struct Document {
     pub(crate) root: Node,
-    pub(crate) mistakes: Vec<String>,
+    pub(crate) mistakes: Mistakes,
 }
 
 impl Node {
@@ -90,7 +90,7 @@ struct Tree<'a> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
-    mistakes: Vec<String>,
+    mistakes: Mistakes,
 }
 
 /// A map or list whose end has not come yet.
@@ -121,7 +121,7 @@ enum Pending {
 
 impl<'a> Tree<'a> {
     fn new(source: &'a str) -> Self {
-        Self { source, open: Vec::new(), root: None, documents: 0, mistakes: Vec::new() }
+        Self { source, open: Vec::new(), root: None, documents: 0, mistakes: Mistakes::default() }
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) {
@@ -194,7 +194,7 @@ impl<'a> Tree<'a> {
     }
 
     fn refuse(&mut self, line: usize, what: &str) {
-        self.mistakes.push(format!("line {line}: {what}"));
+        self.mistakes.add(format_args!("line {line}"), what);
     }
 }
 
@@ -244,7 +244,7 @@ mod tests {
         ] {
             let document = parse(&format!("k: {written}\n")).unwrap();
             assert_eq!(shown(&document.root), format!("{{k@1={expected}}}"), "{written}");
-            assert!(document.mistakes.is_empty());
+            assert_eq!(document.mistakes.len(), 0);
         }
     }
 
@@ -268,7 +268,8 @@ mod tests {
         ] {
             let document = parse(text).unwrap();
             assert_eq!(document.mistakes.len(), 1, "{text}");
-            assert!(document.mistakes[0].starts_with(expected), "{:?}", document.mistakes);
+            let told = document.mistakes.finish().unwrap_err().to_string();
+            assert!(told.starts_with(&format!("invalid configuration: {expected}")), "{told}");
             assert_eq!(shown(&document.root), tree);
         }
     }

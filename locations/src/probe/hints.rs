@@ -2,9 +2,9 @@
 
 use std::{error::Error as _, fmt::Write as _};
 
-use plugin_registry_core::{Error, ErrorKind};
+use plugin_registry_core::{Error, ErrorKind, Permissions};
 
-use super::{report::ProbeVerb, rights::Store};
+use super::report::ProbeVerb;
 
 /// Names the kind of failure in two or three words.
 pub(super) fn headline(kind: ErrorKind) -> &'static str {
@@ -29,11 +29,24 @@ pub(super) fn headline(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Says what to look at after a failed step of this driver.
-pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
-    let store = Store::of(driver);
+/// The permission that a step needs.
+pub(super) fn needed(store: &Permissions, verb: ProbeVerb) -> &'static str {
+    match verb {
+        ProbeVerb::List => store.list,
+        ProbeVerb::Missing => store.missing,
+        ProbeVerb::Write | ProbeVerb::Replace => store.write,
+        ProbeVerb::Read => store.read,
+        ProbeVerb::ConditionalWrite => store.conditional_write,
+        ProbeVerb::Stage => store.stage,
+        ProbeVerb::FindStages => store.find_stages,
+        ProbeVerb::Delete => store.delete,
+    }
+}
+
+/// Says what to look at after a failed step on this store.
+pub(super) fn hint(store: &Permissions, verb: ProbeVerb, kind: ErrorKind) -> String {
     match kind {
-        ErrorKind::PermissionDenied => format!("needed: {}", store.needs(verb)),
+        ErrorKind::PermissionDenied => format!("needed: {}", needed(store, verb)),
         ErrorKind::Unauthenticated => {
             format!("the credentials are missing, wrong or expired; check {}", store.identity)
         }
@@ -48,9 +61,9 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
             )
         }
         ErrorKind::InvalidConfig => format!("check {}", store.place),
-        ErrorKind::Unavailable => format!("check {}, and the state of the store itself", store.way),
+        ErrorKind::Unavailable => format!("check {}, and the state of the store itself", store.connection),
         ErrorKind::Timeout => {
-            format!("check {}; the request may still have taken effect", store.way)
+            format!("check {}; the request may still have taken effect", store.connection)
         }
         ErrorKind::RateLimited => "the store limits requests: try again later, with fewer clients".to_owned(),
         ErrorKind::NoSpace => "the store is full, or a quota is used up".to_owned(),
@@ -68,7 +81,7 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
                 .to_owned()
         }
         ErrorKind::Corrupted | ErrorKind::InvalidOffset => {
-            format!("something changes bytes in transit, or a cache answers: check {}", store.way)
+            format!("something changes bytes in transit, or a cache answers: check {}", store.connection)
         }
         ErrorKind::TooLarge | ErrorKind::InvalidPath => {
             format!(
@@ -76,7 +89,7 @@ pub(super) fn hint(driver: &str, verb: ProbeVerb, kind: ErrorKind) -> String {
                 store.place
             )
         }
-        _ => format!("check {} and {}", store.place, store.way),
+        _ => format!("check {} and {}", store.place, store.connection),
     }
 }
 
@@ -97,6 +110,9 @@ pub(super) fn error_chain(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use plugin_registry_core::StorageDriver;
+    use plugin_registry_drivers_fs::{FsConfig, FsDriver};
+
     use super::*;
 
     const KINDS: [ErrorKind; 17] = [
@@ -119,7 +135,16 @@ mod tests {
         ErrorKind::Other,
     ];
 
-    /// A mark of the hint for each kind, at the store that has the most to say.
+    /// The words of a store with much to say.
+    static BUCKET: Permissions = Permissions {
+        place: "the bucket, the region and the endpoint",
+        identity: "the access key",
+        connection: "the endpoint, its certificate, the network and the proxy",
+        write: "s3:PutObject",
+        ..Permissions::ANY
+    };
+
+    /// A mark of the hint for each kind.
     #[test]
     fn every_kind_says_what_to_look_at() {
         for (kind, verb, mark) in [
@@ -142,21 +167,24 @@ mod tests {
             (ErrorKind::InvalidConfig, ProbeVerb::List, "the region"),
             (ErrorKind::Other, ProbeVerb::List, "the endpoint"),
         ] {
-            assert!(hint("s3", verb, kind).contains(mark), "{kind}: {}", hint("s3", verb, kind));
+            let hint = hint(&BUCKET, verb, kind);
+            assert!(hint.contains(mark), "{kind}: {hint}");
         }
     }
 
     #[test]
     fn a_local_store_is_told_of_no_network() {
-        for driver in ["filesystem", "inmemory"] {
+        let directory = FsDriver::open(FsConfig::new(std::env::temp_dir()));
+        let directory = futures::executor::block_on(directory).unwrap().permissions();
+        for store in [directory, &Permissions::ANY] {
             for (kind, verb) in
                 KINDS.iter().flat_map(|kind| ProbeVerb::ALL.iter().map(move |verb| (kind, verb)))
             {
-                let hint = hint(driver, *verb, *kind);
+                let hint = hint(store, *verb, *kind);
                 for wrong in
                     ["bucket", "container", "endpoint", "network", "certificate", "key", "s3:", "SAS"]
                 {
-                    assert!(!hint.contains(wrong), "{driver}: {kind}: {hint}");
+                    assert!(!hint.contains(wrong), "{kind}: {hint}");
                 }
             }
         }

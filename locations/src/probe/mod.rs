@@ -3,7 +3,6 @@
 mod hints;
 mod layout;
 mod report;
-mod rights;
 mod steps;
 
 #[cfg(test)]
@@ -80,8 +79,9 @@ pub async fn probe(registry: &Registry) -> ProbeReport {
     let mut probe = Probe::new(driver, registry.is_read_only());
     let layout = probe.run().await;
     let (steps, left_over, capabilities) = probe.into_parts();
+    let (name, permissions) = (StorageDriver::name(driver), StorageDriver::permissions(driver));
     let mut report =
-        ProbeReport { driver: StorageDriver::name(driver), steps, layout, warnings: Vec::new(), left_over };
+        ProbeReport { driver: name, steps, layout, warnings: Vec::new(), left_over, permissions };
     report.warnings = warnings(&report, capabilities);
     report
 }

@@ -2,13 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use plugin_registry_core::{Capabilities, Error, ErrorKind, StoragePath};
+use plugin_registry_core::{Capabilities, Error, ErrorKind, Permissions, StoragePath};
 use serde::{Serialize, Serializer};
 
 use super::{
-    hints::{error_chain, headline, hint},
+    hints::{error_chain, headline, hint, needed},
     layout::LayoutFindings,
-    rights::Store,
 };
 
 /// What [`probe`](super::probe()) found out.
@@ -30,6 +29,7 @@ pub struct ProbeReport {
     /// A directory that may still hold objects of the probe, since they could not be deleted. Anyone with the
     /// right to delete can remove it.
     pub left_over: Option<StoragePath>,
+    pub(super) permissions: &'static Permissions,
 }
 
 /// One thing that a registry needs, and whether it works.
@@ -40,6 +40,7 @@ pub struct ProbeStep {
     pub verb: ProbeVerb,
     /// The outcome.
     pub outcome: ProbeOutcome,
+    pub(super) permissions: &'static Permissions,
 }
 
 /// What a probe tries. More may be added.
@@ -183,7 +184,7 @@ impl ProbeStep {
     /// way to the store.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        self.error().map(|error| hint(error.driver().unwrap_or_default(), self.verb, error.kind()))
+        self.error().map(|error| hint(self.permissions, self.verb, error.kind()))
     }
 }
 
@@ -311,7 +312,7 @@ pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<
         );
     }
     if capabilities.hides_missing {
-        let needed = Store::of(report.driver).needs(ProbeVerb::Missing);
+        let needed = needed(report.permissions, ProbeVerb::Missing);
         warn(&format!(
             "missing objects look forbidden to these credentials, so each lookup of one costs a list \
              request; needed: {needed}"

@@ -332,7 +332,8 @@ impl<'a> Probe<'a> {
     }
 
     fn push(&mut self, verb: ProbeVerb, outcome: ProbeOutcome) {
-        self.steps.push(ProbeStep { verb, outcome });
+        let permissions = StorageDriver::permissions(self.driver);
+        self.steps.push(ProbeStep { verb, outcome, permissions });
     }
 }
 

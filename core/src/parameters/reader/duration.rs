@@ -5,10 +5,10 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use super::ParameterReader;
 
 impl ParameterReader<'_> {
-    /// Reads a duration such as `100ms`, `1.5s` or `1m30s`, within a range.
+    /// Reads a duration within a range, such as `100ms` or `1m30s`, as [`go_duration`] does.
     pub fn duration(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
         let value = self.value(key)?;
-        let found = parse(value).filter(|duration| range.contains(duration));
+        let found = go_duration(value).filter(|duration| range.contains(duration));
         if found.is_none() {
             let (least, most) = (Written(*range.start()), Written(*range.end()));
             self.mistake(
@@ -35,6 +35,7 @@ impl fmt::Display for Written {
     }
 }
 
+/// If one unit begins with another, the longer one comes first.
 const NANOS: &[(&str, u64)] = &[
     ("ns", 1),
     ("us", 1_000),
@@ -46,42 +47,62 @@ const NANOS: &[(&str, u64)] = &[
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
 ];
+/// Go counts nanoseconds in 63 bits, which is 292 years.
+const MAX: u128 = i64::MAX as u128;
+/// As many digits as the largest number of nanoseconds has before its point; fewer count behind one.
+const MAX_DIGITS: usize = 19;
 
-/// Adds numbers, each with its unit: `100ms`, `1.5s`, `1m30s`. Signs are not read, and neither are numbers
-/// without a unit, except for `0`. Parts smaller than a nanosecond do not count.
-fn parse(text: &str) -> Option<Duration> {
-    if text == "0" {
+/// Parses a duration as Go's `time.ParseDuration` does: `168h`, `1h30m`, `1.5s`.
+///
+/// Unlike Go, it refuses a text that begins with `-`, even `-0`, and more than 19 digits in a row. `0` needs no
+/// unit, and a fraction of a nanosecond is dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// use plugin_registry_core::go_duration;
+/// assert_eq!(go_duration("1h30m"), Some(Duration::from_secs(5400)));
+/// assert_eq!(go_duration("90"), None);
+/// ```
+#[must_use]
+pub fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
         return Some(Duration::ZERO);
     }
-    let (mut rest, mut total) = (text, None);
-    while !rest.is_empty() {
-        let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '.');
-        let (unit, after) = split(after, |c| !c.is_ascii_digit() && c != '.');
-        let (_, nanos) = NANOS.iter().find(|(known, _)| *known == unit)?;
-        let sum = total.unwrap_or(0_u64).checked_add(times(number, *nanos)?)?;
-        (rest, total) = (after, Some(sum));
+    let mut total = 0_u128;
+    loop {
+        let (whole, after) = digits(rest)?;
+        let (fraction, after) = match after.strip_prefix('.') {
+            Some(after) => digits(after)?,
+            None => ("", after),
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let (nanos, after) =
+            NANOS.iter().find_map(|(unit, nanos)| Some((u128::from(*nanos), after.strip_prefix(unit)?)))?;
+        // 19 digits times 42 bits, added up three times, stay below 128 bits.
+        total += number(whole)? * nanos
+            + number(fraction)? * nanos / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+        if total > MAX {
+            return None;
+        }
+        if after.is_empty() {
+            return u64::try_from(total).ok().map(Duration::from_nanos);
+        }
+        rest = after;
     }
-    total.map(Duration::from_nanos)
 }
 
-/// Returns so many units. The number is digits, with a point among them or at an end.
-fn times(number: &str, nanos: u64) -> Option<u64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let (mut part, mut digit_of) = (0, nanos);
-    for digit in fraction.bytes() {
-        // Rounds down: the digits after nanoseconds count nothing, or for hours at most a nanosecond less.
-        digit_of /= 10;
-        part += digit_of * u64::from(digit - b'0');
-    }
-    whole.checked_mul(nanos)?.checked_add(part)
+fn number(digits: &str) -> Option<u128> {
+    if digits.is_empty() { Some(0) } else { digits.parse().ok() }
 }
 
-fn split(text: &str, is_first: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(|c| !is_first(c)).unwrap_or(text.len()))
+/// The digits at the beginning, and what comes after.
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, after) = text.split_at_checked(end)?;
+    (digits.len() <= MAX_DIGITS).then_some((digits, after))
 }
 
 #[cfg(test)]
@@ -89,9 +110,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_go_writes() {
+    fn what_go_reads() {
         for (text, nanos) in [
             ("0", 0),
+            ("+0", 0),
             ("0s", 0),
             ("1ns", 1),
             ("7us", 7_000),
@@ -101,41 +123,59 @@ mod tests {
             ("1.5s", 1_500_000_000),
             (".5s", 500_000_000),
             ("5.s", 5_000_000_000),
+            ("+5s", 5_000_000_000),
             ("1m30s", 90_000_000_000),
+            ("168h", 604_800_000_000_000),
+            ("1.5h", 5_400_000_000_000),
+            ("30m1h", 5_400_000_000_000),
             ("1h1m1.001s", 3_661_001_000_000),
+            ("1h2m3s4ms5us6ns", 3_723_004_005_006),
+            ("0.9ns", 0),
             ("0.000000001s", 1),
             ("0.0000000019s", 1),
             ("007s", 7_000_000_000),
             ("0.123456789h", 444_444_440_400),
+            ("9223372036854775807ns", 9_223_372_036_854_775_807),
         ] {
-            assert_eq!(parse(text), Some(Duration::from_nanos(nanos)), "{text}");
+            assert_eq!(go_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_duration() {
+    fn what_go_refuses_and_what_is_below_zero() {
         for text in [
             "",
+            "+",
+            "-",
+            "-1h",
+            "-0",
             "5",
+            "168",
             "00",
             "s",
             ".s",
+            ".",
             "1..5s",
             "1.2.3s",
-            "-1s",
-            "+1s",
+            "++1s",
             "1 s",
             " 1s",
             "1s ",
+            "1h30",
+            "1h-1m",
             "1sec",
             "1d",
+            "7days",
             "1S",
             "1e3s",
+            "0x1s",
             "1,5s",
+            "\u{661}s",
+            "9223372036854775808ns",
+            "2562048h",
             "99999999999999999999s",
-            "9999999h",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(go_duration(text), None, "{text}");
         }
     }
 }

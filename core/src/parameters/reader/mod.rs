@@ -5,7 +5,7 @@ mod remote;
 
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
-pub use self::remote::store_url;
+pub use self::{duration::go_duration, remote::store_url};
 use super::{Parameters, suggest::did_you_mean};
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -82,16 +82,13 @@ impl<'a> ParameterReader<'a> {
         Some(value.clone())
     }
 
-    /// Reads true or false as Go's `ParseBool` does: `1 t T TRUE true True 0 f F FALSE false False`.
+    /// Reads true or false, as [`go_bool`] does.
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
-        match self.value(key)? {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-            _ => {
-                self.mistake(key, "has to be true or false");
-                None
-            }
+        let flag = go_bool(self.value(key)?);
+        if flag.is_none() {
+            self.mistake(key, "has to be true or false");
         }
+        flag
     }
 
     /// Reads a whole number within a range, decimal or hexadecimal after `0x`.
@@ -195,6 +192,21 @@ impl<'a> ParameterReader<'a> {
             self.mistake(key, format_args!("has to be {what} {limits}"));
         }
         number
+    }
+}
+
+/// Parses true or false as Go's `strconv.ParseBool` does: `1 t T TRUE true True 0 f F FALSE false False`.
+///
+/// ```
+/// use plugin_registry_core::go_bool;
+/// assert_eq!([go_bool("T"), go_bool("0"), go_bool("yes")], [Some(true), Some(false), None]);
+/// ```
+#[must_use]
+pub fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
     }
 }
 

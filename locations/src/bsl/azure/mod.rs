@@ -51,6 +51,7 @@ pub(super) const CLOUDS: &[(&[&str], &str)] = &[
 ];
 
 const MANAGEMENT: &str = "Azure's management API is not used";
+const AUTHORITY_REASON: &str = "the cloud of the account determines where tokens come from";
 
 pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredentials) {
     if settings.config("storageAccount").is_none() {
@@ -61,8 +62,7 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     settings.ignore("resourceGroup", MANAGEMENT);
     settings.ignore("subscriptionId", MANAGEMENT);
     settings.ignore("blockSizeInBytes", "the driver chooses the size of blocks");
-    settings
-        .ignore("activeDirectoryAuthorityURI", "the cloud of the account determines where tokens come from");
+    settings.ignore("activeDirectoryAuthorityURI", AUTHORITY_REASON);
     settings.ignore("apiVersion", "the driver chooses the API version");
     let uses_ad = settings.flag("useAAD").unwrap_or_default();
     let name = settings.config(KEY_NAME);
@@ -128,8 +128,7 @@ fn orders(
         }
     }
     if let Some(host) = variables.given(AUTHORITY) {
-        let reason = "the cloud of the account determines where tokens come from";
-        settings.note(format!("{}: {AUTHORITY}", host.place), reason);
+        settings.note(format!("{}: {AUTHORITY}", host.place), AUTHORITY_REASON);
     }
 }
 

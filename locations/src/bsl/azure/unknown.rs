@@ -3,7 +3,7 @@
 use plugin_registry_core::did_you_mean;
 
 use super::{AUTHORITY, CLIENT, CLOUD, KEY, OTHERS, SECRET, TENANT, TOKEN_FILE, UNSUPPORTED, Variables};
-use crate::bsl::settings::{Settings, shown};
+use crate::{bsl::settings::Settings, config::source::shown};
 
 /// Names beyond this number are counted but not looked at: a file of another kind has no others.
 const MAX_NAMES: usize = 100;

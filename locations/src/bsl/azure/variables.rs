@@ -8,9 +8,9 @@ use plugin_registry_core::{
 };
 
 use super::{CLIENT, KEY, SECRET, TENANT};
-use crate::bsl::{
-    credentials::LocationCredentials,
-    settings::{Settings, shown},
+use crate::{
+    bsl::{credentials::LocationCredentials, settings::Settings},
+    config::source::shown,
 };
 
 /// The keys of OADP's Secret, by variable. The Secret has all keys; those without a value are empty.

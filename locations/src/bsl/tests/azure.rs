@@ -242,7 +242,7 @@ fn names_that_nobody_knows() {
     assert_eq!(
         ignored(&azure(), &file(&contents).with_token_files(["/token"])),
         ["credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: the cloud of the account determines \
-          where tokens come from",]
+          where tokens come from"]
     );
     // A file of another kind makes no message without end.
     let many: String = (0..5000).map(|n| format!("AZURE_CLIENT_SECRE{n}=x\n")).collect();

@@ -46,7 +46,9 @@ where
         match same.as_slice() {
             [variable] => overlay.variable(variable),
             // Which one counts would depend on the order.
-            _ => overlay.found.mistakes.push(format!("`{}`: is set twice", Source::Named(name.clone()))),
+            _ => {
+                overlay.found.mistakes.add(format_args!("`{}`", Source::Named(name.clone())), "is set twice")
+            }
         }
     }
     overlay.drivers();
@@ -141,8 +143,7 @@ impl<'v> Overlay<'_, 'v> {
         }
         match yaml::parse(text) {
             Ok(document) if matches!(document.root.value, Value::Map(_)) => {
-                let mistakes = document.mistakes.iter();
-                self.found.mistakes.extend(mistakes.map(|mistake| format!("{}, {mistake}", variable.source)));
+                self.found.mistakes.add_within(&variable.source, document.mistakes);
                 walk_variable(key, name, document.root, parent, self.found, &variable.source);
             }
             _ => self.found.mistake(&path, &variable.source, NO_SECTION),
@@ -203,7 +204,7 @@ impl<'v> Overlay<'_, 'v> {
         }
         let Some((name, source)) = named.first().cloned() else { return };
         if named.len() > 1 {
-            self.found.mistakes.push(format!("`storage`: {}", names::only_one(named)));
+            self.found.mistakes.add("`storage`", names::only_one(named));
             // Set all the same, so that too many drivers are not reported as none.
             let name = name.to_owned();
             return self.found.raw.set_driver(name, source, Parameters::new());

@@ -158,7 +158,7 @@ impl Walk<'_> {
             Value::Refused => {}
             _ if node.is_null() => {}
             _ if path.is_empty() => {
-                self.found.mistakes.push("the file has to contain keys and values".to_owned());
+                self.found.mistakes.add("the file", "has to contain keys and values");
             }
             _ => self.mistake(path, node.line, "has to be a section of keys and values"),
         }
