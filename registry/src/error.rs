@@ -10,7 +10,8 @@ pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
 
 /// An error of the embedded registry.
 ///
-/// [`RegistryError::code`] is the only table that maps causes to the codes of the distribution specification.
+/// [`RegistryError::code`] maps the causes to the codes of the distribution specification. What is wrong with
+/// the form of a request over HTTP is an answer of [`RegistryService`](crate::RegistryService), and no error here.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -54,9 +55,6 @@ pub enum RegistryError {
     /// The upload session is unknown, or was finished or cancelled.
     #[error("the upload session is unknown, finished or cancelled")]
     UploadUnknown,
-    /// The upload state token of a location is not genuine.
-    #[error("the upload state in the location is not valid")]
-    UploadStateInvalid,
     /// A chunk does not begin where the upload stands. The upload is kept.
     #[error("the upload stands at byte {actual}, the chunk begins at byte {expected}")]
     UploadOffset {
@@ -68,21 +66,18 @@ pub enum RegistryError {
     /// Another request is writing to the same upload session.
     #[error("another request is writing to this upload session")]
     UploadBusy,
-    /// The request's size headers contradict each other or the body.
-    #[error("{0}")]
-    SizeInvalid(&'static str),
+    /// The body is longer or shorter than announced.
+    #[error("the body is not as long as announced")]
+    BodyLength,
     /// The range does not exist in the content.
     #[error("the range is outside the content")]
     RangeNotSatisfiable,
-    /// The page size is not a number, or is negative.
-    #[error("the page size is not a number")]
-    PageSizeInvalid,
-    /// The request is malformed.
-    #[error("{0}")]
-    BadRequest(&'static str),
-    /// Deletes are switched off, the registry is read-only, or the endpoint has no such method.
-    #[error("{0}")]
-    NotAllowed(&'static str),
+    /// The registry refuses every change ([`RegistryBuilder::read_only`](crate::RegistryBuilder::read_only)).
+    #[error("the registry is read-only")]
+    ReadOnly,
+    /// The registry refuses deletes ([`RegistryBuilder::delete`](crate::RegistryBuilder::delete)).
+    #[error("deletes are switched off")]
+    DeletesOff,
     /// The caller's body failed before its end.
     #[error("the body ended early")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -185,18 +180,15 @@ impl RegistryError {
             Self::ManifestTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
             Self::ReferencesUnknown(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
             Self::Mismatch(VerifyError::Digest { .. }) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
-            Self::Mismatch(_) | Self::SizeInvalid(_) => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
+            Self::Mismatch(_) | Self::BodyLength => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
             Self::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-            Self::UploadStateInvalid => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadInvalid),
             Self::UploadOffset { .. } | Self::RangeNotSatisfiable => {
                 (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid)
             }
             // Most clients repeat a request after this status. With the code TOOMANYREQUESTS, Docker would not
             // (ADR 0027).
             Self::UploadBusy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable),
-            Self::PageSizeInvalid => (StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid),
-            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
-            Self::NotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
+            Self::ReadOnly | Self::DeletesOff => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
             Self::Body(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             Self::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
             Self::Storage(error) => match error.kind() {
@@ -219,7 +211,7 @@ impl RegistryError {
         matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)
     }
 
-    /// Returns whether the cause is that something does not exist, or that an upload state is not genuine.
+    /// Returns whether the cause is that something does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code().0 == StatusCode::NOT_FOUND
@@ -255,14 +247,12 @@ mod tests {
             (VerifyError::Digest { expected: digest, actual: digest }.into(), 400, "DIGEST_INVALID"),
             (VerifyError::Size { expected: 1, actual: 2 }.into(), 400, "SIZE_INVALID"),
             (RegistryError::UploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN"),
-            (RegistryError::UploadStateInvalid, 404, "BLOB_UPLOAD_INVALID"),
             (RegistryError::UploadOffset { expected: 1, actual: 0 }, 416, "RANGE_INVALID"),
             (RegistryError::UploadBusy, 429, "UNAVAILABLE"),
-            (RegistryError::SizeInvalid("x"), 400, "SIZE_INVALID"),
+            (RegistryError::BodyLength, 400, "SIZE_INVALID"),
             (RegistryError::RangeNotSatisfiable, 416, "RANGE_INVALID"),
-            (RegistryError::PageSizeInvalid, 400, "PAGINATION_NUMBER_INVALID"),
-            (RegistryError::BadRequest("x"), 400, "UNSUPPORTED"),
-            (RegistryError::NotAllowed("x"), 405, "UNSUPPORTED"),
+            (RegistryError::ReadOnly, 405, "UNSUPPORTED"),
+            (RegistryError::DeletesOff, 405, "UNSUPPORTED"),
             (RegistryError::Body("x".into()), 400, "BLOB_UPLOAD_INVALID"),
             (RegistryError::Damaged(String::new()), 500, "UNKNOWN"),
             (storage(ErrorKind::PermissionDenied), 403, "DENIED"),

@@ -442,7 +442,7 @@ impl Manifests {
     /// Bytes, layers and the index history of other tags stay.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NotAllowed`] if deletes are off.
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::DeletesOff`] if deletes are off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(

@@ -61,7 +61,7 @@ impl Shared {
     /// The one guard of everything that changes the store.
     pub(crate) fn require_writable(&self) -> Result<()> {
         if self.options.read_only {
-            return Err(RegistryError::NotAllowed("the registry is read-only"));
+            return Err(RegistryError::ReadOnly);
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Shared {
     pub(crate) fn require_delete(&self) -> Result<()> {
         self.require_writable()?;
         if !self.options.delete {
-            return Err(RegistryError::NotAllowed("deletes are switched off"));
+            return Err(RegistryError::DeletesOff);
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ impl Tags {
     /// Deletes a tag with its history. What it named stays.
     ///
     /// # Errors
-    /// [`RegistryError::ManifestUnknown`] if there is no such tag; [`RegistryError::NotAllowed`] if deletes are
+    /// [`RegistryError::ManifestUnknown`] if there is no such tag; [`RegistryError::DeletesOff`] if deletes are
     /// off.
     #[tracing::instrument(
         level = "error", skip(self),

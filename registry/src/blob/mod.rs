@@ -335,7 +335,7 @@ impl Blobs {
     /// Its bytes stay in the store. Deleting an alias also removes its canonical link.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`]; [`RegistryError::NotAllowed`] if deletes are off.
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::DeletesOff`] if deletes are off.
     #[tracing::instrument(
         level = "error", skip(self),
         fields(

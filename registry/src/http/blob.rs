@@ -7,17 +7,19 @@ use futures::{StreamExt, TryStreamExt, stream};
 use http::{Response, StatusCode, header};
 use plugin_registry_core::{ByteRange, Digest, NameError, StorageDriver};
 
-use super::{ApiRequest, ApiResponse, Body, DOCKER_CONTENT_DIGEST, empty, is_head, range, set};
+use super::{
+    ApiRequest, ApiResponse, Body, DOCKER_CONTENT_DIGEST, empty, error::Result, is_head, range, set,
+};
 use crate::{
     blob::{BlobInfo, BlobStore, verified},
-    error::{RegistryError, Result},
+    error::RegistryError,
     layout,
     registry::Registry,
     repository::Repository,
 };
 
 pub(super) fn parse(digest: &str) -> Result<Digest> {
-    digest.parse().map_err(|error| RegistryError::Name(NameError::Digest(error)))
+    Ok(digest.parse().map_err(NameError::Digest)?)
 }
 
 pub(super) async fn get(
@@ -59,7 +61,7 @@ pub(super) async fn get(
         }
         Ok(Some(ranges)) => partial(registry, &info, ranges).await,
         Err(error) => {
-            let mut response = super::error::error_response(&error, "");
+            let mut response = super::error::error_response(&error.into(), "");
             set(&mut response, header::CONTENT_RANGE, format_args!("bytes */{}", info.size));
             Ok(response)
         }
@@ -166,7 +168,7 @@ async fn read(
     registry: Registry,
     canonical: Digest,
     range: Range<u64>,
-) -> Result<stream::BoxStream<'static, Result<Bytes>>> {
+) -> Result<stream::BoxStream<'static, Result<Bytes, RegistryError>>, RegistryError> {
     let range = ByteRange::new(range.start, range.end - range.start);
     let reader = BlobStore::new(&registry.shared).open(&canonical, range).await?;
     let reader =

@@ -2,8 +2,8 @@
 
 use http::header;
 
-use super::{ApiRequest, ApiResponse, json, set, tags::next_page};
-use crate::{error::Result, registry::Registry};
+use super::{ApiRequest, ApiResponse, error::Result, json, set, tags::next_page};
+use crate::registry::Registry;
 
 /// The page size if none is asked for, as in distribution.
 const DEFAULT_PAGE: usize = 100;

@@ -8,6 +8,52 @@ use serde_json::{Value, json};
 use super::{ApiResponse, Body, set};
 use crate::error::{ErrorCode, RegistryError};
 
+/// The result of a handler.
+pub(super) type Result<T, E = RequestError> = std::result::Result<T, E>;
+
+/// Why a request is refused: for its form, or by the registry.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error(transparent)]
+    Registry(RegistryError),
+    #[error("this endpoint has no such method")]
+    Method,
+    #[error("there are several Content-Lengths")]
+    ContentLengths,
+    #[error("the Content-Length is not a number")]
+    ContentLength,
+    #[error("the Content-Range and the Content-Length disagree")]
+    ContentRange,
+    #[error("a chunk has the Content-Type application/octet-stream")]
+    ContentType,
+    #[error("the page size is not a number")]
+    PageSize,
+    /// It was not made by a registry with this key, or for another session.
+    #[error("the upload state in the location is not valid")]
+    UploadState,
+}
+
+impl RequestError {
+    fn code(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::Registry(error) => error.code(),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
+            Self::ContentLengths | Self::ContentLength | Self::ContentRange => {
+                (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid)
+            }
+            Self::ContentType => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+            Self::PageSize => (StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid),
+            Self::UploadState => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadInvalid),
+        }
+    }
+}
+
+impl<E: Into<RegistryError>> From<E> for RequestError {
+    fn from(error: E) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
 /// The most missing references that one answer names.
 const MAX_NAMED: usize = 100;
 
@@ -15,7 +61,7 @@ const MAX_NAMED: usize = 100;
 const MAX_MESSAGE: usize = 1024;
 
 /// Answers with an error. A 405 lists the `allowed` methods, which may be none.
-pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiResponse {
+pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
     if status.is_server_error() {
         tracing::error!(?error, "request failed");
@@ -23,14 +69,14 @@ pub(super) fn error_response(error: &RegistryError, allowed: &str) -> ApiRespons
         tracing::debug!(%error, %status, "request refused");
     }
     let entries: Vec<Value> = match error {
-        RegistryError::ReferencesUnknown(digests) => {
+        RequestError::Registry(RegistryError::ReferencesUnknown(digests)) => {
             let named = digests.iter().take(MAX_NAMED);
             named
                 .map(|digest| entry(code, "the repository lacks this content", Some(digest.to_string())))
                 .collect()
         }
         // Details of a store's failure are for the log; the client learns the kind.
-        RegistryError::Storage(error) => {
+        RequestError::Registry(RegistryError::Storage(error)) => {
             vec![entry(code, &format!("the store failed: {}", error.kind()), None)]
         }
         error => vec![entry(code, &error.to_string(), None)],
@@ -72,6 +118,24 @@ fn respond(status: StatusCode, entries: &[Value]) -> ApiResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One row a cause: status and code.
+    #[test]
+    fn the_form_of_requests_has_codes_of_the_specification() {
+        for (error, status, code) in [
+            (RequestError::Method, 405, "UNSUPPORTED"),
+            (RequestError::ContentLengths, 400, "SIZE_INVALID"),
+            (RequestError::ContentLength, 400, "SIZE_INVALID"),
+            (RequestError::ContentRange, 400, "SIZE_INVALID"),
+            (RequestError::ContentType, 400, "UNSUPPORTED"),
+            (RequestError::PageSize, 400, "PAGINATION_NUMBER_INVALID"),
+            (RequestError::UploadState, 404, "BLOB_UPLOAD_INVALID"),
+            (RegistryError::UploadUnknown.into(), 404, "BLOB_UPLOAD_UNKNOWN"),
+        ] {
+            let (actual_status, actual_code) = error.code();
+            assert_eq!((actual_status.as_u16(), actual_code.as_str()), (status, code), "{error}");
+        }
+    }
 
     #[test]
     fn messages_quote_no_more_than_a_beginning() {

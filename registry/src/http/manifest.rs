@@ -5,14 +5,9 @@ use plugin_registry_core::{Reference, Tag, docker};
 
 use super::{
     ApiRequest, ApiResponse, Body, Content, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, append, empty,
-    is_head, set,
+    error::Result, is_head, set,
 };
-use crate::{
-    error::{RegistryError, Result},
-    manifest::MAX_MANIFEST_SIZE,
-    registry::Registry,
-    repository::Repository,
-};
+use crate::{error::RegistryError, manifest::MAX_MANIFEST_SIZE, registry::Registry, repository::Repository};
 
 /// The most `tag` parameters of one request; the specification asks for at least 10.
 const MAX_TAGS: usize = 100;
@@ -29,7 +24,8 @@ pub(super) async fn get(
     let manifest = match repository.manifests().get(&reference).await {
         // On HEAD, a damaged manifest counts as missing, so that the client brings it again.
         Err(RegistryError::Damaged(_)) if is_head => {
-            return Err(RegistryError::ManifestUnknown { repository: repository.name().clone(), reference });
+            let repository = repository.name().clone();
+            return Err(RegistryError::ManifestUnknown { repository, reference }.into());
         }
         manifest => manifest?,
     };

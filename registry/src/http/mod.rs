@@ -25,11 +25,11 @@ use tracing::Instrument;
 
 pub use self::body::Body;
 use self::{
-    error::error_response,
+    error::{Result, error_response},
     request::{ApiRequest, Content},
     route::{Endpoint, Route},
 };
-use crate::{blob::BoxError, error::Result, registry::Registry};
+use crate::{blob::BoxError, registry::Registry};
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 pub(crate) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");

@@ -3,9 +3,9 @@
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use super::{ApiRequest, ApiResponse, OCI_FILTERS_APPLIED, json_as, set, tags::next_page};
+use super::{ApiRequest, ApiResponse, OCI_FILTERS_APPLIED, error::Result, json_as, set, tags::next_page};
 use crate::{
-    error::{RegistryError, Result},
+    error::RegistryError,
     referrers::{Referrer, Referrers},
     registry::Registry,
     repository::Repository,

@@ -9,9 +9,10 @@ use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use tokio::sync::SemaphorePermit;
 
+use super::error::{RequestError, Result};
 use crate::{
     blob::BoxError,
-    error::{RegistryError, Result},
+    error::RegistryError,
     limiter::{ManifestLimiter, SMALL_MANIFEST},
 };
 
@@ -69,7 +70,7 @@ impl ApiRequest {
     pub(super) fn page_size(&self) -> Result<Option<usize>> {
         let Some(text) = self.parameter("n").filter(|text| !text.is_empty()) else { return Ok(None) };
         if !text.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(RegistryError::PageSizeInvalid);
+            return Err(RequestError::PageSize);
         }
         Ok(Some(text.parse().unwrap_or(usize::MAX)))
     }
@@ -78,11 +79,11 @@ impl ApiRequest {
         let mut values = self.headers().get_all(header::CONTENT_LENGTH).iter();
         let Some(first) = values.next() else { return Ok(None) };
         if values.any(|other| other != first) {
-            return Err(RegistryError::SizeInvalid("there are several Content-Lengths"));
+            return Err(RequestError::ContentLengths);
         }
         let digits = first.to_str().ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
         let length = digits.and_then(|digits| digits.parse().ok());
-        length.map(Some).ok_or(RegistryError::SizeInvalid("the Content-Length is not a number"))
+        length.map(Some).ok_or(RequestError::ContentLength)
     }
 
     /// Whether `If-None-Match` names this entity tag, quoted or bare.
@@ -108,7 +109,7 @@ impl ApiRequest {
         if announced.is_some_and(|length| length > limit) {
             return Ok(None);
         }
-        let wrong = || RegistryError::SizeInvalid("the body is not as long as announced");
+        let wrong = || RequestError::from(RegistryError::BodyLength);
         let mut all = BytesMut::new();
         let mut turn = None;
         while let Some(piece) = body.try_next().await.map_err(RegistryError::Body)? {

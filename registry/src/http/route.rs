@@ -3,6 +3,7 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::error::RequestError;
 use crate::{error::RegistryError, options::Options};
 
 /// The endpoints of the specification, and the catalog of distribution.
@@ -47,20 +48,20 @@ impl Endpoint {
     }
 
     /// Returns why a method is not taken, whatever the request is about.
-    pub(super) fn refuse(self, method: &Method, options: &Options) -> Option<RegistryError> {
+    pub(super) fn refuse(self, method: &Method, options: &Options) -> Option<RequestError> {
         if self.methods().contains(&method.as_str()) {
             switched_off(method.as_str(), options)
         } else {
-            Some(RegistryError::NotAllowed("this endpoint has no such method"))
+            Some(RequestError::Method)
         }
     }
 }
 
-fn switched_off(method: &str, options: &Options) -> Option<RegistryError> {
+fn switched_off(method: &str, options: &Options) -> Option<RequestError> {
     match method {
         "GET" | "HEAD" => None,
-        _ if options.read_only => Some(RegistryError::NotAllowed("the registry is read-only")),
-        "DELETE" if !options.delete => Some(RegistryError::NotAllowed("deletes are switched off")),
+        _ if options.read_only => Some(RegistryError::ReadOnly.into()),
+        "DELETE" if !options.delete => Some(RegistryError::DeletesOff.into()),
         _ => None,
     }
 }

@@ -4,8 +4,8 @@ use http::header;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::{ApiRequest, ApiResponse, json, set};
-use crate::{error::Result, registry::Registry, repository::Repository};
+use super::{ApiRequest, ApiResponse, error::Result, json, set};
+use crate::{registry::Registry, repository::Repository};
 
 #[derive(Serialize)]
 struct List<'a> {

@@ -4,11 +4,14 @@ use http::{StatusCode, header};
 use plugin_registry_core::{Algorithm, Digest, DigestError, ErrorKind, NameError, Operation};
 
 use super::{
-    ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, blob::parse, empty,
-    error::error_response, range, set,
+    ApiRequest, ApiResponse, Content, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID,
+    blob::parse,
+    empty,
+    error::{RequestError, Result, error_response},
+    range, set,
 };
 use crate::{
-    error::{RegistryError, Result},
+    error::RegistryError,
     registry::Registry,
     repository::Repository,
     upload::{UploadId, UploadSession, UploadState},
@@ -68,7 +71,7 @@ async fn mount(
             tracing::debug!(%error, "a mount became an upload");
             Ok(false)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -104,7 +107,7 @@ pub(super) async fn append(
     let (session, state) = session(registry, repository, id, request).await?;
     require_octets(request)?;
     let appended = match place(request, state.as_ref()) {
-        Ok((at, length)) => session.append(at, length, body).await,
+        Ok((at, length)) => session.append(at, length, body).await.map_err(RequestError::from),
         Err(error) => Err(error),
     };
     match appended {
@@ -126,7 +129,7 @@ pub(super) async fn finish(
     let digest = parse(&digest)?;
     let (session, state) = session(registry, repository, id, request).await?;
     let finished = match place(request, state.as_ref()) {
-        Ok((at, length)) => session.finish(at, length, &digest, body).await,
+        Ok((at, length)) => session.finish(at, length, &digest, body).await.map_err(RequestError::from),
         Err(error) => Err(error),
     };
     match finished {
@@ -141,9 +144,10 @@ async fn refused(
     registry: &Registry,
     repository: &Repository,
     session: &UploadSession,
-    error: RegistryError,
+    error: RequestError,
 ) -> Result<ApiResponse> {
-    let offset = match &error {
+    let RequestError::Registry(cause) = &error else { return Err(error) };
+    let offset = match cause {
         RegistryError::UploadBusy => {
             let mut response = error_response(&error, "");
             set(&mut response, header::RETRY_AFTER, 1);
@@ -198,7 +202,8 @@ async fn session(
     let id: UploadId = id.parse()?;
     match request.parameter("_state") {
         Some(token) => {
-            let state = UploadState::decode(&token, &registry.shared.state_key, repository.name(), id)?;
+            let state = UploadState::decode(&token, &registry.shared.state_key, repository.name(), id);
+            let state = state.ok_or(RequestError::UploadState)?;
             Ok((repository.uploads().resume_state(&state).await?, Some(state)))
         }
         None => Ok((repository.uploads().resume(id).await?, None)),
@@ -214,7 +219,7 @@ fn place(request: &ApiRequest, state: Option<&UploadState>) -> Result<(Option<u6
     };
     let (start, announced) = range::chunk(&header)?;
     if length.is_some_and(|length| length != announced) {
-        return Err(RegistryError::SizeInvalid("the Content-Range and the Content-Length disagree"));
+        return Err(RequestError::ContentRange);
     }
     Ok((Some(start), Some(announced)))
 }
@@ -222,7 +227,7 @@ fn place(request: &ApiRequest, state: Option<&UploadState>) -> Result<(Option<u6
 fn require_octets(request: &ApiRequest) -> Result<()> {
     match request.header(header::CONTENT_TYPE).as_deref().map(str::trim) {
         None | Some("" | "application/octet-stream") => Ok(()),
-        Some(_) => Err(RegistryError::BadRequest("a chunk has the Content-Type application/octet-stream")),
+        Some(_) => Err(RequestError::ContentType),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
 
 pub(super) fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
     match announced.filter(|announced| *announced != counted) {
-        Some(_) => Err(RegistryError::SizeInvalid("the body is not as long as announced")),
+        Some(_) => Err(RegistryError::BodyLength),
         None => Ok(()),
     }
 }
@@ -26,9 +26,7 @@ pub(super) fn check_length(announced: Option<u64>, counted: u64) -> Result<()> {
 /// A body that is longer or shorter than announced is the request's fault, not the content's.
 pub(super) fn map_wrong_length(error: RegistryError) -> RegistryError {
     match error {
-        RegistryError::Mismatch(VerifyError::Size { .. }) => {
-            RegistryError::SizeInvalid("the body is not as long as announced")
-        }
+        RegistryError::Mismatch(VerifyError::Size { .. }) => RegistryError::BodyLength,
         other => other,
     }
 }

@@ -46,7 +46,7 @@ impl Uploads {
     /// location, until its first bytes are stored.
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`] if the registry is read-only.
+    /// [`RegistryError::ReadOnly`] if the registry is read-only.
     pub fn start(&self) -> Result<UploadSession> {
         self.start_with(Algorithm::Sha256)
     }
@@ -57,7 +57,7 @@ impl Uploads {
     /// end-4c).
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`] if the registry is read-only.
+    /// [`RegistryError::ReadOnly`] if the registry is read-only.
     pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
         self.repository.shared.require_writable()?;
         let id = UploadId::generate();

@@ -82,7 +82,7 @@ impl Registry {
     /// dropping the future, leaves the rest for the next run.
     ///
     /// # Errors
-    /// [`RegistryError::NotAllowed`](crate::RegistryError::NotAllowed) if the registry is read-only and it is
+    /// [`RegistryError::ReadOnly`](crate::RegistryError::ReadOnly) if the registry is read-only and it is
     /// not a dry run, and those of the store.
     #[tracing::instrument(
         level = "error", skip(self),

@@ -109,7 +109,7 @@ impl UploadSession {
     ///
     /// # Errors
     /// [`RegistryError::UploadOffset`] if the upload stands elsewhere (it is kept as it is),
-    /// [`RegistryError::Body`] if the content fails, [`RegistryError::SizeInvalid`] if it is not as long as
+    /// [`RegistryError::Body`] if the content fails, [`RegistryError::BodyLength`] if it is not as long as
     /// announced, [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
@@ -188,7 +188,7 @@ impl UploadSession {
     ///
     /// # Errors
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
-    /// [`RegistryError::SizeInvalid`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
+    /// [`RegistryError::BodyLength`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
     #[tracing::instrument(
         level = "error", skip_all,
         fields(
@@ -267,7 +267,7 @@ impl UploadSession {
     /// have ended the session.
     ///
     /// # Errors
-    /// [`RegistryError::UploadUnknown`] if it has already ended, [`RegistryError::NotAllowed`] if deletes are
+    /// [`RegistryError::UploadUnknown`] if it has already ended, [`RegistryError::DeletesOff`] if deletes are
     /// off.
     #[tracing::instrument(
         level = "error", skip(self),

@@ -40,7 +40,7 @@ fn sent(token: &str) {
 }
 
 fn check_genuine(token: &str, key: Option<&str>, name: &RepositoryName, id: UploadId) -> bool {
-    let Ok((offset, algorithm)) = door::unseal(token, key, name, id) else { return false };
+    let Some((offset, algorithm)) = door::unseal(token, key, name, id) else { return false };
     assert_eq!(door::seal(key, name, id, offset, algorithm), token, "opened, and not ours");
     true
 }
@@ -51,15 +51,15 @@ fn changed(input: &mut Unstructured<'_>) -> Result<()> {
     let algorithm = *input.choose(&Algorithm::ALL)?;
     let offset = input.arbitrary()?;
     let token = door::seal(key, &name(index), id(0), offset, algorithm);
-    assert_eq!(door::unseal(&token, key, &name(index), id(0)).ok(), Some((offset, algorithm)));
+    assert_eq!(door::unseal(&token, key, &name(index), id(0)), Some((offset, algorithm)));
     // No second key, repository or session opens it. An empty key is the one that is used without a key.
     let is_none = |key: Option<&str>| key.unwrap_or_default().is_empty();
     for other in KEYS {
         let same = other == key || (is_none(other) && is_none(key));
-        assert_eq!(door::unseal(&token, other, &name(index), id(0)).is_ok(), same);
+        assert_eq!(door::unseal(&token, other, &name(index), id(0)).is_some(), same);
     }
-    assert!(door::unseal(&token, key, &name((index + 1) % NAMES.len()), id(0)).is_err());
-    assert!(door::unseal(&token, key, &name(index), id(1)).is_err());
+    assert!(door::unseal(&token, key, &name((index + 1) % NAMES.len()), id(0)).is_none());
+    assert!(door::unseal(&token, key, &name(index), id(1)).is_none());
     // Nor does it open after any part of it was changed, removed or added.
     let mut letters = token.clone().into_bytes();
     let at = usize::from(input.arbitrary::<u16>()?) % letters.len();

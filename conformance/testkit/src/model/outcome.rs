@@ -81,11 +81,11 @@ impl From<RegistryError> for Refusal {
             RegistryError::Mismatch(VerifyError::Digest { .. }) => Self::OtherDigest,
             RegistryError::Mismatch(VerifyError::Size { .. }) => Self::OtherSize,
             RegistryError::Body(_) => Self::Body,
-            RegistryError::SizeInvalid(_) => Self::Announced,
+            RegistryError::BodyLength => Self::Announced,
             RegistryError::UploadUnknown => Self::Session,
             RegistryError::UploadOffset { expected, actual } => Self::Offset { expected, actual },
             RegistryError::RangeNotSatisfiable => Self::Range,
-            RegistryError::NotAllowed(_) => Self::NotAllowed,
+            RegistryError::ReadOnly | RegistryError::DeletesOff => Self::NotAllowed,
             RegistryError::Storage(error) if error.kind() == ErrorKind::TooLarge => Self::TooLarge,
             other => Self::Unexpected(format!("{other:?}")),
         }
