@@ -1,13 +1,13 @@
 //! The one storage error: what failed, in which driver, in which operation, on which path.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use crate::{metrics::Operation, path::StoragePath};
 
 /// The result of a storage operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn StdError + Send + Sync + 'static>;
+type Source = Arc<dyn StdError + Send + Sync + 'static>;
 
 /// The kind of a storage operation's failure.
 ///
@@ -96,14 +96,17 @@ impl fmt::Display for ErrorKind {
 /// It is one pointer wide. [`Checked`](crate::Checked) fills in the driver's name, the operation and the path
 /// if the driver left them out. The text names these three and never a secret: drivers put no signed URL and no
 /// header into messages or sources.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     driver: Option<&'static str>,
     operation: Option<Operation>,
     path: Option<String>,
     message: Option<Cow<'static, str>>,
+    mistakes: Option<Arc<[String]>>,
     retryable: Option<bool>,
     source: Option<Source>,
 }
@@ -118,6 +121,7 @@ impl Error {
             operation: None,
             path: None,
             message: None,
+            mistakes: None,
             retryable: None,
             source: None,
         }))
@@ -130,10 +134,17 @@ impl Error {
         self
     }
 
+    /// Lists what is wrong with a configuration, one entry each. None may hold a secret.
+    #[must_use]
+    pub fn with_mistakes(mut self, mistakes: Vec<String>) -> Self {
+        self.0.mistakes = Some(mistakes.into());
+        self
+    }
+
     /// Adds the error that caused this one. It must not hold secrets.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
@@ -201,6 +212,14 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
+    }
+
+    /// Returns what is wrong with a configuration, for a host that shows one after the other: each names its key
+    /// and place. [`message`](Self::message) has them in one line. At most the first twenty; empty for all other
+    /// kinds.
+    #[must_use]
+    pub fn mistakes(&self) -> &[String] {
+        self.0.mistakes.as_deref().unwrap_or_default()
     }
 
     /// Returns whether the same call may succeed later without any change in between.
@@ -282,6 +301,14 @@ mod tests {
             Error::new(ErrorKind::Other).with_driver("inner").with_driver("outer").with_raw_path("/x\n");
         assert_eq!(error.driver(), Some("inner"));
         assert_eq!(error.path(), Some("/x\\n"));
+    }
+
+    #[test]
+    fn a_clone_says_the_same() {
+        let error = Error::new(ErrorKind::Other).with_path(&"/a".parse().unwrap()).with_source("a cause");
+        let clone = error.clone();
+        assert_eq!(format!("{clone:?}"), format!("{error:?}"));
+        assert_eq!(clone.source().unwrap().to_string(), "a cause");
     }
 
     #[test]

@@ -172,10 +172,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_local_store_is_told_of_no_network() {
-        let directory = FsDriver::open(FsConfig::new(std::env::temp_dir()));
-        let directory = futures::executor::block_on(directory).unwrap().permissions();
+    #[tokio::test]
+    async fn a_local_store_is_told_of_no_network() {
+        let directory = FsDriver::open(FsConfig::new(std::env::temp_dir())).await.unwrap().permissions();
         for store in [directory, &Permissions::ANY] {
             for (kind, verb) in
                 KINDS.iter().flat_map(|kind| ProbeVerb::ALL.iter().map(move |verb| (kind, verb)))

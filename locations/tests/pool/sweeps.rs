@@ -133,7 +133,7 @@ async fn a_store_that_does_not_answer_stops_no_other_location() {
         match &purge.purged {
             Ok(purged) => assert_eq!(purged.uploads.len(), 1, "{}", purge.location),
             Err(error) => {
-                assert!(error.to_string().contains("given up after 300 s"), "{error}");
+                assert!(error.to_string().contains("did not finish within 300 s"), "{error}");
                 failed.push(purge.location.to_string());
             }
         }

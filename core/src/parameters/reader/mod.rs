@@ -167,7 +167,7 @@ impl<'a> ParameterReader<'a> {
                 format!("{} mistakes: {}; and {more} more", told.len() + more, told.join("; "))
             }
         };
-        Err(Error::new(ErrorKind::InvalidConfig).with_message(message))
+        Err(Error::new(ErrorKind::InvalidConfig).with_message(message).with_mistakes(self.mistakes))
     }
 
     fn value(&mut self, key: &'static str) -> Option<&'a str> {

@@ -131,6 +131,14 @@ fn all_mistakes_are_told_with_their_places() {
 }
 
 #[test]
+fn mistakes_can_be_told_one_by_one() {
+    let parameters = Parameters::new().with("x", "1").with("y", "2");
+    let error = parameters.reader().finish().unwrap_err();
+    assert_eq!(error.mistakes(), ["`x`: unknown", "`y`: unknown"]);
+    assert!(error.message().is_some_and(|message| message.starts_with("2 mistakes: ")));
+}
+
+#[test]
 fn an_empty_text_is_none() {
     let parameters = one("");
     let mut reader = parameters.reader();

@@ -123,7 +123,7 @@ fn what_is_wrong_with_files() {
     for (contents, expected) in [
         ("", "credentials file: is empty".to_owned()),
         ("\r\n \n", "credentials file: is empty".to_owned()),
-        ("# nothing\n", format!("{no_profile} none at all")),
+        ("# nothing\n", format!("{no_profile} no profiles")),
         ("[a]\nx=1\n[profile b]\n[services c]\n", format!("{no_profile} `a`, `b`")),
         ("[default]\n", format!("2 mistakes: {NONE} `aws_access_key_id`; {NONE} `aws_secret_access_key`")),
         ("[default]\naws_access_key_id=a\n", format!("{NONE} `aws_secret_access_key`")),
@@ -145,11 +145,11 @@ fn what_is_wrong_with_files() {
         ("aws_access_key_id=a\n[default]\naws_access_key_id=a\naws_secret_access_key=b\n", before(1)),
         (
             "[default\naws_access_key_id=a\n",
-            format!("3 mistakes: {}; {}; {no_profile} none at all", before(1), before(2)),
+            format!("3 mistakes: {}; {}; {no_profile} no profiles", before(1), before(2)),
         ),
         (
             "a\nb\nc\nd\ne\n",
-            format!("4 mistakes: {}; {}; {}; {no_profile} none at all", before(1), before(2), before(3)),
+            format!("4 mistakes: {}; {}; {}; {no_profile} no profiles", before(1), before(2), before(3)),
         ),
     ] {
         assert_eq!(wrong(&aws(), &file(contents)), expected, "{contents}");
