@@ -101,7 +101,9 @@ fn entry(code: ErrorCode, message: &str, digest: Option<String>) -> Value {
 }
 
 fn shortened(message: &str) -> Cow<'_, str> {
-    match message.get(..message.floor_char_boundary(MAX_MESSAGE)) {
+    let most = MAX_MESSAGE.min(message.len());
+    let end = (0..=most).rev().find(|end| message.is_char_boundary(*end));
+    match message.get(..end.unwrap_or_default()) {
         Some(start) if start.len() < message.len() => Cow::Owned(format!("{start}…")),
         _ => Cow::Borrowed(message),
     }
