@@ -372,8 +372,8 @@ pub(crate) struct Root {
     pub(crate) source: Source,
 }
 
-/// What says where a registry lives. At least one is required; several, as of a location and variables, may go
-/// together, and those that do not say so themselves.
+/// The options that name a registry's place. At least one is required. Several may be combined, such as a
+/// location and variables; options that may not are declared as conflicts.
 fn places() -> ArgGroup {
     ArgGroup::new("place")
         .args(["root", "config", "location", "env_file", "from_env"])

@@ -18,7 +18,7 @@ use crate::{
 /// More tags are not listed.
 const MAX_LISTED: usize = 10;
 
-/// What a copy prints.
+/// The output of a copy.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
@@ -47,7 +47,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     let place = Place::of(options.root.as_deref(), &options.registry);
     let registry = Opener { place, sparse: options.sparse };
     let source = registry.source(&options.source).await?;
-    // Whatever there is to say against the source is said before anything is made at the destination.
+    // Problems of the source are reported before anything is created at the destination.
     if let Err(error) = source.root().await {
         let failure = Failure::from(error);
         return Err(match registry.tags(&options.source).await {
@@ -124,7 +124,7 @@ impl Opener<'_> {
         }
     }
 
-    /// What a repository has instead of an image that it has not.
+    /// Suggests images that the repository has instead of a missing one.
     async fn tags(&self, image: &ImageReference) -> Option<String> {
         let ImageReference::Registry { repository, .. } = image else { return None };
         let registry = self.place?.open().await.ok()?.builder().read_only(true).build();

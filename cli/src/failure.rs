@@ -67,7 +67,7 @@ impl Failure {
         self.hint.as_deref()
     }
 
-    /// Whether nobody needs to be told: the reader of the output went away on its own.
+    /// Whether there is nothing to report: the reader of the output went away by itself.
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent
     }
@@ -88,7 +88,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some of it may be somebody else's words: of what steers a terminal only the ends of lines are obeyed.
+        // Parts of it may be foreign text. Line breaks are kept; other control characters are escaped.
         let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
         for (number, line) in self.message.split('\n').enumerate() {
             f.write_str(if number == 0 { "error: " } else { "\n" })?;

@@ -22,7 +22,7 @@ use crate::{
 /// How many referrers are listed at a time.
 const PAGE: usize = 1000;
 
-/// What an image is made of, with the field names of the image specification.
+/// The parts of an image, with the field names of the image specification.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -139,7 +139,7 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "name        {}", document.name)?;
     writeln!(out, "reference   {}", document.reference)?;
     writeln!(out, "digest      {}", document.digest)?;
-    // What a manifest says is somebody else's words: nothing in them steers the terminal.
+    // The text of a manifest is foreign: its control characters do not reach the terminal.
     writeln!(out, "media type  {}", shown_line(&document.media_type))?;
     writeln!(out, "size        {}", Bytes(document.size))?;
     if let Some(artifact_type) = &document.artifact_type {

@@ -1,5 +1,5 @@
-//! The command `plugin-registry`: an embedded OCI registry in a directory, backed up into, looked at,
-//! verified and, for a client of someone else's making, served on loopback.
+//! The command `plugin-registry`: copies images in and out of a registry in a directory or a bucket, inspects
+//! and verifies them, and serves the registry on loopback.
 
 mod args;
 mod completion;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(usage) => {
-            // Help and version go to standard output and are no failure; everything else is one.
+            // Help and version go to standard output and are not failures. Everything else is one.
             let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             return if usage.print().is_ok() { code } else { ExitCode::FAILURE };
         }
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_silent() {
-                // With standard error closed there is nobody left to tell.
+                // If standard error is closed, there is nowhere left to report it.
                 let _ = writeln!(std::io::stderr(), "{failure}");
             }
             failure.exit_code()

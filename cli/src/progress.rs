@@ -37,7 +37,7 @@ impl Reporter {
         })
     }
 
-    /// Says what happened. Losing such a line is no failure.
+    /// Says what happened. Losing such a line is not a failure.
     fn line(&self, text: &str) {
         match &self.0 {
             Kind::Quiet => {}
@@ -56,7 +56,7 @@ impl Reporter {
         }
     }
 
-    /// Shows what a verification has come to.
+    /// Shows the progress of a verification.
     pub(crate) fn verified(&self, event: &VerifyEvent<'_>, bytes: &mut u64) {
         match event {
             VerifyEvent::Repository(name) => self.line(&format!("verifying {name}")),

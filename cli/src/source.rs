@@ -1,4 +1,4 @@
-//! What a registry is configured with: a file of distribution, a location of Velero, variables.
+//! The configuration of a registry: a file of distribution, a location of Velero, variables.
 
 use std::{
     collections::BTreeSet,
@@ -56,14 +56,14 @@ pub(crate) struct Source {
     pub(crate) from_env: bool,
 }
 
-/// What was read.
+/// The configuration that was read.
 pub(crate) struct Configured {
     pub(crate) config: Config,
     /// The location, if it came from one.
     pub(crate) location: Option<BackupStorageLocation>,
     /// Whether credentials are among it, those of the location or some in variables.
     pub(crate) has_credentials: bool,
-    /// What the files are called where there are mistakes.
+    /// The names of the files, for messages about mistakes.
     pub(crate) place: String,
 }
 
@@ -157,7 +157,7 @@ impl Source {
         Ok(Configured { config, location: Some(location), has_credentials, place })
     }
 
-    /// In the order given, also what is given twice: the library refuses that.
+    /// In the order given, including variables that are set twice: the library refuses those.
     fn pairs(&self) -> Result<Pairs, Failure> {
         let file = match &self.env_file {
             Some(file) => {
@@ -168,9 +168,9 @@ impl Source {
         };
         let mut pairs = Pairs::new();
         if self.from_env {
-            // The library does not tell capitals from small letters either.
+            // The library ignores case in names as well.
             let in_file: BTreeSet<_> = file.names().map(str::to_uppercase).collect();
-            // Names and values that are no text are nobody's of ours.
+            // Non-UTF-8 names and values are ignored: none of our settings has one.
             #[expect(clippy::disallowed_methods, reason = "--from-env asks for the environment")]
             let variables = std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -183,7 +183,7 @@ impl Source {
     }
 }
 
-/// Whether a parameter says who asks. An empty one is as good as none.
+/// Whether a parameter holds credentials. An empty one counts as unset.
 fn has_credentials(config: &Config) -> bool {
     CREDENTIALS.iter().any(|name| config.parameters.get(name).is_some_and(|value| !value.is_empty()))
 }
@@ -209,7 +209,7 @@ fn shown(file: &Path) -> String {
     format!("`{}`", file.display())
 }
 
-/// The text of a file; `None` if it is longer than [`MAX_LEN`], as a device is that has no end.
+/// The text of a file; `None` if it is longer than [`MAX_LEN`], such as a device without an end.
 fn limited(file: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     File::open(file)?.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
@@ -221,7 +221,7 @@ fn limited(file: &Path) -> io::Result<Option<String>> {
 }
 
 fn text(file: &Path, what: &str) -> Result<String, Failure> {
-    // What is not written like a path may be the secret itself.
+    // Text that is not written like a path may be the secret itself.
     let path = file.to_str().and_then(shown_path);
     let named = path.map_or_else(String::new, |path| format!(" `{path}`"));
     let hint = match path {

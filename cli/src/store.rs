@@ -21,7 +21,7 @@ const MISSING: &str = "Check the path; a mount may be missing. `copy` into a reg
 pub(crate) enum Place<'a> {
     /// `--root`.
     Directory(&'a Path),
-    /// `--config`, `--location` and the like.
+    /// `--config`, `--location` and similar options.
     Configured(&'a Source),
     /// Nowhere but in this process.
     #[default]
@@ -105,7 +105,7 @@ const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the director
      `mkdir DIR && tar -xf FILE -C DIR`. \
      `skopeo copy docker-archive:FILE oci:DIR` makes a layout from the output of `docker save`.";
 
-/// The directory of an OCI image layout. What is written into it is as private as the umask says, as by skopeo.
+/// The directory of an OCI image layout. Files in it are as private as the umask says, as with skopeo.
 pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageDriver>, Failure> {
     let config = FsConfig::new(root).with_create_root(create);
     let config = config.with_file_mode(0o666).with_dir_mode(0o777).with_umask(true);

@@ -35,8 +35,8 @@ const INDEX: &str =
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 const OTHER: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"annotations":{"a":"b"}}"#;
 
-/// Each page asks, and tells what came of it: a status and a text, `opaque` for an answer that it may not read, or
-/// `failed`.
+/// Each page sends a request and reports the result: a status and a text, `opaque` for an answer that it may
+/// not read, or `failed`.
 const SCRIPT: &str = r#"<!doctype html><title>page</title><body><script>
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 async function ask(url, options) {
@@ -97,8 +97,8 @@ impl Drop for Browser {
     }
 }
 
-/// Serves pages by their paths, hears what they tell, and passes everything below `/v2/` on to the registry, byte
-/// by byte: what a browser sends there once a name leads to the registry.
+/// Serves pages by their paths, receives their reports, and passes everything below `/v2/` on to the
+/// registry, byte by byte. That is what a browser sends there once a name leads to the registry.
 struct Pages {
     port: u16,
     pages: BTreeMap<String, String>,
@@ -187,7 +187,7 @@ fn get(server: &Server, path: &str) -> String {
     exchange(server, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
 }
 
-/// Waits for all that the pages tell.
+/// Waits for the reports of all pages.
 fn wait(told: &Receiver<(String, String)>, browser: &mut Browser, pages: usize) -> BTreeMap<String, String> {
     let begin = Instant::now();
     let mut found = BTreeMap::new();
@@ -229,7 +229,8 @@ fn a_page_in_a_browser_reaches_nothing() {
         format!("['{target}', {{method: 'POST', mode: '{mode}', body: '{text}'}}]")
     };
     let image = format!("/v2/a/manifests/{}", Digest::sha256(INDEX.as_bytes()));
-    // What the page of another site, the page of another port, and the page under a name for the registry ask.
+    // The requests of the page of another site, the page of another port, and the page under a name for the
+    // registry.
     let cross = [
         post(&format!("http://{registry}"), "cross", "no-cors"),
         post(&format!("http://{registry}"), "cross with cors", "cors"),

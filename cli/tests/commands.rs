@@ -172,7 +172,7 @@ fn a_file_that_cannot_be_read_is_a_finding_beside_others() {
 fn leftovers_and_foreign_files_are_notes() {
     let backup = Backup::make();
     let repository = Path::new(&backup.root()).join("docker/registry/v2/repositories/quickstart/app");
-    // What a garbage collection of distribution 2.8 leaves.
+    // The leftovers of a garbage collection of distribution 2.8.
     for digit in ["a", "b"] {
         let hex = digit.repeat(64);
         let directory = repository.join("_layers/sha256").join(&hex);
@@ -202,7 +202,7 @@ fn leftovers_and_foreign_files_are_notes() {
     assert!(!strict.err.contains("Remove"), "{strict:?}");
 }
 
-/// What a manifest says reaches the terminal escaped, whatever it is.
+/// Text of a manifest reaches the terminal escaped, whatever it is.
 #[test]
 fn a_manifest_steers_no_terminal() {
     let steers = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\r";

@@ -49,7 +49,7 @@ fn processes_at_once_lose_no_name() {
     assert_eq!(names(&out), wanted);
 }
 
-/// The lock is the kernel's, so that it goes with the process that has it, however that ends.
+/// The kernel holds the lock, so that it ends with its process, however that ends.
 #[test]
 fn a_writer_waits_for_the_lock_of_another_process() {
     let backup = Backup::make();

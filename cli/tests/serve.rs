@@ -71,7 +71,7 @@ fn a_request_under_way_is_finished_after_sigterm() {
         "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // The server says so when it reads the body.
+    // The server sends this when it reads the body.
     let mut told = [0; 25];
     stream.read_exact(&mut told).unwrap();
     assert_eq!(told, *b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -158,7 +158,7 @@ fn a_unix_socket_is_private_and_goes_away() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     assert_eq!(exchange(&mut UnixStream::connect(&path).unwrap(), PING).0, 200);
 
-    // No browser gets here: a client may call it by any name. A page is a page all the same.
+    // Browsers do not reach a Unix socket, so a client may use any host name. A web page is still refused.
     let named = PING.replace("localhost", "registry.internal");
     assert_eq!(exchange(&mut UnixStream::connect(&path).unwrap(), &named).0, 200);
     let page = PING.replace("\r\n\r\n", "\r\nsec-fetch-site: cross-site\r\n\r\n");

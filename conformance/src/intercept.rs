@@ -12,7 +12,7 @@ use plugin_registry_core::{
 };
 use url::Url;
 
-/// What happens to the calls of an [`Intercepted`] driver. By default, nothing.
+/// The changes to the calls of an [`Intercepted`] driver. By default, none.
 ///
 /// Each writer gets a clone, so the clones must share what changes.
 pub trait Intercept: fmt::Debug + Clone + Send + Sync + 'static {
@@ -75,7 +75,7 @@ impl<I: Intercept> Intercepted<I> {
         Self { driver, intercept }
     }
 
-    /// What is in front of the driver.
+    /// The layer in front of the driver.
     #[must_use]
     pub fn intercept(&self) -> &I {
         &self.intercept

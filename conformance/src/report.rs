@@ -18,7 +18,7 @@ pub fn skip(area: &str, name: &str, reason: &str, suite: &str) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// What a run of `cargo test` did, read from its output.
+/// The result of a run of `cargo test`, read from its output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -42,7 +42,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
 }
 
-/// What a manifest is in the copy.
+/// A manifest's role in the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
@@ -54,7 +54,7 @@ pub enum Role {
     Referrer,
 }
 
-/// What became of a manifest.
+/// The outcome for a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
     /// It is stored, or nothing is missing.

@@ -1,4 +1,4 @@
-//! What can go wrong in a copy.
+//! The errors of a copy.
 
 use plugin_registry::{ErrorCode, RegistryError};
 use plugin_registry_core::{Descriptor, Digest, ErrorKind};
@@ -10,7 +10,7 @@ pub type Result<T, E = CopyError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// What was asked for does not exist.
+    /// The requested image does not exist.
     #[error("{place} has no {what}")]
     NotFound {
         /// Where it was looked for.

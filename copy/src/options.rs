@@ -14,8 +14,8 @@ pub struct CopyOptions {
     pub sparse: bool,
     /// Whether to look at the children of an index even if the destination has them.
     ///
-    /// So content of theirs that was lost there is copied again. Default: no, the destination is trusted to
-    /// have whole what it has. Damaged content of the right size is not found; verify the registry for that.
+    /// So their content is copied again if it was lost there. Default: no, whatever the destination has is
+    /// trusted to be whole. Damaged content of the right size is not found; verify the registry for that.
     pub repair: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What watches a copy.
+//! Observers of a copy, and the events that they receive.
 
 use plugin_registry_core::Descriptor;
 
@@ -10,7 +10,7 @@ pub trait Progress: Sync {
     fn on_event(&self, event: CopyEvent<'_>);
 }
 
-/// What happens in a copy.
+/// The events of a copy.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum CopyEvent<'a> {

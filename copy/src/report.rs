@@ -1,11 +1,11 @@
-//! What a copy has done.
+//! The report of a copy.
 
 use std::fmt;
 
 use plugin_registry::integrity::Flaw;
 use plugin_registry_core::{Descriptor, Digest};
 
-/// What a [`copy`](crate::copy()) has done.
+/// The result of a [`copy`](crate::copy()).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyReport {
@@ -27,7 +27,7 @@ pub struct CopyReport {
     pub bytes_deduplicated: u64,
     /// Content that was left out, in order.
     pub skipped: Vec<Skipped>,
-    /// Flaws of manifests that were copied all the same, byte for byte. Each comes once, in order.
+    /// Flaws of manifests that were still copied, byte for byte. Each comes once, in order.
     pub notes: Vec<CopyNote>,
 }
 
@@ -37,7 +37,7 @@ pub struct CopyReport {
 pub struct CopyNote {
     /// The manifest.
     pub manifest: Digest,
-    /// What is odd.
+    /// The flaw.
     pub flaw: Flaw,
 }
 

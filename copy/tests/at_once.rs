@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 const INDEX: &str = "/index.json";
 const MARKER: &str = "/oci-layout";
 
-/// What another program does to the store after a call for this path.
+/// Another program's change to the store after a call for this path.
 type Other = Box<dyn FnMut(&str, bool) -> Option<(&'static str, Bytes)> + Send>;
 
 /// A driver behind whose back another program writes.
@@ -86,7 +86,7 @@ fn names(index: &[u8]) -> Vec<String> {
     entries.iter().filter_map(name).collect()
 }
 
-/// An index as another program writes it, with an image of its own and nothing of ours.
+/// An index as another program writes it, with its own image and without ours.
 fn theirs(image: &Value) -> Bytes {
     let mut entry = image.clone();
     entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "theirs" });
@@ -149,7 +149,7 @@ async fn a_name_that_went_to_a_later_image_is_no_loss() {
     let other = Fixture::new().await;
     let later = image(&other, "theirs").await;
     let mut is_done = false;
-    // The other program read what we wrote, and gave the name to an image of its own.
+    // The other program read what we wrote, and gave the name to its own image.
     let (before, later) = (store.clone(), Arc::new(later));
     let driver = Shared::over(&store, move |path, is_write| {
         if path != INDEX || !is_write || std::mem::replace(&mut is_done, true) {

@@ -1,5 +1,5 @@
-//! How much memory a layout costs, whatever is in it: heap bytes over those before. A process of its own, because the heap
-//! is the process's.
+//! How much memory a layout costs, whatever is in it: heap bytes over those before. Runs in its own process,
+//! because the heap is per process.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,10 +19,10 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1 << 20;
 
-/// What a layout's `index.json` of 16 MiB may take to be read, and to be read and written again.
+/// The memory that a layout's `index.json` of 16 MiB may take to be read, and to be read and written again.
 const MOST_READ: usize = 48 * MIB;
 const MOST_WRITTEN: usize = 72 * MIB;
-/// What a manifest of 4 MiB may take.
+/// The memory that a manifest of 4 MiB may take.
 const MOST_OF_A_MANIFEST: usize = 6 * 4 * MIB;
 
 /// A document as long as it may be: `head`, items by their number, `tail`.
@@ -106,7 +106,8 @@ async fn an_index_takes_a_small_multiple_of_its_bytes() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// A manifest of another form than any, read from a layout. In the same test, because the heap is everybody's.
+/// A manifest of another form than any, read from a layout. In the same test, because all tests of a process
+/// share the heap.
 async fn manifests(failures: &mut Vec<String>) {
     for (name, head, item, tail) in [
         ("layers of objects", r#"{"schemaVersion":2,"layers":["#, "{}", "]}"),

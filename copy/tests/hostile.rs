@@ -240,7 +240,7 @@ async fn an_index_that_cannot_be_read_is_not_written_over() {
     }
 }
 
-/// What is wrong with an entry is told, and not all of its text.
+/// The error says what is wrong with an entry, without all of its text.
 #[tokio::test]
 async fn a_mistake_in_an_index_is_told_in_short() {
     let fixture = Fixture::new().await;
@@ -448,7 +448,7 @@ async fn with_referrers_the_name_is_set_last() {
         copy(&source, &out.create(Some("1")).await.unwrap(), &options, &()).await.unwrap_err().is_damaged()
     );
     assert_eq!(entered().await, 0, "the signature did not come");
-    // What was left out is all that was missing.
+    // Only the entries that were left out are missing.
     fixture.blob(LAYER, "lost").await;
     copy(&source, &stored, &options, &()).await.unwrap();
     assert_eq!(tag().await, Some(digest_of(&root)));

@@ -1,5 +1,6 @@
-//! Manifests that docker-registry 2.8.2 took and that a push would be refused for today: out of an old store into a
-//! layout, back into a location, and on into another one, byte for byte and with a note (ADR 0021).
+//! Manifests that docker-registry 2.8.2 accepted and that a push today would be refused for. They are copied
+//! from an old store into a layout, back into a location, and on into another one, byte for byte and with a
+//! note (ADR 0021).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,7 +54,7 @@ impl Old {
     }
 }
 
-/// What programs wrote instead of a size.
+/// Values that programs wrote instead of a size.
 fn sized(mut descriptor: Value, size: Option<i64>) -> Value {
     match size {
         Some(size) => descriptor["size"] = json!(size),

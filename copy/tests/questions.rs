@@ -1,4 +1,4 @@
-//! What a destination is asked before anything moves.
+//! The calls to a destination before anything is copied.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

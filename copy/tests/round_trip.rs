@@ -1,4 +1,4 @@
-//! What goes in comes out, byte for byte, and is moved once.
+//! Content comes out as it went in, byte for byte, and is moved once.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -144,8 +144,8 @@ async fn repair_brings_what_the_destination_lost() {
     assert_eq!((again.manifests, again.blobs_copied), (4, 0));
 }
 
-/// What cannot be right at the destination is brought again, without `repair`: links and data that were emptied or
-/// cut, as in old stores.
+/// Content that cannot be right at the destination is copied again, even without `repair`: links and data
+/// that were emptied or cut, as in old stores.
 #[tokio::test]
 async fn what_cannot_be_right_is_copied_again() {
     let fixture = Fixture::new().await;

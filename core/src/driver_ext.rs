@@ -24,7 +24,7 @@ pub trait StorageDriverExt: StorageDriver {
         }
     }
 
-    /// Writes with [`put_content`](StorageDriver::put_content) and replaces what is there.
+    /// Writes with [`put_content`](StorageDriver::put_content) and replaces an existing file.
     async fn put(&self, path: &StoragePath, content: impl Into<Bytes> + Send + 'async_trait) -> Result<()> {
         self.put_content(path, content.into(), PutMode::Overwrite).await
     }

@@ -214,12 +214,14 @@ impl Error {
         self.0.message.as_deref()
     }
 
-    /// Returns what is wrong with a configuration, for a host that shows one after the other: each names its key
-    /// and place. [`message`](Self::message) has them in one line. At most the first twenty; empty for all other
-    /// kinds.
-    #[must_use]
-    pub fn mistakes(&self) -> &[String] {
-        self.0.mistakes.as_deref().unwrap_or_default()
+    /// Returns what is wrong with a configuration, for a host that shows one mistake after the other: each names its
+    /// key and place. [`message`](Self::message) has them in one line. At most the first twenty; none for all
+    /// other kinds.
+    pub fn mistakes(&self) -> impl Iterator<Item = &str> {
+        let listed = self.0.mistakes.as_deref().unwrap_or_default();
+        let is_only_one = listed.is_empty() && self.kind() == ErrorKind::InvalidConfig;
+        let message = self.message().filter(|_| is_only_one);
+        listed.iter().map(String::as_str).chain(message)
     }
 
     /// Returns whether the same call may succeed later without any change in between.
@@ -309,6 +311,15 @@ mod tests {
         let clone = error.clone();
         assert_eq!(format!("{clone:?}"), format!("{error:?}"));
         assert_eq!(clone.source().unwrap().to_string(), "a cause");
+    }
+
+    #[test]
+    fn a_wrong_configuration_has_a_mistake() {
+        let wrong = Error::new(ErrorKind::InvalidConfig).with_message("no driver");
+        assert_eq!(wrong.mistakes().collect::<Vec<_>>(), ["no driver"]);
+        let wrong = wrong.with_mistakes(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(wrong.mistakes().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(Error::new(ErrorKind::Other).with_message("no driver").mistakes().count(), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a driver says about its files, and how it hands them out.
+//! What a driver reports about its files, and how it hands them out.
 
 use std::{fmt, ops::Range, time::SystemTime};
 

@@ -2,7 +2,7 @@
 
 use crate::staged::Staged;
 
-/// What a driver offers beyond the minimum of the contract, and how its store differs from others.
+/// The features of a driver beyond the minimum of the contract, and how its store differs from others.
 ///
 /// Everything that the suite can prove on one store and not on another is a flag here, and nowhere else. The
 /// default promises nothing. A driver sets a flag once the suite passes against the real service, or against an

@@ -1,33 +1,35 @@
-//! What a store calls the permissions that a registry needs.
+//! The store's names for the permissions that a registry needs.
+
+use std::fmt;
 
 /// The permissions that a registry needs, in the words of one kind of store, and where its settings are.
 ///
 /// A probe of a location shows them beside a step that was refused. A driver returns its own from
 /// [`StorageDriver::permissions`](crate::StorageDriver::permissions). Each text completes the sentence
 /// "needed: …" or "check …".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Permissions {
     /// The settings that say which store it is.
     pub place: &'static str,
-    /// What says which client asks.
+    /// The credentials that identify the client.
     pub identity: &'static str,
-    /// What lies between this process and the bytes.
+    /// The connection between this process and the bytes.
     pub connection: &'static str,
-    /// What lists, catalogs and deletes need.
+    /// The permissions for lists, catalogs and deletes.
     pub list: &'static str,
-    /// What it takes to see that something is missing.
+    /// The permissions to see that something is missing.
     pub missing: &'static str,
-    /// What writes and replacements need.
+    /// The permissions for writes and replacements.
     pub write: &'static str,
-    /// What reads need.
+    /// The permissions for reads.
     pub read: &'static str,
-    /// What writes on a condition need.
+    /// The permissions for conditional writes.
     pub conditional_write: &'static str,
-    /// What it takes to stage bytes and to go on with them.
+    /// The permissions to stage bytes and to continue with them.
     pub stage: &'static str,
-    /// What it takes to find staged bytes.
+    /// The permissions to find staged bytes.
     pub find_stages: &'static str,
-    /// What deletes need.
+    /// The permissions for deletes.
     pub delete: &'static str,
 }
 
@@ -46,4 +48,26 @@ impl Permissions {
         find_stages: "the right to list, unfinished uploads included",
         delete: "the rights to delete and to list",
     };
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permissions").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Permissions;
+
+    #[test]
+    fn a_store_of_any_kind_is_told_of_no_other() {
+        let Permissions { list, missing, write, read, conditional_write, stage, find_stages, delete, .. } =
+            Permissions::ANY;
+        for text in [list, missing, write, read, conditional_write, stage, find_stages, delete] {
+            for mark in ["s3:", "storage.objects", "SAS", "this process"] {
+                assert!(!text.contains(mark), "{text}");
+            }
+        }
+    }
 }

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn secrets_are_no_names() {
         for secret in [
-            // Keys of AWS, with and without what is no letter; of Azure; of Google; tokens.
+            // Keys of AWS, with and without characters that are not letters; of Azure; of Google; tokens.
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "wJalrXUtnFEMIaK7MDENGabPxRfiCYEXAMPLEKEY",
             "AKIAIOSFODNN7EXAMPLE",
@@ -196,7 +196,7 @@ mod tests {
             "a\n",
         ] {
             assert_eq!(shown_name(secret), None);
-            // Whoever allows what is in paths does not allow these either.
+            // Allowing the characters of paths does not allow these either.
             if !secret.is_ascii() || secret.len() >= 32 {
                 assert_eq!(shown_words(secret, "._-/"), None);
             }

@@ -1,4 +1,4 @@
-//! What a host opens, and the trait that opens it.
+//! The driver that a host opens, and the trait that opens it.
 
 use std::{fmt, sync::Arc};
 

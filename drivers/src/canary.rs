@@ -128,7 +128,7 @@ fn all(error: &Error) -> String {
     text
 }
 
-/// Puts every secret into every parameter, and in the place of a name; what is said of each.
+/// Puts every secret into every parameter, and in the place of a name. Returns every text about it.
 fn each(
     driver: &str,
     given: &[(&str, &str)],

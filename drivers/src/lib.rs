@@ -62,8 +62,8 @@
 //!
 //! # Memory and time
 //!
-//! - `filesystem` opens its directory in the caller's tokio runtime, and creates it unless told otherwise. `s3`
-//!   makes no request, except one at AWS without a region, to find it.
+//! - `filesystem` opens its directory in the caller's tokio runtime, and creates it by default. `s3` makes no
+//!   request, except one at AWS without a region, to find it.
 //! - An open driver at rest makes no request and runs no task.
 //! - The memory driver holds the stored bytes. The filesystem driver holds at most two pieces of 512 KiB for
 //!   each reader, and the same and one chunk for each writer. The S3 driver holds 30 MiB by default for all

@@ -43,7 +43,7 @@ fn the_subscriber_of_another_thread_is_asked_too() {
     };
     tracing::subscriber::with_default(subscriber, || {
         log(1);
-        // What is more verbose than anybody wants is dropped without asking.
+        // Events more verbose than every level are dropped without asking the filter.
         assert_eq!(LevelFilter::current(), LevelFilter::WARN);
         let one = elsewhere(LevelFilter::DEBUG);
         assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);

@@ -1,5 +1,5 @@
-//! What an open location at rest costs, and that closing gives it back: heap bytes, tasks, open files. A process of
-//! its own, because the heap is the process's.
+//! The costs of an open location at rest, and that closing gives them back: heap bytes, tasks, open files.
+//! Runs in its own process, because the heap is per process.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

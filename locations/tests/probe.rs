@@ -1,4 +1,4 @@
-//! `Registry::probe` on stores that refuse, on those that are not there, and given up anywhere.
+//! `probe` on stores that refuse, on those that are not there, and given up anywhere.
 
 #![allow(
     clippy::unwrap_used,
@@ -136,7 +136,7 @@ fn each_verb_refused_fails_its_step() {
             "find stages: not permitted: inmemory driver: list_staged ",
         ),
         (&[Op::Delete], ProbeVerb::Delete, "delete: not permitted: inmemory driver: delete "),
-        // What waits, too, goes by itself.
+        // Without a right to commit, the stage is deleted on its own path.
         (&[Op::CommitStaged, Op::Delete], ProbeVerb::Delete, "delete: not permitted: "),
     ];
     on_a_runtime(async {
@@ -194,7 +194,7 @@ fn conditional_writes_refused() {
     });
 }
 
-/// What cannot be deleted is named, by the report and by its warnings.
+/// The report and its warnings name what cannot be deleted.
 #[test]
 fn what_is_left_is_named() {
     on_a_runtime(async {
@@ -223,7 +223,7 @@ fn what_is_left_is_named() {
     });
 }
 
-/// One call tells that nobody here is known: no other is made.
+/// One call shows that the credentials are wrong, so no other call is made.
 #[test]
 fn wrong_credentials_end_it_at_once() {
     on_a_runtime(async {
@@ -239,7 +239,7 @@ fn wrong_credentials_end_it_at_once() {
         assert!(text.contains("list: not authenticated: ") && text.contains("wrong or expired"), "{text}");
         assert!(text.contains("layout: not read"), "{text}");
         assert!(!report.is_usable() && !report.can_read() && report.left_over.is_none());
-        // Who may list without credentials, and nothing else, learns that of each step.
+        // A caller that may list without credentials, and do nothing else, learns that from each step.
         const ALL_BUT_LISTS: &[Operation] =
             &[Operation::PutContent, Operation::GetContent, Operation::Writer, Operation::ListStaged];
         let report = refused(&lab, ALL_BUT_LISTS, ErrorKind::Unauthenticated).await;
@@ -248,7 +248,7 @@ fn wrong_credentials_end_it_at_once() {
     });
 }
 
-/// Nothing is known of what a store has done that does not answer.
+/// If a store does not answer, it is unknown what it has done.
 #[test]
 fn a_store_that_is_not_there() {
     on_a_runtime(async {
@@ -267,7 +267,7 @@ fn a_store_that_is_not_there() {
             assert!(report.to_string().contains(words), "{report}");
             assert!(report.left_over.is_some() && !report.can_read());
         }
-        // It was a write alone that got no answer, and had no effect: there is nothing to delete.
+        // Only a write did not get an answer, and it had no effect: there is nothing to delete.
         const WRITES: &[Operation] = &[Operation::PutContent, Operation::Writer];
         let report = refused(&lab, WRITES, ErrorKind::Timeout).await;
         assert_eq!(failed(&report), [ProbeVerb::Write, ProbeVerb::Stage]);
@@ -289,7 +289,7 @@ fn a_file_where_a_directory_should_be() {
     });
 }
 
-/// Polls a future so many times and drops it, unless it has ended.
+/// Polls a future this many times and drops it, unless it has ended.
 async fn drop_after<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;

@@ -1,4 +1,4 @@
-//! What can go wrong in a registry, and the codes that the specification has for it.
+//! The errors of a registry, and their codes in the specification.
 
 use http::StatusCode;
 use plugin_registry_core::{Digest, NameError, Reference, RepositoryName, VerifyError};
@@ -8,10 +8,13 @@ use crate::{manifest::ManifestError, upload::id::UploadIdError};
 /// The result of a registry operation.
 pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
 
+/// Any error of a caller's content stream.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// An error of the embedded registry.
 ///
-/// [`RegistryError::code`] maps the causes to the codes of the distribution specification. What is wrong with
-/// the form of a request over HTTP is an answer of [`RegistryService`](crate::RegistryService), and no error here.
+/// [`RegistryError::code`] maps the causes to the codes of the distribution specification. A malformed HTTP
+/// request is answered by [`RegistryService`](crate::RegistryService) and is not an error of this type.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -80,7 +83,7 @@ pub enum RegistryError {
     DeletesOff,
     /// The caller's body failed before its end.
     #[error("the body ended early")]
-    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Body(#[source] BoxError),
     /// Stored content is not what it should be.
     #[error("stored content is damaged: {0}")]
     Damaged(String),
@@ -223,7 +226,7 @@ mod tests {
     use super::*;
     use plugin_registry_core::{Error, ErrorKind};
 
-    /// One row a cause: status and code.
+    /// One row per cause: status and code.
     #[test]
     fn causes_map_to_the_codes_of_the_specification() {
         let repository: RepositoryName = "a".parse().unwrap();

@@ -1,5 +1,5 @@
-//! Not part of the API, and may change with every commit: the private parsers, as functions from text or
-//! bytes to something that can be compared. The fuzz targets of the conformance crate come in here.
+//! The private parsers, as functions from text or bytes to comparable values. They are not part of the API
+//! and may change with every commit. The fuzz targets of the test kit come in here.
 
 use std::ops::Range;
 
@@ -23,10 +23,10 @@ pub fn route(path: &str) -> Option<(String, String, String)> {
     Some((format!("{endpoint:?}"), name, argument))
 }
 
-/// What a `Range` header asks of content of `size` bytes.
+/// The ranges that a `Range` header requests from content of `size` bytes.
 ///
 /// # Errors
-/// That no range lies in the content.
+/// Fails if no range overlaps the content.
 pub fn ranges(header: &str, size: u64) -> Result<Option<Vec<Range<u64>>>> {
     range::requested(Some(header), size)
 }
@@ -34,7 +34,7 @@ pub fn ranges(header: &str, size: u64) -> Result<Option<Vec<Range<u64>>>> {
 /// Start and length of a chunk's `Content-Range`.
 ///
 /// # Errors
-/// That it is none.
+/// Fails if the header does not parse.
 pub fn content_range(header: &str) -> Result<(u64, u64)> {
     range::chunk(header)
 }
@@ -75,7 +75,7 @@ pub async fn read_link(driver: &dyn StorageDriver, path: &StoragePath) -> Result
     LinkStore::new(driver).read(path).await
 }
 
-/// Where a link file that stands for `digest` leads.
+/// Where a link file for `digest` leads.
 ///
 /// # Errors
 /// Those of the store.
@@ -87,8 +87,8 @@ pub async fn follow_link(
     LinkStore::new(driver).follow(path, digest).await
 }
 
-/// What an upload makes of a stored hash state, the bytes behind it, and the digest in the last request:
-/// `None` where the state is not used.
+/// The result of a stored hash state, the bytes after it, and the digest in the last request. `None` if the
+/// state is not used.
 ///
 /// # Errors
 /// Those of the runtime.

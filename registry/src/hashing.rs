@@ -19,7 +19,7 @@ pub(crate) struct Hashers {
 }
 
 impl Hashers {
-    /// Hashers of no bytes, for content named by a digest of `algorithm`.
+    /// Hashers before the first byte, for content named by a digest of `algorithm`.
     pub(crate) fn new(algorithm: Algorithm) -> Box<Self> {
         let other = (algorithm != Algorithm::Sha256).then(|| Hasher::new(algorithm));
         Box::new(Self { canonical: Hasher::new(Algorithm::Sha256), other })
@@ -196,7 +196,8 @@ mod tests {
         }
     }
 
-    /// Whatever of a piece was hashed when its call was dropped, it is never taken for nothing or for the whole.
+    /// However much of a piece was hashed when its call was dropped, the hasher never counts it as untouched
+    /// or as whole.
     #[tokio::test]
     async fn a_call_that_is_dropped_is_not_forgotten() {
         let mut hasher = StreamHasher { is_fast: true, ..StreamHasher::new(Hashers::new(Algorithm::Sha256)) };

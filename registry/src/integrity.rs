@@ -2,15 +2,15 @@
 
 use plugin_registry_core::{Descriptor, Digest};
 
-/// What is wrong with a manifest, or between it and the content that it names.
+/// A flaw of a manifest, or of the content that it names.
 ///
 /// A push is refused for any of them, unless the repository already has the manifest and only sizes are in
-/// doubt ([`put`](crate::Manifests::put)). What a store already holds is read, verified and copied on: with a
-/// note, or, if a flaw [is damage](Self::is_damage), with an error.
+/// doubt ([`put`](crate::Manifests::put)). A manifest that a store already holds is still read, verified and
+/// copied: with a note, or, if a flaw [is damage](Self::is_damage), with an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// What it names cannot be known, so a copy of it could have a hole.
+    /// The content that it names cannot be determined, so a copy of it could have a hole.
     #[error("{problem}")]
     Unreadable {
         /// Why not.
@@ -36,8 +36,8 @@ pub enum Flaw {
         /// The field.
         field: &'static str,
     },
-    /// A field that is not read holds something that many readers refuse: half a surrogate pair, a number out
-    /// of range, text that is not UTF-8, or values nested too deep.
+    /// An unread field holds a value that many readers refuse. That is half a surrogate pair, a number out of
+    /// range, text that is not UTF-8, or values nested too deep.
     #[error("a field that is not read has a value that many readers refuse")]
     UnreadValue,
     /// A map is longer than anyone needs, and is not read.
@@ -116,7 +116,7 @@ impl Flaw {
     }
 }
 
-/// What a descriptor names.
+/// The content that a descriptor names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentKind {
@@ -126,7 +126,7 @@ pub enum ContentKind {
     Manifest,
 }
 
-/// How content compares with what is said of it.
+/// How content compares with its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -1,4 +1,4 @@
-//! Where everything lies in a store, and what a manifest needs.
+//! Where everything is in a store, and what a manifest needs.
 //!
 //! The paths are a public contract: distribution 2.8 and 3.x read and write the same ones (docs, "The layout
 //! promise"). All functions are pure, and all identifiers are parsed types, so no path can leave its place.

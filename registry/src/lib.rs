@@ -75,7 +75,7 @@
 //! | [`integrity`] | the rules for what is whole, which a push, `verify` and a copy share |
 //! | [`layout`] | the paths of the object layout, as pure functions |
 //!
-//! There are no features to choose. `fuzz` is for the project's own tests.
+//! There are no features to choose. `fuzz` is for the project's tests.
 //!
 //! # Memory and time
 //!

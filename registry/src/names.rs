@@ -2,8 +2,8 @@
 //!
 //! File systems, desktops and sync tools leave files everywhere: `.DS_Store`, `Thumbs.db`, `.nfs…`,
 //! `.snapshot`. One rule holds for all of them: a name that the layout does not have is not ours. It is never
-//! read or moved, and is reported by its own path. It is deleted only with a tag or an upload session that it
-//! lies in.
+//! read or moved, and is reported by its own path. It is deleted only with a tag or an upload session that
+//! contains it.
 
 use plugin_registry_core::{Digest, StoragePath, Tag};
 

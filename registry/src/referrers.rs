@@ -94,7 +94,7 @@ const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// The most bytes of them in memory, where many short annotations take far more than their text.
 const MAX_PAGE_MEMORY: usize = 12 * 1024 * 1024;
 
-/// What a look at a revision found.
+/// The result of a look at a revision.
 enum Look {
     Summary(Arc<ManifestSummary>),
     /// Its manifest has to be read alone.
@@ -146,7 +146,7 @@ impl<'a> Referrers<'a> {
             Some(last) => LinkDirectory::from(directory, &last),
             None => LinkDirectory::all(directory),
         };
-        // Entries of earlier pages need no look.
+        // Entries of earlier pages are skipped.
         let after = revisions.list(&self.repository.shared.driver).try_filter(|listed| {
             ready(
                 listed

@@ -1,4 +1,4 @@
-//! What a registry and everything made from it share.
+//! State that a registry shares with everything made from it.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -94,7 +94,7 @@ impl Tags {
 
     async fn repository_exists(&self) -> Result<bool> {
         let directory = layout::repository(&self.repository.name);
-        // A repository may have any number of others below it; names that begin with `_` are few.
+        // A repository may have any number of other repositories below it; names that begin with `_` are few.
         let names = self.repository.shared.driver.list(&directory, Some("_")).map_ok(|entry| entry.name);
         let mut own = names.try_take_while(|name| ready(Ok(name.starts_with('_'))));
         loop {
@@ -115,7 +115,7 @@ impl Tags {
         self.links().write(&layout::tag_current(&self.repository.name, tag), digest).await
     }
 
-    /// Deletes a tag with its history. What it named stays.
+    /// Deletes a tag with its history. The manifest that it named stays.
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] if there is no such tag; [`RegistryError::DeletesOff`] if deletes are

@@ -1,4 +1,4 @@
-//! Copies images, pulls them and makes small requests, in turns with CNCF distribution called in process:
+//! Copies images, pulls them and makes small requests, alternating with CNCF distribution called in process:
 //! `cargo run --release -p plugin-registry-benches --bin side-by-side -- --help`.
 
 #![allow(
@@ -40,7 +40,7 @@ const TAG: &str = "latest";
 /// The directory of the peer's Go module.
 const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/distribution");
 
-/// Measures the embedded registry and CNCF distribution 3.1.1 in turns, each in a process of its own, both
+/// Measures the embedded registry and CNCF distribution 3.1.1 alternately, each in its own process, both
 /// without a socket, over one directory: wall time, CPU time and the peak of resident memory. Needs Go.
 #[derive(Parser)]
 struct Arguments {
@@ -228,7 +228,7 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-// All of them in turns.
+// All of them alternately.
 
 fn compare(arguments: &Arguments) {
     let beside = std::env::current_exe().unwrap().parent().unwrap().to_owned();

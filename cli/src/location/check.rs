@@ -21,7 +21,7 @@ use crate::{
     store::{Opened, Place, require_answer},
 };
 
-/// What was found: a report, or an error where the store could not even be opened.
+/// The result: a report, or an error if the store could not even be opened.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
     verdict(&probe, read_only)
 }
 
-/// Opens what is configured. If that fails, what was tried is printed all the same.
+/// Opens what is configured. If that fails, it still prints what it tried.
 async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Failure> {
     let configured = source.read()?;
     let summary = Summary::of(&configured);

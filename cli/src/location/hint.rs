@@ -1,4 +1,4 @@
-//! What to look at where a store cannot be opened.
+//! Hints for a store that cannot be opened.
 
 use plugin_registry_core::{Error, ErrorKind, shown_name};
 use plugin_registry_locations::BackupStorageLocation;
@@ -28,7 +28,7 @@ pub(super) fn hint(error: &Error, source: &Source, configured: &Configured) -> O
     })
 }
 
-/// What says who asks.
+/// Where the credentials come from, and what to check there.
 fn identity(source: &Source, configured: &Configured) -> String {
     let location = configured.location.as_ref();
     let keys = "check the access key, the secret key, the session token or the role";
@@ -65,7 +65,7 @@ fn identity(source: &Source, configured: &Configured) -> String {
     }
 }
 
-/// What says which store it is.
+/// The settings that say which store it is.
 fn place(location: Option<&BackupStorageLocation>) -> &'static str {
     if location.is_some() {
         "the bucket (`objectStorage.bucket`), the region (`region`) and the endpoint (`s3Url`)"

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
 
-/// The parameters whose values may be shown, if they are written like names. Whatever is not among them may be
-/// a secret, or hold one.
+/// The parameters whose values may be shown, if they are written like names. Any other parameter may be a
+/// secret, or hold one.
 const SHOWN: &[&str] = &[
     "accelerate",
     "accountname",
@@ -67,7 +67,7 @@ const HIDDEN: &str = "…";
 /// URLs: shown only where they hold nothing but a host and a path.
 const URLS: &[&str] = &["endpoint", "redirectendpoint", "regionendpoint", "serviceurl", "stsendpoint"];
 
-/// What a registry is opened with, as far as anybody may see it.
+/// The settings that a registry is opened with, without secrets.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
@@ -75,7 +75,7 @@ pub(super) struct Summary {
     location: Option<String>,
     driver: String,
     parameters: BTreeMap<String, String>,
-    /// What the driver assumes of the store until it knows more.
+    /// The driver's assumptions about the store until it knows more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     assumed: Vec<String>,
     read_only: bool,
@@ -170,7 +170,7 @@ impl Summary {
     }
 }
 
-/// What variables bring on top of a location is told beside what the location says.
+/// Returns the warnings about the location, and about the variables laid over it.
 fn warnings(configured: &Configured) -> Vec<String> {
     let Configured { config, location, .. } = configured;
     let Some(location) = location else { return config.warnings() };
@@ -196,7 +196,7 @@ fn parameters(config: &Config) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// A value, if it is written as this parameter's are: whatever is not may be a secret in the wrong place.
+/// A value, if it has the form of this parameter's values. Any other text may be a secret in the wrong place.
 fn shown<'a>(key: &str, value: &'a str) -> Option<&'a str> {
     if value.is_empty() && SHOWN.contains(&key) {
         return Some(value);

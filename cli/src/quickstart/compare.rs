@@ -10,7 +10,7 @@ use std::{
 /// Bytes compared at a time.
 const PIECE: usize = 256 * 1024;
 
-/// What was compared.
+/// The result of the comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) files: usize,

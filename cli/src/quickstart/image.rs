@@ -1,4 +1,4 @@
-//! A real image, made of this machine's own files.
+//! A real image, made of this machine's files.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use serde_json::json;
 
 /// Most bytes of one file that go into a layer.
 const MAX_FILE: u64 = 12 << 20;
-/// Files that a Linux machine is likely to have and anybody may read.
+/// Files that a Linux machine is likely to have, and that every user may read.
 const CANDIDATES: [&str; 8] = [
     "/etc/os-release",
     "/usr/lib/os-release",
@@ -60,7 +60,7 @@ impl Image {
         for architecture in PLATFORMS {
             let note = format!("linux/{architecture}\n").into_bytes();
             let own = Layer::make("the platform", &[("etc/platform".to_owned(), note)])?;
-            // What runs here would not run there, so only one platform has the program.
+            // A program of this platform would not run on the others, so only one platform has it.
             let is_own = architecture == OWN_PLATFORM;
             let layers: Vec<&Layer> =
                 if is_own { vec![&shared, &program, &own] } else { vec![&shared, &own] };
@@ -125,7 +125,7 @@ impl Layer {
     }
 }
 
-/// What this machine has of [`CANDIDATES`]; on a bare one, at least a note.
+/// The [`CANDIDATES`] that this machine has. On a bare machine, at least a note.
 fn machine_files() -> Vec<(String, Vec<u8>)> {
     let note = "Made by plugin-registry quickstart from files of the machine it ran on.\n";
     let mut files = vec![("etc/quickstart".to_owned(), note.as_bytes().to_vec())];

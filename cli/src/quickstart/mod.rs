@@ -32,7 +32,7 @@ use crate::{
 const NAMES: [(&str, &str); 2] = [("quickstart/app", "1.0"), ("quickstart/copy", "stable")];
 const LAYOUT_NAME: &str = "1.0";
 
-/// What is printed.
+/// The output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {

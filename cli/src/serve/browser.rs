@@ -1,4 +1,4 @@
-//! Requests that a page in a browser makes in the name of the person who reads it.
+//! Requests that a web page makes on behalf of its reader.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue, Request, header, uri::Authority};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Tells a client's requests from those of a web page. There is no authentication: whatever reaches the port is
-/// answered, and a browser on this machine reaches it for any page.
+/// Distinguishes a client's requests from those of a web page. There is no authentication: every request that
+/// reaches the port is answered, and a browser on this machine reaches it for any page.
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     /// The names by which the registry may be called; `None`: any.
@@ -38,8 +38,8 @@ impl Door {
         let headers = request.headers();
         let host = headers.get(header::HOST);
         if let Some(names) = &self.names {
-            // A target with a host counts as one that is called by it (RFC 9112, section 3.2.2). Without any, as in
-            // HTTP/1.0, it is no browser.
+            // The host in a target counts as well (RFC 9112, section 3.2.2). A request without any host, as
+            // in HTTP/1.0, is not from a browser.
             let target = request.uri().authority();
             let is_named = host.is_none_or(|host| {
                 Authority::try_from(host.as_bytes()).is_ok_and(|authority| names.has(&authority))

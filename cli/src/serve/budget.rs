@@ -23,7 +23,7 @@ const MADE: usize = 16;
 /// How long a large answer waits until others have been taken.
 const TIME: Duration = Duration::from_secs(30);
 
-/// What all connections share. Blobs need none of it: they are read as they are taken.
+/// The memory that all connections share. Blobs do not count: they are read as the client takes them.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     bytes: Arc<Semaphore>,

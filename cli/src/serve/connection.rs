@@ -35,7 +35,7 @@ const MAX_HEAD: usize = 128 * 1024;
 /// Buffer of a connection in bytes, for request heads and for bodies on their way in.
 const BUFFER: usize = 256 * 1024;
 
-/// What is the same for all connections.
+/// The settings and state of all connections.
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) door: Arc<Door>,

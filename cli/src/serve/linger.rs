@@ -15,12 +15,12 @@ const TIME: Duration = Duration::from_secs(30);
 /// How long a client has for the next [`LEAST`] bytes: 64 KiB/s.
 const STEP: Duration = Duration::from_secs(2);
 const LEAST: usize = 128 * 1024;
-/// What is read at a time.
+/// How much is read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Says that no more comes, and reads what the client still sends: closing with unread bytes resets the
-/// connection, which takes the answer from a client that sends everything before it reads. However much that
-/// is, it is read as long as it comes at a rate, there is time, and nobody waits for the place.
+/// Ends the sending side, and reads what the client still sends. Closing with unread bytes would reset the
+/// connection, and a client that sends everything before it reads would lose the answer. It reads any amount,
+/// as long as the bytes keep coming, there is time, and no other client waits for the place.
 pub(super) async fn linger(mut stream: Guarded, patience: &Patience, closing: &watch::Receiver<bool>) {
     if stream.shutdown().await.is_err() {
         return;

@@ -20,13 +20,14 @@ use tokio::{
 
 use crate::failure::Failure;
 
-/// How long a connection may be silent before its client's machine is asked whether it is still there, how long
-/// that has for an answer, and how often it is asked: one that is gone is noticed after two minutes.
+/// How long a connection may be silent before the kernel probes the client's machine, how long it waits for
+/// an answer, and how often it probes. A machine that is gone is noticed after two minutes.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;
-/// Bytes that a socket takes beyond what its client has room for. By default it is some megabytes: 1024 clients that do
-/// not read would hold gigabytes of the kernel's memory, and nobody would know that they stand still.
+/// Bytes that a socket takes beyond what its client has room for. By default it is some megabytes: 1024
+/// clients that do not read would hold gigabytes of the kernel's memory, and the server could not tell that
+/// they stand still.
 const UNSENT: u32 = 128 * 1024;
 
 /// Connections that wait to be accepted, as many as for TCP.
@@ -79,7 +80,7 @@ impl Listener {
                 .with_hint("Choose a path of at most 100 bytes in a directory that you can write to.")
         };
         remove_stale(path).await?;
-        // Nobody is let in before it listens, and by then the file is private, whatever the umask.
+        // No client can connect before it listens, and by then the file is private, whatever the umask.
         let socket = UnixSocket::new_stream().map_err(failed)?;
         socket.bind(path).map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
@@ -87,7 +88,7 @@ impl Listener {
         Ok(Self::Unix { listener, path: path.to_owned(), file: file_id(path) })
     }
 
-    /// What a client is told: `http://HOST:PORT` or `unix:/PATH`.
+    /// The address for clients: `http://HOST:PORT` or `unix:/PATH`.
     pub(super) fn url(&self) -> String {
         match self {
             Self::Tcp { address, .. } => format!("http://{address}"),
@@ -108,7 +109,7 @@ impl Listener {
             Self::Tcp { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 // An answer's head and body are two writes; the second must not wait for an acknowledgement.
-                // It fails only on a connection that is gone, which its first read tells, too.
+                // It fails only on a connection that is gone, which its first read also shows.
                 let _ = stream.set_nodelay(true);
                 // So is a machine that is switched off: it says nothing.
                 let _ = keep_alive(&stream);
@@ -119,8 +120,8 @@ impl Listener {
         }
     }
 
-    /// Listens no more, and takes the socket's file away, so that nobody waits to be let in. Connections live
-    /// on.
+    /// Stops listening and removes the socket's file, so that no client waits for a connection. Connections
+    /// live on.
     pub(super) fn close(self) {
         if let Self::Unix { path, file: Some(file), .. } = &self
             && file_id(path).as_ref() == Some(file)
@@ -142,7 +143,7 @@ fn file_id(path: &Path) -> Option<FileId> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Removes a socket that a killed process left: only a socket, and only when nobody answers on it.
+/// Removes a socket that a killed process left: only a socket, and only if no process answers on it.
 async fn remove_stale(path: &Path) -> Result<(), Failure> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {

@@ -49,7 +49,7 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Connections at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
-/// From so many on, who stands still is not waited for: others still get in.
+/// From this many connections on, the server does not wait for stalled clients, so that others still get in.
 const CROWD: usize = MAX_CONNECTIONS / 4 * 3;
 /// Files that may be open where the system lets us choose: the connections, and what their requests open.
 const FILES: u64 = 8192;
@@ -63,7 +63,7 @@ const NAMES_KEYS: [(&str, LevelFilter); 6] = [
     ("aws_sdk_s3::endpoint_auth", LevelFilter::INFO),
     ("aws_sdk_sts::endpoint_auth", LevelFilter::INFO),
 ];
-/// A pause after an accept that failed, so that a lack of descriptors is no busy loop.
+/// A pause after an accept that failed, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
@@ -78,7 +78,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     let listen = address(&options, opened.configured.as_ref())?;
     let registry = registry(&options, opened);
     raise_files();
-    // Before the first line is out, so that whoever reads it can already end us.
+    // Before the first line is printed, so that its reader can already end the process.
     let mut end = End::new()?;
     let listener = Listener::bind(&listen).await?;
     if listener.is_exposed() {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::patience::Clock;
 
-/// How much of a body that nobody wants is read so that the connection can be used again.
+/// How much of an unwanted body is read so that the connection can be used again.
 const DRAIN_BYTES: usize = 1 << 20;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ pub(super) struct RequestBody {
     failure: Option<Ending>,
 }
 
-/// What the registry did not read of a body.
+/// The rest of a body that the registry did not read.
 pub(super) struct Leftover {
     rest: Arc<Mutex<Rest>>,
     waits_for_continue: bool,
@@ -41,7 +41,7 @@ pub(super) struct Leftover {
 /// How a body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// It was read to its end, by the registry or for nobody: the connection can be used again.
+    /// It was read to its end, by the registry or to drop it: the connection can be used again.
     Whole,
     /// There is more of it.
     Unread,
@@ -74,8 +74,8 @@ impl Leftover {
         (request, leftover)
     }
 
-    /// Reads a bounded rest of the body away. A client that waits for `100 Continue` is not asked for a body
-    /// that nobody wants.
+    /// Reads and drops a bounded rest of the body. A client that waits for `100 Continue` is not asked for an
+    /// unwanted body.
     pub(super) async fn drain(self) -> Ending {
         let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(failure) = rest.failure {

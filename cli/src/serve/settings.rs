@@ -1,4 +1,4 @@
-//! What the arguments and the configuration file say together.
+//! The settings from the arguments and the configuration file.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use plugin_registry_core::shown_words;
 
 use crate::{args::Serve, failure::Failure, source::Configured, store::Opened};
 
-/// A free port, for nobody but this machine.
+/// A free port, reachable only from this machine.
 const ADDRESS: &str = "127.0.0.1:0";
 
 /// The registry as the file has it, unless an argument says otherwise. Each of the two can refuse changes.
@@ -28,7 +28,7 @@ pub(super) fn registry(options: &Serve, opened: Opened) -> Registry {
     builder.build()
 }
 
-/// Where to listen. What does not apply of the file is said on standard error.
+/// Where to listen. Settings of the file that do not apply are reported on standard error.
 pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Result<String, Failure> {
     let mut err = io::stderr().lock();
     if let Some(Configured { config, place, .. }) = configured {
@@ -42,9 +42,10 @@ pub(super) fn address(options: &Serve, configured: Option<&Configured>) -> Resul
     }
     match config.and_then(|config| config.addr.as_deref()) {
         Some(address) if is_loopback(address) => Ok(address.to_owned()),
-        // Distribution's usual `:5000` is everybody's; here nobody gets in unless somebody says so on purpose.
+        // Distribution's usual `:5000` listens on all interfaces. Here an address beyond loopback has to be
+        // asked for on purpose.
         Some(address) => {
-            // What is not written like an address may be a secret in the wrong place.
+            // Text that is not written like an address may be a secret in the wrong place.
             let is_address = address.parse::<SocketAddr>().is_ok();
             let is_shown = is_address || shown_words(address.trim_start_matches(':'), ".:-").is_some();
             let shown = if is_shown { format!("`{address}`") } else { "it".to_owned() };

@@ -98,7 +98,7 @@ pub(crate) fn nothing_is_stored_of_what_ends_early(place: &Place) {
             let _ = Wire::open(&server).ask(head("GET", target, &[])).expect(404);
         }
     }
-    // Nothing of it stands in the way of the whole.
+    // Nothing of it prevents a push of the whole.
     push_blob(&server, "a", &blob);
     assert_blob(&server, "a", &blob);
 }
@@ -126,7 +126,7 @@ pub(crate) fn a_patch_that_is_reset(place: &Place) {
 
 /// No descriptor is left, and no memory to speak of.
 fn leaves_nothing(server: &Server, quiet: usize, mut break_off: impl FnMut(usize)) {
-    // What the first requests need for good, the later ones share.
+    // The later requests share the memory that the first ones need for good.
     (0..20).for_each(&mut break_off);
     soon("the first connections end", || server.descriptors() <= quiet);
     let memory = server.memory("VmRSS");

@@ -91,7 +91,7 @@ pub(crate) fn begin(server: &Server, name: &str) -> String {
     answer.header("location").split('?').next().unwrap().to_owned()
 }
 
-/// What a GET of the upload says: how many bytes it has. (1 looks like 0 and is none of our offsets.)
+/// How many bytes the upload has, by a GET. (The answer for 1 looks like that for 0, so no test uses 1.)
 pub(crate) fn status(server: &Server, upload: &str) -> usize {
     length_of(&Wire::open(server).ask(head("GET", upload, &[])).expect(204))
 }
@@ -103,7 +103,7 @@ fn length_of(answer: &Answer) -> usize {
     }
 }
 
-/// Waits until no request writes to the upload; how many bytes it has then.
+/// Waits until no request writes to the upload, and returns how many bytes it then has.
 pub(crate) fn settled(server: &Server, upload: &str) -> usize {
     let mut wire = Wire::open(server);
     let begin = Instant::now();
@@ -119,7 +119,7 @@ pub(crate) fn settled(server: &Server, upload: &str) -> usize {
     }
 }
 
-/// The upload has so many bytes, and a GET says so.
+/// Asserts that the upload has this many bytes, and that a GET reports them.
 #[track_caller]
 pub(crate) fn assert_stands(server: &Server, upload: &str, at: usize) {
     assert_eq!(settled(server, upload), at);

@@ -1,4 +1,4 @@
-//! What a page in a browser may have sent. `tests/browser.rs` asks a real one.
+//! Requests that a page in a browser may have sent. `tests/browser.rs` asks a real one.
 
 use crate::{
     Place,
@@ -71,7 +71,7 @@ pub(crate) fn pages_read_and_change_nothing(place: &Place) {
     let _ = Wire::open(&server).ask(head("GET", "/v2/ns/app/manifests/other", &[])).expect(404);
 }
 
-/// A person who writes the address into a browser, and every name of this machine's own.
+/// A person who types the address into a browser, and every name of this machine.
 pub(crate) fn own_names_are_answered(place: &Place) {
     let server = place.serve(&[]);
     for name in ["localhost", "LOCALHOST:1", "127.0.0.1:5000", "127.3.2.1", "[::1]:5000"] {

@@ -10,7 +10,7 @@ use crate::{
     wire::{LAST, PING, Wire, chunked, head, whole},
 };
 
-/// Each byte in a chunk of its own, and the connection in pieces that fit none of them.
+/// Each byte in its own chunk, and the connection in pieces that do not fit the chunks.
 pub(crate) fn chunks_of_one_byte(place: &Place) {
     let server = place.serve(&[]);
     let manifest = blobs_of_image(&server, "a");
@@ -95,7 +95,7 @@ pub(crate) fn a_missing_last_chunk(place: &Place) {
     go_on(&server, &session, "a", &blob);
 }
 
-/// 400, the connection ends, and what comes behind is no request.
+/// 400, the connection ends, and what follows is not read as a request.
 pub(crate) fn broken_chunks(place: &Place) {
     let server = place.serve(&["--delete"]);
     let blob = content(2, 1000);
@@ -132,8 +132,8 @@ pub(crate) fn broken_chunks(place: &Place) {
     }
 }
 
-/// What a Content-Length says must be one number. A body with both lengths goes by its chunks, and nothing
-/// after it is read (RFC 9112, section 6.1).
+/// A Content-Length must be one number. A body with both lengths is read by its chunks, and nothing after it
+/// is read (RFC 9112, section 6.1).
 pub(crate) fn lengths_that_contradict(place: &Place) {
     let server = place.serve(&[]);
     let target = post_target("a", b"hello");

@@ -1,4 +1,4 @@
-//! What the head of a request may be.
+//! The limits of the head of a request.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::{
     wire::{PING, Wire, head},
 };
 
-/// A head that is refused: the answer is read, the connection ends, and what comes behind is no request.
+/// A head that is refused: the answer is read, the connection ends, and what follows is not read as a
+/// request.
 #[track_caller]
 pub(crate) fn refused(server: &Server, status: u16, request: &[u8]) {
     let what = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
@@ -73,8 +74,8 @@ pub(crate) fn a_hundred_header_fields(place: &Place) {
     refused(&server, 431, &many(1000));
 }
 
-/// No NUL, no lone CR, no folded line, nothing between a name and its colon; bytes above ASCII are no text,
-/// but may be in a value.
+/// No NUL, no lone CR, no folded line, nothing between a name and its colon. Bytes above ASCII are not text,
+/// but a value may contain them.
 pub(crate) fn characters_that_a_head_may_not_have(place: &Place) {
     let server = place.serve(&[]);
     for request in [
@@ -103,7 +104,8 @@ pub(crate) fn characters_that_a_head_may_not_have(place: &Place) {
     taken(&server, 200, b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\na: \xff\xfe\tb\r\n\r\n");
     // A lone LF may end a line (RFC 9112, section 2.2).
     taken(&server, 200, b"GET /v2/ HTTP/1.1\nhost: localhost\na: b\n\n");
-    // Values that are no text mean nothing, and are not passed over where they mean something.
+    // A value that is not text is ignored in a header without a meaning here, and refused in one with a
+    // meaning.
     taken(&server, 200, b"GET /v2/_catalog HTTP/1.1\r\nhost: localhost\r\naccept: \xff\r\n\r\n");
     let patch = "/v2/a/blobs/uploads/018f0000-0000-7000-8000-000000000000";
     taken(&server, 404, &head("PATCH", patch, &["content-range: \u{665}-\u{665}", "content-length: 0"]));
@@ -125,7 +127,7 @@ pub(crate) fn one_host(place: &Place) {
     wire.assert_usable();
 }
 
-/// What is no HTTP/1.x: 400, or an end without an answer where HTTP/2 begins.
+/// Anything but HTTP/1.x gets 400, or an end without an answer where HTTP/2 begins.
 pub(crate) fn odd_beginnings(place: &Place) {
     let server = place.serve(&[]);
     refused(&server, 400, b"GET /v2/\r\n");

@@ -1,5 +1,5 @@
-//! HTTP/1.1 at its edges, byte by byte against the real `serve`: bodies that nobody wants, framing, early
-//! and half ends, slow clients, limits. Each test runs on both stores.
+//! HTTP/1.1 at its edges, byte by byte against the real `serve`: unwanted bodies, framing, early and half
+//! ends, slow clients, limits. Each test runs on both stores.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

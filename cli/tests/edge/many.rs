@@ -122,8 +122,8 @@ pub(crate) fn a_client_that_sends_no_more_is_answered(place: &Place) {
     assert_blob(&server, "a", &posted);
 }
 
-/// More of them than connections at a time, each in the middle of a body, with the default limit of minutes: where
-/// others wait to be let in, who stands still is not waited for.
+/// More clients than connections at a time, each in the middle of a body, with the default limit of minutes.
+/// While others wait for a connection, the server does not wait for stalled clients.
 pub(crate) fn a_thousand_vanished_clients_stop_nobody(place: &Place) {
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum.map(|most| most.min(8192)).or(Some(8192));

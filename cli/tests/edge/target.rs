@@ -1,4 +1,4 @@
-//! What a request asks for: methods and targets in all their forms.
+//! The methods and targets of requests in all their forms.
 
 use crate::{
     Place,
@@ -7,7 +7,7 @@ use crate::{
     wire::{Wire, head},
 };
 
-/// Up to 65534 bytes a target is read; whatever is longer is 414.
+/// A target of up to 65534 bytes is read; a longer one is 414.
 pub(crate) fn long_targets(place: &Place) {
     let server = place.serve(&[]);
     let sized = |size: usize| head("GET", &format!("/v2/{}", "a".repeat(size - 4)), &[]);
@@ -24,7 +24,7 @@ pub(crate) fn long_targets(place: &Place) {
     taken(&server, 200, &head("GET", &query, &[]));
 }
 
-/// Nothing is hidden by an encoding, and nothing is climbed over.
+/// An encoding hides nothing, and `..` does not lead upwards.
 pub(crate) fn encoded_paths(place: &Place) {
     let server = place.serve(&[]);
     push_image(&server, "ns/app");
@@ -69,8 +69,8 @@ pub(crate) fn encoded_paths(place: &Place) {
     }
 }
 
-/// The absolute form is that of a proxy's client, and is served (RFC 9112, section 3.2.2). Nothing is
-/// tunnelled, and `*` is no endpoint.
+/// The absolute form, which clients of a proxy send, is served (RFC 9112, section 3.2.2). Nothing is
+/// tunnelled, and `*` is not an endpoint.
 pub(crate) fn other_forms_of_a_target(place: &Place) {
     let server = place.serve(&[]);
     push_image(&server, "ns/app");

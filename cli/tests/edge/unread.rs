@@ -12,7 +12,7 @@ use crate::{
     wire::{LAST, Wire, chunked, head, whole},
 };
 
-/// What is drained so that the connection can be used again.
+/// How much is drained so that the connection can be used again.
 const DRAINED: usize = 1 << 20;
 
 /// A request that is answered without a look at its body.
@@ -23,7 +23,7 @@ pub(crate) struct Refused {
     pub(crate) headers: Vec<&'static str>,
 }
 
-/// What each endpoint refuses before it reads, on a server that takes changes and one that does not.
+/// The refusals of each endpoint before it reads, on a server that accepts changes and one that does not.
 pub(crate) struct Refusals {
     writable: (Server, Vec<Refused>),
     read_only: (Server, Vec<Refused>),

@@ -25,14 +25,14 @@ fn filled(place: &Place, fill: impl Fn(&Server)) -> Server {
     }
 }
 
-/// An index of almost 4 MiB, most of it a text that nobody reads.
+/// An index of almost 4 MiB, most of it text that is never read.
 fn large_index() -> Vec<u8> {
     let text = "a".repeat(4 * MIB - 200);
     format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[],"x":"{text}"}}"#).into_bytes()
 }
 
-/// Large manifests are in memory until they are taken: so many bytes in all. The next wait, without holding anything,
-/// and those that stand still are not waited for; small ones are answered all the time.
+/// Large manifests are in memory until they are taken: this many bytes in all. The next wait, without holding
+/// anything, and those that stand still are not waited for; small ones are answered all the time.
 pub(crate) fn large_answers_that_nobody_takes_are_bounded(place: &Place) {
     let (large, small) = (large_index(), content(1, 1000));
     let put = whole("PUT", "/v2/a/manifests/large", &[&format!("content-type: {INDEX}")], &large);
@@ -52,7 +52,7 @@ pub(crate) fn large_answers_that_nobody_takes_are_bounded(place: &Place) {
         .collect();
     let begin = Instant::now();
     let mut most = 0;
-    // One that reads gets its answer after those before it, or is told to come again.
+    // A client that reads gets its answer after the earlier ones, or an answer that asks it to come again.
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let (server, get) = (&server, &get);

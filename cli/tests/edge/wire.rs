@@ -1,4 +1,4 @@
-//! A connection on which every byte is ours.
+//! A connection on which the test controls every byte.
 
 use std::{
     fmt::Write as _,
@@ -84,7 +84,7 @@ impl Wire {
         assert!(self.ahead.is_empty(), "more came: {}", String::from_utf8_lossy(&self.ahead));
     }
 
-    /// Nothing comes for a while.
+    /// Asserts that nothing comes for a while.
     #[track_caller]
     pub(crate) fn assert_silent(&mut self, time: Duration) {
         assert!(self.ahead.is_empty(), "{}", String::from_utf8_lossy(&self.ahead));
@@ -150,7 +150,7 @@ impl Wire {
         }
     }
 
-    /// At most so many bytes of what comes next, as they are.
+    /// At most this many of the next bytes, as they are.
     pub(crate) fn some(&mut self, most: usize) -> Vec<u8> {
         if self.ahead.is_empty() {
             self.fill();

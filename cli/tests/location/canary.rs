@@ -59,7 +59,7 @@ const VARIABLES: &[&str] = &[
     "LOG_FORMATTER",
 ];
 
-/// What each command says.
+/// The output of each command.
 fn said(arguments: &[&str]) -> String {
     let mut said = String::new();
     for line in [
@@ -169,7 +169,7 @@ fn in_variables_and_files_that_are_named() {
                 }
             }
             writeln!(text, "REGISTRY_{variable}={secret}").unwrap();
-            // It would only be told where it could be listened.
+            // The address would only be shown if the server could listen on it.
             let file = files.write("r.env", &text);
             let said = if *variable == "HTTP_ADDR" {
                 crate::show(&["--env-file", &file]).ok().out

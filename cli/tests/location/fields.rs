@@ -43,7 +43,7 @@ const SECRETS: &[&str] = &[
 /// A key that is right, where another field is looked at.
 const KEY: &str = "bm90IGEga2V5";
 
-/// What a profile of AWS may have besides an identity, of any tool.
+/// Properties that a profile of AWS may have beside an identity, for any tool.
 const PROPERTIES: &[&str] = &[
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -137,7 +137,7 @@ const CONFIG: &[&str] = &[
     "unknown",
 ];
 
-/// What is logged.
+/// The log lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -152,7 +152,7 @@ impl io::Write for Lines {
     }
 }
 
-/// Looks at everything that is said of a configuration.
+/// Looks at every text about a configuration.
 struct Look {
     lines: Lines,
     log: Dispatch,
@@ -166,14 +166,15 @@ struct Look {
     asks: bool,
 }
 
-/// What addresses and the keys of objects are made of, and a header.
+/// The parts of addresses and of object keys, and a header.
 const ADDRESSES: &[&str] = &["s3Url", "bucket", "regionendpoint", "rootdirectory", "useragent"];
 
 impl Look {
     fn new() -> Self {
         let lines = Lines::default();
         let writer = lines.clone();
-        // As `serve` logs: there the SDK names the access key, which is no secret where it is right.
+        // As `serve` logs: there the SDK names the access key, which is not a secret if it is in the right
+        // place.
         let targets = Targets::new().with_default(LevelFilter::TRACE).with_targets([
             ("aws_smithy_runtime::client::orchestrator", LevelFilter::INFO),
             ("aws_sigv4", LevelFilter::INFO),
@@ -199,8 +200,8 @@ impl Look {
         }
     }
 
-    /// What is said of a configuration, by its driver when it is opened, and by a request to a store that does not answer;
-    /// and what is logged meanwhile.
+    /// The texts about a configuration: from its driver when it is opened, from a request to a store that
+    /// does not answer, and from the log meanwhile.
     fn said(&mut self, read: impl FnOnce() -> Result<Config, Error>) -> String {
         self.lines.0.lock().unwrap().clear();
         let log = self.log.clone();
@@ -245,7 +246,7 @@ impl Look {
         text
     }
 
-    /// A location with credentials. The host allows `/token`, and nobody answers at any endpoint.
+    /// A location with credentials. The host allows `/token`, and no endpoint answers.
     fn location(
         &mut self,
         location: &BackupStorageLocation,
@@ -307,7 +308,7 @@ fn values() -> impl Iterator<Item = &'static str> {
     [WORD].into_iter().chain(SECRETS.iter().copied())
 }
 
-/// A location of this provider that is right, at an endpoint where nobody is.
+/// A valid location of this provider, at an endpoint that does not answer.
 fn location(provider: &str) -> BackupStorageLocation {
     let location = BackupStorageLocation::new("velero", "default", provider, "backup");
     match provider {
@@ -365,7 +366,7 @@ fn of_a_profile() {
         for (property, value) in
             PROPERTIES.iter().flat_map(|property| values().map(move |value| (property, value)))
         {
-            // The name of another profile is one, and told where there is none.
+            // The name of another profile is a name too, and is shown if there is no such profile.
             if *property == "source_profile" && value == WORD {
                 continue;
             }
@@ -378,7 +379,7 @@ fn of_a_profile() {
         }
     }
     look.asks = true;
-    // Files that are none, and names of profiles and of properties. A word may be shown there.
+    // Malformed files, and names of profiles and of properties. A word may be shown there.
     for secret in SECRETS {
         for text in [
             format!("[{secret}]\naws_access_key_id=a\naws_secret_access_key=b\n"),
@@ -516,7 +517,7 @@ fn of_the_documents_of_google() {
     look.finish(300, 0, 0);
 }
 
-/// Beside the credentials a word is a name, and may be shown; a secret is none.
+/// Outside of the credentials a word is a name and may be shown; a secret is not.
 #[test]
 fn of_a_location() {
     let (mut look, files) = (Look::new(), Files::new());
@@ -564,7 +565,7 @@ fn of_a_location() {
 type Driver = (&'static str, &'static [(&'static str, &'static str)], Names, Names);
 type Names = &'static [&'static str];
 
-/// The parameters of each driver that are secrets or may hold some, and those that are none, beside what it needs.
+/// For each driver: what it needs, the parameters that are or may hold secrets, and those that are not.
 const PARAMETERS: &[Driver] = &[
     (
         "s3",

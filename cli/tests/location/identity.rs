@@ -2,7 +2,7 @@
 
 use crate::{Files, NOBODY, check, common::run, profile, show};
 
-/// A location with a Secret of its own.
+/// A location with its own Secret.
 fn named(files: &Files, endpoint: &str) -> String {
     files.write(
         "bsl.yaml",
@@ -13,7 +13,7 @@ fn named(files: &Files, endpoint: &str) -> String {
     )
 }
 
-/// It is not opened with that of the process, unless somebody says so.
+/// It is not opened with the identity of the process, unless `--ambient` allows it.
 #[test]
 fn a_location_with_a_secret_needs_it() {
     let files = Files::new();
@@ -30,7 +30,7 @@ fn a_location_with_a_secret_needs_it() {
             "{ran:?}"
         );
     }
-    // What is only shown needs none.
+    // Showing a location needs no credentials.
     let shown = show(&["--location", &location]).ok();
     assert!(
         shown.out.contains("credentials: none given; they are in key `cloud` of Secret `velero/mine`"),
@@ -42,7 +42,7 @@ fn a_location_with_a_secret_needs_it() {
     let mut arguments = vec!["--location", location.as_str(), "--env-file", &env];
     let ran = check(&arguments);
     assert!(!ran.err.contains("none are passed"), "{ran:?}");
-    // Somebody says so.
+    // `--ambient` allows it.
     let quick = files.write("quick.env", "REGISTRY_STORAGE_S3_MAXATTEMPTS=1\n");
     arguments[3] = &quick;
     arguments.push("--ambient");

@@ -33,7 +33,7 @@ use std::fs;
 use common::{Ran, run};
 use tempfile::TempDir;
 
-/// Nobody listens there, and only root could.
+/// Nothing listens there, and only root could listen.
 pub(crate) const NOBODY: &str = "http://127.0.0.1:1";
 
 /// A directory of files for one test.

@@ -1,5 +1,5 @@
-//! What the command opens: the files that are passed and those of every program, and no other, whatever is written in
-//! them and in the environment. Seen by strace.
+//! The command opens the files that are passed and those of every program, and no others, whatever they and
+//! the environment contain. Checked with strace.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Files, common::command, profile};
 
-/// What any program opens: libraries, the machine, names of hosts, the system's certificates, its own parts in `/proc`.
+/// Files that any program opens: libraries, machine settings, host names, the system's certificates, its own
+/// entries in `/proc`.
 const ANY: &[&str] = &[
     "/lib",
     "/usr/lib",
@@ -105,7 +106,7 @@ fn opened(files: &Files, arguments: &[&str]) -> Option<(BTreeSet<String>, String
     Some((paths(&log), said))
 }
 
-/// What the log names, but for what any program opens.
+/// The files in the log, except for those that any program opens.
 fn paths(log: &str) -> BTreeSet<String> {
     let program = command().get_program().to_owned();
     let mut paths = BTreeSet::new();
@@ -129,7 +130,7 @@ fn opened_by_serve(files: &Files, from: &[&str]) -> (BTreeSet<String>, String) {
     let arguments = ["serve", "--log", "trace"].iter().chain(from).copied().collect::<Vec<_>>();
     let (mut strace, log) = traced(files, &arguments);
     let mut running = Running(strace.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    // It writes at TRACE whether anybody reads or not.
+    // It writes at TRACE whether its output is read or not.
     let mut stderr = running.0.stderr.take().unwrap();
     let errors = std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -229,7 +230,7 @@ fn only_what_is_passed() {
             let arguments: Vec<&str> = command.iter().chain(from).copied().collect();
             server.forget();
             let Some((paths, said)) = opened(&files, &arguments) else { return };
-            // A layout's own files are its directory and what is below it.
+            // The files of a layout are its directory and everything below it.
             let is_of = |path: &str, layout: &str| Path::new(path).starts_with(layout);
             // One that is made is made in the directory above it.
             let above = files.path("");

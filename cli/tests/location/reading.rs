@@ -55,7 +55,7 @@ fn commands_that_read_make_no_write() {
     }
 }
 
-/// A location with `accessMode: ReadOnly` is read, and whatever would write is refused before the store is asked.
+/// A location with `accessMode: ReadOnly` is read, and every write is refused before the store is asked.
 #[test]
 fn a_read_only_location_is_never_written() {
     let bucket = Bucket::filled();

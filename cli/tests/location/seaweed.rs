@@ -19,10 +19,10 @@ use crate::{
     profile, steady,
 };
 
-/// What the head says before the steps.
+/// The head before the steps.
 const HEAD: &str = "location: velero/default\ndriver: s3\n  accesskey: …\n";
 
-/// What whoever may do everything is told.
+/// The steps that pass with all permissions.
 const STEPS: [&str; 9] =
     ["list", "missing", "write", "read", "replace", "conditional write", "stage", "find stages", "delete"];
 
@@ -183,7 +183,7 @@ fn both_forms_of_the_provider_and_any_form_of_the_file_are_right() {
     let env = files.write("r.env", "REGISTRY_STORAGE_S3_ROOTDIRECTORY=images\n");
     let ran = check(&["--location", &location, "--credentials", &cloud, "--env-file", &env]).ok();
     assert!(ran.out.contains("\n  rootdirectory: images\n"), "{ran:?}");
-    // What is checked can be used.
+    // A location that passed the check can be used.
     let from = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
     run(["quickstart"].iter().chain(&from)).ok();
     assert_eq!(run(["ls"].iter().chain(&from)).ok().out, "quickstart/app\nquickstart/copy\n");
@@ -244,7 +244,7 @@ fn a_wrong_bucket_is_told() {
     assert!(ran.out.contains("\n  bucket: nobodys-bucket\n"), "{ran:?}");
 }
 
-/// Needs no program, and is told as the others are.
+/// Needs no program, and is reported like the others.
 #[test]
 fn an_endpoint_where_nobody_listens_is_told() {
     let files = Files::new();
@@ -260,7 +260,7 @@ fn an_endpoint_where_nobody_listens_is_told() {
     assert!(ran.out.contains(&format!("\n  regionendpoint: {NOBODY}\n")), "{ran:?}");
 }
 
-/// The SDK finds none: nothing in the environment, no files, and nobody is asked.
+/// The SDK finds no credentials: the environment is empty, there are no files, and no service is asked.
 #[test]
 fn missing_credentials_are_told_with_where_they_are() {
     let files = Files::new();
@@ -321,7 +321,7 @@ fn who_may_not_list_is_told_so() {
 fn who_may_not_delete_is_told_so() {
     let Some(program) = seaweed("who_may_not_delete_is_told_so") else { return };
     let ran = user(program, "undeleting");
-    // What uploads leave stays; images can be pushed.
+    // Leftovers of uploads stay; images can be pushed.
     assert_eq!((ran.code, &*ran.err), (0, ""), "{ran:?}");
     assert_eq!(failed(&ran), ["delete"]);
     assert!(ran.out.contains("\nchanges: pushes; no deletes\n"), "{ran:?}");

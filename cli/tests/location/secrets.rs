@@ -1,4 +1,4 @@
-//! No secret is in what is printed, whatever is printed and whatever fails.
+//! No output contains a secret, whatever is printed and whatever fails.
 
 use std::process::{Output, Stdio};
 
@@ -66,7 +66,7 @@ fn in_a_location_that_nobody_answers_at() {
     }
 }
 
-/// A role by a token, and by keys, of a token service that nobody answers at; and in what is refused.
+/// A role by a token, and by keys, of a token service that does not answer; and in refusals.
 #[test]
 fn in_a_role() {
     let files = Files::new();
@@ -165,7 +165,7 @@ fn in_variables_that_are_right_or_wrong() {
     if cfg!(feature = "s3") {
         assert!(said.contains("REGISTRY_STORAGE_S3_SECRETKEYY"), "{said}");
     }
-    // The environment's is a flag that is none, with a value that nobody should see again either.
+    // The variable of the environment is an invalid flag, and its value must not be shown either.
     let (said, failed) = all_outputs(&[&from[..4], &["--from-env"]].concat());
     assert_eq!(failed, OPEN.len(), "{said}");
     assert!(!said.contains(SECRET), "{said}");

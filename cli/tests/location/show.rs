@@ -76,7 +76,7 @@ fn credentials_of_variables_are_credentials() {
     };
     let shown = |env: &str| {
         let arguments = ["--location", location.as_str(), "--env-file", env];
-        // Without credentials an endpoint of the location's own is asked only if somebody says so.
+        // Without credentials an endpoint that the location names is asked only with `--ambient`.
         let checked = check(&[&arguments[..], &["--ambient"]].concat());
         let shown = show(&arguments).ok();
         [shown.out, checked.out].map(|out| {
@@ -90,7 +90,7 @@ fn credentials_of_variables_are_credentials() {
             assert!(!none, "{name}: {out}");
         }
     }
-    // An empty one is as good as none, and a region is none.
+    // An empty value counts as unset, and a region is not a credential.
     for (name, value) in [("ACCESSKEY", ""), ("REGION", "eu")] {
         for (none, out) in shown(&variables(name, value)) {
             assert!(none, "{name}: {out}");

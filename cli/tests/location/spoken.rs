@@ -1,4 +1,4 @@
-//! Keys are in no output of any command, whatever the store answers to them.
+//! No output of any command contains keys, whatever the store answers to them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,7 +20,7 @@ const ACCESS: &str = "AKIACANARYACCESSSPOKEN";
 const SECRET: &str = "canary-secret/0f1c+spoken";
 const TOKEN: &str = "canary-token/71aa+spoken==";
 
-/// What is answered to the keys.
+/// The store's answer to the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Store {
     Answers,
@@ -41,7 +41,7 @@ enum Form {
     Process,
 }
 
-/// The command in a process that has a credentials file of its own, or none.
+/// The command in a process with its own credentials file, or without one.
 fn within(environment: Option<&str>) -> Command {
     let mut command = command();
     if let Some(file) = environment {
@@ -75,7 +75,7 @@ fn change(server: &Server, store: Store) {
     }
 }
 
-/// Whatever they say, and how many commands failed.
+/// All output of the commands, and how many of them failed.
 fn said(arguments: &[&str], environment: Option<&str>, layout: &str, out: &str) -> (String, Vec<String>) {
     let (into, out_of) = (format!("oci:{layout}:1.0"), format!("oci:{out}:1.0"));
     let lines: &[&[&str]] = &[
@@ -121,7 +121,7 @@ fn served(arguments: &[&str], environment: Option<&str>, server: &Server, store:
     let mut serve = within(environment);
     serve.args(["serve", "--log", "trace"]).args(arguments);
     let mut running = Running(serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    // It logs, whether anybody reads or not.
+    // It logs whether its output is read or not.
     let mut stderr = running.0.stderr.take().unwrap();
     let log = thread::spawn(move || {
         let mut text = Vec::new();
@@ -217,7 +217,7 @@ fn by_no_command_whatever_the_store_answers() {
             // The chain of the SDK reads the environment of the process.
             let environment = (form == Form::Process).then_some(cloud.as_str());
             let log = served(&from, environment, &server, store);
-            // What cannot be reached is told before anything is logged.
+            // A store that cannot be reached is reported before anything is logged.
             let is_reached = !matches!(store, Store::SpeaksNoTls | Store::IsDown);
             assert_eq!(log.contains(" TRACE "), is_reached, "{store:?}: {log}");
             change(&server, store);
@@ -227,7 +227,7 @@ fn by_no_command_whatever_the_store_answers() {
                 assert_eq!(line, None, "{store:?} {from:?}: {canary}");
             }
             println!("{store:?} {form:?}: {} lines, {} commands failed", log.lines().count(), failed.len());
-            // What fails has to be what was meant to.
+            // The failures have to be the intended ones.
             if store == Store::Answers {
                 assert!(failed.is_empty(), "{failed:?}\n{all}");
                 assert!(server.count() > 50, "{}", server.count());

@@ -1,4 +1,4 @@
-//! What has to be given, and what goes together.
+//! Required options, and options that can be combined.
 
 use crate::{
     Files, check,
@@ -59,7 +59,7 @@ fn credentials_are_those_of_a_location() {
     }
 }
 
-/// The first line of the help is the command's own: clap takes it from whatever has a doc comment last.
+/// The first line of the help is about the command. clap takes it from the last item that has a doc comment.
 #[test]
 fn help_says_what_the_command_does() {
     for (line, first) in [

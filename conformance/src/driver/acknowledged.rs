@@ -83,7 +83,7 @@ struct Play<'a> {
     cx: &'a Context,
     drivers: [Driver; 2],
     target: StoragePath,
-    /// What each close acknowledged, in order.
+    /// The acknowledged bytes of each close, in order.
     closed: Vec<(Staged, Bytes)>,
     /// Whether the last one is still staged.
     is_staged: bool,

@@ -17,9 +17,9 @@ const SIZES: [usize; 6] = [0, 1, 10, 100_000, 6 << 20, 17 << 20];
 
 /// `commit_staged` makes exactly the staged bytes visible.
 ///
-/// Commits through the instance that closed the stage and through another one, to the stage's own path
-/// and to another one, over an existing file or none, in all sizes, after one close or several, and again
-/// after a commit that left the stage.
+/// Commits through the instance that closed the stage and through another one. Commits to the stage's own
+/// path and to another path, with and without an existing file there, in all sizes, after one close or
+/// several. Commits again after a commit that left the stage.
 pub async fn commit_staged_makes_exactly_these_visible(cx: &Context) {
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
@@ -87,7 +87,7 @@ async fn again(cx: &Context, driver: &dyn StorageDriver, staged: &Staged, conten
     assert_missing(driver, &target).await;
 }
 
-/// What a dropped writer left is not part of the committed bytes.
+/// Leftovers of a dropped writer are not part of the committed bytes.
 async fn after_a_torn_writer(cx: &Context, other: &Driver) {
     let (file, target) = (cx.path("torn/file"), cx.path("torn/target"));
     for (kept, torn) in [(0, 10), (10, 1), (10, 6 << 20), (6 << 20, 6 << 20)] {
@@ -143,7 +143,8 @@ async fn beside_a_writer(cx: &Context, other: &Driver) {
 
 /// `commit_staged` refuses bytes that another instance changed meanwhile, whatever it did.
 ///
-/// This holds for the value of the close and for one that was found. What is there instead stays as it is.
+/// This holds for the value of the close and for one that was found. The bytes that are staged instead stay
+/// as they are.
 pub async fn commit_staged_of_others_is_refused(cx: &Context) {
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));

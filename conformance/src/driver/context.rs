@@ -1,4 +1,4 @@
-//! What a behavior gets: a fresh store, opened, its own path, and short helpers for long calls.
+//! The context of a behavior: a fresh store, opened, its own path, and short helpers for long calls.
 
 use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -55,6 +55,11 @@ impl Context {
     /// Waits so that what a dropped call began can end in the store.
     pub(crate) async fn settle(&self) {
         self.store.settle().await;
+    }
+
+    /// The same, only for a store that says that it takes its time ([`Store::with_settle`]).
+    pub(crate) async fn settle_in_the_store(&self) {
+        self.store.settle_in_the_store().await;
     }
 
     /// The store.
@@ -215,7 +220,7 @@ pub(crate) async fn go_on(driver: &dyn StorageDriver, path: &StoragePath) -> Wri
     resume(driver, &driver.find_staged(path).await.unwrap()).await
 }
 
-/// Resumes these bytes, appends and closes. Each of the three calls may be the one that refuses.
+/// Resumes these bytes, appends and closes. Any of the three calls may refuse.
 pub(crate) async fn append(
     driver: &dyn StorageDriver,
     staged: &Staged,
@@ -298,7 +303,7 @@ pub(crate) fn assert_refused(error: &Error) {
     assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound), "{error:?}");
 }
 
-/// Polls a future this many times, then drops it. Returns its output if it finished by then.
+/// Polls a future this many times, then drops it. Returns its output if it has finished.
 pub(crate) async fn poll_then_drop<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     for poll in 0..polls {

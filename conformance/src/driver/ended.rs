@@ -97,7 +97,7 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
             assert_eq!(found.id, staged.id);
         }
         cx.driver().delete_if_exists(&cx.path(&format!("put{polls}"))).await.unwrap();
-        // What a dropped call left running ends before the next round, and before the test ends.
+        // Work that a dropped call left running ends before the next round, and before the test ends.
         cx.settle().await;
         forget(cx.driver(), &staged).await;
         assert_not_staged(cx.driver(), &from).await;
@@ -146,9 +146,9 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
         } else {
             drop(writer);
         }
-        // A part that was in flight when the write was dropped may still take numbers of parts for itself, and
-        // whoever has resumed the stage before that is refused.
-        cx.settle().await;
+        // Some stores continue a request whose client is gone. A part may then still reserve part numbers. A
+        // writer that resumed the stage before that is refused.
+        cx.settle_in_the_store().await;
         assert_missing(cx.driver(), &file).await;
         assert_staged(cx.driver(), &begin).await;
         let mut writer = resume(&*cx.reopen().await, &begin).await;
@@ -240,7 +240,7 @@ pub async fn failed_write_is_never_committed(cx: &Context) {
             assert_missing(cx.driver(), &other).await;
             assert_not_staged(cx.driver(), &file).await;
         }
-        // What was closed before stays, unless the writer is cancelled.
+        // Bytes that were closed before stay, unless the writer is cancelled.
         let staged = stage(cx.driver(), &cx.path("closed"), "before").await;
         for end in 0..3 {
             let faulty = Checked::new(Arc::new(Faulty::new(cx.shared(), fault)));

@@ -11,7 +11,7 @@ use plugin_registry_core::{Error, ErrorKind, Operation, Reader, Result, StorageP
 use super::context::Driver;
 use crate::intercept::{Intercept, Intercepted};
 
-/// What goes wrong.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Streams end one byte early, without an error.

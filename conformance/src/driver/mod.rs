@@ -12,7 +12,7 @@
 //!
 //! Each behavior is one test on its own [`Store`], which must leave the root empty. A behavior of the
 //! contract has the name of its bullet. Those of distribution's suite have distribution's names. The rest
-//! is what the contract asks of every method, and traps that stores have set.
+//! tests rules of the contract for every method, and traps that stores have set.
 
 mod acknowledged;
 mod commit;

@@ -154,7 +154,7 @@ pub fn check(cases: u32, open: impl AsyncFn() -> Store) {
 struct Side {
     driver: Checked<dyn StorageDriver>,
     writers: [Option<OpenWriter>; SLOTS],
-    /// What closes returned, in order.
+    /// The results of the closes, in order.
     closed: Vec<Staged>,
 }
 

@@ -79,7 +79,7 @@ pub async fn names_may_be_long(cx: &Context) {
 
 /// Directories may have names like those that drivers give to staged bytes.
 ///
-/// Such names are tags that users choose. For a directory only what lies below it matters.
+/// Such names are tags that users choose. For a directory only what is below it matters.
 pub async fn names_like_those_of_staged_bytes_are_names_of_directories(cx: &Context) {
     let (driver, long) = (cx.driver(), "t".repeat(128));
     let tmp = "x.6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b.tmp";

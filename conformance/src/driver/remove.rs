@@ -154,7 +154,7 @@ pub async fn delete_many_ignores_missing_files(cx: &Context) {
 
 /// `delete_many` deletes files with and without their stages, and stages alone.
 ///
-/// Other files and the stages of other paths stay. What the commit of a stage left goes as well.
+/// Other files and the stages of other paths stay. Leftovers of a commit are deleted as well.
 pub async fn delete_many_deletes_stages(cx: &Context) {
     let other = cx.reopen().await;
     let (started, data) = (cx.path("up/a/startedat"), cx.path("up/a/data"));

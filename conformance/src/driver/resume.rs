@@ -55,7 +55,7 @@ pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
     }
 }
 
-/// What a writer wrote that was dropped before its close does not count, also after several of them.
+/// Bytes of a writer that was dropped before its close do not count, even after several such writers.
 pub async fn writer_resume_cuts_a_torn_tail(cx: &Context) {
     let other = cx.reopen().await;
     for (index, (kept, torn)) in
@@ -90,7 +90,7 @@ pub async fn writer_resume_cuts_a_torn_tail(cx: &Context) {
     }
 }
 
-/// What can happen to a stage while a caller still holds its value.
+/// Changes of a stage while a caller still holds its value.
 pub(super) const CHANGES: [&str; 8] = [
     "continued",
     "replaced",
@@ -147,7 +147,7 @@ pub(super) async fn change(
     Ok(None)
 }
 
-/// Nothing of it is taken back: what is staged after a change is there, whole; or nothing is. Leaves nothing.
+/// Nothing of it is taken back: after a change, the stage is either whole or gone. Leaves nothing.
 pub(super) async fn check_after(
     cx: &Context,
     driver: &dyn StorageDriver,
@@ -344,8 +344,8 @@ async fn nothing_more(cx: &Context, other: &Driver) {
     assert_file(cx.driver(), &file, &"abcd".into()).await;
 }
 
-/// Another writer goes on after each end of a writer. Writers of other paths, and new ones of its own
-/// path, work beside an open one.
+/// After each way in which a writer ends, another writer goes on. Writers of other paths, and new writers of
+/// the same path, work beside an open one.
 async fn others_go_on(cx: &Context, other: &Driver) {
     let file = cx.path("next/file");
     let staged = stage(cx.driver(), &file, "abc").await;
@@ -425,7 +425,8 @@ async fn dropped_amid(cx: &Context, other: &Driver) {
     }
 }
 
-/// Many writers try to resume at the same time. What each appends and closes counts exactly once.
+/// Many writers try to resume at the same time. The bytes that each one appends and closes count exactly
+/// once.
 async fn race(cx: &Context, other: Driver) {
     let file = cx.path("race/file");
     stage(cx.driver(), &file, "").await;

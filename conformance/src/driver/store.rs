@@ -1,4 +1,4 @@
-//! What a driver's test file provides: how to open its store, and what else the proofs need.
+//! The input from a driver's test file: how to open its store, and what else the tests need.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -113,6 +113,12 @@ impl Store {
         }
     }
 
+    pub(crate) async fn settle_in_the_store(&self) {
+        if let Some(settle) = &self.settle {
+            settle().await;
+        }
+    }
+
     /// How much data the volume tests use.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
@@ -155,7 +161,7 @@ pub struct Sizes {
     pub readers: usize,
     /// Bytes of the file that they read.
     pub read_size: u64,
-    /// Concurrent writers, each of its own file.
+    /// Concurrent writers, each with its own file.
     pub writers: usize,
     /// Bytes that each of them writes.
     pub write_size: u64,

@@ -15,7 +15,7 @@ use super::{
     sample,
 };
 
-/// What a writer wrote is invisible to every way of looking, in any size. What was visible before stays.
+/// Written bytes are invisible to every call, in any size. A file that was visible before stays.
 pub async fn writer_is_invisible_before_commit(cx: &Context) {
     let (dir, file, other) = (cx.path("dir"), cx.path("dir/file"), cx.reopen().await);
     put(cx.driver(), &cx.path("dir/a"), "x").await;
@@ -216,7 +216,8 @@ async fn one_of(cx: &Context, other: &Driver, file: &StoragePath, writers: u64, 
         let (driver, file) = (if seed % 2 == 0 { cx.shared() } else { other.clone() }, file.clone());
         let begin = begin.clone();
         tasks.spawn(async move {
-            // Two of each size, so that the size alone does not tell them apart, nor does the order of closes.
+            // Two of each size, so that neither the size nor the order of closes is enough to tell them
+            // apart.
             let content = sample::bytes(seed, size + seed as usize / 2);
             let mut writer = first(&*driver, &file).await;
             write(&mut writer, content.clone()).await;
@@ -293,7 +294,7 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
         let driver = if round % 3 == 0 { cx.driver() } else { &*other };
         let mut staged = stage(driver, &file, "same bytes").await;
         note(&mut seen, &staged, "a new stage");
-        // A writer that was not closed gives no identity.
+        // A writer that was not closed does not give an identity.
         let mut torn = resume(&*other, &staged).await;
         write(&mut torn, "torn").await;
         drop(torn);
@@ -305,7 +306,7 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
             note(&mut seen, &staged, "a stage that was continued");
             assert_staged(&*cx.reopen().await, &staged).await;
         }
-        // Without more bytes the identity may stay. What is found is what the close returned.
+        // Without more bytes the identity may stay. `find_staged` returns the same as the close.
         let staged = close(resume(&*other, &staged).await, &file).await;
         assert!(seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id));
         assert_staged(cx.driver(), &staged).await;

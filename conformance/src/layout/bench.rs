@@ -57,14 +57,14 @@ impl Bench {
         self.assert_tree_with(expected, &[]).await;
     }
 
-    /// The same for a store whose driver hides some files on disk (relative paths). `UUID` stands for any
-    /// UUID in their names.
+    /// The same for a store whose driver hides some files on disk (relative paths). `UUID` matches any UUID
+    /// in their names.
     pub(super) async fn assert_tree_with(&self, expected: &Tree, hidden: &[String]) {
         self.tree().await.assert_is(expected);
         let Some(directory) = &self.directory else { return };
         let mut wanted: BTreeSet<String> = expected.paths().map(|path| path[1..].to_owned()).collect();
         wanted.extend(hidden.iter().cloned());
-        // What a dropped call was doing may end in the blocking pool a moment later.
+        // Work of a dropped call may end in the blocking pool a moment later.
         let mut found = on_disk(directory, expected);
         for _ in 0..50 {
             if found == wanted {

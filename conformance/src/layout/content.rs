@@ -1,5 +1,4 @@
-//! What the golden trees are made of: small contents, their digests, and groups of files that belong
-//! together.
+//! The parts of the golden trees: small contents, their digests, and groups of files that belong together.
 
 use super::Tree;
 
@@ -29,9 +28,9 @@ pub(super) const LAYER_ONE_512: &str = concat!(
 );
 /// sha256 of [`LAYER_TWO_TEXT`].
 pub(super) const LAYER_TWO: &str = "537b380d714c406e31aad43bc2ea7c54d53202e1ec887c771d044dd4073e7a8c";
-/// sha256 of no bytes.
+/// sha256 of empty content.
 pub(super) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// sha512 of no bytes.
+/// sha512 of empty content.
 pub(super) const EMPTY_512: &str = concat!(
     "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce",
     "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"

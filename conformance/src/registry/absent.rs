@@ -1,4 +1,4 @@
-//! What cannot be right counts as absent, so that a client pushes it again (design, decisions 19 and 25).
+//! Content that cannot be right counts as absent, so that a client pushes it again (ADR 0020).
 //!
 //! Every image here was left by other software: its tree is written file by file, and then damaged as old
 //! stores are damaged, by full disks, killed processes and tools that copy trees.
@@ -309,8 +309,8 @@ pub async fn end_7a_a_damaged_child_is_lacking(lab: &Lab) {
 
 /// An index also lacks a child whose data is cut. Its size contradicts the index, and the child is to blame.
 ///
-/// An instance that saw the cut child sees the whole one, whoever pushed it. If a whole child has another
-/// size, the index is to blame.
+/// An instance that saw the cut child sees the whole one, whichever instance it was pushed to. If a whole
+/// child has another size, the index is to blame.
 pub async fn end_7a_a_cut_child_is_lacking(lab: &Lab) {
     let (first, second) = (Image::new(1), Image::new(2));
     let both = index(&[first.descriptor(), second.descriptor()]);

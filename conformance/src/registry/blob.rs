@@ -79,7 +79,7 @@ pub async fn end_2_bad_digest_is_400(lab: &Lab) {
     }
 }
 
-/// The blob of no bytes is a blob like any other.
+/// The empty blob is a blob like any other.
 pub async fn end_2_empty_blob(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 0)).await;

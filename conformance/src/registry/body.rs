@@ -36,7 +36,7 @@ pub fn pieces(content: &Bytes, size: usize) -> RequestBody {
     StreamBody::new(stream::iter(frames)).boxed_unsync()
 }
 
-/// The bytes in pieces, with frames of no bytes around each, and trailers at the end.
+/// The bytes in pieces, with empty frames around each, and trailers at the end.
 #[must_use]
 pub fn untidy(content: &Bytes, size: usize) -> RequestBody {
     let empty = || Ok(Frame::data(Bytes::new()));

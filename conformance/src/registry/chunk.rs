@@ -272,7 +272,7 @@ pub async fn end_5_broken_body_keeps_what_status_says(lab: &Lab) {
     }
 }
 
-/// A chunk of no bytes changes nothing.
+/// An empty chunk changes nothing.
 pub async fn end_5_empty_chunk(lab: &Lab) {
     let client = lab.client();
     let location = client.begin("a").await;

@@ -69,8 +69,8 @@ async fn given_up(
 
 /// A manifest is there, whole, or it is not, and so is each of its tags.
 ///
-/// What can be pulled is listed, and the same push succeeds. (A new tag whose push is dropped between its
-/// two links is listed before it can be pulled, as in distribution.)
+/// Everything that can be pulled is listed, and the same push succeeds. (A new tag whose push is dropped
+/// between its two links is listed before it can be pulled, as in distribution.)
 pub async fn a_manifest_push_may_be_dropped_anywhere(lab: &Lab) {
     let shared = Image::new(1);
     for blob in &shared.blobs {
@@ -194,7 +194,7 @@ impl Slow {
     async fn give_up(self, script: Script) {
         let (body, watch) = script.watched();
         let mut call = Box::pin(self.call.stream(body).send());
-        // What the request asks of a store over a network takes real time. Once the body stalls, only the
+        // A store over a network takes real time for the request's calls. Once the body stalls, only the
         // caller's clock runs.
         let reached = async {
             while !watch.is_stalled() {

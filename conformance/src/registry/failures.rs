@@ -1,4 +1,4 @@
-//! A store that fails: the answer says so, and never claims that something is missing.
+//! A store that fails: the answer reports the failure, and never claims that something is missing.
 
 use http::Method;
 use plugin_registry::{Registry, layout};
@@ -53,8 +53,8 @@ const KINDS: [(ErrorKind, u16, &str); 9] = [
 
 /// Whichever driver call fails, and why, the answer is never a 404 or a false success.
 ///
-/// A request that does not need the call is answered as usual. Any other says what happened. What was there
-/// is still there.
+/// A request that does not need the call is answered as usual. Any other request reports the failure.
+/// Existing content stays.
 pub async fn storage_failures_are_never_not_found(lab: &Lab) {
     let sound = lab.client();
     let (old, new, gone) = (Image::new(1), Image::new(2), Image::new(3));

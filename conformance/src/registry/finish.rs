@@ -219,7 +219,7 @@ pub async fn end_6_two_sessions_push_one_blob(lab: &Lab) {
     assert_eq!(lab.tree().await.len(), 3);
 }
 
-/// The blob of no bytes is pushed by PUT without a body, after an empty chunk, and as an empty stream.
+/// The empty blob is pushed by PUT without a body, after an empty chunk, and as an empty stream.
 pub async fn end_6_empty_blob(lab: &Lab) {
     let client = lab.client();
     for algorithm in Algorithm::ALL {

@@ -102,7 +102,7 @@ pub async fn end_7a_media_types_agree(lab: &Lab) {
     for media_type in [INDEX, DOCKER_IMAGE, DOCKER_LIST] {
         client.put_manifest("a", "t", media_type, &with.manifest).await.refused(400, "MANIFEST_INVALID");
     }
-    // Nothing would tell a later reader that these bytes are of a Docker type.
+    // A later reader could not know that these bytes are of a Docker type.
     client.put_manifest("a", "t", DOCKER_IMAGE, &without.manifest).await.refused(400, "MANIFEST_INVALID");
 }
 

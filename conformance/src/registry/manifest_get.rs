@@ -169,7 +169,7 @@ pub async fn end_3_if_none_match_is_304(lab: &Lab) {
 
 /// A stored document states its own type, but only types of manifests are repeated.
 ///
-/// What a browser would show or run is sent as bytes, and no answer invites guessing.
+/// Types that a browser would show or run are sent as plain bytes, and no answer lets it guess the type.
 pub async fn end_3_stored_types_are_those_of_manifests(lab: &Lab) {
     let client = lab.client();
     for (position, (own, served)) in [

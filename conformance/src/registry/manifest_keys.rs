@@ -78,7 +78,7 @@ pub async fn end_7a_keys_that_differ_in_case_are_400(lab: &Lab) {
     let good = Image::with(1, |manifest| {
         manifest["annotations"] = labels.clone();
         manifest["layers"][0]["annotations"] = labels;
-        // Not a field's name in any reading.
+        // No reader takes this for the name of a field.
         manifest["med\u{131}aType"] = "x".into();
     });
     let _ = client.put_manifest("a", "good", IMAGE, &good.manifest).await.expect(201);

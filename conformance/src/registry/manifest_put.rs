@@ -226,7 +226,7 @@ pub async fn end_7a_config_has_to_be_there(lab: &Lab) {
     client.put_manifest("a", "t", IMAGE, &image.manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
-/// A tag moves to what is pushed last. What it named before stays, by digest.
+/// A tag moves to the manifest that is pushed last. The earlier manifest stays, by digest.
 pub async fn end_7a_tags_move(lab: &Lab) {
     let client = lab.client();
     let images = [Image::new(1), Image::new(2), Image::new(1), Image::docker(3)];
@@ -295,7 +295,7 @@ pub async fn end_7b_bad_tag_parameters(lab: &Lab) {
     lab.tree().await.assert_is(&before);
 }
 
-/// The same tag given twice is one tag.
+/// The same tag set twice is one tag.
 pub async fn end_7b_repeated_tag_parameter(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     let reference = format!("{}?tag=a&tag=b&tag=a", image.digest());

@@ -10,7 +10,7 @@
 //!
 //! Each requirement of the specification is one test on its own store, named by its end-point number. A
 //! requirement without a number is named by its subject. On the way, [`Client`] checks what holds for every
-//! answer: the form of errors, `Allow`, lengths, and no body where there must be none.
+//! answer: the form of errors, `Allow`, lengths, and that there is no body where none is allowed.
 
 mod absent;
 mod base;

@@ -1,4 +1,4 @@
-//! What other software left in a store is read as it is.
+//! Content that other software left in a store is read as it is.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(super) async fn store(lab: &Lab, name: &str, tag: &str, manifest: &Bytes) {
 
 /// Schema 1, manifests of unknown types, and documents that are not manifests are served verbatim.
 ///
-/// Their type is the one that the document itself states.
+/// Their type is the one that the document states.
 pub async fn end_3_old_manifests_are_read_verbatim(lab: &Lab) {
     let schema1 = json!({
         "schemaVersion": 1, "name": "ns/app", "tag": "latest", "architecture": "amd64",

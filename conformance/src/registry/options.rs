@@ -129,7 +129,7 @@ pub async fn reference_policies(lab: &Lab) {
             document(&json!({"schemaVersion": 2, "config": descriptor(IMAGE, b"x"), "manifests": []}));
         client.put_manifest("a", "t", IMAGE, &image).await.refused(400, "MANIFEST_INVALID");
     }
-    // What one registry accepted does not excuse it at another.
+    // A manifest that one registry accepted is still checked by another one.
     complete.put_manifest("a", "t", IMAGE, &absent.manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 

@@ -40,7 +40,7 @@ fn paths(report: &PurgeReport) -> Vec<String> {
 /// Sessions of this registry, of another instance and of distribution, and half a session are purged, with
 /// their bytes.
 ///
-/// What is finished, and what is not a session, stays.
+/// Finished content, and anything that is not a session, stays.
 pub async fn purge_removes_idle_uploads(lab: &Lab) {
     let (client, other) = (lab.client(), lab.another().await);
     client.push_image("a", "latest", &Image::new(1)).await;
@@ -200,7 +200,7 @@ pub async fn purge_during_an_upload(lab: &Lab) {
             found.refused(404, "BLOB_UNKNOWN");
         }
         lab.settle().await;
-        // What an append wrote after the purge had passed is left for the next purge.
+        // Bytes that an append wrote after the purge had passed are left for the next purge.
         let _ = lab.registry().purge_uploads(Duration::ZERO, false).await.unwrap();
     }
     lab.settle().await;

@@ -1,4 +1,4 @@
-//! What clients do with several requests.
+//! Tasks that take a client several requests.
 
 use bytes::Bytes;
 use plugin_registry_core::Algorithm;

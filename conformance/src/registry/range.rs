@@ -79,7 +79,7 @@ pub async fn end_2_range_several_are_multipart(lab: &Lab) {
     }
 }
 
-/// If no range lies in the blob, the answer is 416 with the size. If one does, that one is sent.
+/// If no range overlaps the blob, the answer is 416 with the size. If one range does, it is sent.
 pub async fn end_2_range_not_satisfiable_is_416(lab: &Lab) {
     let client = lab.client();
     let digest = client.push("a", &content(1, 2048)).await;

@@ -198,7 +198,8 @@ pub async fn end_12b_filter_with_a_plus(lab: &Lab) {
     }
 }
 
-/// What clients listed under the fallback tag, for a registry without this API, is merged in, each once.
+/// Entries that clients listed under the fallback tag, for a registry without this API, are merged in, each
+/// once.
 pub async fn end_12a_fallback_tag_is_merged(lab: &Lab) {
     let client = lab.client();
     let subject = Image::new(1);

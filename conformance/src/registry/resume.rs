@@ -153,7 +153,7 @@ pub async fn end_5_state_is_bound_to_the_location(lab: &Lab) {
     assert_eq!(one.get(location).send().await.expect(204).header("range"), "0-19");
 }
 
-/// What an instance remembers of a session never makes it store other bytes.
+/// An instance's memory of a session never makes it store other bytes.
 ///
 /// Another instance ends the session, and the client starts again with its first location. Then only the
 /// right bytes get a 201.

@@ -37,7 +37,7 @@ enum Cut {
     Drop(usize),
 }
 
-/// What the client does next.
+/// The client's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     /// Asks for the status, and resumes there with a PATCH and an empty PUT.
@@ -231,7 +231,7 @@ impl Upload<'_> {
         }
         ensure!(status.status() == 204, "expected 204: {status}");
         let last: usize = status.header("range").strip_prefix("0-").unwrap().parse().unwrap();
-        // `0-0` stands for no byte and for one byte.
+        // `0-0` can mean no byte or one byte.
         let offered = if last > 0 { vec![last + 1] } else { vec![0, 1] };
         let is_anew = last == 0
             && acknowledged > 1
@@ -245,7 +245,7 @@ impl Upload<'_> {
         for offset in offered {
             let mut answer = self.go_on(&status.location(), offset).await;
             if answer.status() == 416 && matches!(self.case.cut, Cut::Drop(_)) {
-                // What a dropped request had sent to a store over a network took effect only now.
+                // A dropped request had sent this to a store over a network, and it took effect only now.
                 let status = self.next.get(location.split('?').next().unwrap()).send().await;
                 let last: usize = status.header("range").strip_prefix("0-").unwrap().parse().unwrap();
                 if last > 0 && last < most {
@@ -421,7 +421,7 @@ pub async fn check_all(driver: &str, store: Store, cases: impl IntoIterator<Item
     assert!(counts.right > 0);
 }
 
-/// Cuts of uploads of no byte, of one byte, of some pieces and of 3 MiB.
+/// Cuts of uploads of 0 bytes, of one byte, of some pieces and of 3 MiB.
 pub fn every_size(turns: usize) -> impl Iterator<Item = Case> {
     let small = [0, 1].into_iter().flat_map(move |size| cases(size, &[1024], 24));
     let middle = cases(70_000, &[1024, 65_536, 300 << 10], turns);

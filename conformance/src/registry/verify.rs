@@ -1,4 +1,4 @@
-//! What verification finds, and what it does not report as damage.
+//! Which damage verification finds, and what it does not report as damage.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -71,7 +71,7 @@ pub async fn verify_finds_every_damage(lab: &Lab) {
     let tag = format!("{ROOT}/repositories/a/_manifests/tags/both/current/link");
     let revision = |image: &Image| link("a", "_manifests/revisions", &image.manifest);
     let layer = link("a", "_layers", &second.blobs[2]);
-    // What is damaged, its bytes then (`None`: it is deleted), and the path of the finding.
+    // The damaged file, its new bytes (`None`: it is deleted), and the path of the finding.
     let damages: Vec<(String, Option<Bytes>, String)> = vec![
         (data(&second.blobs[1]), Some(flipped.into()), data(&second.blobs[1])),
         (data(&second.blobs[1]), Some(second.blobs[1].slice(1..)), data(&second.blobs[1])),
@@ -275,7 +275,7 @@ pub async fn verify_of_what_cannot_be_listed_is_not_sound(lab: &Lab) {
     }
 }
 
-/// An error that passes hides nothing: whatever the walk would have returned next may be missing.
+/// A passing error does not hide anything: the entries that the walk would have returned next may be missing.
 pub async fn verify_after_an_error_that_passes_is_not_sound(lab: &Lab) {
     let images = fill(lab).await;
     for directory in ["_layers", "_manifests"] {

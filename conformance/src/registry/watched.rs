@@ -18,7 +18,7 @@ use plugin_registry::blob::BoxError;
 
 use super::body::RequestBody;
 
-/// What a body does when it is polled.
+/// The behavior of a body when it is polled.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Gives bytes, possibly none.
@@ -43,7 +43,7 @@ pub struct Script {
     watch: Watch,
 }
 
-/// What was done to a body.
+/// The record of the calls to a body.
 #[derive(Clone, Debug, Default)]
 pub struct Watch(Arc<Seen>);
 

@@ -33,7 +33,7 @@ fn layer_link(name: &str, content: &[u8]) -> String {
     format!("{ROOT}/repositories/{name}/_layers/{}/link", digest(content).replace(':', "/"))
 }
 
-/// What old software wrote instead of a size. In the last one the size is missing.
+/// Values that old software wrote instead of a size. In the last one the size is missing.
 fn odd_sizes() -> [Option<Value>; 4] {
     [Some(json!(0)), Some(json!(-1)), Some(Value::Null), None]
 }
@@ -45,7 +45,7 @@ fn set_size(descriptor: &mut Value, size: Option<Value>) {
     }
 }
 
-/// An index whose child has another size than it states is refused, whatever the size. Nothing is stored.
+/// An index that states a wrong size for a child is refused, whatever the size. Nothing is stored.
 pub async fn end_7a_child_of_another_size_is_400(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("a", "latest", &image).await;
@@ -103,9 +103,9 @@ async fn old(lab: &Lab, client: &Client) -> Vec<(&'static str, Bytes)> {
     all.into_iter().map(|(media_type, _, manifest)| (media_type, manifest)).collect()
 }
 
-/// What can still be pulled, but pushed nowhere any more, is sound and noted.
+/// Manifests that can still be pulled, but no longer be pushed, are sound and noted.
 ///
-/// It is schema 1, an index of the form of an image, or a media type of no known format.
+/// It is schema 1, an index of the form of an image, or an unknown media type.
 pub async fn kinds_that_no_registry_takes_are_noted(lab: &Lab) {
     let (client, image) = (lab.client(), Image::new(1));
     client.push_image("old", "good", &image).await;
@@ -247,7 +247,8 @@ pub async fn end_7a_no_entry_hides_another(lab: &Lab) {
 
 /// A garbage collection of distribution 2.8 leaves the layer links of what it swept.
 ///
-/// That is not damage but one note per repository, and a push heals it. What a manifest needs is damage.
+/// That is not damage but one note per repository, and a push heals it. If a manifest needs the blob, it is
+/// damage.
 pub async fn verify_of_a_collected_store(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -284,7 +285,7 @@ pub async fn verify_of_a_collected_store(lab: &Lab) {
     assert_eq!(report.dangling_links, 1, "{report:?}");
 }
 
-/// Files of other software among ours are notes that name the exact file. Nothing else is affected by them.
+/// Files of other software among ours are notes that name the exact file. They do not affect anything else.
 pub async fn verify_names_foreign_files(lab: &Lab) {
     let client = lab.client();
     let image = Image::new(1);
@@ -335,7 +336,7 @@ pub async fn verify_names_foreign_files(lab: &Lab) {
     let left = lab.tree().await;
     for path in &expected {
         let is_there = left.paths().any(|left| left.starts_with(path.as_str()));
-        // What lies in a tag's directory is deleted with the tag.
+        // Files in a tag's directory are deleted with the tag.
         assert!(is_there || path.contains("/tags/latest/"), "{path} is gone");
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What can go wrong with a program, as text.
+/// An error of a program, as text.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long a server may take to listen.
@@ -85,7 +85,8 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server of distribution that was told to listen on port 0 of loopback and to log its address.
+    /// Starts a server of distribution that is configured to listen on port 0 of loopback and to log its
+    /// address.
     ///
     /// # Errors
     /// If it does not log its address within a minute.
@@ -122,7 +123,7 @@ impl Server {
         &self.address
     }
 
-    /// What the server has logged so far.
+    /// The server's log so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Who may depend on what: reads `cargo metadata` and compares each package's normal dependencies with the
-//! list of what it may have below. A new dependency enters here and, with its reason, in the root
+//! Which crate may depend on what: reads `cargo metadata` and compares each package's normal dependencies
+//! with the list of what it may have below. A new dependency enters here and, with its reason, in the root
 //! `Cargo.toml`.
 
 #![allow(
@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
 
-/// Package and everything it may depend on. `*` stands for anything.
+/// Package and everything it may depend on. `*` matches anything.
 const ALLOWED: &[(&str, &str)] = &[
     ("plugin-registry-core", "async-trait bytes futures http oci-spec sha2 thiserror tracing url zeroize"),
     ("plugin-registry-drivers-memory", "plugin-registry-core async-trait bytes futures http url"),
@@ -65,7 +65,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("plugin-registry-docs", "*"),
 ];
 
-/// Never in anybody's normal dependencies outside the command: servers, and other people's registries.
+/// Never a normal dependency outside the command: servers, and other registries.
 const NEVER: &[&str] = &["axum", "hyper", "hyper-util", "warp", "actix-web", "tonic", "matchit", "openssl"];
 
 /// The features of tokio that a library may ask for: no network, no signals, no processes.
@@ -121,7 +121,7 @@ fn only_the_command_may_serve() {
         }
         for dependency in normal(package) {
             let crate_name = dependency["name"].as_str().unwrap();
-            // The driver of a cloud may make connections; the parts that take some are features of their own.
+            // The driver of a cloud may make connections; the parts that accept some are separate features.
             let features = dependency["features"].as_array().unwrap();
             let is_client = name.starts_with("plugin-registry-drivers-")
                 && matches!(crate_name, "hyper" | "hyper-util")

@@ -1,5 +1,5 @@
-//! How much memory a big blob costs: peak resident memory over idle, as the kernel counts it. One test in
-//! a process of its own, because the peak is the process's.
+//! How much memory a big blob costs: peak resident memory over idle, as the kernel counts it. One test in its
+//! own process, because the peak is per process.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

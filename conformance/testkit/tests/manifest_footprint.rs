@@ -1,5 +1,5 @@
-//! How much memory a manifest costs, whatever is in it: heap bytes over those before the request. A process of its own,
-//! because the heap is the process's.
+//! How much memory a manifest costs, whatever is in it: heap bytes over those before the request. Runs in its
+//! own process, because the heap is per process.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -19,10 +19,11 @@ static HEAP: PeakAlloc = PeakAlloc;
 const MIB: usize = 1 << 20;
 const LONGEST: usize = 4 * MIB;
 
-/// What reading any manifest may take, and what its push, which has it as pieces and as a whole.
+/// The memory that reading any manifest may take, and that its push may take, which has it as pieces and as a
+/// whole.
 const MOST: usize = 6 * LONGEST;
 const MOST_PUSHED: usize = MOST + 3 * LONGEST;
-/// What a GET may take, with the body of its answer.
+/// The memory that a GET may take, with the body of its answer.
 const MOST_SERVED: usize = MOST + LONGEST;
 
 fn entry(more: &str) -> String {
@@ -88,7 +89,7 @@ async fn a_manifest_takes_a_small_multiple_of_its_bytes() {
         let before = HEAP.current_usage();
         let answer = client.put_manifest("a", "t", media_type, &bytes).await;
         let pushed = HEAP.peak_usage().saturating_sub(before);
-        // One that lies in a foreign store, so that nobody has refused it.
+        // The same manifest in a foreign store, where it was not refused.
         let digest = Digest::sha256(&bytes);
         let links = [
             (layout::blob_data(&digest), bytes.clone()),

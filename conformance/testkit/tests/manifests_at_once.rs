@@ -1,5 +1,5 @@
-//! How much memory many large manifests take at the same time: heap bytes over those before. A process of its own,
-//! because the heap is the process's.
+//! How much memory many large manifests take at the same time: heap bytes over those before. Runs in its own
+//! process, because the heap is per process.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -91,7 +91,7 @@ async fn many_large_manifests_take_turns() {
     }
     let received = HEAP.peak_usage().saturating_sub(before);
     println!("{many} manifests of 4 MiB less a byte: {} MiB", received / MIB);
-    // Small ones wait for nobody.
+    // Small manifests do not wait.
     let client = Client::new(&registry);
     let _ = client.put_manifest("a", "small", INDEX, &index(&[])).await.expect(201);
     let _ = client.get("/v2/a/manifests/small").send().await.expect(200);

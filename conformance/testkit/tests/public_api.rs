@@ -1,7 +1,7 @@
 //! The public API of each library, as a text beside its manifest: what changes it is seen in a diff.
 //!
-//! After a change that is meant, `UPDATE_API=1 cargo test -p plugin-registry-testkit --test public_api` writes the
-//! texts anew.
+//! After an intended change, `UPDATE_API=1 cargo test -p plugin-registry-testkit --test public_api` rewrites
+//! the texts.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -29,7 +29,8 @@ const LIBRARIES: &[(&str, &str, &str)] = &[
 
 const FILE: &str = "public-api.txt";
 
-/// A rustdoc that may write JSON on a stable toolchain. Only rustdoc sees the switch, so nothing is built anew.
+/// A rustdoc that may write JSON on a stable toolchain. Only rustdoc sees the switch, so nothing is built
+/// again.
 fn rustdoc() -> PathBuf {
     let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rustdoc-json");
     fs::write(&script, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n").unwrap();

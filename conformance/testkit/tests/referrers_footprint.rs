@@ -1,5 +1,5 @@
-//! How much memory a list of referrers costs: heap bytes over those before the request. A process of its own,
-//! because the heap is the process's.
+//! How much memory a list of referrers costs: heap bytes over those before the request. Runs in its own
+//! process, because the heap is per process.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -19,8 +19,8 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const COUNT: usize = 24;
 const MIB: usize = 1 << 20;
 
-/// What a request may take, whatever the repository holds: a page, one manifest and what is made of it, the
-/// memory of the registry.
+/// The memory that a request may take, whatever the repository holds: a page, one manifest and its parsed
+/// form, and the registry's caches.
 const MOST: usize = 32 * MIB;
 
 async fn registry(root: &Path) -> Registry {

@@ -1,5 +1,5 @@
-//! Random sequences of calls on two registries over one store come to what a model of maps and sets says
-//! (docs, "Run the model tests"). What they found is a fixed test below.
+//! Random sequences of calls on two registries over one store have the outcomes that a model of maps and sets
+//! predicts (docs, "Run more model sequences"). Every bug that they found has a fixed test below.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,8 +22,8 @@ use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 use plugin_registry_testkit::model::{Counts, check};
 
-/// What each call has to come to, again and again. Without this, a run in which everything is refused, or
-/// nothing ever goes wrong, would prove nothing.
+/// The outcomes that each call has to have, again and again. Without this, a run in which everything is
+/// refused, or nothing ever fails, would prove nothing.
 const REACHED: &[(&str, &[&str])] = &[
     ("Push", &["done", "dropped", "Body", "OtherDigest", "OtherSize", "NotAllowed"]),
     ("Start", &["done", "NotAllowed"]),
@@ -132,7 +132,7 @@ fn demanded() -> (u32, u64) {
     (u32::try_from(cases).unwrap(), number("MODEL_SEED").unwrap_or_else(any_seed))
 }
 
-// What the sequences found, each the shortest of them.
+// The bugs that the sequences found, each with its shortest sequence.
 
 fn two(store: &MemoryDriver) -> [Repository; 2] {
     [(); 2].map(|()| {
@@ -162,8 +162,8 @@ fn image(config: &str, layer: &Descriptor) -> Bytes {
     format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, entry(&config), entry(layer)).into()
 }
 
-/// A layer that was pushed by sha512 and deleted by sha256 leaves its alias link, which counts for nobody
-/// (ADR 0013). `verify` took it for the layer.
+/// A layer that was pushed by sha512 and deleted by sha256 leaves its alias link, which does not count (ADR
+/// 0013). `verify` took it for the layer.
 #[test]
 fn verify_counts_no_alias_without_its_canonical_link() {
     on_a_runtime(async {
@@ -181,8 +181,8 @@ fn verify_counts_no_alias_without_its_canonical_link() {
     });
 }
 
-/// Where nobody here hashed the earlier bytes, wrong ones end the session (`UploadSession::finish`); whoever
-/// can tell keeps it.
+/// If this instance has not hashed the earlier bytes, wrong ones end the session (`UploadSession::finish`).
+/// An instance that hashed them keeps it.
 #[test]
 fn a_finish_with_wrong_bytes_ends_the_session_only_elsewhere() {
     on_a_runtime(async {
@@ -227,7 +227,8 @@ fn pieces_without_bytes_are_no_body() {
 }
 
 /// A `finish` that was dropped between commit and link may leave the session without bytes
-/// (`UploadSession`). The next one, of a wrong length, was told of the length alone, as if the bytes were there.
+/// (`UploadSession`). The next one, of a wrong length, got an error about the length alone, as if the bytes
+/// were there.
 #[test]
 fn a_wrong_length_does_not_say_that_the_bytes_are_there() {
     on_a_runtime(async {

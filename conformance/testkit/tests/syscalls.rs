@@ -1,5 +1,5 @@
-//! What the filesystem driver asks of the kernel, counted by strace: read and write calls per GiB, and the
-//! fsyncs of one push. Counts do not depend on the machine.
+//! The system calls of the filesystem driver, counted by strace: read and write calls per GiB, and the fsyncs
+//! of one push. Counts do not depend on the machine.
 //!
 //! The test runs itself again under strace, with one of the ignored tests below as the work.
 
@@ -54,7 +54,7 @@ const READS: &[&str] =
 const WRITES: &[&str] = &["write", "pwrite64", "writev", "pwritev", "pwritev2"];
 const SYNCS: &[&str] = &["fsync", "fdatasync", "sync_file_range", "syncfs"];
 
-/// A directory whose name marks the calls that are ours: strace prints the path of every descriptor.
+/// A directory whose name marks the calls of the test: strace prints the path of every descriptor.
 fn directory() -> tempfile::TempDir {
     tempfile::Builder::new().prefix(MARKER).tempdir().unwrap()
 }

@@ -31,7 +31,7 @@ async fn a_linked_repository_is_listed_verified_and_purged_as_it_is_served() {
     client.push_image("team/app", "latest", &image).await;
     let location = client.begin("team/app").await;
     client.append(&location, &"abc".into()).await;
-    // The namespace lies elsewhere in the root, as on a disk of its own.
+    // The namespace is elsewhere in the root, as on a separate disk.
     std::fs::rename(root.join(REPOSITORIES).join("team"), root.join("elsewhere")).unwrap();
     symlink("../../../../elsewhere", root.join(REPOSITORIES).join("team")).unwrap();
 
@@ -55,7 +55,7 @@ async fn a_linked_repository_is_listed_verified_and_purged_as_it_is_served() {
     assert!(root.join("elsewhere/app/_manifests/tags/latest").exists());
 }
 
-/// Links that lead up are no children, also where a verification has to look directory by directory.
+/// Links that lead up are not children, even if a verification has to look directory by directory.
 #[tokio::test]
 async fn links_that_lead_up_multiply_nothing() {
     let directory = tempfile::tempdir().unwrap();

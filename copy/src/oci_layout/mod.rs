@@ -31,22 +31,22 @@ use crate::{
 const MARKER: &str = "/oci-layout";
 const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "/index.json";
-/// Largest `index.json`, in bytes. What is read of it takes at most as much again, and 16 MiB for its images.
+/// Largest `index.json`, in bytes. Its parsed form takes at most as much again, and 16 MiB for its images.
 const MAX_INDEX_SIZE: u64 = 16 << 20;
 /// How often `index.json` is written before it is clear that another program keeps writing over it.
 const MAX_WRITES: usize = 8;
 
-/// An OCI image layout of version 1.0.0 in a directory that a storage driver stands for.
+/// An OCI image layout of version 1.0.0 in the root directory of a storage driver.
 ///
 /// So its files are written whole and durable, and no link leads out of it. Cloning is cheap.
 ///
-/// What is read is verified. Paths are made of parsed digests only. `index.json` is written last and as a
-/// whole. Its unknown keys are kept.
+/// Everything that is read is verified. Paths are made of parsed digests only. `index.json` is written last
+/// and as a whole. Its unknown keys are kept.
 ///
 /// Many writers may use one layout at a time. Clones of this value take turns, and so do all values and
 /// processes that name the [directory](Self::with_directory). After each write, `index.json` is read again. If
-/// another program wrote over it meanwhile, the entry is written once more. What such a program writes between
-/// our reading and our writing is lost, as between any two programs that take no lock.
+/// another program wrote over it meanwhile, the entry is written once more. Changes of such a program between
+/// our reading and our writing are lost, as between any two programs that do not lock.
 #[derive(Clone)]
 pub struct OciLayout {
     driver: Arc<Checked<dyn StorageDriver>>,
@@ -98,7 +98,7 @@ impl OciLayout {
         Self { driver: Arc::new(Checked::new(driver)), place, index: Arc::default(), directory: None }
     }
 
-    /// Names the directory that the driver stands for, so that writers of all processes take turns.
+    /// Names the driver's root directory, so that writers of all processes take turns.
     ///
     /// While an image is entered, the directory is locked by `flock`, which the kernel undoes if the process
     /// dies. If the system cannot lock a directory, nothing is locked.
@@ -314,8 +314,7 @@ fn blob_path(digest: &Digest) -> StoragePath {
     path(&format!("/blobs/{}/{}", digest.algorithm(), digest.hex()))
 }
 
-/// Paths are constants and parsed digests, so they always parse. If that is ever wrong, the result is the root,
-/// which every file operation refuses.
+#[expect(clippy::expect_used, reason = "a constant, or made of a parsed digest: it always parses")]
 fn path(text: &str) -> StoragePath {
-    text.parse().unwrap_or_else(|_| StoragePath::root())
+    text.parse().expect("a path of constants and digests is one")
 }

@@ -8,7 +8,7 @@ use crate::{
     path::StoragePath,
 };
 
-/// What the errors of one call are named with.
+/// The names that the errors of one call carry.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub(super) metrics: Arc<Metrics>,

@@ -151,7 +151,7 @@ impl Digest {
         hex
     }
 
-    /// Returns whether this is the digest of no bytes. No other digest tells the size of its content.
+    /// Returns whether this is the digest of empty content. No other digest reveals the size of its content.
     ///
     /// ```
     /// use plugin_registry_core::Digest;

@@ -33,7 +33,7 @@ pub enum VerifyError {
     Digest {
         /// What was announced.
         expected: Digest,
-        /// What the bytes hash to.
+        /// The digest of the bytes.
         actual: Digest,
     },
     /// There are fewer or more bytes than announced. For a stream that is too long, `actual` is the count at

@@ -41,7 +41,7 @@ pub(super) async fn delete_many<D: StorageDriver + ?Sized>(
     Ok(report)
 }
 
-/// Later than any time of a store's clock, for stores that do not tell when a stage was closed.
+/// Later than any time of a store's clock, for stores that do not report when a stage was closed.
 const LATE: Duration = Duration::from_secs(200 * 365 * 24 * 60 * 60);
 
 async fn delete_stage<D: StorageDriver + ?Sized>(driver: &D, staged: &Staged) -> Result<()> {

@@ -160,9 +160,9 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// - `writer_does_not_disturb_others`: several writers may be open for one path. The last commit wins as a
     ///   whole, and no writer takes away a stage that it did not resume.
     /// - `writer_first_close_creates`: of several writers in [`WriteMode::Stage`] for one path, one can be
-    ///   closed. For the others `close` fails with `Conflict`, and what the first kept stays as it is. If the
-    ///   driver has no conditional writes, two closes at the same moment may both succeed. Then one of the two
-    ///   stages is found.
+    ///   closed. For the others `close` fails with `Conflict`, and the stage of the first stays as it is. If
+    ///   the driver has no conditional writes, two closes at the same moment may both succeed. Then one of
+    ///   the two stages is found.
     /// - `writer_resume_goes_on_after_exactly_these`: [`WriteMode::Resume`] goes on after the bytes that the
     ///   [`Staged`] names, also in another process. Later bytes of a writer that was dropped or killed do not
     ///   count.
@@ -325,8 +325,8 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes single files and stages, in batches if the store has them.
     ///
-    /// A missing file counts as deleted. A directory is left alone. It is reported as failed if it costs
-    /// nothing to tell it from a missing file.
+    /// A missing file counts as deleted. A directory is left alone. It is reported as failed if the driver
+    /// can tell it apart from a missing file without extra cost.
     ///
     /// # Behavior
     /// - `delete_many_reports_each_failure`: the call itself fails only if nothing was tried.
@@ -373,8 +373,8 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// Finds what other programs put below a path under names that a [`StoragePath`] cannot have.
     ///
     /// Such names are `@eaDir` or `link~`, or paths longer than its 900 bytes. Every other method passes over
-    /// them. Each item is a whole path as text, in no particular order. What is below such a directory is not
-    /// looked at.
+    /// them. Each item is a whole path as text, in no particular order. The driver does not look below such a
+    /// directory.
     ///
     /// # Behavior
     /// - `list_foreign_finds_no_path`: never reports what a path can name. A missing path has nothing below it.

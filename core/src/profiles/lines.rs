@@ -1,6 +1,6 @@
 //! Files of `KEY=VALUE` lines, as the clouds' tools write them.
 
-/// What counts as space within a line.
+/// The characters that count as space within a line.
 pub const SPACE: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 

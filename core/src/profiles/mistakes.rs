@@ -1,11 +1,11 @@
-//! What is wrong with a file, as far as it is read.
+//! The mistakes in a file, as far as it is read.
 
 use std::fmt;
 
 /// Further mistakes are only counted: a file of another kind has one in each line.
 const MAX_MISTAKES: usize = 10;
 
-/// What is wrong with a file. It never holds a secret.
+/// A mistake in a file. It never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     place: Option<String>,

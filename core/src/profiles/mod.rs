@@ -48,7 +48,7 @@ pub const DEFAULT: &str = "default";
 /// The longest credentials file that is read. A file that was named by mistake may have no end.
 pub const MAX_FILE: u64 = 1 << 20;
 
-/// What a profile gives.
+/// The content of a profile.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Profile<'a> {
@@ -119,10 +119,10 @@ impl fmt::Debug for Value<'_> {
 /// Velero reads such files. `tokens` are the files that `web_identity_token_file` may name, letter for letter.
 ///
 /// # Errors
-/// Returns the mistakes of the profile, at most ten, and how many more there are: a file longer than
-/// [`MAX_FILE`], what the profile lacks, lines that cannot be read, and properties that ask for more than keys
-/// and roles (`endpoint_url`, `services`, `ca_bundle`, `credential_process`, `credential_source`, `sso_…`,
-/// `login_session`, `mfa_serial`, another token file).
+/// Returns the mistakes of the profile, at most ten, and how many more there are. Mistakes are a file longer
+/// than [`MAX_FILE`], what the profile lacks, lines that cannot be read, and properties that ask for more
+/// than keys and roles (`endpoint_url`, `services`, `ca_bundle`, `credential_process`, `credential_source`,
+/// `sso_…`, `login_session`, `mfa_serial`, another token file).
 pub fn find<'a>(text: &'a str, name: &str, tokens: &[PathBuf]) -> Result<Profile<'a>, Vec<Mistake>> {
     if text.len() as u64 > MAX_FILE {
         return Err(vec![Mistake::of_file(format!("is longer than {MAX_FILE} bytes"))]);

@@ -1,4 +1,4 @@
-//! What a profile may say.
+//! The properties that a profile may have.
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ const ROLE: &str = "role_arn";
 const TOKEN_FILE: &str = "web_identity_token_file";
 const SOURCE: &str = "source_profile";
 
-/// Properties that the SDKs take for instructions, and what to do instead. None of them is needed for one's own
-/// store.
+/// Properties that the SDKs take for instructions, and what to do instead. None of them is needed for your
+/// own store.
 const REFUSED: &[(&str, &str)] = &[
     (
         "endpoint_url",
@@ -203,7 +203,7 @@ fn refusal(name: &str) -> Option<&'static str> {
 /// Returns whether nothing in a profile is an identity, or may be meant as one.
 pub(super) fn has_no_identity(section: &Named<'_, '_>) -> bool {
     let names = [ACCESS_KEY, SECRET_KEY, TOKEN, ROLE, TOKEN_FILE, SOURCE];
-    // No person writes a file with so many settings.
+    // A real file does not have this many settings.
     let all = section.all();
     section.unread().next().is_none()
         && all.len() <= MAX_SETTINGS

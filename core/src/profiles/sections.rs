@@ -23,7 +23,7 @@ pub(super) struct Sections<'a> {
     before: Vec<usize>,
 }
 
-/// What all sections of one header say.
+/// The properties of all sections with one header.
 struct Section<'a> {
     name: &'a str,
     line: usize,

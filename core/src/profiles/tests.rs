@@ -66,7 +66,7 @@ fn legitimate_profiles() {
              web_identity_token_file=/var/run/secrets/eks.amazonaws.com/serviceaccount/token\n",
             format!("arn:r by (arn:s by {EKS_TOKEN_FILE})"),
         ),
-        // Keys sign, though a token that nobody has allowed is beside them.
+        // Keys sign, although a token that was not allowed is beside them.
         (
             "[default]\nrole_arn=arn:r\naws_access_key_id=a\naws_secret_access_key=b\nweb_identity_token_file=/other\n",
             "arn:r by (a b)".to_owned(),
@@ -233,7 +233,8 @@ fn a_file_has_a_limit() {
     assert_eq!(said(&(longest + "x"), "default", &[]), "is longer than 1048576 bytes");
 }
 
-/// What this thread has computed, in nanoseconds: a busy machine does not count. Elsewhere the time.
+/// The CPU time of this thread in nanoseconds, so that a busy machine does not matter. The wall time on other
+/// systems.
 fn computed() -> u128 {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok());

@@ -120,7 +120,7 @@ fn every_command_line_can_be_read() {
                 for words in commands(&line) {
                     let Some(arguments) = arguments(&words) else { continue };
                     let place = format!("{}:{}: {}", page.name, block.line + at + 1, line.trim());
-                    // `COMMAND …` stands for any of them.
+                    // `COMMAND …` means any of them.
                     if arguments.first().is_none_or(|word| word == "COMMAND") {
                         continue;
                     }

@@ -1,4 +1,4 @@
-//! What the how-to says of the example of a driver, beside the example.
+//! Compares the how-to with the example of a driver.
 
 use std::fs;
 

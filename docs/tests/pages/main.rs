@@ -48,7 +48,7 @@ fn files() -> BTreeSet<String> {
     found
 }
 
-/// Everything that is checked: the book, and what lies in the repository's root.
+/// Everything that is checked: the book, and the files in the repository's root.
 fn pages() -> Vec<Page> {
     let book = files().into_iter().map(|name| format!("docs/src/{name}"));
     let root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
@@ -66,7 +66,7 @@ fn assert_none(problems: &[String]) {
 fn the_examples_of_every_page_are_tested() {
     let mut listed: BTreeSet<String> = PAGES.iter().map(|page| (*page).to_owned()).collect();
     assert_eq!(listed.len(), PAGES.len(), "a page is listed twice in docs/lib.rs");
-    // The list of pages has no examples of its own.
+    // The list of pages has no examples.
     assert!(listed.insert("SUMMARY.md".to_owned()));
     assert_eq!(listed, files(), "the list in docs/lib.rs is not the folder docs/src");
 }
@@ -80,7 +80,7 @@ fn every_page_is_in_the_book() {
     assert_eq!(listed, files().into_iter().collect::<Vec<_>>(), "SUMMARY.md is not the folder docs/src");
 }
 
-/// A block without a language is Rust to rustdoc, and an ignored one is tested by nobody.
+/// A block without a language is Rust to rustdoc, and an ignored one is not tested.
 #[test]
 fn every_block_has_a_language_and_none_is_ignored() {
     let mut problems = Vec::new();

@@ -50,7 +50,7 @@ impl Page {
         lines.collect()
     }
 
-    /// What stands between backquotes in the prose.
+    /// The texts between backquotes in the prose.
     pub(crate) fn code_spans(&self) -> impl Iterator<Item = (usize, String)> {
         let spans = |(at, line): (usize, &str)| -> Vec<(usize, String)> {
             line.split('`').skip(1).step_by(2).map(|span| (at, span.to_owned())).collect()

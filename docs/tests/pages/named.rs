@@ -7,7 +7,7 @@ use plugin_registry_conformance::{driver::BEHAVIORS, registry::REQUIREMENTS};
 
 use super::{assert_none, pages, repository};
 
-/// The folders in which a named file is one of ours.
+/// The folders whose files the pages may name.
 const ROOMS: &[&str] = &[
     "core/",
     "drivers/",
@@ -21,10 +21,10 @@ const ROOMS: &[&str] = &[
     ".ci/",
 ];
 
-/// Placeholders: a driver that somebody will write.
+/// Placeholders: a driver that a reader will write.
 const PLACEHOLDERS: &[&str] = &["NAME", "*"];
 
-/// Why a named file is not there, or does not have the named function; `None` also for what is no file of ours.
+/// Why a named file is missing, or lacks the named function. `None` also for files outside of these folders.
 fn problem(span: &str) -> Option<String> {
     let (file, function) = span.split_once("::").map_or((span, None), |(file, name)| (file, Some(name)));
     let path = repository().join(file);

@@ -9,7 +9,7 @@ use plugin_registry_drivers_s3::S3Config;
 
 use super::{Page, repository};
 
-/// What a parameter is read by.
+/// The functions that read a parameter.
 const READERS: &[&str] = &[
     ".required(",
     ".text(",
@@ -54,8 +54,8 @@ fn sources(driver: &str) -> String {
     text
 }
 
-/// The names that the code of a driver reads. Those of a section are told by their beginning too, since they are
-/// read from a list.
+/// The names that the code of a driver reads. Names of a section are also recognised by their beginning,
+/// since they are read from a list.
 fn read(driver: &str) -> BTreeSet<String> {
     let source = sources(driver);
     let name = |rest: &str| {

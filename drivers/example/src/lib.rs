@@ -26,7 +26,7 @@ type Files = BTreeMap<StoragePath, Arc<File>>;
 #[derive(Debug, Default)]
 struct Store {
     files: Files,
-    /// What closed writers left, by the paths that they were opened for.
+    /// The stages of closed writers, by the paths that they were opened for.
     stages: Files,
 }
 
@@ -42,7 +42,7 @@ struct Writer {
     driver: Example,
     path: StoragePath,
     content: BytesMut,
-    /// What it goes on with. Nobody else resumes that while somebody holds it.
+    /// The stage that it continues. No other writer can resume that stage while this reference exists.
     resumed: Option<Arc<File>>,
 }
 
@@ -58,7 +58,7 @@ pub async fn open(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
 }
 
 impl Example {
-    /// An empty store of files up to so many bytes.
+    /// An empty store for files of up to this many bytes.
     #[must_use]
     pub fn new(max_file_size: u64) -> Self {
         Self { store: Arc::default(), max_file_size }
@@ -92,7 +92,7 @@ impl Store {
         Ok(())
     }
 
-    /// A stage, if it is still this one and nobody is at it.
+    /// The stage, if it is still the same one and no writer uses it.
     fn stage(&self, staged: &Staged) -> Result<&Arc<File>> {
         let stage = self.stages.get(&staged.path).ok_or(ErrorKind::NotFound)?;
         if stage.id != staged.id || Arc::strong_count(stage) > 1 {

@@ -1,5 +1,5 @@
-//! Reads what the kernel has in memory, in the caller's thread: a hop to another thread and back costs more
-//! than a whole small read (ADR 0040).
+//! Reads data that the kernel has in memory in the caller's thread. A hop to another thread and back costs
+//! more than a whole small read (ADR 0040).
 //!
 //! A path is opened only as far as the kernel knows each name (`RESOLVE_CACHED`). Bytes come only from its page
 //! cache (`RWF_NOWAIT`), and no access time is written (`O_NOATIME`). All of this is done only on local

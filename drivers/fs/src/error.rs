@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 const ESCAPE: &str = "a symbolic link leads out of the root";
 
-/// What an error means to a call that reads: if the parent directory is missing, or is a file, the file is
-/// missing.
+/// The meaning of an error for a call that reads: if the parent directory is missing, or is a file, the file
+/// is missing.
 pub(crate) fn read(error: io::Error) -> Error {
     let (kind, message) = match Errno::from_io_error(&error) {
         Some(Errno::NOTDIR | Errno::ISDIR) => (ErrorKind::NotFound, None),
@@ -17,7 +17,7 @@ pub(crate) fn read(error: io::Error) -> Error {
     build(kind, message, error)
 }
 
-/// What an error means to a call that writes: it creates its own directories, so nothing is just missing.
+/// The meaning of an error for a call that writes: it creates its directories, so nothing is just missing.
 pub(crate) fn write(error: io::Error) -> Error {
     let (kind, message) = match Errno::from_io_error(&error) {
         Some(Errno::NOENT) => {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// Blocking work that was handed over. If the job is dropped before the work began, the work never begins.
-/// Otherwise the work is told, runs to its end and drops its result there.
+/// Otherwise the drop sets a flag for the work, which runs to its end and drops its result there.
 #[derive(Debug)]
 pub(crate) struct Job<T> {
     handle: JoinHandle<Result<T>>,

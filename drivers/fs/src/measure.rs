@@ -1,6 +1,6 @@
-//! Not a test but a measurement, by hand:
-//! `cargo test --release -p plugin-registry-drivers-fs --lib measure -- --ignored --nocapture`, under
-//! `strace -f -c` for the number of calls.
+//! A measurement to run by hand, rather than a test:
+//! `cargo test --release -p plugin-registry-drivers-fs --lib measure -- --ignored --nocapture`,
+//! under `strace -f -c` for the number of calls.
 
 use std::time::Instant;
 

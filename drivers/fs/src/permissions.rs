@@ -37,6 +37,7 @@ mod tests {
             store.delete,
         ] {
             assert!(text.contains("this process"), "{text}");
+            assert!(!["s3:", "storage.objects", "SAS"].iter().any(|other| text.contains(other)), "{text}");
         }
     }
 }

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(read_whole(&root, &path, 4095).await.unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
-    /// A thousand streams that nobody takes do not hold a thousand times the pieces of one.
+    /// A thousand streams that are not read do not hold a thousand times the pieces of one.
     #[tokio::test]
     async fn many_streams_read_less_at_a_time() {
         let (directory, root) = root(1 << 20);

@@ -96,7 +96,7 @@ impl Root {
         self.start(|root, _| work(root)).await?.await
     }
 
-    /// Takes the result at hand, or runs blocking work if there is none.
+    /// Takes the result if there is one already, or runs blocking work.
     pub(crate) async fn cached_or<T: Send + 'static>(
         self: &Arc<Self>,
         at_hand: Option<Result<T>>,
@@ -104,8 +104,8 @@ impl Root {
     ) -> Result<T> {
         match at_hand {
             Some(result) => {
-                // A caller that asks for many things that are at hand, or known to be missing, yields to the
-                // runtime.
+                // A caller that asks for many things that are in memory, or known to be missing, yields to
+                // the runtime.
                 tokio::task::consume_budget().await;
                 result
             }

@@ -213,8 +213,8 @@ impl Drop for Stage {
     }
 }
 
-/// The parts that closed writers of one file left to be resumed, as of one moment: this call must not remove
-/// what another writer closes later.
+/// The parts that closed writers of one file left to be resumed, as of one moment. The call must not remove
+/// parts that another writer closes later.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     dir: Option<File>,

@@ -120,7 +120,7 @@ impl FileWriter for FsWriter {
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
-        // An earlier failure left no stage, or the one that was closed.
+        // An earlier failure left either no stage or the closed one.
         match self.settle().await.unwrap_or_default() {
             Some(stage) => self.root.run(move |_| stage.remove()).await,
             None => Ok(()),

@@ -1,6 +1,6 @@
-//! Which directories are not yet sure to survive a power cut, when several threads make, fill, sync and remove
-//! them: the driver's own book of them, with a lock that lets any other thread go on wherever it is used, over
-//! a disk of one directory that knows what a power cut would leave. Every order of the threads is run.
+//! The driver's record of the directories that are not yet sure to survive a power cut, while several threads
+//! make, fill, sync and remove them. The lock here lets any other thread run wherever it is used. The disk
+//! has one directory and knows what a power cut would leave. Every order of the threads is run.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 

@@ -1,4 +1,4 @@
-//! What the kernel has in its memory is read where the caller is, and nothing is different but the thread.
+//! Data in the kernel's memory is read in the caller's thread. Only the thread differs.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
@@ -35,7 +35,7 @@ fn forget(file: &Path) {
     rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
 }
 
-/// Every kind of thing at a path, in both ways, at hand and on the disk: the same answers, and the same errors.
+/// Every kind of entry at a path, read from memory and from the disk: the same answers, and the same errors.
 #[tokio::test]
 async fn answers_are_the_same() {
     let (directory, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -92,10 +92,10 @@ async fn answers_are_the_same() {
     assert!(compared >= 2 * 7 * 20, "{compared}");
 }
 
-/// Where every blocking thread is busy, what is at hand is still read, at once.
+/// If every blocking thread is busy, data in memory is still read, at once.
 #[tokio::test]
 async fn what_is_at_hand_needs_no_thread() {
-    // Memory is this machine's own, whatever the other directories are on.
+    // This directory is on tmpfs, whatever the other directories are on.
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let driver = open(directory.path(), true).await;
     let path: StoragePath = "/a/b/c".parse().unwrap();
@@ -110,7 +110,7 @@ async fn what_is_at_hand_needs_no_thread() {
     assert!(plain.stat(&path).now_or_never().is_none(), "the caller's thread is not to be used");
 }
 
-/// Many reads that are at hand leave the others their turn.
+/// Many reads from memory still let other tasks run.
 #[tokio::test]
 async fn the_runtime_has_its_turn() {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();

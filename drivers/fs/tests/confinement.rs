@@ -1,4 +1,4 @@
-//! Nothing outside the root is ever touched, and nothing that is no file is ever waited for.
+//! The driver never touches anything outside the root, and never waits for anything that is not a file.
 
 #![allow(
     clippy::unwrap_used,

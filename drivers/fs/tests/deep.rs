@@ -1,4 +1,5 @@
-//! Trees deeper than a stack, a path or a table of descriptors. A process of its own, because it may open few files.
+//! Trees deeper than a stack, a path or a table of descriptors. Runs in its own process, because it may open
+//! only few files.
 
 #![allow(
     clippy::unwrap_used,

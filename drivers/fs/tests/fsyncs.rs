@@ -50,7 +50,8 @@ fn fsyncs(test: &str) -> Option<usize> {
     Some(lines.iter().filter(|line| line.contains("sync(") || line.contains("range(")).count())
 }
 
-/// What is made, synced and renamed, in order, by paths below the store; `f.tmp` is the stage of `f`.
+/// The files that are made, synced and renamed, in order, by paths below the store. `f.tmp` is the stage of
+/// `f`.
 fn steps(test: &str) -> Option<Vec<String>> {
     let lines = trace(test, "fsync,fdatasync,/^rename,mkdirat")?;
     Some(lines.iter().filter_map(|line| step(line)).collect())
@@ -62,7 +63,7 @@ fn step(line: &str) -> Option<String> {
     }
     let (call, arguments) = line.split_once('(')?;
     let call = call.rsplit(' ').next()?;
-    // What is behind a descriptor, and names.
+    // The file behind a descriptor, and names.
     let opened: Vec<&str> = arguments
         .split('<')
         .skip(1)

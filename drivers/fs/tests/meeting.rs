@@ -14,8 +14,8 @@ use plugin_registry_core::{ErrorKind, PutMode, StorageDriver, StoragePath};
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use tokio::task::JoinSet;
 
-/// A small file is there after a delete of its directory, or the delete was later; the write never fails
-/// because the delete took its stage away. Two drivers, as two processes have them.
+/// A small file exists after a delete of its directory, or the delete was later. The write never fails
+/// because the delete removed its stage. Two drivers, as two processes have them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_put_comes_before_or_after_a_delete_of_its_directory() {
     let directory = tempfile::tempdir().unwrap();
@@ -48,8 +48,8 @@ async fn a_put_comes_before_or_after_a_delete_of_its_directory() {
     }
 }
 
-/// Whoever deletes a file that was there says so, whatever empty directories come and go beside it: puts that
-/// have to begin again take theirs away.
+/// A delete of an existing file reports success, whatever empty directories come and go beside it: puts that
+/// have to begin again remove theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_deleted_says_so() {
     let directory = tempfile::tempdir().unwrap();

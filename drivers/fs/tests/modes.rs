@@ -19,7 +19,7 @@ use common::{open, path};
 use plugin_registry_core::{StorageDriver, StorageDriverExt, WriteMode};
 use plugin_registry_drivers_fs::FsConfig;
 
-/// Both in one test: the umask is the process's.
+/// Both in one test, because a process has one umask.
 #[tokio::test]
 async fn modes_are_exact_or_less_the_umask() {
     for umask in [0o000, 0o022, 0o027, 0o077] {

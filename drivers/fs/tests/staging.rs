@@ -1,4 +1,4 @@
-//! What is staged: invisible, resumable, exclusive, and gone when it should be.
+//! Staged bytes: invisible, resumable, exclusive, and gone when they should be.
 
 #![allow(
     clippy::unwrap_used,

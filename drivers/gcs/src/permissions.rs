@@ -36,6 +36,7 @@ mod tests {
             store.delete,
         ] {
             assert!(text.contains("storage.objects"), "{text}");
+            assert!(!["s3:", "SAS", "this process"].iter().any(|other| text.contains(other)), "{text}");
         }
     }
 }

@@ -35,7 +35,7 @@ fn credentials_of_a_location_arrive() {
         error.contains("(credentials file): its `credential_source.file` names a file that the host"),
         "{error}"
     );
-    // What was checked is what is used, also beside a path.
+    // The checked content is the one that is used, even beside a path.
     let credentials =
         LocationCredentials::from_contents(json).with_path("/credentials/cloud").with_token_files(["/token"]);
     let config = Config::from_backup_location(&location, &credentials).unwrap();

@@ -1,5 +1,5 @@
-//! A store in memory: the reference model of the storage driver contract, for tests and for registries that
-//! live no longer than their process.
+//! A store in memory, the reference model of the storage driver contract. It is for tests, and for registries
+//! that live no longer than their process.
 //!
 //! [`MemoryDriver`] implements every `# Behavior` bullet of
 //! [`StorageDriver`](plugin_registry_core::StorageDriver) exactly. It needs no runtime: no call ever waits.

@@ -92,7 +92,7 @@ impl FileWriter for MemoryWriter {
     }
 }
 
-/// What an open writer holds in the store: the count of its bytes and, if resumed, the sole right to the path.
+/// An open writer's part of the store: the count of its bytes and, if resumed, the sole right to the path.
 /// Released on drop, so a writer that is forgotten behaves like a killed process.
 struct Lease {
     store: Shared,

@@ -19,7 +19,7 @@ plugin_registry_conformance::driver_suite! {
             let _stays = &directory;
             std::future::ready(Ok::<_, std::convert::Infallible>(driver.clone()))
         };
-        // What was dropped waits for its turn: one transaction writes at a time.
+        // Work of a dropped call waits for its turn: one transaction writes at a time.
         Store::new(open)
             .with_sizes(Sizes::small())
             .with_settle(|| tokio::time::sleep(Duration::from_millis(250)))

@@ -21,9 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The bytes that all writers of an instance may hold at a time, in parts that gather or are on their way to
 /// the store.
 ///
-/// A writer that finds it used up waits, first come first served. A part on its way finishes by itself. A part
-/// that gathers depends on a client, which may be slow or gone: after a second others take its memory over, and
-/// it continues with its own. So no writer waits longer for a client, and a client that stops stops no other.
+/// A writer that finds it used up waits, first come first served. A part that is being sent finishes by
+/// itself. A part that is being filled depends on a client, which may be slow or gone. After a second other
+/// writers take its share over, and it continues with its own memory. So no writer waits longer for a client,
+/// and a client that stops does not stop any other.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
@@ -55,8 +56,8 @@ impl Budget {
         Self { units: Arc::new(Semaphore::new(permits)), all, gathering: Arc::default() }
     }
 
-    /// Reserves memory for a part of so many bytes. A part larger than the whole budget takes all of it. Cancel
-    /// safe.
+    /// Reserves memory for a part of this many bytes. A part larger than the whole budget takes all of it.
+    /// Cancel safe.
     pub(crate) async fn reserve(&self, bytes: u64) -> PartReservation {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let mut reserve = pin!(self.units.clone().acquire_many_owned(units));
@@ -140,7 +141,8 @@ mod tests {
         assert!(waiting.await.into_in_flight()._permit.is_some());
     }
 
-    /// Clients that stopped in the middle of a part stop nobody else, one after the other, and whatever others send.
+    /// Clients that stop in the middle of a part, one after the other, do not stop any other client, whatever
+    /// the others send.
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_a_client_waits_a_second() {
         let budget = Budget::new(2 * PART);
@@ -158,7 +160,7 @@ mod tests {
         assert_eq!(budget.units.available_permits() as u64, 2 * PART / UNIT, "nothing is given back twice");
     }
 
-    /// Who came first is first, however the waits lie to each other.
+    /// The first writer to wait is served first, in whatever order the waits end.
     #[tokio::test(start_paused = true)]
     async fn who_came_first_is_first() {
         let budget = Budget::new(PART);

@@ -1,5 +1,5 @@
-//! The bytes of one request, in the pieces in which they came: they are not copied to be held together, and
-//! sending a request again costs no extra byte.
+//! The bytes of one request, in the pieces in which they came. They are not copied into one buffer, and
+//! sending a request again takes no extra memory.
 
 use std::{
     convert::Infallible,

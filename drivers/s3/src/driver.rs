@@ -29,13 +29,14 @@ pub struct S3Driver {
 impl S3Driver {
     /// Opens a location. Makes no request, except one at AWS without a region, to find it.
     ///
-    /// For another endpoint, its answers may tell which kind of store it is. If they do not, the first write of
-    /// an instance asks, by at most 6 requests, unless [`conditional_writes`](S3Config::conditional_writes) and
-    /// [`directories`](S3Config::directories) are set. Reading never writes.
+    /// For another endpoint, its answers may show which kind of store it is. If they do not, the first write
+    /// of an instance asks, by at most 6 requests, unless
+    /// [`conditional_writes`](S3Config::conditional_writes) and [`directories`](S3Config::directories) are
+    /// set. Reading never writes.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and the like come
-    /// from that request.
+    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and similar kinds
+    /// come from that request.
     pub async fn open(config: S3Config) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
@@ -142,7 +143,7 @@ impl StorageDriver for S3Driver {
     /// found by a purge.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let store = &self.store;
-        // If no file can have this name, the object with it is another path's stage.
+        // If no file can have this name, the object is the stage of another path.
         let file = match store.keys.visible(path) {
             Err(error) if !error.is_not_found() => return Err(error),
             file => file.ok(),

@@ -1,4 +1,4 @@
-//! What the errors of S3 mean.
+//! Maps the errors of S3 to kinds of errors.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -63,8 +63,8 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("NotImplemented", ErrorKind::Unsupported),
 ];
 
-/// By status, for an answer without a known code: a HEAD has no body. Never `NotFound` unless the store says
-/// so: a 403 to a HEAD may hide a missing key from a caller who may not list.
+/// By status, for an answer without a known code: a HEAD has no body. Never `NotFound` unless that is the
+/// store's answer: a 403 to a HEAD may hide a missing key from a caller who may not list.
 const STATUSES: &[(u16, ErrorKind)] = &[
     (301, ErrorKind::InvalidConfig),
     (307, ErrorKind::InvalidConfig),
@@ -106,7 +106,7 @@ pub(crate) fn is_not_understood(error: &Error) -> bool {
     error.kind() == ErrorKind::Unsupported || caused_by::<NotUnderstood>(error)
 }
 
-/// What is known about an answer that is an error.
+/// The facts about an answer that is an error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: Option<u16>,

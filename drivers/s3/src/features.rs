@@ -1,7 +1,7 @@
-//! What kind of store answers: S3 itself, or a store that is like it.
+//! The kind of store: S3 itself, or a store that is like it.
 //!
-//! Reading assumes what is safe for every store, and asks nothing. What cannot be known otherwise is asked
-//! once, before the first write (ADR 0025).
+//! Reading assumes what is safe for every store, and asks nothing. If something cannot be known otherwise,
+//! the driver asks once, before the first write (ADR 0025).
 
 use plugin_registry_core::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct StoreFeatures {
     /// Conditions on writes are honoured. Some stores accept and ignore them (maxio issue 20).
     pub(crate) conditional_writes: bool,
-    /// Keys lie in directories: empty directories stay and are listed, and listings are in order of the
+    /// Keys are kept in directories. Empty directories stay and are listed, and listings are in order of the
     /// components (`a/b` before `a-b`), not of the keys' bytes. SeaweedFS.
     pub(crate) directories: bool,
     /// Conditions on what is copied are honoured, and objects keep their metadata: a stage may be plain bytes
@@ -28,7 +28,8 @@ pub(crate) struct StoreFeatures {
     pub(crate) conditional_copies: bool,
 }
 
-/// What works with any store: conditions are sent, and lists are read as if there were directories.
+/// Assumptions that work with any store: conditions are sent, and lists are read as if there were
+/// directories.
 const SAFE_DEFAULTS: StoreFeatures =
     StoreFeatures { conditional_writes: true, directories: true, conditional_copies: false };
 
@@ -45,14 +46,14 @@ impl FeatureDetector {
         Self { configured: configured(config), detected: OnceCell::new() }
     }
 
-    /// What is known, and what is safe for the rest. Asks nothing.
+    /// The known features, and safe values for the rest. Asks nothing.
     pub(crate) fn now(&self, client: &S3Client) -> StoreFeatures {
         let features = self.detected.get().copied().unwrap_or_else(|| known(self.traits(client)));
         features.as_seen(client)
     }
 
-    /// What a write has to know. The first write asks, unless the settings, the endpoint or an answer have
-    /// told.
+    /// The features that a write has to know. The first write asks, unless they are known from the settings,
+    /// the endpoint or an answer.
     ///
     /// # Errors
     /// If the store cannot be reached, or does not know the credentials or the bucket.
@@ -110,7 +111,7 @@ impl StoreFeatures {
     }
 }
 
-/// What the settings and the endpoint tell.
+/// The features that follow from the settings and the endpoint.
 pub(crate) fn configured(config: &S3Config) -> PartialFeatures {
     let (conditional_writes, directories) = (config.conditional_writes, config.directories);
     let conditional_copies = match (conditional_writes, directories) {
@@ -137,7 +138,7 @@ fn known(traits: PartialFeatures) -> StoreFeatures {
     }
 }
 
-/// Asks the store, by at most six requests. Its objects lie where no registry looks.
+/// Asks the store, by at most six requests. Its objects are where no registry looks.
 struct FeatureProbe<'a> {
     detector: &'a FeatureDetector,
     client: &'a S3Client,
@@ -170,7 +171,7 @@ impl<'a> FeatureProbe<'a> {
         match directories {
             Ok(directories) => traits.directories = directories,
             Err(error) if is_for_the_write_as_well(&error) => return Err(error),
-            // What was found so far stands.
+            // The findings so far stand.
             Err(error) => {
                 tracing::info!(%error, "an object of the store's probe may be left below `{}`", self.place);
             }

@@ -40,6 +40,10 @@ mod tests {
             store.delete,
         ] {
             assert!(text.contains("s3:"), "{text}");
+            assert!(
+                !["storage.objects", "SAS", "this process"].iter().any(|other| text.contains(other)),
+                "{text}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! What waits to be resumed: parts that the store has, and the bytes after them that are too few for one.
+//! A stage that can be resumed: parts that the store has, and the bytes after them that are too few for a
+//! part.
 //!
 //! All of it is one object beside the file, written as a whole. Without parts it is the bytes themselves, and
 //! its metadata names the stage. With parts, or in a store that keeps no metadata, it begins with a

@@ -226,7 +226,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
     .boxed()
 }
 
-/// What is known of the stage under a key without its last bytes. A damaged stage has an age, too.
+/// The facts about the stage under a key, without its last bytes. A damaged stage has an age, too.
 async fn peek(store: &Store, key: &str) -> Result<Option<(Option<Stage>, Option<SystemTime>)>> {
     // A description of 10,000 parts with checksums is longer than 1 MiB.
     const ENOUGH: u64 = 4 << 20;
@@ -328,8 +328,8 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
             is_busy = true;
         }
     }
-    // A writer that has resumed it sends parts: of its own upload or, if it had none, of one that it does not
-    // name yet.
+    // A writer that has resumed the stage sends parts: to the stage's upload or, if it had none, to one that
+    // the stage does not name yet.
     if let Some((stage, modified)) = stage
         && !is_busy
         && is_old(modified)

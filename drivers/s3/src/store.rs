@@ -1,4 +1,4 @@
-//! What a driver and its writers share: requests that handle each other's pitfalls.
+//! Requests that a driver and its writers share, with the pitfalls of stores handled.
 
 use std::{
     collections::BTreeSet,
@@ -92,7 +92,7 @@ impl Store {
         })
     }
 
-    /// What is known about the store, and what is safe for the rest. Asks nothing.
+    /// The known features of the store, and safe values for the rest. Asks nothing.
     pub(crate) fn features(&self) -> StoreFeatures {
         self.detector.now(&self.client)
     }
@@ -211,7 +211,7 @@ impl Store {
                 return Err(error);
             }
             // An attempt whose answer was lost may have succeeded: then the upload is gone (opendal issue
-            // 5101). The size alone would not tell whose object it is.
+            // 5101). The size alone would not show whose object it is.
             match self.client.head(key).await {
                 Ok(object) if object.mark.as_deref() == Some(mark) && object.size == size => {
                     return Ok(object.etag);

@@ -67,7 +67,7 @@ impl Upload {
         upload
     }
 
-    /// What a stage keeps of the upload.
+    /// The part of the upload that a stage keeps.
     pub(crate) fn to_staged(&self) -> StagedUpload {
         StagedUpload {
             id: self.id.clone(),
@@ -109,7 +109,7 @@ impl Upload {
         Ok(())
     }
 
-    /// What an unknown upload means: the stage is gone, or the write has failed.
+    /// The meaning of an unknown upload: the stage is gone, or the write has failed.
     fn kind_when_gone(&self) -> ErrorKind {
         if self.is_recorded { ErrorKind::NotFound } else { ErrorKind::Conflict }
     }

@@ -24,7 +24,7 @@ use crate::{
 /// The most bytes that wait without a multipart upload, in the object beside the file.
 pub(crate) const MAX_INLINE: usize = 16 << 20;
 
-/// What a writer holds without a reservation.
+/// How much a writer holds without a reservation.
 const FREE: usize = 128 << 10;
 
 /// Holds 128 KiB, its share of the parts that all writers of the instance hold together and, of a stage that it
@@ -71,7 +71,7 @@ impl S3Writer {
 
     /// The size of the part that gathers now.
     fn room(&self) -> usize {
-        // Numbers lost to interruptions make no part larger.
+        // Numbers lost to interruptions do not make any part larger.
         let count = self.upload.as_ref().map_or(0, |upload| upload.count);
         let number = i32::try_from(count).unwrap_or(i32::MAX).saturating_add(1);
         usize::try_from(self.sizes.of(number)).unwrap_or(usize::MAX)

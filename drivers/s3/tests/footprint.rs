@@ -1,5 +1,5 @@
-//! How much memory a big blob costs on its way to S3: peak resident memory over idle, as the kernel counts it. One
-//! test in a process of its own, because the peak is the process's; the store is another process.
+//! How much memory a big blob costs on its way to S3: peak resident memory over idle, as the kernel counts
+//! it. One test in its own process, because the peak is per process; the store is another process.
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
 

@@ -1,4 +1,4 @@
-//! What a round trip costs: 10 ms are added to each request, and independent requests go side by side.
+//! The cost of a round trip: 10 ms are added to each request, and independent requests run side by side.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! How much a search for what is staged holds: a page of keys, however many there are. A process of its own, because
-//! the heap is the process's; that of the server is counted with it.
+//! How much a search for what is staged holds: a page of keys, however many there are. Runs in its own
+//! process, because the heap is per process; the server's heap is counted with it.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

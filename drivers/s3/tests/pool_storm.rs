@@ -1,5 +1,6 @@
 //! A thousand locations in buckets, little room, lives shorter than an upload, 64 tasks, keys that rotate: no upload
-//! fails, and tasks, sockets and memory are back afterwards. A process of its own, because all of these are the process's.
+//! fails, and tasks, sockets and memory are back afterwards. Runs in its own process, because all of these
+//! are per process.
 
 #![allow(
     clippy::unwrap_used,
@@ -163,7 +164,7 @@ async fn a_thousand_locations_leave_nothing() {
         work.spawn(async move {
             for turn in 0..UPLOADS_A_TASK {
                 let seed = task * UPLOADS_A_TASK + turn;
-                // Some locations are everybody's, so that several uploads share one.
+                // All tasks use some of the locations, so that several uploads share one.
                 let number = scattered(seed) % if seed.is_multiple_of(3) { 8 } else { LOCATIONS };
                 if scattered(seed + 1).is_multiple_of(4) {
                     bench.rotations.fetch_add(1, SeqCst);
@@ -184,7 +185,8 @@ async fn a_thousand_locations_leave_nothing() {
     settled(|| tasks() <= alive && sockets() <= open).await;
     let (requests, rotations) = (server.count(), bench.rotations.load(SeqCst));
     assert!(rotations > 50, "{rotations}");
-    // What the store keeps is the test's, and so is what it remembers of requests. Its threads give it back as they end.
+    // The store's objects and its record of requests belong to the test. The server's threads free them as
+    // they end.
     let objects = HEAP.current_usage();
     drop(server);
     settled(|| HEAP.current_usage() < heap + (4 << 20)).await;

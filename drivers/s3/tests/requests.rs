@@ -124,8 +124,9 @@ async fn a_push_by_patch() {
         let location = bench.client.append(&location, &blob).await;
         let _ = bench.client.finish(&location, &digest(&blob), "").await.expect(201);
     };
-    // What PATCH acknowledged is durable and can be resumed by any instance: `startedat`, the stage; the stage copied
-    // by the store, the link, `startedat` and the stage gone.
+    // Bytes that PATCH acknowledged are durable, and any instance can resume them. PATCH writes `startedat`
+    // and the stage. PUT has the store copy the stage, writes the link, and deletes `startedat` and the
+    // stage.
     bench.count("push one blob of 10 MiB, POST+PATCH+PUT", 5, 5, push).await;
     let operations: Vec<_> = bench.server.requests().iter().map(|request| request.operation).collect();
     assert_eq!(operations, ["PutObject", "PutObject", "CopyObject", "PutObject", "DeleteObjects"]);
@@ -138,7 +139,8 @@ async fn a_push_by_patch() {
 #[tokio::test]
 async fn pushes_by_patch_in_other_ways() {
     let blob = content(1, 10 << 20);
-    // Another instance finishes: the stage is copied inside of the upload and read, as nobody there has hashed it.
+    // Another instance finishes: the stage is copied inside of the upload and read, since that instance has
+    // not hashed it.
     let bench = Bench::new().await;
     let location = bench.client.begin("ns/app").await;
     let location = bench.client.append(&location, &blob).await;
@@ -270,8 +272,8 @@ async fn lists() {
     bench.count("catalog of 200 repositories", 1, 2, list).await;
 }
 
-/// With a checksum on each upload, S3 wants to know which when parts begin, and those of all parts again when the
-/// object is made of them.
+/// With a checksum on each upload, S3 needs its algorithm when the upload begins, and the checksums of all
+/// parts when the upload is completed.
 #[tokio::test]
 async fn checksums_of_parts_are_said_again() {
     let server = Server::builder().min_part(1).start();

@@ -1,6 +1,6 @@
-//! The driver suite and the API suite, each over a server of our own, SeaweedFS and moto; the driver suite also over
-//! a stand-in for each kind of store that differs from S3, with settings that do not say so. One program: the SDK
-//! takes long to link, and each emulator is started once.
+//! The driver suite and the API suite, each over the project's own server, SeaweedFS and moto. The driver
+//! suite also runs over a stand-in for each kind of store that differs from S3, with settings that do not
+//! name the difference. One program: the SDK takes long to link, and each emulator is started once.
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
 
@@ -29,7 +29,7 @@ plugin_registry_conformance::driver_suite! {
 
 plugin_registry_conformance::driver_suite! {
     name: driver_slow_link,
-    open: common::own_store(&SERVER, slow_link()),
+    open: common::slow_store(&SERVER, slow_link()),
 }
 
 plugin_registry_conformance::driver_suite! {

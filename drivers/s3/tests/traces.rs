@@ -1,5 +1,5 @@
 //! Secrets are in no line of any log: canaries at TRACE of every crate in the process, through what succeeds and what
-//! fails. In a process of its own, since a level is the process's.
+//! fails. Runs in its own process, since a log level is per process.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,7 +101,7 @@ async fn no_line_of_any_crate_tells_a_secret() {
         use_everything(&registry, seed).await;
         server.clear_faults();
     }
-    // Nobody is there; a proxy with a password is not there either.
+    // No server is there; a proxy with a password is not there either.
     let nowhere = canaries(&server).with_endpoint("http://127.0.0.1:1".parse().unwrap());
     let proxied = canaries(&server).with_proxy(Secret::new(format!("http://user:{PASSWORD}@127.0.0.1:1")));
     for config in [nowhere, proxied] {

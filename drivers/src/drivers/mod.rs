@@ -9,7 +9,7 @@ use plugin_registry_core::{
 
 use crate::builtin;
 
-/// Drivers of distribution before its version 3, which nobody maintains any more.
+/// Drivers of distribution before its version 3, which are no longer maintained.
 const REMOVED: &[&str] = &["oss", "swift"];
 
 type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn StorageDriver>>> + Send>>;
@@ -48,7 +48,7 @@ pub(crate) enum Entry {
     Unavailable(Unavailable),
 }
 
-/// What is known about a driver that this build lacks.
+/// Facts about a driver that this build lacks.
 #[derive(Clone, Copy)]
 pub(crate) struct Unavailable {
     /// How to get the driver.

@@ -34,7 +34,7 @@ pub(super) fn is_own(provider: Provider, text: &str) -> bool {
     }
 }
 
-/// `s3`, `s3.REGION`, `s3-fips.dualstack.REGION` and the like.
+/// `s3`, `s3.REGION`, `s3-fips.dualstack.REGION` and similar.
 fn is_s3(host: &str) -> bool {
     let mut labels = host.split('.');
     let is_service = matches!(labels.next(), Some("s3" | "s3-fips" | "s3-accelerate"));

@@ -49,9 +49,9 @@ impl fmt::Debug for LocationCredentials {
 }
 
 impl LocationCredentials {
-    /// Returns empty credentials. A location that names no Secret and no endpoint of its own is opened with the
-    /// identity of the process. For other locations it is a mistake, unless [`ambient`](Self::ambient) says
-    /// otherwise.
+    /// Returns empty credentials. A location that names neither a Secret nor an endpoint is opened with the
+    /// identity of the process. For other locations empty credentials are a mistake, unless
+    /// [`ambient`](Self::ambient) says otherwise.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -128,7 +128,8 @@ impl LocationCredentials {
     /// ([`velero_credentials_path`](super::BackupStorageLocation::velero_credentials_path)).
     ///
     /// The drivers for AWS and Google read it when they need it, and again when it has changed. The driver for
-    /// Azure reads no file. Beside a content the path is not used: what was checked is what is used.
+    /// Azure reads no file. If a content is set as well, the path is not used: the checked content is the one
+    /// that is used.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());

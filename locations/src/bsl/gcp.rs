@@ -12,7 +12,7 @@ use super::{
 /// The kinds of credentials documents that the driver reads.
 const KINDS: &[&str] =
     &["service_account", "external_account", "authorized_user", "impersonated_service_account"];
-/// The suffix after the host in what Google's own clients take as endpoint.
+/// The suffix after the host in the endpoints of Google's clients.
 const API: &str = "/storage/v1";
 const UNIVERSE: &str = "googleapis.com";
 

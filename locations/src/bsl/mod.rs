@@ -29,18 +29,18 @@ use crate::config::Config;
 impl Config {
     /// Makes a configuration from a location and its credentials.
     ///
-    /// The driver is `s3` for aws, `azure` for azure and `gcs` for gcp. Images lie at the root of the bucket,
+    /// The driver is `s3` for aws, `azure` for azure and `gcs` for gcp. Images are at the root of the bucket,
     /// whatever the location's prefix, because all earlier backups have them there. Deletes are off and
-    /// redirects have their default, since a location says nothing about them. A location with the access mode
-    /// `ReadOnly` makes a read-only registry. Settings that Velero reads but that have no effect here are in
-    /// [`ignored`](Self::ignored).
+    /// redirects have their default, since a location says nothing about them. A location with the access
+    /// mode `ReadOnly` makes a read-only registry. Settings that Velero reads but that have no effect here
+    /// are in [`ignored`](Self::ignored).
     ///
     /// Credentials are used in this order: the content of the Secret, the path of its file, OADP's registry
     /// Secret. The identity of the process itself, which the SDK of the cloud finds, is used for locations that
     /// name no Secret and no endpoint outside the cloud. Otherwise it is used only if
-    /// [`LocationCredentials::ambient`] says so: a location whose Secret is not passed is a mistake. A Secret
-    /// is data (ADR 0031): it opens no file, runs no program and names no endpoint, except for the token files
-    /// that [`with_token_files`](LocationCredentials::with_token_files) allows.
+    /// [`LocationCredentials::ambient`] allows it: a location whose Secret is not passed is a mistake. A
+    /// Secret is data (ADR 0031): it opens no file, runs no program and names no endpoint, except for the
+    /// token files that [`with_token_files`](LocationCredentials::with_token_files) allows.
     ///
     /// ```
     /// use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials};

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::mistakes::Mistakes;
 
-/// The directory where Velero's server puts the credentials of locations, unless it is told otherwise.
+/// The directory where Velero's server puts the credentials of locations by default.
 pub const DEFAULT_CREDENTIALS_DIRECTORY: &str = "/tmp/credentials";
 
 /// The key in a Secret, if a location names no other.
@@ -19,7 +19,7 @@ const SECRET_KEY: &str = "cloud";
 impl BackupStorageLocation {
     /// Returns the Secret with the credentials, in the namespace of the location.
     ///
-    /// It is `spec.credential`. An empty name or key stands for the provider's usual one (`cloud-credentials`,
+    /// It is `spec.credential`. An empty name or key means the provider's usual one (`cloud-credentials`,
     /// `cloud-credentials-azure`, `cloud-credentials-gcp`; `cloud`).
     ///
     /// # Errors
@@ -56,8 +56,8 @@ impl BackupStorageLocation {
 
     /// Returns the file into which Velero's server writes the credentials: `BASE/NAMESPACE/SECRET-KEY`.
     ///
-    /// `base` is [`DEFAULT_CREDENTIALS_DIRECTORY`] unless Velero was told otherwise. Velero writes the file
-    /// only for locations that have `spec.credential`. Whether it exists is not checked.
+    /// `base` is [`DEFAULT_CREDENTIALS_DIRECTORY`] unless Velero is configured otherwise. Velero writes the
+    /// file only for locations that have `spec.credential`. Whether it exists is not checked.
     ///
     /// # Errors
     /// Fails as [`provider`](Self::provider) does, and with the same kind for a location without a namespace or

@@ -57,8 +57,8 @@ impl BackupStorageLocation {
     /// Returns the provider, which may have `velero.io/` before it.
     ///
     /// # Errors
-    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for any other provider, and
-    /// names the one that was probably meant.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) for any other provider,
+    /// and names the provider that was probably meant.
     pub fn provider(&self) -> Result<Provider> {
         let name = self.spec.provider.as_str();
         let short = name.strip_prefix(GROUP).unwrap_or(name);

@@ -22,10 +22,11 @@ impl BackupStorageLocation {
     /// Texts stay as written, so that `true` and `0123` need no quotes. Unknown fields are skipped.
     ///
     /// # Errors
-    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
-    /// their lines: text that is neither YAML nor JSON, another `kind`, such as a list of locations, several
-    /// documents, and fields of another type. [`Config::from_backup_location`](crate::config::Config::from_backup_location)
-    /// checks whether the settings make sense.
+    /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes
+    /// with their lines. Mistakes are text that is neither YAML nor JSON, another `kind`, such as a list of
+    /// locations, several documents, and fields of another type.
+    /// [`Config::from_backup_location`](crate::config::Config::from_backup_location) checks whether the
+    /// settings make sense.
     pub fn from_text(text: &str) -> Result<Self> {
         let document = yaml::parse(text.trim_start_matches('\u{feff}'))?;
         let mut found = Found { mistakes: document.mistakes };
@@ -181,7 +182,7 @@ impl Found {
     }
 }
 
-/// Returns what is there instead, if it is written like a name.
+/// Returns the other value in this place, if it is written like a name.
 fn not(text: &str) -> String {
     shown_words(text, "._-/").map(|text| format!(", not `{text}`")).unwrap_or_default()
 }

@@ -64,7 +64,7 @@ pub struct LocationSpec {
 pub struct ObjectStorage {
     /// `bucket`: a bucket, or a container in Azure.
     pub bucket: String,
-    /// `prefix`: what Velero writes lies below it, but images do not.
+    /// `prefix`: Velero writes its files below it, but images are not below it.
     pub prefix: String,
     /// `caCert`: certificates in PEM, as base64.
     pub ca_cert: Option<String>,
@@ -105,7 +105,7 @@ impl BackupStorageLocation {
         self
     }
 
-    /// Sets `spec.credential`. An empty name or key stands for the provider's usual one.
+    /// Sets `spec.credential`. An empty name or key means the provider's usual one.
     #[must_use]
     pub fn with_credential(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
         self.spec.credential = Some(SecretKeyRef { name: name.into(), key: key.into() });

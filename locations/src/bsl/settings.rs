@@ -146,8 +146,8 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// Uses the identity of the process if there are no credentials, for a location that names no Secret or if
-    /// the host says so. Otherwise a tenant's word would be enough to send it to the tenant's store.
+    /// Uses the identity of the process if there are no credentials, for a location that names no Secret or
+    /// if the host allows it. Otherwise a tenant's word would be enough to send it to the tenant's store.
     pub(super) fn ambient(&mut self, provider: Provider, credentials: &LocationCredentials) {
         if credentials.external {
             return;

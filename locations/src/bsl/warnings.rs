@@ -5,11 +5,11 @@ use plugin_registry_core::go_bool;
 use super::{provider::Provider, resource::BackupStorageLocation};
 use crate::config::cleartext::{CLEARTEXT, is_cleartext};
 
-/// Where images lie in every bucket.
+/// Where images are in every bucket.
 const IMAGES: &str = "docker/registry/v2";
 
 impl BackupStorageLocation {
-    /// Returns what to tell the user who set the location up. The registry works all the same.
+    /// Returns warnings for the user who set the location up. The registry still works.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

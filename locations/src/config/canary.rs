@@ -28,7 +28,7 @@ fn is_in(secret: &str, text: &str) -> bool {
         || (secret.contains(password) && text.contains(password))
 }
 
-/// Everything that is said of a configuration that is read or refused.
+/// Every text about a configuration that is read or refused.
 fn said(result: &Result<Config, Error>) -> String {
     match result {
         Ok(config) => {
@@ -47,7 +47,7 @@ fn said(result: &Result<Config, Error>) -> String {
     }
 }
 
-/// The keys of `spec.config` that Velero and OADP know, of all providers, and one that nobody knows.
+/// The keys of `spec.config` that Velero and OADP know, of all providers, and one unknown key.
 const KEYS: &[&str] = &[
     "region",
     "s3Url",

@@ -6,7 +6,7 @@ use plugin_registry_core::{go_bool, store_url};
 
 use super::Config;
 
-/// What others on the network can do then.
+/// The text about http: what others on the network can then do.
 pub(crate) const CLEARTEXT: &str = "uses http to another machine: anyone on the network path can read and \
                                     change images, and copy signatures and session tokens; use https";
 
@@ -26,8 +26,8 @@ pub(crate) fn is_cleartext(text: &str) -> bool {
 }
 
 impl Config {
-    /// Returns what to tell the user who set this up; the registry works all the same. Warnings about a
-    /// location are in [`BackupStorageLocation::warnings`](crate::BackupStorageLocation::warnings).
+    /// Returns warnings for the user who set this up. The registry still works. Warnings about a location are
+    /// in [`BackupStorageLocation::warnings`](crate::BackupStorageLocation::warnings).
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let value = |key: &str| self.parameters.get(key).unwrap_or_default();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Config;
 
 /// A keyed hash of everything that a registry is made of, secrets included. The key is random and stays in the
-/// process, so that nobody can try out secrets on a fingerprint from a log or a dump.
+/// process, so that secrets cannot be guessed from a fingerprint in a log or a dump.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint([u8; 32]);
 

@@ -75,8 +75,8 @@ pub struct Config {
     pub parameters: Parameters,
     /// `storage.delete.enabled`. Default: false.
     pub delete: bool,
-    /// The inverse of `storage.redirect.disable`, if it is set. Distribution redirects unless told otherwise;
-    /// an embedded registry does not.
+    /// The inverse of `storage.redirect.disable`, if it is set. Distribution redirects by default; an
+    /// embedded registry does not.
     pub redirect: Option<bool>,
     /// `storage.maintenance.readonly.enabled`. Default: false.
     pub read_only: bool,
@@ -93,7 +93,7 @@ pub struct Config {
     /// `loglevel`. `warning`, `trace`, `fatal` and `panic` are levels too; the last two count as `error`.
     pub log: LogSettings,
     /// `storage.maintenance.uploadpurging`, if it or one of its keys is set and `enabled` is not false.
-    /// Default: none. Distribution purges unless told otherwise.
+    /// Default: none. Distribution purges by default.
     pub purge: Option<PurgeSettings>,
     /// Keys of distribution that have no effect here, in the order of the file, then of the variables' names,
     /// those of the driver last.

@@ -10,7 +10,7 @@ pub(super) const NO_DRIVER: &str = "has to be the name of a driver, such as `s3`
 /// Drivers with two names.
 const ALIASES: &[(&str, &str)] = &[("s3aws", "s3"), ("memory", "inmemory")];
 
-/// Parameters that have their own keys, by driver. In variables, `_` stands for the dot behind them. Everywhere
+/// Parameters that have their own keys, by driver. In variables, `_` replaces the dot after them. Everywhere
 /// else `_` is a letter like any other: `max_retries` is one parameter.
 const SECTIONS: &[(&str, &str)] = &[("azure", "credentials"), ("gcs", "credentials")];
 
@@ -34,7 +34,7 @@ pub(super) enum Parameter {
     Own(String),
     /// A parameter of a service principal.
     Principal(&'static str),
-    /// Nothing that a driver could use, for this reason.
+    /// A driver cannot use it, for this reason.
     Ignored(&'static str),
 }
 
@@ -65,7 +65,7 @@ impl Written {
         }
     }
 
-    /// Finds the name that the rest of a variable's name, in lower case, stands for.
+    /// Finds the name that the rest of a variable's name, in lower case, means.
     pub(super) fn find(&self, rest: &str) -> Option<&str> {
         self.names.get(rest).map(String::as_str)
     }

@@ -300,7 +300,8 @@ mod tests {
         assert!(error(&deep).contains("deep"));
     }
 
-    /// What this thread has computed, in nanoseconds: a busy machine does not count. Elsewhere the time.
+    /// The CPU time of this thread in nanoseconds, so that a busy machine does not matter. The wall time on
+    /// other systems.
     fn computed() -> u128 {
         let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
         let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok());
@@ -309,8 +310,8 @@ mod tests {
         })
     }
 
-    /// A text sixteen times as long is at most four times the work of sixteen texts; if each key were compared with
-    /// all before it, sixteen times.
+    /// A text that is sixteen times as long takes at most four times the work of sixteen texts. If each key
+    /// were compared with all earlier ones, it would take sixteen times.
     #[test]
     fn work_grows_with_the_text() {
         for (name, item, end) in [

@@ -19,7 +19,7 @@ use crate::config::LogFormatter;
 const TEXT_KEYS: [&str; 4] = ["time", "level", "msg", "logrus_error"];
 const LOGSTASH_KEYS: [&str; 4] = ["@timestamp", "@version", "level", "message"];
 
-/// What goes into a line. Later fields replace earlier ones of the same name.
+/// The content of a line. Later fields replace earlier ones of the same name.
 pub(super) struct Line<'a> {
     time: Timestamp,
     level: Level,

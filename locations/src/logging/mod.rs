@@ -95,8 +95,8 @@ pub struct InstanceLogs {
     table: Arc<Table>,
 }
 
-/// An instance's place in [`InstanceLogs`]. Dropping it removes the instance. What the instance logs after that
-/// belongs to the host, at the host's level.
+/// An instance's place in [`InstanceLogs`]. Dropping it removes the instance. Later events of the instance
+/// belong to the host, at the host's level.
 #[derive(Debug)]
 #[must_use = "dropping it removes the instance"]
 pub struct InstanceLog {

@@ -12,7 +12,7 @@ use super::table::{Entry, Table};
 
 const INSTANCE: &str = "instance";
 
-/// What the tables of a subscriber know about a span. Usually there is one table.
+/// A subscriber's tables' data about a span. Usually there is one table.
 struct Marks(Vec<Mark>);
 
 struct Mark {

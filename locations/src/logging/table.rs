@@ -67,7 +67,7 @@ impl Table {
         decode(self.max.load(Ordering::SeqCst))
     }
 
-    /// From now on, tracing is told when the most verbose level changes.
+    /// From now on, the table tells tracing when the most verbose level changes.
     ///
     /// Tracing asks for that level when a subscriber is made, which happens after this. Since both are in one
     /// order, either the subscriber sees a change, or the change sees this flag.

@@ -75,7 +75,7 @@ impl RegistryPoolBuilder {
     }
 
     /// Sets how long the purge of one location may take in a [`sweep`](RegistryPool::sweep). Default 10
-    /// minutes. What it does not reach waits for the next interval.
+    /// minutes. The rest waits for the next interval.
     #[must_use]
     pub fn purge_timeout(mut self, time: Duration) -> Self {
         self.purge_timeout = time;

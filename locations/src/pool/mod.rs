@@ -200,7 +200,7 @@ impl RegistryPool {
     ///
     /// Instances leave first. Then up to 8 locations are purged side by side, so that one that does not answer
     /// does not stop the others. Each purge has [`purge_timeout`](RegistryPoolBuilder::purge_timeout) and fails
-    /// after that. Dropping the future stops the purges midway. What is left waits for the next interval.
+    /// after that. Dropping the future stops the purges midway. The rest waits for the next interval.
     pub async fn sweep(&self) -> SweepReport {
         let inner = &self.inner;
         let evicted = inner.evict_where(|instance| inner.eviction_cause(instance)).await;

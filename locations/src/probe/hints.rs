@@ -1,4 +1,4 @@
-//! What a failed step means in words, and what to look at.
+//! Explains failed steps in words, with what to check.
 
 use std::{error::Error as _, fmt::Write as _};
 

@@ -1,4 +1,5 @@
-//! What is already in a store and who may have put it there: samples from a bounded number of listings.
+//! What is already in a store and which software may have put it there: samples from a bounded number of
+//! listings.
 
 use std::fmt;
 
@@ -21,14 +22,14 @@ const SAMPLES: usize = 2;
 /// ("Backup store contains invalid top-level directories").
 const VELERO: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins", "kopia"];
 
-/// What is in a store, as far as a few listings show it.
+/// The content of a store, as far as a few listings show it.
 ///
-/// The listings cover the first names of a directory and the first repositories. What the findings name exists;
-/// what they do not name may exist all the same.
+/// The listings cover the first names of a directory and the first repositories. What the findings name
+/// exists; what they do not name may also exist.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct LayoutFindings {
-    /// Whether anything lies below `docker/registry/v2`.
+    /// Whether anything is below `docker/registry/v2`.
     pub exists: bool,
     /// The directories of blobs, named after their algorithms.
     pub algorithms: Vec<String>,
@@ -38,7 +39,7 @@ pub struct LayoutFindings {
     pub has_more_repositories: bool,
     /// The repositories that were looked into: the first two.
     pub sampled: Vec<String>,
-    /// Traces that tell which software has written here.
+    /// Traces that show which software has written here.
     pub traces: Vec<LayoutTrace>,
     /// The names beside `docker` at the root of the store, which is the driver's root directory: at most 100.
     pub beside: Vec<String>,
@@ -54,13 +55,13 @@ pub struct LayoutFindings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayoutTrace {
-    /// What the trace tells.
+    /// What the trace shows.
     pub kind: TraceKind,
     /// Where it was seen.
     pub path: StoragePath,
 }
 
-/// What a trace tells. More may be added.
+/// What a trace shows. More may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

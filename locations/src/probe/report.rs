@@ -1,4 +1,4 @@
-//! What a probe reports, to programs and to people.
+//! The report of a probe, for programs and for people.
 
 use std::{fmt, time::Duration};
 
@@ -22,9 +22,9 @@ pub struct ProbeReport {
     pub driver: &'static str,
     /// Every step once, in the order of [`ProbeVerb::ALL`].
     pub steps: Vec<ProbeStep>,
-    /// What is in the store already, by samples.
+    /// The existing content of the store, by samples.
     pub layout: LayoutFindings,
-    /// What works differently than expected and what that means, and what else a person should look at.
+    /// Warnings: what works differently than expected, what that means, and what else to check.
     pub warnings: Vec<String>,
     /// A directory that may still hold objects of the probe, since they could not be deleted. Anyone with the
     /// right to delete can remove it.

@@ -39,7 +39,7 @@ pub(super) struct Probe<'a> {
     created: StoragePath,
     content: Bytes,
     steps: Vec<ProbeStep>,
-    /// Whether a write may have left something; an error such as a timeout does not tell.
+    /// Whether a write may have left something; after an error such as a timeout that is unknown.
     may_be_written: bool,
     /// Whether a file is there, if the store does what it says.
     is_written: bool,
@@ -289,7 +289,7 @@ impl<'a> Probe<'a> {
         }
         let (time, deleted) = timed(self.driver.delete(&self.place)).await;
         match deleted {
-            // What was staged is gone all the same.
+            // The staged bytes are still gone.
             Err(error) if error.is_not_found() && !self.is_written => self.push(ProbeVerb::Delete, nothing),
             deleted => {
                 if deleted.is_err() && !self.delete_singly().await {

@@ -1,4 +1,4 @@
-//! What a probe says of healthy stores, of those that lie, and of what it finds in them.
+//! What a probe reports about healthy stores, about stores that lie, and about their content.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -393,7 +393,7 @@ fn repositories_and_blobs_are_counted_up_to_a_bound() {
     );
 }
 
-/// What is no part of a registry is named; a bucket that somebody else uses as well is no fault.
+/// The probe names what does not belong to a registry. Sharing a bucket with other software is not a fault.
 #[test]
 fn what_does_not_belong_is_named() {
     let stray = [format!("{ROOT}/blobs/stray"), format!("{ROOT}/note.txt"), format!("{ROOT}/old/x")];

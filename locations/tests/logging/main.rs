@@ -19,7 +19,7 @@ use plugin_registry_locations::{
 use tracing::{Dispatch, Span, dispatcher};
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
 
-/// What layers wrote.
+/// The output of the layers.
 #[derive(Clone, Debug, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,5 @@
-//! Real registries: what they, their drivers and whatever these call log belongs to the right one.
+//! Real registries: events of a registry, its driver and the code that these call belong to the right
+//! instance.
 
 use std::convert::Infallible;
 

@@ -18,7 +18,7 @@ use plugin_registry_locations::{
     pool::{EvictionCause, RegistryPoolBuilder},
 };
 
-/// What the test knows of the drivers.
+/// The test's record of the drivers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lab(Arc<Inner>);
 
@@ -77,7 +77,7 @@ impl Lab {
         self.0.waiting.load(SeqCst)
     }
 
-    /// A pool over these stores that is told what leaves it.
+    /// A pool over these stores that records what leaves it.
     pub(crate) fn pool(&self) -> RegistryPoolBuilder {
         RegistryPool::builder(self.clone())
     }
@@ -138,7 +138,7 @@ impl Drop for Opening {
     }
 }
 
-/// The location of a bucket; each has a store of its own.
+/// The location of a bucket; each has its own store.
 pub(crate) fn location(bucket: &str) -> Location {
     with(bucket, "")
 }
@@ -154,7 +154,7 @@ pub(crate) fn secret(bucket: &str, key: &str) -> Location {
     with(bucket, &format!("    secretkey: '{key}'\n"))
 }
 
-/// What left a pool, and why.
+/// The instances that left a pool, and why.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evictions(Arc<Mutex<Vec<(String, EvictionCause)>>>);
 
@@ -166,7 +166,7 @@ impl Evictions {
         })
     }
 
-    /// What came since the last time.
+    /// The entries since the last call.
     pub(crate) fn take(&self) -> Vec<(String, EvictionCause)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }

@@ -23,7 +23,7 @@ async fn idle_instances_leave() {
     advance(9 * MINUTE).await;
     assert_eq!(pool.sweep().await.evicted, 0);
     assert_eq!(pool.get_or_open(&location("a")).await.unwrap().transport(), first);
-    // Asking began the time anew.
+    // Asking restarted the time.
     advance(9 * MINUTE).await;
     assert_eq!((pool.sweep().await.evicted, lab.alive()), (0, 1));
     advance(MINUTE).await;

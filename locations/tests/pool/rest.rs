@@ -1,4 +1,4 @@
-//! Open instances cost nothing while nobody asks them for anything.
+//! Open instances cost nothing while they are not used.
 
 use std::time::Duration;
 

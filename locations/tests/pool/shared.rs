@@ -1,4 +1,4 @@
-//! Who gets which instance.
+//! Which caller gets which instance.
 
 use std::{error::Error as _, time::Duration};
 
@@ -106,7 +106,7 @@ async fn an_old_secret_does_not_come_back_by_itself() {
     let one = pool.get_or_open(&secret("a", "one")).await.unwrap().transport().to_owned();
     let two = pool.get_or_open(&secret("a", "two")).await.unwrap().transport().to_owned();
     assert_eq!((lab.opened(), lab.alive()), (2, 1));
-    // Who asks for it gets it, opened anew: the pool does not know which one is right.
+    // A caller that asks for it gets it, opened again: the pool does not know which one is right.
     let again = pool.get_or_open(&secret("a", "one")).await.unwrap();
     assert!(again.transport() != one && again.transport() != two);
     assert_eq!((lab.opened(), lab.alive()), (3, 1));
@@ -133,7 +133,7 @@ async fn transport_names_are_found_until_the_instance_is_closed() {
     drop(found);
     assert!(pool.resolve(&name).is_none());
     assert_eq!(lab.alive(), 1);
-    // Another pool has a table of its own.
+    // Another pool has its own table.
     assert!(lab.pool().build().resolve(b.transport()).is_none());
 }
 

@@ -39,7 +39,7 @@ async fn upload(pool: &RegistryPool, bucket: &str, key: &AtomicU64, seed: u64) {
     let session = registry.repository(name()).uploads().start().unwrap();
     session.append(Some(0), None, piece(0..1000)).await.unwrap();
     let id = session.id();
-    // Half of them keep what they have, the others come back to whatever instance there is then.
+    // Half of them keep their instance, the others ask again and get the instance of that moment.
     if seed.is_multiple_of(2) {
         drop((session, registry));
         tokio::time::sleep(Duration::from_millis(seed % 7)).await;
@@ -88,7 +88,7 @@ async fn storm(time_to_idle: Duration, time_to_live: Duration) -> PoolStats {
         tasks.spawn(async move {
             for turn in 0..UPLOADS_A_TASK {
                 let seed = task * UPLOADS_A_TASK + turn;
-                // Some locations are everybody's, so that several uploads share one.
+                // All tasks use some of the locations, so that several uploads share one.
                 let range = if seed.is_multiple_of(3) { 8 } else { LOCATIONS };
                 let number = scattered(seed) % range;
                 let key = &keys[usize::try_from(number).unwrap()];

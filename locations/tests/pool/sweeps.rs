@@ -21,7 +21,7 @@ fn purged(bucket: &str, dry_run: bool) -> Location {
     location
 }
 
-/// An upload that nobody will finish.
+/// An abandoned upload.
 async fn leave_upload(pool: &RegistryPool, location: &Location) {
     let registry = pool.get_or_open(location).await.unwrap();
     let session = registry.repository("ns/app".parse().unwrap()).uploads().start().unwrap();
@@ -143,7 +143,7 @@ async fn a_store_that_does_not_answer_stops_no_other_location() {
     assert!(pool.sweep().await.purged.is_empty(), "once each interval");
 }
 
-/// The purges of others end first, and what is idle leaves before any.
+/// The purges of other locations end first, and idle instances leave before any of them.
 #[tokio::test(start_paused = true)]
 async fn instances_leave_before_anything_is_purged() {
     let lab = Lab::default();

@@ -13,7 +13,7 @@ use crate::{
     shared::Shared,
 };
 
-/// What a whole blob is expected to be.
+/// The expected size and digest of a whole blob.
 pub(crate) struct Expected {
     /// The digest that was asked for.
     pub(crate) digest: Digest,

@@ -14,15 +14,13 @@ pub(crate) use self::{
     body::{Expected, verified},
     store::{BlobStore, StreamOutcome, write_stream},
 };
+pub use crate::error::BoxError;
 use crate::{
     error::{RegistryError, Result},
     integrity, layout,
     link::LinkStore,
     repository::Repository,
 };
-
-/// Any error of a caller's content stream.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The blobs of one repository: [`Repository::blobs`](crate::Repository::blobs).
 ///
@@ -45,7 +43,7 @@ pub struct BlobInfo {
     pub size: u64,
 }
 
-/// What a push did.
+/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushOutcome {
@@ -208,8 +206,8 @@ impl Blobs {
     /// Stores a blob whose digest and size are known, and links it into this repository.
     ///
     /// This is the direct path of a copy. If the location already has bytes of that digest and size, `content`
-    /// is not polled and only the link is written. A size of 0 counts as unknown, unless the digest is that of
-    /// no bytes.
+    /// is not polled and only the link is written. A size of 0 counts as unknown, unless the digest is that
+    /// of empty content.
     ///
     /// 3 driver calls, 2 when deduplicated. Holds what the driver's writer holds. The data is written before
     /// the link, so an interruption by an error, a drop or a power cut leaves at most an unlinked blob.
@@ -236,7 +234,7 @@ impl Blobs {
             Some(canonical) => Some(canonical),
             None => self.resolve(digest).await?,
         };
-        // Without a size, nothing tells whether the stored bytes are whole, so they are replaced.
+        // Without a size, it is unknown whether the stored bytes are whole, so they are replaced.
         let size = integrity::named_size(descriptor);
         if let Some(canonical) = canonical
             && size.is_some()

@@ -7,9 +7,8 @@ use plugin_registry_core::{
     WriteMode,
 };
 
-use super::BoxError;
 use crate::{
-    error::{RegistryError, Result},
+    error::{BoxError, RegistryError, Result},
     hashing::{Hashers, StreamHasher},
     layout,
     manifest::MAX_MANIFEST_SIZE,
@@ -115,7 +114,7 @@ impl<'a> BlobStore<'a> {
         Ok(Some(content))
     }
 
-    /// Stores a small blob that is at hand, replacing an existing one.
+    /// Stores a small blob from memory, replacing an existing one.
     pub(crate) async fn put(&self, digest: &Digest, content: Bytes) -> Result<()> {
         let size = content.len() as u64;
         self.shared.driver.put_content(&layout::blob_data(digest), content, PutMode::Overwrite).await?;

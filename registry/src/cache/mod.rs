@@ -22,7 +22,7 @@ pub(crate) struct ContentCache {
     sizes: Cache<Digest, u64>,
     /// Canonical digests by those of other algorithms, hashed by this registry itself: facts about content.
     aliases: Cache<Digest, Digest>,
-    /// What a manifest says about itself: facts about content, true for ever.
+    /// The facts that a manifest states about itself. They never change.
     summary: Cache<Digest, Arc<ManifestSummary>>,
 }
 
@@ -77,8 +77,8 @@ impl ContentCache {
         self.sizes.insert(*canonical, size, 1);
     }
 
-    /// Says why `size` bytes cannot be the content of `canonical`, as far as their number tells. Only the
-    /// digest of nothing has no bytes, and content that was hashed here has the size that it had then.
+    /// Says why `size` bytes cannot be the content of `canonical`, judging by their number alone. Only the
+    /// digest of empty content has no bytes, and content that was hashed here keeps its size.
     pub(crate) fn size_problem(&self, canonical: &Digest, size: u64) -> Option<String> {
         match self.size(canonical) {
             Some(known) if known != size => Some(format!("it has {size} bytes, its content has {known}")),
@@ -122,7 +122,7 @@ mod tests {
         let is_problem = |digest, size| cache.size_problem(digest, size).is_some();
         assert_eq!([0, 1].map(|size| is_problem(&nothing, size)), [false, true]);
         assert_eq!([0, 1, 4].map(|size| is_problem(&some, size)), [true, false, false]);
-        // Seen is not cache: the store may have had a part of it only.
+        // A blob that was seen is not cached: the store may have had a part of it only.
         cache.insert_seen(&some, 1);
         assert!(!is_problem(&some, 4));
         cache.insert_stored(&some, 4);

@@ -73,7 +73,8 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        // A stream is at its end only when it says so: its last item may be that the content is damaged.
+        // A stream has ended only when it returns `None`: its last item may report that the content is
+        // damaged.
         matches!(self.0, Kind::Full(None))
     }
 

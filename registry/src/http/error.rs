@@ -60,10 +60,10 @@ const MAX_NAMED: usize = 100;
 /// The most bytes of a message: it may quote texts of a request that are as long as a manifest.
 const MAX_MESSAGE: usize = 1024;
 
-/// Answers with an error. A 405 lists the `allowed` methods, which may be none.
+/// Answers with an error. A 405 lists the `allowed` methods. The list may be empty.
 pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
-    if status.is_server_error() {
+    if let (true, RequestError::Registry(error)) = (status.is_server_error(), error) {
         tracing::error!(?error, "request failed");
     } else {
         tracing::debug!(%error, %status, "request refused");
@@ -121,7 +121,7 @@ fn respond(status: StatusCode, entries: &[Value]) -> ApiResponse {
 mod tests {
     use super::*;
 
-    /// One row a cause: status and code.
+    /// One row per cause: status and code.
     #[test]
     fn the_form_of_requests_has_codes_of_the_specification() {
         for (error, status, code) in [

@@ -29,7 +29,7 @@ use self::{
     request::{ApiRequest, Content},
     route::{Endpoint, Route},
 };
-use crate::{blob::BoxError, registry::Registry};
+use crate::{error::BoxError, registry::Registry};
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 pub(crate) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");

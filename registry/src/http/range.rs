@@ -11,7 +11,7 @@ const MAX_RANGES: usize = 32;
 ///
 /// A range whose end lies before its start is refused, although RFC 9110 (section 14.1.1) would let it be
 /// ignored: the official conformance program counts a reply with the whole blob as a missing feature. If no
-/// range lies in the content, they are not satisfiable. A header in another unit or syntax is ignored.
+/// range overlaps the content, they are not satisfiable. A header in another unit or syntax is ignored.
 pub(crate) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Range<u64>>>> {
     let Some(list) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Ok(None) };
     let mut ranges = Vec::new();
@@ -38,7 +38,7 @@ pub(crate) fn requested(header: Option<&str>, size: u64) -> Result<Option<Vec<Ra
     if ranges.is_empty() {
         return Err(RegistryError::RangeNotSatisfiable);
     }
-    // Overlapping ranges that add up to more than the content are no better than the content.
+    // Overlapping ranges that add up to more than the content have no advantage over the whole content.
     Ok(if ranges.len() > 1 && total > u128::from(size) { None } else { Some(ranges) })
 }
 

@@ -11,8 +11,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::error::{RequestError, Result};
 use crate::{
-    blob::BoxError,
-    error::RegistryError,
+    error::{BoxError, RegistryError},
     limiter::{ManifestLimiter, SMALL_MANIFEST},
 };
 
@@ -98,7 +97,8 @@ impl ApiRequest {
     }
 
     /// Reads the whole body, at most `limit` bytes; `None` if it is longer. A large one comes with its turn,
-    /// which is held as long as the bytes: however many clients send slowly, only so many bodies gather.
+    /// which is held as long as the bytes: however many clients send slowly, only a limited number of bodies
+    /// are in memory.
     pub(super) async fn read<'a>(
         &self,
         mut body: Content,

@@ -21,8 +21,7 @@ pub(crate) struct LinkDirectory {
 /// One entry of the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// The digest whose link may exist. `None` for a foreign name, which takes room in the listing all the
-    /// same.
+    /// The digest whose link may exist. `None` for a foreign name, which still takes room in the listing.
     pub(crate) digest: Option<Digest>,
     /// Whether the link was listed by its own key and has the size of one. If not, it has to be read.
     pub(crate) is_link: bool,

@@ -44,8 +44,8 @@ impl<'a> LinkStore<'a> {
         Ok(digest)
     }
 
-    /// Follows a link at `path` that stands for `digest`, and returns the canonical digest of the content.
-    /// Returns `None` if there is no link, or one that names other content.
+    /// Follows the link for `digest` at `path`, and returns the canonical digest of the content. Returns
+    /// `None` if there is no link, or one that names other content.
     pub(crate) async fn follow(&self, path: &StoragePath, digest: &Digest) -> Result<Option<Digest>> {
         let Some(target) = self.read(path).await? else { return Ok(None) };
         // Under its own algorithm a link can only name itself; an alias names the canonical digest

@@ -1,4 +1,4 @@
-//! What a manifest needs to be whole, and what it shows to be wrong by itself.
+//! What a manifest needs to be whole, and which flaws it has by itself.
 
 use std::collections::HashMap;
 
@@ -126,7 +126,7 @@ impl Plan {
 #[must_use]
 pub fn flaws_of(manifest: &Manifest) -> Vec<Flaw> {
     let mut flaws = manifest.flaws().to_vec();
-    // A document that cannot be read has a flaw that says so.
+    // A document that cannot be read has a flaw for it.
     if let Err(error) = manifest.check_kind()
         && !flaws.iter().any(Flaw::is_damage)
     {

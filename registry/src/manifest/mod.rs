@@ -29,7 +29,7 @@ pub struct Manifest {
     document: parse::Document,
 }
 
-/// What a manifest is made of.
+/// The parts of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestKind {
@@ -85,9 +85,9 @@ impl Manifest {
 
     /// Reads a manifest from a store: whatever parses is served, schema 1 and unknown forms included.
     ///
-    /// Its media type is the one that the document itself tells, since it is stored nowhere else. The document
-    /// is read as Go reads it, which is how nearly every client does; [`flaws`](Self::flaws) tells where others
-    /// may differ.
+    /// Its media type is the one in the document, since it is stored nowhere else. The document is read as Go
+    /// reads it, which is how nearly every client does; [`flaws`](Self::flaws) lists where other readers may
+    /// differ.
     #[must_use]
     pub fn from_stored(digest: Digest, bytes: Bytes) -> Self {
         let (media_type, document) = parse::leniently(&bytes);
@@ -138,14 +138,14 @@ impl Manifest {
         }
     }
 
-    /// Returns what is odd about its form, as far as the document itself tells; empty for one that was pushed
-    /// here. [`flaws_of`] returns everything that can be said against it.
+    /// Returns the flaws of its form that the document alone shows. Empty for a manifest that was pushed
+    /// here. [`flaws_of`] returns all of its flaws.
     #[must_use]
     pub fn flaws(&self) -> &[Flaw] {
         &self.document.flaws
     }
 
-    /// Returns what it is made of.
+    /// Returns its parts.
     #[must_use]
     pub fn kind(&self) -> &ManifestKind {
         &self.document.kind

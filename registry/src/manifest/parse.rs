@@ -82,7 +82,7 @@ pub(super) fn strictly(
         return Err(ManifestError::MediaType(media_type));
     }
     if in_body.is_none() && media_type.starts_with("application/vnd.docker.") {
-        // Nothing else would tell a reader that these bytes are a Docker manifest.
+        // Otherwise a reader could not know that these bytes are a Docker manifest.
         return Err(ManifestError::Shape("a Docker manifest names its mediaType"));
     }
     if raw.schema_version != 2 {
@@ -94,7 +94,7 @@ pub(super) fn strictly(
             return Err(ManifestError::Shape("an index has no config and no layers"));
         }
         if !raw.manifests.is_there() && in_body.is_none() {
-            // Only the bytes are stored, and nothing in them would tell it from an image.
+            // Only the bytes are stored, and nothing in them would distinguish it from an image.
             return Err(ManifestError::Shape("an index has manifests, or a mediaType at least"));
         }
     } else if raw.manifests.is_there() {
@@ -355,7 +355,7 @@ mod tests {
                 assert!(!Flaw::UnreadValue.is_damage());
             }
         }
-        // What is read has to be readable.
+        // The fields that are read have to be readable.
         for body in [
             format!(r#"{{"schemaVersion":2,"config":{config},"layers":["\ud800"]}}"#),
             format!(r#"{{"schemaVersion":2,"x":1e999,"config":{config}"#),

@@ -1,10 +1,10 @@
-//! What is remembered of a manifest: its subject, and what a referrers list says of it.
+//! The remembered facts about a manifest: its subject, and its entry in a referrers list.
 
 use plugin_registry_core::Digest;
 
 use super::Manifest;
 
-/// What a referrers list says of one manifest, and its subject. These are facts about content.
+/// One manifest's entry in a referrers list, and its subject. These are facts about content.
 #[derive(Debug)]
 pub(crate) struct ManifestSummary {
     subject: Option<Digest>,

@@ -4,10 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use plugin_registry_core::{ErrorKind, VerifyError};
 
-use crate::{
-    blob::BoxError,
-    error::{RegistryError, Result},
-};
+use crate::error::{BoxError, RegistryError, Result};
 
 pub(super) fn check_offset(at: Option<u64>, offset: u64) -> Result<()> {
     match at.filter(|at| *at != offset) {
@@ -45,8 +42,8 @@ where
     Ok(None)
 }
 
-/// Another instance has finished, cancelled or purged what was there a moment ago. The request came too late,
-/// and the store is not to blame.
+/// Another instance has just finished, cancelled or purged the session. The request came too late, and the
+/// store is not to blame.
 pub(super) fn map_session_gone(error: RegistryError) -> RegistryError {
     match &error {
         RegistryError::Storage(storage) => match storage.kind() {

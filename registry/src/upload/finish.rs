@@ -6,18 +6,19 @@ use plugin_registry_core::{ByteRange, Digest, Error, Staged, StorageDriver, Writ
 use tokio::sync::MutexGuard;
 
 use super::{
-    checks::{check_length, first_piece, map_session_gone, map_wrong_length},
+    checks::{check_length, check_offset, first_piece, map_session_gone, map_wrong_length},
+    interrupt::map_cancelled,
     session::{HASH_STATE_MIN, UploadSession},
     slot::Progress,
     stage::{ResumePoint, StagedState, is_outdated},
 };
 use crate::{
-    blob::{BlobStore, BoxError, write_stream},
-    error::{RegistryError, Result},
+    blob::{BlobInfo, BlobStore, write_stream},
+    error::{BoxError, RegistryError, Result},
     layout,
 };
 
-/// What a request says of its content.
+/// The content, as the request announces it.
 #[derive(Clone, Copy)]
 pub(super) struct FinishRequest<'a> {
     pub(super) at: Option<u64>,
@@ -34,6 +35,93 @@ pub(super) struct CommittedBlob {
 }
 
 impl UploadSession {
+    /// Appends the last bytes, verifies all of them against `digest`, makes the blob visible and links it.
+    ///
+    /// A session without earlier bytes goes straight to the final path. If the content does not agree, the
+    /// outcome depends on whether this call brought bytes. If it did, the bytes acknowledged before it are
+    /// kept: the new ones may have been wrong, and the call can be repeated. If it did not, the session ends,
+    /// because nothing can make it agree. The session also ends if the earlier bytes can only be checked by
+    /// reading them together with the new ones. That is so if another instance brought them without a hash
+    /// state (below 16 MiB there is none), or if they were not hashed with the algorithm of `digest`.
+    ///
+    /// Without earlier bytes: 2 driver calls, or 3 if `at` is `None`. With them: 3, or 4 if the call brings
+    /// the last bytes. 2 more if another instance received the earlier bytes, and 2 more if these have no
+    /// hash state.
+    ///
+    /// # Errors
+    /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
+    /// [`RegistryError::BodyLength`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
+    #[tracing::instrument(
+        level = "error", skip_all,
+        fields(
+            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
+            repository = %self.repository.name, upload = %self.id, at, %digest
+        )
+    )]
+    pub async fn finish<S, E>(
+        &self,
+        at: Option<u64>,
+        length: Option<u64>,
+        digest: &Digest,
+        content: S,
+    ) -> Result<BlobInfo>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        self.repository.shared.require_writable()?;
+        let progress = self.lock().await?;
+        let request = FinishRequest { at, length, digest };
+        let info = self.finish_locked(&progress, request, content).await.map_err(map_cancelled)?;
+        // End it first: the next call that gets the lock has to see it.
+        self.end();
+        drop(progress);
+        self.repository.shared.cache.insert_alias(digest, &info.canonical);
+        Ok(info)
+    }
+
+    async fn finish_locked<S, E>(
+        &self,
+        progress: &MutexGuard<'_, Progress>,
+        request: FinishRequest<'_>,
+        content: S,
+    ) -> Result<BlobInfo>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let FinishRequest { at, length, digest } = request;
+        let content = self.slot.interrupt.content(content);
+        let is_new = matches!(**progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
+        if is_new {
+            check_offset(at, 0)?;
+            let info = self.blobs().store_content(digest, length, content).await.map_err(map_wrong_length)?;
+            // A failed append, or the instance that began the session, may have claimed it.
+            if self.slot.is_touched()
+                || (self.slot.began_elsewhere && self.is_started().await.unwrap_or(false))
+            {
+                self.clean_up().await;
+            }
+            return Ok(info);
+        }
+        let finished = self.finish_staged(progress, request, content).await;
+        let CommittedBlob { canonical, size, known } = match finished {
+            Err(RegistryError::UploadOffset { expected, actual: 0 }) => {
+                let committed = self.find_committed(digest, expected).await?;
+                committed.ok_or(RegistryError::UploadOffset { expected, actual: 0 })?
+            }
+            finished => finished?,
+        };
+        // Data, then link; only then the upload's remains. A crash in between leaves an upload to purge, or, as
+        // long as its stage remains, to finish again.
+        self.blobs().link(digest, &canonical).await?;
+        match known {
+            Some(staged) => self.clean_up_stages(&staged).await,
+            None => self.clean_up().await,
+        }
+        Ok(BlobInfo { digest: *digest, canonical, size })
+    }
+
     /// Whether an earlier call made the bytes visible and was interrupted before it linked them. Then the
     /// acknowledged bytes are gone from the session, and the blob is there. A client that may mount it from
     /// anywhere may have it linked now.
@@ -99,7 +187,7 @@ impl UploadSession {
                     self.commit(staged, known.is_ours, canonical).await.map_err(map_session_gone)
                 }
                 Some(Err(error)) => {
-                    // Nothing can make these bytes agree.
+                    // No later request can make these bytes agree.
                     self.clean_up().await;
                     self.end();
                     Err(error.into())
@@ -175,8 +263,9 @@ impl UploadSession {
         Ok(CommittedBlob { canonical, size, known })
     }
 
-    /// Stores the visible bytes of the upload like bytes from a client: what is verified is what is written. If
-    /// they do not agree, the session ends, because what was acknowledged cannot be told from what came last.
+    /// Stores the visible bytes of the upload like bytes from a client: the bytes that are verified are the
+    /// bytes that are written. If they do not agree, the session ends, because the acknowledged bytes cannot
+    /// be told apart from the last ones.
     async fn store_visible(&self, digest: &Digest) -> Result<CommittedBlob> {
         let reader = self.repository.shared.driver.reader(&self.data(), ByteRange::full()).await;
         let reader = reader.map_err(|error| map_session_gone(error.into()))?;
@@ -208,7 +297,7 @@ impl UploadSession {
 }
 
 impl StagedState {
-    /// Returns the canonical digest if the bytes agree with a digest, or `None` if that cannot be told.
+    /// Returns the canonical digest if the bytes agree with a digest, or `None` if that is unknown.
     fn verify(&self, digest: &Digest) -> Option<Result<Digest, plugin_registry_core::VerifyError>> {
         let hashers = self.hashers.as_ref().filter(|hashers| hashers.covers(digest.algorithm()))?;
         Some(hashers.clone().verify(digest))

@@ -1,4 +1,4 @@
-//! Ends a call that holds a session, and tells how far it has come.
+//! Ends a call that holds a session, and reports how far it has come.
 
 #[cfg(not(test))]
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,9 +14,9 @@ use futures::{Stream, StreamExt, task::AtomicWaker};
 #[cfg(test)]
 use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::{blob::BoxError, error::RegistryError};
+use crate::error::{BoxError, RegistryError};
 
-/// What a call that waits for a session and the call that holds it tell each other.
+/// The state shared by a call that holds a session and a call that waits for it.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     /// How many callers want the session to end.

@@ -216,7 +216,8 @@ impl Purge<'_> {
         Ok(())
     }
 
-    /// Whether a session holds something that no path reaches, so that neither age nor content can be told.
+    /// Whether a session holds something that no path reaches, so that neither its age nor its content is
+    /// known.
     async fn is_too_deep(&self, session: &StoragePath) -> Result<bool> {
         let mut foreign = self.registry.shared.driver.list_foreign(session);
         loop {

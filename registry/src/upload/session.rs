@@ -5,21 +5,20 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, future::ready, stream};
 use plugin_registry_core::{
-    Algorithm, Digest, FileWriter, PutMode, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
+    Algorithm, FileWriter, PutMode, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
 use tokio::sync::MutexGuard;
 
 use super::{
     UploadId,
     checks::{check_length, check_offset, first_piece, map_session_gone, map_wrong_length},
-    finish::{CommittedBlob, FinishRequest},
     interrupt::map_cancelled,
     slot::{Progress, Slot},
     stage::{ResumePoint, StagedState},
 };
 use crate::{
-    blob::{BlobInfo, Blobs, BoxError, StreamOutcome, write_stream},
-    error::{RegistryError, Result},
+    blob::{Blobs, StreamOutcome, write_stream},
+    error::{BoxError, RegistryError, Result},
     hashing::Hashers,
     layout,
     repository::Repository,
@@ -34,9 +33,9 @@ pub(super) const HASH_STATE_MIN: u64 = 16 * 1024 * 1024;
 /// Requests to it are taken one at a time. A second one at the same time gets [`RegistryError::UploadBusy`],
 /// except [`status`](Self::status), which answers, and [`cancel`](Self::cancel), which ends the first.
 ///
-/// What an operation has acknowledged survives the process, and every instance of the location can continue
-/// there. Dropping a future leaves the session as before the call or as after it. A `finish` that is dropped
-/// after it made the blob visible, and before it linked it, may also leave the session without bytes.
+/// Acknowledged bytes survive the process, and every instance of the location can continue after them.
+/// Dropping a future leaves the session as before the call or as after it. A `finish` that is dropped after
+/// it made the blob visible, and before it linked it, may also leave the session without bytes.
 ///
 /// A call waits for its content as long as the caller lets it: the registry has no clock. Content that may
 /// never end needs a time limit from the caller, or a `cancel` from elsewhere.
@@ -173,93 +172,6 @@ impl UploadSession {
         failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
     }
 
-    /// Appends the last bytes, verifies all of them against `digest`, makes the blob visible and links it.
-    ///
-    /// A session without earlier bytes goes straight to the final path. If the content does not agree, the
-    /// outcome depends on whether this call brought bytes. If it did, the bytes acknowledged before it are
-    /// kept: the new ones may have been wrong, and the call can be repeated. If it did not, the session ends,
-    /// because nothing can make it agree. The session also ends if the earlier bytes can only be checked by
-    /// reading them together with the new ones. That is so if another instance brought them without a hash
-    /// state (below 16 MiB there is none), or if they were not hashed with the algorithm of `digest`.
-    ///
-    /// 2 driver calls without earlier bytes, or 3 if `at` is `None`. 3 with them, or 4 if the call brings the
-    /// last of them. 2 more at another instance than the one that brought the earlier bytes, and 2 more if
-    /// these have no hash state.
-    ///
-    /// # Errors
-    /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
-    /// [`RegistryError::BodyLength`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, upload = %self.id, at, %digest
-        )
-    )]
-    pub async fn finish<S, E>(
-        &self,
-        at: Option<u64>,
-        length: Option<u64>,
-        digest: &Digest,
-        content: S,
-    ) -> Result<BlobInfo>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Into<BoxError>,
-    {
-        self.repository.shared.require_writable()?;
-        let progress = self.lock().await?;
-        let request = FinishRequest { at, length, digest };
-        let info = self.finish_locked(&progress, request, content).await.map_err(map_cancelled)?;
-        // End it first: the next call that gets the lock has to see it.
-        self.end();
-        drop(progress);
-        self.repository.shared.cache.insert_alias(digest, &info.canonical);
-        Ok(info)
-    }
-
-    async fn finish_locked<S, E>(
-        &self,
-        progress: &MutexGuard<'_, Progress>,
-        request: FinishRequest<'_>,
-        content: S,
-    ) -> Result<BlobInfo>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Into<BoxError>,
-    {
-        let FinishRequest { at, length, digest } = request;
-        let content = self.slot.interrupt.content(content);
-        let is_new = matches!(**progress, Progress::Fresh) && (at == Some(0) || !self.is_started().await?);
-        if is_new {
-            check_offset(at, 0)?;
-            let info = self.blobs().store_content(digest, length, content).await.map_err(map_wrong_length)?;
-            // A failed append, or the instance that began the session, may have claimed it.
-            if self.slot.is_touched()
-                || (self.slot.began_elsewhere && self.is_started().await.unwrap_or(false))
-            {
-                self.clean_up().await;
-            }
-            return Ok(info);
-        }
-        let finished = self.finish_staged(progress, request, content).await;
-        let CommittedBlob { canonical, size, known } = match finished {
-            Err(RegistryError::UploadOffset { expected, actual: 0 }) => {
-                let committed = self.find_committed(digest, expected).await?;
-                committed.ok_or(RegistryError::UploadOffset { expected, actual: 0 })?
-            }
-            finished => finished?,
-        };
-        // Data, then link; only then the upload's remains. A crash in between leaves an upload to purge, or, as
-        // long as its stage remains, to finish again.
-        self.blobs().link(digest, &canonical).await?;
-        match known {
-            Some(staged) => self.clean_up_stages(&staged).await,
-            None => self.clean_up().await,
-        }
-        Ok(BlobInfo { digest: *digest, canonical, size })
-    }
-
     /// Ends the session and discards its bytes.
     ///
     /// A running append or finish of this instance ends at its next wait for content, with
@@ -300,7 +212,7 @@ impl UploadSession {
         Ok(())
     }
 
-    async fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
+    pub(super) async fn lock(&self) -> Result<MutexGuard<'_, Progress>> {
         let _looking = self.slot.status_lock.lock().await;
         let progress = self.slot.progress.try_lock().map_err(|_| RegistryError::UploadBusy)?;
         if self.slot.has_ended() { Err(RegistryError::UploadUnknown) } else { Ok(progress) }
@@ -310,7 +222,7 @@ impl UploadSession {
         self.slot.end();
     }
 
-    fn blobs(&self) -> Blobs {
+    pub(super) fn blobs(&self) -> Blobs {
         self.repository.blobs()
     }
 

@@ -1,4 +1,4 @@
-//! What the store holds of a session, and how a session continues there.
+//! The stored part of a session, and how a session continues from it.
 
 use plugin_registry_core::{
     ErrorKind, FileWriter, HashState, PutMode, RepositoryName, Staged, StorageDriver, StorageDriverExt,
@@ -22,7 +22,7 @@ use crate::{
 /// `startedat` has 20 bytes, or a few more with fractions of a second.
 const MAX_STARTED_AT: u64 = 1024;
 
-/// What the store holds of the bytes of a session.
+/// The stored bytes of a session.
 enum StoredBytes {
     Staged(Staged),
     /// A visible file of this many bytes: the session of another program, or one that was interrupted between a
@@ -41,7 +41,7 @@ pub(super) enum ResumePoint {
     Visible,
 }
 
-/// What this instance or the store knows of staged bytes.
+/// The staged bytes, as this instance or the store knows them.
 pub(super) struct StagedState {
     /// The hashers after exactly these bytes.
     pub(super) hashers: Option<Box<Hashers>>,

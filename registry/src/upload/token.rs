@@ -8,7 +8,7 @@ use plugin_registry_core::{Algorithm, RepositoryName, Secret};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::UploadId;
+use super::id::UploadId;
 
 /// A token has about 250 bytes, or 500 with the longest name.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
@@ -53,7 +53,7 @@ impl fmt::Debug for StateKey {
     }
 }
 
-/// Where an upload stands, as a location tells it.
+/// Where an upload stands, according to a `Location`.
 ///
 /// It is encoded as URL-safe base64 of `HMAC-SHA256(key, J) || J`, where J is JSON with distribution's names
 /// and the algorithm.

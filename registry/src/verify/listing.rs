@@ -1,5 +1,5 @@
-//! Lists what there is to verify: repositories, and the links of one. What cannot be listed is a finding, and
-//! the run continues with the rest.
+//! Lists the things to verify: repositories, and the links of one. A directory that cannot be listed is a
+//! finding, and the run continues with the rest.
 
 use std::collections::HashSet;
 
@@ -184,7 +184,7 @@ impl Verification<'_> {
                 if let Some(problem) = level.problem.filter(|_| !is_too_much) {
                     self.damage(name, directory.clone(), problem, false);
                 }
-                // What the walk gave will be walked again.
+                // The entries that the walk returned are walked again.
                 (digests, foreign) = (Vec::new(), Vec::new());
                 for file in level.files.iter().filter_map(|file| directory.join(file).ok()) {
                     digests.extend(names::linked(&repository, &file));
@@ -213,7 +213,7 @@ impl Verification<'_> {
             match other {
                 Ok(other) => self.note(name, other.escape_debug(), NoteKind::ForeignName, FOREIGN.to_owned()),
                 Err(error) => {
-                    // What could not be listed was reported by the walk.
+                    // The walk reported the directories that it could not list.
                     self.pass(error.into())?;
                     break;
                 }

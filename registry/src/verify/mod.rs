@@ -35,8 +35,8 @@ impl Registry {
     /// blob, the links and tags of one repository, about 200 bytes per child of its indexes, one manifest and
     /// one piece of content. Dropping the future stops it.
     ///
-    /// What cannot be read is a [`Finding`] of its path, too, and the run continues. If the store itself fails
-    /// (it is unavailable, slow, or rejects the credentials), the run ends:
+    /// A file that cannot be read is a [`Finding`] with its path, too, and the run continues. If the store
+    /// itself fails (it is unavailable, slow, or rejects the credentials), the run ends:
     /// [`unfinished`](VerifyReport::unfinished) says why, beside what was found so far.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ struct Verification<'a> {
     observer: &'a mut (dyn FnMut(VerifyEvent<'_>) + Send),
 }
 
-/// What was found under a digest.
+/// The content found under a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stored {
     /// Bytes that hash to it, this many.
@@ -91,7 +91,7 @@ enum Stored {
     Missed,
 }
 
-/// What one repository links.
+/// The links of one repository.
 #[derive(Default)]
 struct Linked {
     /// Revisions, and what their links lead to.
@@ -102,8 +102,8 @@ struct Linked {
     sizes: HashMap<Digest, u64>,
     /// Layers without bytes that a manifest needs.
     missed: HashSet<Digest>,
-    /// What is not among them may exist all the same: a link could not be read or a directory not be listed,
-    /// which was reported with its own path.
+    /// Others may still exist: a link could not be read or a directory could not be listed, which was
+    /// reported with its own path.
     is_partial: bool,
     /// Which index has which child.
     children: Vec<(Digest, Descriptor)>,
@@ -193,8 +193,8 @@ impl Verification<'_> {
     }
 
     /// Returns where a link leads. A directory without a link is not damage: distribution on a filesystem
-    /// leaves one when it deletes, and so does a push that was killed. What is lost by it is missed by the
-    /// manifest, index or tag that names it.
+    /// leaves one when it deletes, and so does a push that was killed. If that lost content, the manifest,
+    /// index or tag that names the content shows it.
     async fn follow(
         &mut self,
         name: &RepositoryName,
@@ -254,7 +254,7 @@ impl Verification<'_> {
                 self.damage(name, layout::blob_data(digest), error.to_string(), true);
                 Stored::Damaged
             }
-            // The manifests tell whether anything misses it.
+            // The manifests show whether anything needs it.
             Ok(None) => Stored::Absent,
             Err(error) => {
                 let problem = self.pass(error)?;

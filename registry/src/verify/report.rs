@@ -1,4 +1,4 @@
-//! What a verification reports.
+//! The report of a verification.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub struct Finding {
     pub repository: RepositoryName,
     /// Where it is, or should be.
     pub path: StoragePath,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
     /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones.
     /// If not, there is nothing to remove: copying the image again is enough, if anything helps.
@@ -62,7 +62,7 @@ pub struct Note {
     pub repository: RepositoryName,
     /// Where it is: a path, or the escaped text of a name that no path can have.
     pub path: String,
-    /// What kind of thing it is.
+    /// The kind of the content.
     pub kind: NoteKind,
     /// The text of the note.
     pub text: String,
@@ -79,7 +79,7 @@ impl fmt::Display for Note {
 #[non_exhaustive]
 pub enum NoteKind {
     /// Layer links whose bytes are gone and that no manifest needs, as a garbage collection of distribution 2.8
-    /// leaves them. One note per repository. Nothing can be pulled by them, and a push heals them.
+    /// leaves them. One note per repository. A pull by them fails, and a push heals them.
     DanglingLinks,
     /// A file or directory that no registry puts where it is. It is left alone.
     ForeignName,
@@ -99,7 +99,7 @@ impl NoteKind {
     }
 }
 
-/// What a verification found.
+/// The findings of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -117,13 +117,13 @@ pub struct VerifyReport {
     pub notes: Vec<Note>,
     /// Layer links whose bytes are gone and that no manifest needs, in all repositories.
     pub dangling_links: usize,
-    /// Directories that hold a repository by their content, but whose names are not repository names. Nothing
-    /// below them was looked at, and nothing here can reach it. distribution accepts upper-case letters in a
-    /// first component.
+    /// Directories that hold a repository by their content, but whose names are not repository names. The run
+    /// did not look below them, and no call can reach their content. distribution accepts upper-case letters
+    /// in a first component.
     pub unknown: Vec<StoragePath>,
-    /// Why the run did not look at everything, if it did not: the store failed, a directory that is not a
+    /// Why the run did not look at everything, if it did not. The store failed, a directory that is not a
     /// repository's could not be listed, or there were more than 100,000 directories to list one by one. The
-    /// report then holds what was found all the same.
+    /// report still holds what was found.
     pub unfinished: Option<String>,
 }
 

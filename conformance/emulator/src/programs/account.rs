@@ -1,4 +1,4 @@
-//! What a client needs to know.
+//! The data that a client needs.
 
 /// An S3 server with one bucket, which exists.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,7 +65,7 @@ impl Moto {
         self.process.id()
     }
 
-    /// What it has logged so far: one line per request.
+    /// The log so far: one line per request.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log().unwrap_or_default()

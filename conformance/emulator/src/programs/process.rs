@@ -74,7 +74,7 @@ impl Process {
         Self { shell, directory }
     }
 
-    /// Waits until there is an answer. `Err` is what the program said before it ended by itself.
+    /// Waits until there is an answer. `Err` is the output of the program if it ended before that.
     pub(super) fn wait<T>(&mut self, mut answer: impl FnMut(&Self) -> Option<T>) -> Result<T, String> {
         let begin = Instant::now();
         // The directory is removed with the program.
@@ -108,7 +108,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let begin = Instant::now();
-        // It ends by itself in any case. A test that already fails need not hear of it.
+        // The process ends in any case. A test that already fails does not need this error as well.
         while self.shell.try_wait().is_ok_and(|ended| ended.is_none()) && begin.elapsed() < END_TIME {
             thread::sleep(Duration::from_millis(5));
         }

@@ -134,7 +134,7 @@ impl SeaweedFs {
         self.process.id()
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log().unwrap_or_default()
@@ -233,7 +233,7 @@ fn escaped(path: &str) -> String {
 }
 
 /// Ten free ports. The first two are 10,000 apart, because weed's worker looks for the second one there,
-/// whatever it is told.
+/// whatever its options are.
 fn ports() -> [u16; 10] {
     let mut held: Vec<TcpListener> = Vec::new();
     while held.len() < 2 {

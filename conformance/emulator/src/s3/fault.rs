@@ -1,4 +1,4 @@
-//! What can be made to go wrong.
+//! The faults that a test can inject.
 
 use std::time::Duration;
 
@@ -52,12 +52,12 @@ pub enum Kind {
     Reset,
     /// F2, F6: the effect, then the connection is reset.
     ResetAfter,
-    /// F6: the connection is reset after so many bytes of the request's body have arrived.
+    /// F6: the connection is reset after this many bytes of the request's body have arrived.
     ResetReading {
         /// Bytes that are read.
         after: usize,
     },
-    /// F6, U16: the connection is reset after so many bytes of the answer's body.
+    /// F6, U16: the connection is reset after this many bytes of the answer's body.
     ResetSending {
         /// Bytes that are sent.
         after: usize,
@@ -66,7 +66,7 @@ pub enum Kind {
     Truncated {
         /// Bytes that are sent.
         keep: usize,
-        /// What the answer says about its length.
+        /// The length that the answer states.
         length: Length,
     },
     /// F9: one bit of the answer's body is flipped.
@@ -92,7 +92,7 @@ pub enum Kind {
     },
     /// F13: the conditions of this write are ignored.
     ConditionsIgnored,
-    /// F12, U6: a truncated list whose next token is the one that was given.
+    /// F12, U6: a truncated list whose next token is the token of the request.
     RepeatedToken,
     /// F12, U6: a truncated list that leads to itself, by another token each time.
     FreshToken {
@@ -164,7 +164,7 @@ impl Kind {
         Self::error(403, "AccessDenied")
     }
 
-    /// 1c: 403 without a document, as the answer to HEAD has none.
+    /// 1c: 403 without a document, as in the answer to HEAD.
     pub fn forbidden_without_code() -> Self {
         Self::error(403, "")
     }

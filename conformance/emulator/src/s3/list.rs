@@ -12,8 +12,8 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The text after which the list continues behind this item. No key of ours has the last character of
-    /// Unicode, so a prefix with that character is greater than every key of the prefix.
+    /// The text after which the list continues behind this item. None of our keys contains the last character
+    /// of Unicode, so a prefix with that character is greater than every key with the prefix.
     fn cursor(&self) -> String {
         match self {
             Self::Key(key) => key.clone(),
@@ -22,7 +22,7 @@ impl Item {
     }
 }
 
-/// What a list asks for.
+/// The parameters of a list.
 #[derive(Debug, Default)]
 pub(super) struct Query<'a> {
     pub(super) prefix: &'a str,

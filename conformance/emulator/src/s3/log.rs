@@ -1,4 +1,4 @@
-//! What the server remembers about its requests.
+//! The server's record of its requests.
 
 use std::{
     collections::BTreeMap,
@@ -119,14 +119,24 @@ impl Log {
         counts
     }
 
-    /// The number of requests about keys with this part, and whether one of them is running. A running request
-    /// whose keys are not known yet may be one.
-    pub(super) fn activity(&self, part: &str) -> (usize, bool) {
-        self.requests.iter().fold((0, false), |(count, running), request| {
+    /// The number of requests about keys with this part, and those of them that run. A request that ran at `since`
+    /// and whose keys are not known yet may be one.
+    pub(super) fn activity(&self, part: &str, since: Duration) -> (usize, Vec<&'static str>) {
+        let mut running = Vec::new();
+        let mut count = 0;
+        for request in &self.requests {
             let is_about = request.key.contains(part);
-            let is_running = request.ended.is_none() && (is_about || request.key.is_empty());
-            (count + usize::from(is_about), running || is_running)
-        })
+            count += usize::from(is_about);
+            let may_be = request.key.is_empty() && request.began < since;
+            if request.ended.is_none() && (is_about || may_be) {
+                running.push(request.operation);
+            }
+        }
+        (count, running)
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
     }
 
     pub(super) fn peak(&self) -> usize {

@@ -1,8 +1,8 @@
 //! An S3 server in memory, on loopback, that misbehaves on request.
 //!
-//! Signatures, presigned URLs and XML come from `s3s`. The store, its limits and its conditions are ours. So
-//! is a layer around `s3s` that counts the requests and does what no S3 server should do: lost answers,
-//! bodies that end early, lists that repeat themselves.
+//! Signatures, presigned URLs and XML come from `s3s`. The store, its limits and its conditions are
+//! implemented here. So is a layer around `s3s` that counts the requests and does what no S3 server should
+//! do: lost answers, bodies that end early, lists that repeat themselves.
 //!
 //! Where S3-compatible servers differ, it follows what AWS documents for general purpose buckets. [`Quirks`]
 //! turn on what the others do. There is one bucket and no access list. Versions are counted, but not served.

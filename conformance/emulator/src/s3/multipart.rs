@@ -38,7 +38,7 @@ pub struct Upload {
     pub id: String,
     /// When it began, by the server's clock.
     pub initiated: SystemTime,
-    /// What its writer said about the object.
+    /// The writer's attributes for the object.
     pub attributes: Attributes,
     /// Its parts by number.
     pub parts: BTreeMap<i32, Part>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::server::Server;
 
-/// The limits of the store. AWS's own by default. Tests scale them down.
+/// The limits of the store. By default those of AWS. Tests scale them down.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The largest object of one PutObject (`EntityTooLarge` above).
@@ -70,12 +70,12 @@ pub enum StartAfterRule {
     Ignored,
 }
 
-/// What servers that call themselves compatible do, for every request until it is turned off.
+/// Deviations of servers that call themselves compatible, for every request until they are turned off.
 #[derive(Clone, Debug, Default)]
 pub struct Quirks {
     /// F13: `If-Match` and `If-None-Match` are ignored on writes.
     pub conditions_ignored: bool,
-    /// F13: `x-amz-copy-source-if-match` and the like are ignored.
+    /// F13: `x-amz-copy-source-if-match` and similar headers are ignored.
     pub copy_conditions_ignored: bool,
     /// Delimiters of more than one character.
     pub delimiter: DelimiterRule,

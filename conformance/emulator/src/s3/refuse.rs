@@ -1,4 +1,4 @@
-//! What is refused before the operation is called.
+//! Refusals before the operation is called.
 
 use super::{
     checksum,
@@ -12,7 +12,7 @@ use super::{
 const MOST_SKEW: u64 = 15 * 60;
 
 impl Front {
-    /// What is refused whatever the operation would answer.
+    /// Refusals that do not depend on the operation's answer.
     pub(super) fn refused(&self, asked: &Asked) -> Option<Reply> {
         if self.shared.denied.lock().unwrap().contains(asked.target.operation) {
             return Some(Reply::error(403, "AccessDenied", "Access Denied"));
@@ -43,7 +43,7 @@ impl Front {
     }
 }
 
-/// What only some stores or some buckets refuse.
+/// Refusals of only some stores or some buckets.
 fn by_kind_of_store(asked: &Asked, quirks: &Quirks) -> Option<Reply> {
     let headers = &asked.parts.headers;
     let operation = asked.target.operation;

@@ -136,17 +136,27 @@ impl Server {
 
     /// Waits until nothing that was sent about keys with this part has effects any more, also if its client left.
     ///
-    /// What lies unread in a socket is no request yet. So this is over only when five looks in a row find nothing
-    /// running and nothing new, and the server has answered a new connection before each of them.
+    /// Unread bytes in a socket are not a request yet, and a client may have something left to send. So the
+    /// wait ends only when ten looks in a row, 20 ms apart, find nothing running and nothing new, and the
+    /// server has answered a new connection before each of them.
+    ///
+    /// # Panics
+    /// If something runs for half a minute.
     pub fn settled(&self, part: &str) -> impl Future<Output = ()> + Send + use<> {
         let (shared, address, part) = (Arc::clone(&self.shared), self.address, part.to_owned());
         async move {
+            let since = shared.log.lock().unwrap().now();
             let (mut before, mut looks) = (None, 0);
-            while looks < 5 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                answered(address).await.expect("the server answers");
-                let (count, is_running) = shared.log.lock().unwrap().activity(&part);
-                looks = if is_running || before != Some(count) { 0 } else { looks + 1 };
+            while looks < 10 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let is_answered = answered(address).await.is_ok();
+                let (now, (count, running)) = {
+                    let log = shared.log.lock().unwrap();
+                    (log.now(), log.activity(&part, since))
+                };
+                assert!(now < since + Duration::from_secs(30), "still running: {running:?}");
+                let is_calm = is_answered && running.is_empty() && before == Some(count);
+                looks = if is_calm { looks + 1 } else { 0 };
                 before = Some(count);
             }
         }
@@ -239,7 +249,7 @@ impl Server {
     }
 }
 
-/// Sends what is no request, and waits until the server has refused it.
+/// Sends something that is not a request, and waits until the server has refused it.
 async fn answered(address: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(b"\0\r\n\r\n").await?;

@@ -1,4 +1,4 @@
-//! What the parts of a running server share.
+//! State that the parts of a running server share.
 
 use std::{
     collections::BTreeSet,
@@ -74,7 +74,7 @@ impl Shared {
         moved(SystemTime::now(), self.skew.load(Ordering::Relaxed))
     }
 
-    /// Applies the rules of the kind of bucket before a write to a key.
+    /// Applies the rules for this kind of bucket before a write to a key.
     pub(super) fn before_write(&self, store: &mut Store, key: &str) -> S3Result<()> {
         let quirks = self.quirks.lock().unwrap();
         if quirks.write_once && store.objects.contains_key(key) {
@@ -86,14 +86,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes an object, by the rules of the kind of bucket.
+    /// Writes an object, by the rules for this kind of bucket.
     pub(super) fn replace(&self, store: &mut Store, key: &str, object: Object) -> S3Result<()> {
         self.before_write(store, key)?;
         store.put(key, object);
         Ok(())
     }
 
-    /// Deletes an object, by the rules of the kind of bucket.
+    /// Deletes an object, by the rules for this kind of bucket.
     pub(super) fn remove(&self, store: &mut Store, key: &str) -> S3Result<()> {
         let quirks = self.quirks.lock().unwrap();
         if quirks.write_once && store.objects.contains_key(key) {

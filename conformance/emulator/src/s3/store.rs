@@ -11,7 +11,7 @@ use s3s::{
 
 use super::{content::Content, multipart::Upload, text::hex};
 
-/// What a writer says about an object besides its bytes.
+/// The attributes that a writer gives to an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `Content-Type`.
@@ -47,7 +47,7 @@ pub struct Object {
     pub etag: String,
     /// When it was written, by the server's clock.
     pub modified: SystemTime,
-    /// What its writer said about it.
+    /// The attributes from its writer.
     pub attributes: Attributes,
     /// The number of its parts. Zero for a single put or a copy.
     pub parts: usize,
@@ -77,7 +77,7 @@ pub(super) fn md5(data: &[u8]) -> String {
     hex(&Md5::checksum(data))
 }
 
-/// What stays when the server forgets its requests.
+/// State that stays when the server forgets its requests.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub(super) objects: BTreeMap<String, Object>,

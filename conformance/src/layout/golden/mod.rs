@@ -374,7 +374,7 @@ pub async fn ended_uploads_leave_nothing(bench: &Bench) {
     bench.assert_tree(&Tree::default()).await;
 }
 
-/// The blob of no bytes is an empty file.
+/// The empty blob is an empty file.
 pub async fn zero_byte_blob(bench: &Bench) {
     let client = bench.client();
     let mut expected = vec![file(format!("blobs/sha256/e3/{EMPTY}/data"), "")];

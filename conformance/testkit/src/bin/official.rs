@@ -27,7 +27,7 @@ const TREE: &str = "OCI Conformance Test";
 /// Runs the official OCI conformance program against `plugin-registry serve`.
 #[derive(Debug, Parser)]
 #[command(after_help = "Example:
-  cargo run -p plugin-registry-conformance --bin official -- --program ./oci-conformance --driver fs")]
+  cargo run -p plugin-registry-testkit --bin official -- --program ./oci-conformance --driver fs")]
 struct Arguments {
     /// The conformance program, built from opencontainers/distribution-spec
     #[arg(long, value_name = "PATH")]
@@ -35,8 +35,8 @@ struct Arguments {
     /// The storage driver under the registry
     #[arg(long, value_enum, default_value_t = Driver::Memory)]
     driver: Driver,
-    /// Run on the store of this configuration instead, in distribution's form; `{profile}` in it stands for the
-    /// profile, so that each gets a directory of its own
+    /// Run on the store of this configuration instead, in distribution's form; `{profile}` in it is replaced
+    /// by the profile, so that each gets its own directory
     #[arg(long, value_name = "FILE", conflicts_with = "driver")]
     config: Option<PathBuf>,
     /// Keep stores, results and logs in this directory
@@ -159,7 +159,7 @@ fn serve(program: &Path, arguments: &Arguments, profile: &str, place: &Path) -> 
     Server::serve(&mut serve, &place.join("serve.txt"))
 }
 
-/// What the program found in one profile.
+/// The results of the program for one profile.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Report {
     passed: usize,

@@ -43,7 +43,7 @@ impl Span {
     }
 }
 
-/// What a call did to the register, or what it saw.
+/// The effect of a call on the register, or the value that it saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<V> {
     /// Sets the value.
@@ -324,7 +324,7 @@ mod tests {
         assert!(right > 5000 && wrong > 5000, "{right} right, {wrong} wrong");
     }
 
-    /// What a store might answer that keeps no order: each has to be noticed.
+    /// Answers that a store without any order might give: each has to be noticed.
     #[test]
     fn forged_histories_are_refused() {
         let forged: &[(&str, &[Event<u8>])] = &[

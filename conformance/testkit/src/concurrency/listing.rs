@@ -1,4 +1,4 @@
-//! What a listing must contain.
+//! The names that a listing must contain.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -22,9 +22,9 @@ pub struct Listing {
 
 /// Checks a page against what was done to each name.
 ///
-/// `is_there` tells which values mean that a name is in the list. A name that was there from before the
-/// listing to its end must be listed. One that was not there at any moment of it must not be. A name that
-/// changed meanwhile may be either. No name comes twice, and all are in order.
+/// `is_there` says which values mean that a name is in the list. A name that existed from before the listing
+/// to its end must be listed. A name that did not exist at any moment of it must not be. A name that changed
+/// meanwhile may be either. No name comes twice, and all are in order.
 ///
 /// # Errors
 /// What is wrong, as text.

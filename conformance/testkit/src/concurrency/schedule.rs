@@ -50,7 +50,7 @@ struct Choice {
 /// its own tasks and checks their end.
 ///
 /// A step is a poll, so tasks meet wherever they wait: over [`Wrapped`](plugin_registry_conformance::registry::Wrapped) drivers,
-/// before and after each driver call. What the tasks work on must belong to their run alone, and their steps
+/// before and after each driver call. The data of the tasks must belong to their run alone, and their steps
 /// must not depend on chance.
 ///
 /// # Panics

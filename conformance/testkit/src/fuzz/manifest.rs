@@ -152,7 +152,7 @@ fn keys_in(json: &Value) -> usize {
     }
 }
 
-/// What can be seen of a document without understanding it.
+/// Facts about a document that can be seen without understanding it.
 #[derive(Default)]
 struct Outline {
     colons: usize,

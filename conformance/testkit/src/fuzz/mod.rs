@@ -2,8 +2,8 @@
 //!
 //! The crate in `conformance/fuzz` passes them to libFuzzer. In each test run, on stable,
 //! `conformance/testkit/tests/fuzz_corpus.rs` replays the committed corpus and every input that once found
-//! something. What they check is compared with a second opinion, written here in another way than the code
-//! it judges: state machines for grammars, wide numbers for ranges, a look at the text for documents.
+//! something. They compare results with a second implementation, written in another way than the code that it
+//! judges: state machines for grammars, wide numbers for ranges, a look at the text for documents.
 
 mod accept;
 mod content;

@@ -28,7 +28,7 @@ pub fn content_range(data: &[u8]) {
     let parsed = door::content_range(header).ok();
     if let Some((start, length)) = parsed {
         assert!(length > 0 && start.checked_add(length).is_some(), "{header:?}");
-        // What we send ourselves is read in the same way.
+        // The values that we send are read in the same way.
         let printed = format!("{start}-{}", start + (length - 1));
         assert_eq!(door::content_range(&printed).ok(), parsed);
         assert_eq!(door::content_range(&format!("bytes {printed}/*")).ok(), parsed);
@@ -79,7 +79,7 @@ fn item(text: &str, size: u128) -> Item {
     }
 }
 
-/// A decimal number, at most the length that a file can have. The inner `None` stands for no digits at all.
+/// A decimal number, at most the length that a file can have. The inner `None` means no digits at all.
 #[expect(clippy::option_option, reason = "no number and a bad one are two things")]
 fn decimal(text: &str) -> Option<Option<u128>> {
     let mut number = None;

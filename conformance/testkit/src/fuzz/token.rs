@@ -10,7 +10,7 @@ const IDS: [&str; 2] = ["01890000-0000-7000-8000-000000000001", "01890000-0000-7
 
 /// Only a token that the key made for this repository and session is read.
 ///
-/// The first byte tells whether the rest is a token as a client could send it, or a recipe: which genuine
+/// The first byte decides whether the rest is a token as a client could send it, or a recipe: which genuine
 /// token, and where it is changed.
 pub fn upload_state(data: &[u8]) {
     let Some((recipe, rest)) = data.split_first() else { return };
@@ -52,7 +52,7 @@ fn changed(input: &mut Unstructured<'_>) -> Result<()> {
     let offset = input.arbitrary()?;
     let token = door::seal(key, &name(index), id(0), offset, algorithm);
     assert_eq!(door::unseal(&token, key, &name(index), id(0)), Some((offset, algorithm)));
-    // No second key, repository or session opens it. An empty key is the one that is used without a key.
+    // No second key, repository or session opens it. An empty key means the default key.
     let is_none = |key: Option<&str>| key.unwrap_or_default().is_empty();
     for other in KEYS {
         let same = other == key || (is_none(other) && is_none(key));

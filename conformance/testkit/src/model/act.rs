@@ -199,7 +199,7 @@ async fn verify(registry: &Registry, scope: VerifyScope) -> Answer<Verified> {
     Ok((report.repositories, report.manifests, report.blobs, damage))
 }
 
-/// What a link is for: a tag or a digest.
+/// The target of a link: a tag or a digest.
 fn named(link: &StoragePath) -> String {
     let parts: Vec<&str> = link.components().rev().collect();
     match parts[..] {

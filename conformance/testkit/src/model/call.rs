@@ -23,7 +23,7 @@ pub(super) struct Cut {
     pub(super) done: bool,
 }
 
-/// What is called.
+/// A call to the registry, with its arguments.
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Push {
@@ -154,7 +154,7 @@ pub(super) enum Size {
     OneLess,
 }
 
-/// What happens to a body on its way.
+/// How a body arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Whole,

@@ -1,4 +1,4 @@
-//! What must hold for a store whatever happened to it.
+//! Invariants of a store, whatever happened to it.
 //!
 //! Every key has a place in the layout, every link leads to content with the right hash, and every tag names
 //! a revision.
@@ -15,7 +15,7 @@ use plugin_registry_core::{Digest, FileInfo, RepositoryName, StorageDriver, Stor
 
 use plugin_registry_conformance::layout::Tree;
 
-/// What a key is.
+/// The meaning of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     /// The bytes of a blob or manifest.
@@ -24,9 +24,9 @@ enum Key {
     Layer(RepositoryName, Digest),
     /// Puts a manifest into a repository.
     Revision(RepositoryName, Digest),
-    /// What a tag names.
+    /// The manifest that a tag names.
     Current(RepositoryName, Tag),
-    /// What a tag has named.
+    /// A manifest that a tag has named.
     Index(RepositoryName, Tag, Digest),
     /// Something of an unfinished upload.
     Upload(RepositoryName, UploadId),
@@ -41,9 +41,9 @@ struct Store {
 
 /// Reads a whole store and checks it.
 ///
-/// Allowed are content that nothing names, what unfinished uploads have in their own directories, the
-/// history of a tag whose old revisions were deleted, and the alias link of a blob that was deleted under
-/// its canonical digest, which does not count (ADR 0013).
+/// Some leftovers are allowed: content that nothing names, the directories of unfinished uploads, and the
+/// history of a tag whose old revisions were deleted. So is the alias link of a blob that was deleted under
+/// its canonical digest, since it does not count (ADR 0013).
 ///
 /// # Panics
 /// If anything else is wrong, with a message that names all of it. Also if the store fails.
@@ -69,7 +69,7 @@ pub async fn uploads(driver: &dyn StorageDriver) -> BTreeSet<(RepositoryName, Up
     tree.paths().chain(staged).filter_map(upload_of).collect()
 }
 
-/// The upload in whose directory a path is.
+/// The upload whose directory contains a path.
 fn upload_of(path: &str) -> Option<(RepositoryName, UploadId)> {
     match key_of(path) {
         Some(Key::Upload(repository, id)) => Some((repository, id)),
@@ -143,8 +143,8 @@ impl Store {
         Ok(target)
     }
 
-    /// Checks that the content of a link exists and has the digest in the link's path. Whether it has the
-    /// digest of its own path is checked there.
+    /// Checks that the content of a link exists and has the digest in the link's path. Whether content has
+    /// the digest of its path is checked at the content.
     fn check_content(&self, digest: &Digest, target: &Digest) -> Result<(), String> {
         let data = self.keys.get(&Key::Data(*target)).ok_or(format!("{target} is not in the store"))?;
         let actual = Digest::of(digest.algorithm(), data);
@@ -181,7 +181,7 @@ fn key_of(path: &str) -> Option<Key> {
         Key::Revision(repository, digest) => layout::revision_link(repository, digest),
         Key::Current(repository, tag) => layout::tag_current(repository, tag),
         Key::Index(repository, tag, digest) => layout::tag_index(repository, tag, digest),
-        // Private to the upload: whatever is there does not matter here.
+        // Private to the upload: its content does not matter here.
         Key::Upload(..) => return Some(key),
     };
     (expected == path.parse::<StoragePath>().ok()?).then_some(key)

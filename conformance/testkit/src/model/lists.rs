@@ -1,4 +1,4 @@
-//! What manifests say, and what lists show.
+//! The facts in manifests, and the contents of lists.
 
 use std::collections::BTreeSet;
 
@@ -125,7 +125,7 @@ impl Step {
         Outcome::of(page(after.map(str::to_owned), limit))
     }
 
-    /// What verification finds.
+    /// The findings of a verification.
     ///
     /// Damage is what a deleted blob or manifest leaves of those that name it, and a tag whose put was
     /// dropped before its last write.

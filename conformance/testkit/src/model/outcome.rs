@@ -21,7 +21,7 @@ pub(super) enum Refusal {
     Repository(String),
     Blob(String, Digest),
     Manifest(String, String),
-    /// What a manifest names and is missing, in order.
+    /// The missing content that a manifest names, in order.
     References(Vec<String>),
     InvalidManifest,
     OtherDigest,

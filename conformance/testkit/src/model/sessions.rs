@@ -12,7 +12,7 @@ use super::{
     world::{ALGORITHMS, REPOSITORIES, WORLD},
 };
 
-/// What the store holds of a session that is opened for more bytes.
+/// The stored part of a session that is opened for more bytes.
 enum Opened {
     /// Staged bytes, and whether the registry has their hash.
     Stage(u64, Bytes, bool),

@@ -64,7 +64,7 @@ pub(super) enum Stage {
     Visible(Bytes),
 }
 
-/// What one registry knows besides the store.
+/// The memory of one registry beside the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instance {
     pub(super) mode: Mode,
@@ -103,7 +103,7 @@ impl Model {
         }
     }
 
-    /// What a repository holds.
+    /// The contents of a repository.
     pub(super) fn of(&self, name: Name) -> &Repository {
         &self.repositories[name]
     }

@@ -1,4 +1,4 @@
-//! What a call does to the model.
+//! The effect of a call on the model.
 
 use bytes::Bytes;
 use plugin_registry_core::{Algorithm, Digest, Tag};
@@ -22,7 +22,7 @@ pub(super) struct Step {
     between: Vec<Model>,
 }
 
-/// What a caller sends.
+/// The content that a caller sends.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     /// The bytes that arrive.
@@ -92,7 +92,7 @@ impl Model {
         })
     }
 
-    /// What the caller of this call sends.
+    /// The content that the caller of this call sends.
     pub(super) fn sent(&self, call: &Call) -> Sent {
         match &call.what {
             What::Push { blob, size, body, .. } => Sent::new(WORLD.blobs[*blob].clone(), *size, *body),

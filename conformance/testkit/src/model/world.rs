@@ -1,4 +1,4 @@
-//! Few names and few contents, so that calls meet. What each document is about is written down by hand.
+//! Few names and few contents, so that calls meet. The facts about each document are written down by hand.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

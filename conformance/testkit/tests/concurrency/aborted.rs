@@ -20,7 +20,7 @@ use crate::{
     world::{Count, Dice, Setting, World, run, seed},
 };
 
-/// What one client has had acknowledged.
+/// The acknowledged state of one client.
 #[derive(Debug, Default)]
 struct Told {
     offset: AtomicUsize,
@@ -150,7 +150,7 @@ impl Upload {
         let acknowledged = told.offset.load(Ordering::SeqCst);
         let is_ending = told.is_ending.load(Ordering::SeqCst);
         let mut last = None;
-        // What a dropped request began may still be going on in a thread.
+        // Work that a dropped request began may still be running in a thread.
         for _ in 0..100 {
             self.world.settle().await;
             let mut all = Vec::new();
@@ -169,7 +169,7 @@ impl Upload {
                 continue;
             }
             self.counts.statuses.add(1);
-            // The registry that began it offers it anew where another one has just finished it.
+            // The registry that began it may offer it again after another one has just finished it.
             let is_over = is_ending && all.iter().any(Option::is_none);
             let Some((offset, next)) = all.into_iter().flatten().next().filter(|_| !is_over) else {
                 assert!(

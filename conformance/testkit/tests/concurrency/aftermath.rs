@@ -1,4 +1,4 @@
-//! What a storm may leave in the store.
+//! Leftovers of a storm in the store.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,12 +14,12 @@ use plugin_registry_testkit::{
 
 use crate::storm::Storm;
 
-/// What calls that met have left in the store and is no damage, because the layout of distribution has no step
-/// that changes two keys at once ("Order of writes" in the reference of the layout):
+/// Leftovers of calls that met. They are not damage, because the layout of distribution has no step that
+/// changes two keys at once ("Order of writes" in the reference of the layout):
 #[derive(Debug, Default)]
 pub(crate) struct Excepted {
-    /// - a manifest was deleted while it was put under the tag: the delete looked at the tags before the put
-    ///   wrote its own, so the tag leads to a manifest that is not there, and pulls by it are 404;
+    /// - a manifest was deleted while it was put under the tag. The delete looked at the tags before the put
+    ///   wrote its tag, so the tag leads to a missing manifest, and pulls by it are 404;
     dangling: usize,
     /// - a tag was deleted while it was put: the put had written the index entry when the delete took the
     ///   tag's directory away, and its current link came after. The tag is there, its history is not.

@@ -1,5 +1,5 @@
-//! Two or three calls whose driver calls meet in every order with at most so many switches between them: no
-//! chance, and each order is one that object stores can bring about between two processes.
+//! Two or three calls whose driver calls meet in every order with a bounded number of switches between them.
+//! Nothing is random, and each order can happen on an object store between two processes.
 
 use std::{
     cell::RefCell,
@@ -25,7 +25,7 @@ use plugin_registry_testkit::{
 
 use crate::peer::{Peer, Via};
 
-/// One store with two registries, made anew for each order. Both wait around each driver call.
+/// One store with two registries, built again for each order. Both wait around each driver call.
 #[derive(Clone)]
 pub(crate) struct Bench {
     pub(crate) raw: MemoryDriver,
@@ -54,7 +54,7 @@ impl Bench {
         bench
     }
 
-    /// What a tag names, and whether all of that is there.
+    /// The manifest that a tag names, and whether all of its content exists.
     fn pulled(&self, tag: &str) -> Option<Digest> {
         now(pull(&self.peers[0], &self.name, tag))
     }
@@ -76,7 +76,7 @@ fn holding(images: &[(&Image, Option<&str>)]) -> Tree {
     })
 }
 
-/// Runs what waits for nobody else to its end.
+/// Runs a future that does not wait for another one to its end.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -124,7 +124,7 @@ fn delete(bench: &Bench, peer: usize, reference: Reference) -> Task {
     })
 }
 
-/// Whoever finds a tag finds all that it names (I2): while a tag is made, and while it is moved.
+/// A reader that finds a tag finds all that it names (I2): while a tag is made, and while it is moved.
 #[test]
 fn a_tag_names_what_is_there() {
     let (old, new) = (Image::new(1), Image::new(2));
@@ -217,8 +217,8 @@ fn a_put_and_a_delete_of_one_tag() {
 }
 
 /// A manifest is deleted while it is put under a tag, and while its tag is moved away from it. Which tags name it
-/// and their end are two steps in every store, so either may win; the page "How nothing gets lost on the way"
-/// says so.
+/// and their end are two steps in every store, so either may win (see the page "How nothing gets lost on the
+/// way").
 #[test]
 fn a_put_and_a_delete_of_a_manifest() {
     meet_a_delete(true);
@@ -295,7 +295,7 @@ fn a_manifest_and_a_delete_of_its_blob() {
     assert_eq!(ends.borrow().len(), 2, "both ends come");
 }
 
-/// Two pushes of one blob and a delete of it: whatever is there in the end is whole.
+/// Two pushes of one blob and a delete of it: if the blob exists in the end, it is whole.
 #[test]
 fn pushes_and_a_delete_of_one_blob() {
     let blob = Bytes::from_static(b"the blob");

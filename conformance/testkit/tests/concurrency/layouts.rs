@@ -1,5 +1,5 @@
-//! Two copies into one OCI image layout at a time: its `index.json` is read, changed and written under a lock
-//! of the layout's own.
+//! Two copies into one OCI image layout at a time: its `index.json` is read, changed and written under the
+//! layout's lock.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A directory is no link. On a filesystem it is there before its link, stays behind when a process is killed
-//! between the two, and after a delete by distribution, whose filesystem driver deletes the file alone.
+//! A directory is not a link. On a filesystem it exists before its link. It stays behind when a process is
+//! killed between the two, and after a delete by distribution, whose filesystem driver deletes only the file.
 
 use std::fs;
 

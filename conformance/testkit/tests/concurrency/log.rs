@@ -1,4 +1,4 @@
-//! What the tasks of a storm did to each key, and what they saw; judged when all have ended.
+//! The actions of a storm's tasks on each key, and the values that they saw. Judged when all have ended.
 
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Mutex};
 
@@ -11,7 +11,7 @@ use plugin_registry_testkit::concurrency::{
 /// Calls by key.
 pub(crate) type Register<V> = Mutex<BTreeMap<String, Vec<Event<V>>>>;
 
-/// What a listing was of.
+/// The subject of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Tags,
@@ -100,7 +100,7 @@ impl Log {
             judged.listings += 1;
         }
         for (tag, span) in &*self.unknown.lock().unwrap() {
-            // Deletes of manifests count among the calls on every tag, so nothing of the kind was near.
+            // Deletes of manifests count among the calls on every tag, so no such call was near.
             let was_there = listing::was_there(&tags[tag], &Option::is_some, span);
             assert!(!was_there, "{tag} was there all the time from {span:?}, and 404");
             judged.unknown += 1;

@@ -1,11 +1,11 @@
 //! Many at once: tasks, registries over one store, and processes over one directory.
 //!
-//! What is judged, and by what:
+//! What is checked, and how:
 //!
 //! - **Histories** (`storm`): every call is noted with the moments at which it began and ended. For each tag,
 //!   manifest link and layer link, one value that changes at once has to explain all of them
-//!   (linearizability; manifests accepted and refused count as looks at the links of their blobs); each page
-//!   of tags, catalog and referrers has to hold what was there all the time, and nothing that never was.
+//!   (linearizability). Manifests accepted and refused count as looks at the links of their blobs. Each page
+//!   of tags, catalog and referrers has to hold what existed all the time, and nothing that never existed.
 //! - **Schedules** (`interleaved`, `sessions`, `layouts`): two or three calls whose driver calls meet in every
 //!   order with a bounded number of switches. No chance: a failure fails again.
 //! - **Crowds** (`same_image`, `readers`, `aborted`, `processes`): everything acknowledged can be read at once
@@ -28,7 +28,7 @@
 //! | a pull by tag, and the delete of the manifest that the tag has just named | 404 |
 //! | first chunks of one session at two registries | both acknowledged, one of them counts |
 //!
-//! # Locks and atomics of our own
+//! # Our locks and atomics
 //!
 //! A model checker runs threads in every order of their steps. Where it can find something, it does:
 //!
@@ -36,8 +36,8 @@
 //! |---|---|---|
 //! | `registry/src/upload/slot.rs` | a lock that is only tried, held across awaits; two flags and an offset beside it | shuttle, every order, over real sessions: `registry/src/upload/slot/tests.rs`; and `sessions` here, at each driver call. Not loom: it would not know of tokio's lock, and take its order for missing |
 //! | `drivers/fs/src/ancestors.rs` | a lock held over mkdir and rmdir; numbers that tell makings apart | shuttle, every order, over a disk of one directory: `drivers/fs/tests/ancestors.rs` |
-//! | `drivers/fs/src/job.rs` | a flag, set once by the drop, looked at before the rename | nothing: one side only writes, the other only reads, and a drop that comes right after the look is as good as one that comes after the rename |
-//! | `drivers/memory/src/store.rs` | a lock around each call as a whole | nothing of its own: there is no order inside of one critical section; that each call *is* one is what `storm` and `aborted` see |
+//! | `drivers/fs/src/job.rs` | a flag, set once by the drop, looked at before the rename | nothing: one side only writes, the other only reads, and a drop right after the look has the same effect as one after the rename |
+//! | `drivers/memory/src/store.rs` | a lock around each call as a whole | nothing separate: there is no order inside of one critical section; `storm` and `aborted` would see it if a call were not one |
 //! | `core/src/metrics.rs` | counters, relaxed | nothing: each is added to by one instruction and no decision hangs on it; `readers` compares the sum after 100 tasks |
 //! | `copy/src/oci_layout/` | an async lock around read, change and write of `index.json` | `layouts`, at each driver call |
 //! | `copy/src/oci_layout/image.rs` | an async lock around a value that is computed once | nothing: the lock holds from the look to the store of the value, in four lines |

@@ -1,5 +1,5 @@
-//! One registry as its users see it, by the typed API and over HTTP. Whatever is neither success nor the
-//! refusal that a call may meet is a failure: no 5xx, no broken body, no other digest.
+//! One registry as its users see it, by the typed API and over HTTP. Any outcome but success or a refusal
+//! that the call may meet is a failure: no 5xx, no broken body, no other digest.
 
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};

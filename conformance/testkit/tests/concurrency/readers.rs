@@ -1,5 +1,5 @@
 //! Many readers of one blob, and what a registry remembers of blobs meanwhile (ADR 0012): nothing that it
-//! remembers lets anybody read what is not there, or keeps anybody from reading what is.
+//! remembers lets a reader read what is not there, or keeps a reader from reading what is.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,14 +52,15 @@ async fn readers(setting: Setting, memory: Duration) {
     let mut dice = world.dice(READERS);
     world.peers[0].push(How::Push, &world.peers, &mut dice, &name, &blob).await;
 
-    // Cold: each reader asks the store itself, for the link and for the bytes, and nobody for anybody else.
+    // Cold: each reader asks the store for the link and for the bytes, and no reader's answers serve another.
     let calls =
         || world.peers.iter().map(|peer| peer.registry.metrics().snapshot().driver_calls()).sum::<u64>();
     let before = calls();
     assert_eq!(read_at_once(&world, &name, digest, Some(Via::Typed)).await, READERS);
     assert_eq!(calls() - before, 2 * READERS as u64);
 
-    // While the blob is replaced by itself again and again, and remembered and forgotten by others.
+    // While other tasks replace the blob with the same bytes again and again, and registries remember and
+    // forget it.
     let (also, others) = (world.clone(), name.clone());
     let (pushed, image) = (blob.clone(), Image { blobs: vec![blob.clone(); 2], ..naming(&blob) });
     let writer = tokio::runtime::Handle::current().spawn(async move {
@@ -76,7 +77,8 @@ async fn readers(setting: Setting, memory: Duration) {
     assert!(writer.await.unwrap_err().is_cancelled());
     world.settle().await;
 
-    // Whoever has begun reads to the end; whoever comes after the delete finds nothing, remembered or not.
+    // Readers that have begun read to the end. Readers that come after the delete find nothing, remembered or
+    // not.
     let mut begun = Vec::new();
     for peer in &world.peers {
         let blobs = peer.registry.repository(name.clone()).blobs();

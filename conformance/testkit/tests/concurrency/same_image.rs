@@ -31,7 +31,7 @@ fn image() -> Image {
     Image { blobs, manifest, media_type: fixture::IMAGE }
 }
 
-/// The one tree that may come out, whoever was faster.
+/// The one tree that may come out, whichever task was faster.
 fn expected(image: &Image, name: &str) -> Tree {
     const ROOT: &str = "/docker/registry/v2";
     let mut files = Vec::new();
@@ -56,8 +56,8 @@ fn expected(image: &Image, name: &str) -> Tree {
     Tree::of(files)
 }
 
-/// Every task pushes every blob in a way of its own and puts the manifest; with the answer, all of it can be
-/// read at every registry (I1). In the end each digest is stored once, and nothing else is there.
+/// Every task pushes every blob in a different way and puts the manifest. Once that is answered, all of it
+/// can be read at every registry (I1). In the end each digest is stored once, and nothing else is there.
 pub(crate) fn at_once(setting: Setting) {
     run(async {
         let world = World::new(setting, seed()).await;

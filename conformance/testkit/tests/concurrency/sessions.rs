@@ -1,5 +1,6 @@
 //! Two requests to one upload session at a time, in every order of their driver calls with at most two
-//! switches: one of them is refused or the bytes are right; never 201 for other bytes, never a 5xx.
+//! switches. One of them is refused or the bytes are right. There is never 201 for other bytes, and never a
+//! 5xx.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -13,12 +14,12 @@ use crate::{
     peer::{Peer, Via},
 };
 
-/// What an earlier request has brought, where one has.
+/// The bytes of an earlier request, if there was one.
 const BEGUN: &str = "begun-";
-/// What the two clients send; of different lengths, so that an offset says whose bytes count.
+/// The bytes of the two clients. They have different lengths, so that an offset shows whose bytes count.
 const BODIES: [&str; 2] = ["one client's bytes", "those of another client"];
 
-/// What a client asks, with its own bytes.
+/// A request of a client, with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     /// A chunk.
@@ -33,7 +34,7 @@ enum Ask {
     Delete,
 }
 
-/// Who asked what of whom, and what came of it.
+/// The requests of both clients, their registries and the outcomes.
 struct Meeting {
     bench: Bench,
     location: String,
@@ -65,7 +66,7 @@ impl Meeting {
         }
     }
 
-    /// What the blob of a client is.
+    /// The content of a client's blob.
     fn whole(&self, client: usize) -> String {
         format!("{}{}", if self.begun { BEGUN } else { "" }, BODIES[client])
     }
@@ -191,10 +192,11 @@ fn offset(answer: &Answer) -> usize {
     if last == 0 { 0 } else { last + 1 }
 }
 
-/// What must not be: an answer of the store's trouble to a request that only came too late.
+/// A forbidden outcome: a request that only came too late is answered with a store error.
 const BROKEN: &str = "5xx";
-/// What one registry never says, and another may while the first commits the bytes: a status of no bytes where
-/// some were acknowledged. Whoever begins again there gets the right blob, or 404.
+/// A status of no bytes although some were acknowledged. The registry of the session never answers this.
+/// Another one may, while the first commits the bytes. A client that begins again there gets the right blob,
+/// or 404.
 const FORGOTTEN: &str = "acknowledged bytes forgotten";
 
 fn meet(is_shared: bool) {

@@ -56,7 +56,7 @@ pub(crate) struct Storm {
     pub(crate) name: RepositoryName,
     plan: Plan,
     layers: Vec<Bytes>,
-    /// What the referrers refer to.
+    /// The subject of the referrers.
     subject: Bytes,
     pushed: Mutex<Vec<Pushed>>,
     pushers_left: AtomicUsize,
@@ -179,7 +179,7 @@ impl Storm {
         }
     }
 
-    /// Pushes a new image, or one that somebody pushed before, under one of the tags or by digest only.
+    /// Pushes a new image, or one that another task pushed before, under one of the tags or by digest only.
     async fn push_any(&self, dice: &mut Dice, number: usize) {
         let again = dice.percent(20).then(|| self.any_pushed(dice)).flatten();
         let image = again.unwrap_or_else(|| {
@@ -192,7 +192,7 @@ impl Storm {
         });
         self.pushed.lock().unwrap().push(image.clone());
         let tag: Option<Tag> = dice.percent(85).then(|| dice.one_of(&TAGS).parse().unwrap());
-        // Somebody may delete again and again what it needs.
+        // Other tasks may delete again and again what it needs.
         for _ in 0..4 {
             if self.push(dice, &image, tag.as_ref()).await {
                 break;
@@ -353,8 +353,8 @@ impl Storm {
         }
     }
 
-    /// When all is over: looks at every key through every registry, so that what the storm left is part of
-    /// its history, and everything acknowledged and not deleted has to be there (I1).
+    /// At the end, looks at every key through every registry. So the leftovers of the storm are part of its
+    /// history, and everything acknowledged and not deleted has to exist (I1).
     async fn look_at_all(&self) {
         let Self { log, name, world, .. } = self;
         let mut dice = world.dice(998);
@@ -404,7 +404,7 @@ fn refers_to(manifest: &Bytes, subject: &Bytes) -> bool {
     json["subject"]["digest"] == Digest::sha256(subject).to_string()
 }
 
-/// The blobs that a manifest names, read without the registry's own parser.
+/// The blobs that a manifest names, read without the registry's parser.
 fn blobs_of(manifest: &Bytes) -> Vec<(Digest, u64)> {
     let json: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     let named = [&json["config"]].into_iter().chain(json["layers"].as_array().unwrap());

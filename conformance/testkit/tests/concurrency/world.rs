@@ -19,14 +19,14 @@ use crate::peer::Peer;
 /// A call that waits for ever fails by name.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// What is below the registries, and how many of them there are.
+/// The store below the registries, and how many registries there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
     Memory(usize),
     Fs(usize),
 }
 
-/// One store and the registries over it, each with a driver of its own, as processes would have it.
+/// One store and the registries over it, each with its own driver, as in separate processes.
 #[derive(Clone)]
 pub(crate) struct World {
     #[expect(dead_code, reason = "shown by Debug when a check fails")]
@@ -72,7 +72,7 @@ impl World {
         self.directory.as_ref().unwrap().path()
     }
 
-    /// Dice of their own for each task.
+    /// Separate dice for each task.
     pub(crate) fn dice(&self, task: usize) -> Dice {
         Dice(self.seed ^ (task as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -82,7 +82,7 @@ impl World {
         &self.peers[dice.roll(self.peers.len())]
     }
 
-    /// Gives a driver with threads of its own the time to end what dropped requests have begun.
+    /// Gives a driver that has its own threads the time to end what dropped requests have begun.
     pub(crate) async fn settle(&self) {
         if !self.is_memory() {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -151,8 +151,8 @@ impl Count {
     }
 }
 
-/// The seed of a run: of `CONCURRENCY_SEED`, or of the time. What the threads of a machine do with it is not
-/// repeated by it, but what each task wants to do is.
+/// The seed of a run, from `CONCURRENCY_SEED` or from the time. It repeats what each task wants to do, but
+/// not how the machine schedules the threads.
 #[expect(clippy::disallowed_methods, reason = "a failed run is repeated with its seed")]
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("CONCURRENCY_SEED").ok().map(|seed| seed.parse().unwrap());

@@ -59,7 +59,7 @@ pub(crate) async fn manifests_with_very_many_entries(lab: &Lab, _: &Image) {
         let answer = lab.client().put_manifest("ns/app", "many", media_type, &many).await.expect(400);
         assert!(answer.body().len() < 1 << 20, "the answer has {} bytes", answer.body().len());
         answer.refused(400, "MANIFEST_BLOB_UNKNOWN");
-        // Whoever allows it gets it back.
+        // A registry that allows it returns it.
         let sparse = lab.with(|builder| builder.references(ReferencePolicy::Sparse)).await;
         let _ = sparse.put_manifest("many", "many", media_type, &many).await.expect(201);
         let pulled = lab.client().get("/v2/many/manifests/many").send().await.expect(200);

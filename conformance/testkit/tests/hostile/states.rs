@@ -1,4 +1,4 @@
-//! Upload states that are forged, cut, or somebody else's.
+//! Upload states that are forged, cut, or from another session.
 
 use plugin_registry_conformance::registry::{
     Client, Lab,

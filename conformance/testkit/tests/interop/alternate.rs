@@ -96,7 +96,7 @@ fn write(step: u64, writer: &mut Writer<'_>) {
         writer.manifest("shared/app", "both", INDEX, &index(&children));
     }
     if step > 2 {
-        // What another program wrote three steps ago.
+        // The image that another program wrote three steps ago.
         let old = Image::docker(step - 2);
         writer.delete_manifest(&format!("own/r{}", step - 3), &old.digest());
         writer.delete_blob(

@@ -5,7 +5,7 @@ use crate::{
     subjects,
 };
 
-/// 2.8.2 answers 500: it completes an upload of no parts.
+/// 2.8.2 answers 500: it completes an upload without parts.
 #[test]
 fn zero_bytes() {
     compare_buckets_but_one("zero-byte blob", subjects::zero_bytes);

@@ -18,7 +18,7 @@ const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws,
 pub(crate) struct Client {
     agent: Agent,
     url: String,
-    /// Whether its lists of tags may lack those that [`Place::hides_tags`] tells of.
+    /// Whether its lists of tags may lack those that [`Place::hides_tags`] describes.
     hides_tags: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
 pub(crate) enum Flow {
     /// POST, then one PUT with everything.
     Whole,
-    /// POST, PATCHes of so many bytes, then an empty PUT.
+    /// POST, PATCHes of this many bytes, then an empty PUT.
     Chunks(usize),
 }
 

@@ -1,4 +1,4 @@
-//! What should be in a store, and whether a server shows it.
+//! The expected content of a store, and whether a server shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) program: Program,
     pub(crate) client: &'a Client,
     pub(crate) expected: &'a mut Expected,
-    /// Where deletes of manifests go instead, for somebody else to do.
+    /// Where deletes of manifests go instead, for another writer to do.
     pub(crate) deferred: Option<&'a mut Vec<Delete>>,
 }
 
@@ -159,9 +159,9 @@ impl Writer<'_> {
 }
 
 impl Expected {
-    /// The sha256 digests of all that a manifest names: garbage for nobody. What is named by sha512 is left
-    /// out: distribution does not look behind such a name, and would delete the layer from its own stores too
-    /// (`subjects::sha512`).
+    /// The sha256 digests of all that a manifest names: no program may take them for garbage. What is named
+    /// by sha512 is left out: distribution does not look behind such a name, and would delete the layer from
+    /// its own stores too (`subjects::sha512`).
     pub(crate) fn live(&self) -> BTreeSet<String> {
         let mut live = BTreeSet::new();
         for repository in self.0.values() {
@@ -184,8 +184,8 @@ impl Expected {
         self
     }
 
-    /// What skopeo 1.9.3 can push: whatever is reached from a tag, but for indexes of indexes (it refuses
-    /// them) and what is named by sha512 (it stores everything by sha256).
+    /// The images that skopeo 1.9.3 can push: everything that is reached from a tag, except for indexes of
+    /// indexes (it refuses them) and content named by sha512 (it stores everything by sha256).
     pub(crate) fn for_skopeo(&self) -> Self {
         let mut kept = Self::default();
         for (name, repository) in &self.0 {

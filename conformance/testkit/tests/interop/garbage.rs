@@ -1,4 +1,4 @@
-//! What distribution's garbage collection would delete.
+//! The content that distribution's garbage collection would delete.
 
 use plugin_registry_conformance::registry::fixture::{Image, digest};
 use plugin_registry_core::Algorithm;
@@ -31,7 +31,7 @@ fn layers_by_sha512_are_garbage_to_distribution() {
     }
 }
 
-/// What nothing names any more is garbage in a tree of ours as in one of theirs: no blob less, no blob more.
+/// Unnamed content is garbage in our tree exactly as in theirs: no blob less, no blob more.
 #[test]
 fn both_have_the_same_garbage() {
     if !are_installed("the same garbage") {

@@ -3,7 +3,7 @@
 //! Each test is one subject. It is pushed to a fresh directory by each program, and by ours in the same order:
 //! the trees have to be equal, key by key and byte by byte. Then each directory is served by the other side,
 //! and every tag, manifest and blob is compared by its digest. The counts have to be those of the table in
-//! `docs/src/reference/interop.md`, which nobody writes by hand: a test prints its row where they differ.
+//! `docs/src/reference/interop.md`, which is not written by hand: a test prints its row if they differ.
 //! [`bucket`] does the same over a bucket of an emulator.
 
 #![allow(

@@ -1,4 +1,4 @@
-//! What old programs and crashes left in a store.
+//! Content that old programs and crashes left in a store.
 
 use std::{fs, path::Path};
 
@@ -58,7 +58,7 @@ fn write_schema1(root: &Path, work: &Path) -> Schema1 {
     schema1
 }
 
-/// What a program shows of the schema 1 image; how many digests were compared.
+/// Checks what a program shows of the schema 1 image. Returns how many digests were compared.
 fn read_schema1(reader: Program, root: &Path, work: &Path, schema1: &Schema1) -> usize {
     let server = reader.start(root, work);
     let client = Client::new(server.address());
@@ -72,7 +72,7 @@ fn read_schema1(reader: Program, root: &Path, work: &Path, schema1: &Schema1) ->
                 assert_digest(&answer.body, &schema1.digest);
                 assert_eq!(answer.header("docker-content-digest"), Some(&*schema1.digest));
             }
-            // Signed anew by each instance, under the old digest.
+            // Each instance signs it again, under the old digest.
             Program::V2 => {
                 assert_eq!(answer.expect(200).header("docker-content-digest"), Some(&*schema1.digest));
             }
@@ -135,7 +135,7 @@ fn schema_1() {
     check(title, &counts);
 }
 
-/// What crashes and tools leave beside the files: temporary files, empty directories, notes.
+/// Leftovers of crashes and tools beside the files: temporary files, empty directories, notes.
 fn litter(root: &Path, expected: &Expected) -> usize {
     let tree = root.join("docker/registry/v2");
     let uuid = "5f0c0f5e-6a0b-4c1c-9d0a-3d6f3c1d2b4a";

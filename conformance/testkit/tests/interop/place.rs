@@ -11,14 +11,14 @@ use std::{
 use plugin_registry_conformance::report;
 use plugin_registry_emulator::programs::SeaweedFs;
 
-/// A store of its own in the one bucket of all tests.
+/// A separate store in the one bucket of all tests.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     emulator: &'static SeaweedFs,
     root: String,
 }
 
-/// What a program is told to serve.
+/// The store that a program serves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place<'a> {
     Directory(&'a Path),
@@ -60,8 +60,8 @@ impl Place<'_> {
     pub(crate) fn driver(self) -> String {
         match self {
             Self::Directory(root) => format!("filesystem: {{rootdirectory: '{}'}}", root.display()),
-            // 3.1.1 wants to be told of the path style, 2.8 has no other with an endpoint. A redirect would lead
-            // clients to the emulator.
+            // 3.1.1 needs a setting for the path style; 2.8 has no other style with an endpoint. A redirect
+            // would lead clients to the emulator.
             Self::Bucket(Bucket { emulator, root }) => format!(
                 "s3: {{accesskey: '{}', secretkey: '{}', region: us-east-1, regionendpoint: '{}', bucket: '{}', \
                  rootdirectory: '/{root}', secure: false, v4auth: true, forcepathstyle: true}}\n  redirect: \
@@ -74,7 +74,7 @@ impl Place<'_> {
         }
     }
 
-    /// The arguments that lead our commands there; a configuration file lies in `work`.
+    /// The arguments that lead our commands there; the configuration file is in `work`.
     pub(crate) fn arguments(self, work: &Path) -> [OsString; 2] {
         match self {
             Self::Directory(root) => ["--root".into(), root.into()],

@@ -23,7 +23,7 @@ pub(crate) enum Program {
     V3,
 }
 
-/// What is compared with ours.
+/// The programs that are compared with ours.
 pub(crate) const OTHERS: [Program; 2] = [Program::V2, Program::V3];
 pub(crate) const ALL: [Program; 3] = [Program::Ours, Program::V2, Program::V3];
 
@@ -150,7 +150,7 @@ impl Program {
     }
 }
 
-/// What a garbage collection found.
+/// The result of a garbage collection.
 #[derive(Debug)]
 pub(crate) struct Garbage {
     pub(crate) marked: usize,

@@ -63,7 +63,7 @@ pub(crate) fn read<'a>(
     compared
 }
 
-/// Nothing that is needed is garbage for anybody.
+/// No program takes anything that is needed for garbage.
 pub(crate) fn assert_no_live_garbage<'a>(
     program: Program,
     root: impl Into<Place<'a>>,

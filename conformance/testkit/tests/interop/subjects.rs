@@ -1,4 +1,4 @@
-//! What is pushed.
+//! The images that are pushed.
 
 use bytes::Bytes;
 use plugin_registry_conformance::registry::fixture::{

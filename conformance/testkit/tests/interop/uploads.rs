@@ -104,7 +104,7 @@ fn uploads_left_behind() {
         assert_eq!(purge(root.path(), &["--older-than", "0s"]).len(), 2);
         assert!(left(root.path()).is_empty());
         counts.push(read(Program::Ours, root.path(), work.path(), &expected));
-        // Ours: the other's own purge finds every one that has bytes.
+        // Our uploads: the purge of the other program finds every one that has bytes.
         let (root, work) = (directory(), directory());
         let expected = break_off(Program::Ours, root.path(), work.path());
         let uploads = left(root.path());

@@ -12,7 +12,7 @@ use super::{
 
 /// image-spec, "Annotations": the name of an image in a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What containerd and docker also write: the name with its repository.
+/// The name with its repository, which containerd and docker also write.
 const FULL_NAME: &str = "io.containerd.image.name";
 
 /// Reads the fields that are needed and skips all others.

@@ -43,7 +43,7 @@ struct Image {
     entry: LayoutEntry,
 }
 
-/// What is wrong with a document.
+/// The flaw of a document.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IndexError {
     #[error(transparent)]

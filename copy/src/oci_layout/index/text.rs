@@ -25,7 +25,7 @@ pub(super) fn items(text: &str) -> Option<impl Iterator<Item = &str>> {
     Pieces::new(text, '[', ']')
 }
 
-/// What is between the commas of a list or an object.
+/// The texts between the commas of a list or an object.
 struct Pieces<'a> {
     rest: &'a str,
 }

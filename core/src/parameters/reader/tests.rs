@@ -134,7 +134,7 @@ fn all_mistakes_are_told_with_their_places() {
 fn mistakes_can_be_told_one_by_one() {
     let parameters = Parameters::new().with("x", "1").with("y", "2");
     let error = parameters.reader().finish().unwrap_err();
-    assert_eq!(error.mistakes(), ["`x`: unknown", "`y`: unknown"]);
+    assert_eq!(error.mistakes().collect::<Vec<_>>(), ["`x`: unknown", "`y`: unknown"]);
     assert!(error.message().is_some_and(|message| message.starts_with("2 mistakes: ")));
 }
 

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use plugin_registry_core::{Secret, shown_name};
 use url::Url;
 
-/// Settings of an Azure driver. Each field names the parameter of distribution that it stands for.
+/// Settings of an Azure driver. Each field names its parameter in distribution.
 ///
 /// Only [`from_parameters`](Self::from_parameters) checks them.
 ///

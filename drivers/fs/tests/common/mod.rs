@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part, and is a crate of its own")]
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use plugin_registry_core::{
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use tempfile::TempDir;
 
-/// A store in a directory of its own.
+/// A store in its own directory.
 pub struct Store {
     pub driver: Checked<FsDriver>,
     pub directory: TempDir,

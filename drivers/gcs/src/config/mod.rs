@@ -9,8 +9,7 @@ use std::{fmt, path::PathBuf};
 use plugin_registry_core::{Secret, shown_name};
 use url::Url;
 
-/// Settings of a driver for Google Cloud Storage. Each field names the parameter of distribution that it stands
-/// for.
+/// Settings of a driver for Google Cloud Storage. Each field names its parameter in distribution.
 ///
 /// Only [`from_parameters`](Self::from_parameters) checks them.
 ///
@@ -33,7 +32,7 @@ pub struct GcsConfig {
     /// `keyfile`, `credentials`, `anonymous`.
     pub credentials: GcsCredentials,
     /// `tokenfiles`: the files that a document for an external account may name, letter for letter. By default
-    /// none: a document may come from someone else's Secret, while the token belongs to this process.
+    /// none: a document may come from a tenant's Secret, while the token belongs to this process.
     pub token_files: Vec<PathBuf>,
     /// `endpoint`: scheme and host of the JSON API, for an emulator or a private endpoint. By default Google's.
     pub endpoint: Option<Url>,

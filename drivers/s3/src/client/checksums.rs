@@ -61,7 +61,7 @@ impl ChecksumMode {
 pub(super) struct Attempt {
     carrier: RequestKind,
     first: ChecksumMode,
-    /// What it carries now.
+    /// The checksum that it carries now.
     pub(super) sum: ChecksumMode,
     refusal: Option<Error>,
 }
@@ -122,8 +122,8 @@ impl ChecksumNegotiation {
         }
     }
 
-    /// The next checksum to try: the one that another attempt has learnt meanwhile, otherwise the next in
-    /// order.
+    /// The next checksum to try: the one that another attempt has found to work meanwhile, otherwise the next
+    /// in order.
     fn after(&self, sum: ChecksumMode) -> Option<ChecksumMode> {
         let mut later = ORDER.into_iter().filter(|other| *other as u8 > sum as u8);
         let now = self.now();
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    /// What is sent for each of three uploads.
+    /// The checksums that are sent for each of three uploads.
     fn sent(setting: Checksums, taken: &[ChecksumMode], carrier: RequestKind) -> Vec<Vec<ChecksumMode>> {
         let sums = ChecksumNegotiation::new(setting);
         (0..3).map(|_| send(&sums, carrier, taken, ErrorKind::Unsupported).0).collect()
@@ -222,7 +222,7 @@ mod tests {
         assert!(sums.settle(&mut second, refused()).is_some_and(|settled| settled.is_err()));
     }
 
-    /// Parts of an upload that began otherwise tell nothing of the uploads to come.
+    /// Parts of an upload that began differently say nothing about later uploads.
     #[test]
     fn what_an_older_upload_takes_is_not_learnt() {
         let sums = ChecksumNegotiation::new(Checksums::Automatic);

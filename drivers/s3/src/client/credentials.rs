@@ -41,7 +41,7 @@ pub(super) struct CredentialsCache {
     last: Lock<LastKeys>,
 }
 
-/// Access keys, which tell a refusal without a code from a missing right.
+/// The last access keys. They help to distinguish refused keys from a missing right if a refusal has no code.
 #[derive(Default)]
 struct LastKeys {
     given: String,
@@ -140,7 +140,7 @@ impl CredentialsCache {
     }
 
     async fn find(&self) -> Found {
-        // A silent token service must not stop every request behind it for ever. The SDK's own limit is in its
+        // A silent token service must not stop every request behind it for ever. The SDK's limit is in its
         // cache, which is off.
         let asked = tokio::time::timeout(PROVIDER_TIMEOUT, self.ask()).await;
         let found = asked.map_err(|_| CredentialsError::provider_timed_out(PROVIDER_TIMEOUT))??;
@@ -272,7 +272,7 @@ impl Profile {
     }
 }
 
-/// What is wrong with a profile, or with the service that gives its keys.
+/// The problem with a profile, or with the service that gives its keys.
 #[derive(Debug)]
 pub(crate) struct CredentialsFailure {
     pub(crate) kind: ErrorKind,

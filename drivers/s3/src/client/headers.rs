@@ -45,7 +45,7 @@ impl Intercept for Headers {
     }
 }
 
-/// Replaces the SDK's checksum of a batch of deletes by `Content-MD5`, which is all that many stores know
+/// Replaces the SDK's checksum of a batch of deletes by `Content-MD5`, since many stores know no other digest
 /// (minio issue 20849; AWS requires one of the two).
 #[derive(Debug)]
 pub(super) struct ContentMd5;

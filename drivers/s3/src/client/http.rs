@@ -1,7 +1,7 @@
 //! Connections: TLS by rustls with ring, certificates and a proxy for each instance.
 //!
-//! The SDK's own connections are not used: they give up a request a minute after it began, even while its bytes
-//! flow, and cannot do without verified certificates (ADR 0023).
+//! The SDK's connections are not used. They give up a request a minute after it began, even while its bytes
+//! flow, and they always verify certificates (ADR 0023).
 
 use std::{
     borrow::Cow,
@@ -143,8 +143,8 @@ fn certificates(key: &str, bundle: Option<&str>) -> Result<Vec<CertificateDer<'s
     if found.is_empty() { Err(invalid(format!("{key} holds no PEM certificate"))) } else { Ok(found) }
 }
 
-/// Creates what connections need at the first request: the system's certificates take milliseconds and 100 KB,
-/// and a plugin opens more locations than it uses.
+/// Creates the parts of connections at the first request. The system's certificates take milliseconds and 100
+/// KB, and a plugin opens more locations than it uses.
 #[derive(Debug)]
 struct LazyHttpClient {
     versions: ConfigBuilder<ClientConfig, WantsVerifier>,

@@ -49,8 +49,8 @@ const BARREN: u32 = 100;
 /// How many pages' first entries are remembered: enough for 65 million keys.
 const REMEMBERED: usize = 1 << 16;
 
-/// Tells a listing that progresses from one that never ends, where pages have no entry, or the same page comes
-/// again, each time with another token.
+/// Distinguishes a listing that progresses from one that never ends: its pages are empty, or the same page
+/// comes again, each time with another token.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     barren: u32,
@@ -150,8 +150,8 @@ impl S3Client {
         Ok(UploadsPage { uploads: uploads.collect(), next: is_cut.then_some(next) })
     }
 
-    /// Bytes and last change of the parts of an upload, however they are paged: some stores ignore where a page
-    /// should begin, and return the first one again (s3-orchestrator issue 1535).
+    /// Bytes and last change of the parts of an upload, however they are paged. Some stores ignore where a
+    /// page should begin, and return the first one again (s3-orchestrator issue 1535).
     pub(crate) async fn staged_parts(&self, key: &str, upload: &str) -> Result<(u64, Option<SystemTime>)> {
         let mut parts: HashMap<i32, (u64, Option<SystemTime>)> = HashMap::new();
         let mut marker: Option<String> = None;

@@ -56,7 +56,7 @@ use crate::config::{Checksums, S3Config};
 /// A connection has to be established within this time.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The requests that a driver makes, in terms of our own types. Cheap to clone.
+/// The requests that a driver makes, with the crate's types. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct S3Client {
     client: Client,
@@ -129,7 +129,7 @@ impl S3Client {
         })
     }
 
-    /// What the answers have told so far.
+    /// The features that the answers have shown so far.
     pub(crate) fn observed(&self) -> &ObservedFeatures {
         &self.observed
     }

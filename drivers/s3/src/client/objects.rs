@@ -52,7 +52,7 @@ pub(crate) struct Object {
     pub(crate) staged: Option<u64>,
 }
 
-/// What a whole object gets besides its bytes.
+/// The attributes that a whole object gets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ObjectMetadata<'a> {
     /// As in [`Object`].
@@ -71,7 +71,7 @@ pub(crate) struct Download {
     pub(crate) body: ByteStream,
 }
 
-/// What must be at a key for a write to happen.
+/// The condition on a key for a write to happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Condition<'a> {
     /// Anything.
@@ -135,7 +135,7 @@ impl S3Client {
     /// Finds out what a refused look at a key means. Credentials that may list only below a prefix, and some
     /// stores with any, get 403 for a missing key. If a list does not have the key, it is missing, and the
     /// answer becomes "not found". If the list has the key, the look was refused, or the key has come
-    /// meanwhile: another look tells.
+    /// meanwhile: another look shows which.
     async fn should_look_again<T>(&self, key: &str, answer: &mut Result<T>) -> bool {
         let Err(error) = answer else { return false };
         if error.kind() != ErrorKind::PermissionDenied {

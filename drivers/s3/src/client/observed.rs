@@ -1,4 +1,4 @@
-//! What answers tell besides what was asked: which store it is, and which kind of bucket.
+//! Facts that answers reveal beside the requested data: which store it is, and which kind of bucket.
 
 use std::sync::{
     OnceLock,
@@ -78,7 +78,7 @@ impl ObservedFeatures {
     }
 }
 
-/// Records what each answer tells.
+/// Records the facts from each answer.
 #[derive(Debug)]
 pub(super) struct ObserveResponses(pub(super) std::sync::Arc<ObservedFeatures>);
 

@@ -30,7 +30,7 @@ pub(super) type Connections = Client<HttpsConnector<HostConnector>, RequestBody>
 pub(super) struct Requests {
     pub(super) connections: Connections,
     pub(super) limits: Limits,
-    /// What a proxy requires of requests that it forwards.
+    /// The headers that a proxy requires of requests that it forwards.
     pub(super) authorization: Option<HeaderValue>,
 }
 
@@ -94,13 +94,13 @@ async fn stalled(mut connection: CaptureConnection, sent: &Sent, limits: Limits)
         if last.elapsed() >= limit {
             return if is_whole { Stalled::Answer(limit) } else { Stalled::Idle(limit) };
         }
-        // The shorter limit may come to apply meanwhile.
+        // The shorter limit may begin to apply meanwhile.
         let pause = if is_whole { answer } else { idle.min(answer) };
         sleep_until((last + pause).max(Instant::now() + pause / 16)).await;
     }
 }
 
-/// What the SDK needs to know of a connection: it closes those on which a server failed.
+/// The data that the SDK needs about a connection: it closes connections on which a server failed.
 fn metadata(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
     let mut extensions = http::Extensions::new();
     let found = connection.connection_metadata();

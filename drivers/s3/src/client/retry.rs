@@ -1,4 +1,4 @@
-//! What is worth another attempt, beyond what the SDK retries.
+//! Errors that are worth another attempt, beyond those that the SDK retries.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ impl ClassifyRetry for CredentialRotation {
     }
 }
 
-/// Runs after the SDK's own, whose verdict on `SlowDown` would have no delay.
+/// Runs after the SDK's classifiers, whose verdict on `SlowDown` would have no delay.
 fn last() -> RetryClassifierPriority {
     RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
 }

@@ -1,4 +1,4 @@
-//! What the signature of a request says about its body.
+//! How the signature of a request covers its body.
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{

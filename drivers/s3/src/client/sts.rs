@@ -1,8 +1,8 @@
 //! The token service of AWS, which gives the keys of a role.
 //!
-//! The SDK's own providers read any file that a profile names, and ask the process environment where the
-//! service is. This one asks AWS, or the endpoint that the host gives, with a token from a file that the host
-//! has named.
+//! The SDK's providers read any file that a profile names, and take the address of the service from the
+//! process environment. This provider asks AWS, or the endpoint that the host gives, with a token from a file
+//! that the host has named.
 
 use std::{
     path::{Path, PathBuf},
@@ -161,7 +161,7 @@ async fn token(path: &Path) -> Result<String, CredentialsFailure> {
 /// The code of a service that could not reach the identity provider.
 const NOT_REACHED: &str = "IDPCommunicationError";
 
-/// Quotes the service's own words. An error that is not a refusal may pass: the service is down, slow or
+/// Quotes the service's message. An error that is not a refusal may pass: the service is down, slow or
 /// throttled.
 fn refusal<E>(error: &SdkError<E>) -> CredentialsFailure
 where
@@ -212,7 +212,8 @@ mod tests {
         }
     }
 
-    /// The SDK stops repeating for all who share a budget, and by default that is everybody in a region.
+    /// The SDK stops repeating for all clients that share a budget. By default those are all clients of a
+    /// region.
     #[test]
     fn locations_share_no_budget_of_attempts() {
         let of = || {

@@ -1,11 +1,11 @@
-//! What a driver assumes about its store before it has asked it.
+//! The driver's assumptions about its store before it has asked the store.
 
 use super::{Checksums, S3Config};
 use crate::{features::configured, known_stores::KnownStore};
 
 impl S3Config {
     /// Lists what is assumed about the store, and what the first write asks, one sentence each, for people.
-    /// Makes no request: an answer of the store may tell more (ADR 0025).
+    /// Makes no request: an answer of the store may reveal more (ADR 0025).
     #[must_use]
     pub fn assumptions(&self) -> Vec<String> {
         let said = configured(self);

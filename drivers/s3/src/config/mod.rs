@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use plugin_registry_core::{Result, Secret};
 use url::Url;
 
-/// Settings of an S3 driver. Each field names the parameter of distribution that it stands for.
+/// Settings of an S3 driver. Each field names its parameter in distribution.
 ///
 /// ```
 /// use plugin_registry_core::{Parameters, Secret};
@@ -51,7 +51,7 @@ pub struct S3Config {
     /// `accesskey`, `secretkey`, `sessiontoken`, `credentials`, `credentialsconfigpath`.
     pub credentials: S3Credentials,
     /// `tokenfiles`: the files that a profile may name as `web_identity_token_file`, letter for letter. By
-    /// default none: a profile may come from someone else's Secret, while the token belongs to this process.
+    /// default none: a profile may come from a tenant's Secret, while the token belongs to this process.
     pub token_files: Vec<PathBuf>,
     /// `stsendpoint`: the token service, for a profile with a role. By default AWS's, of the region.
     pub sts_endpoint: Option<Url>,

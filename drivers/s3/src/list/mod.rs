@@ -126,7 +126,7 @@ pub(crate) fn walk<'a>(
         by_keys(store, path, after)
     };
     let is_certain = path.is_root() || after.is_some();
-    // The first item tells whether the directory exists.
+    // The first item shows whether the directory exists.
     stream::once(async move {
         let mut files = files;
         match files.next().await {

@@ -1,4 +1,4 @@
-//! Stores for the suites: an own server, SeaweedFS, moto; each test in a directory of its own.
+//! Stores for the suites: the project's own server, SeaweedFS, moto. Each test has its own directory.
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
@@ -43,7 +43,7 @@ fn directory() -> String {
     format!("{}-{number}/root", std::process::id())
 }
 
-/// Settings for a server of our own, without questions before the first write.
+/// Settings for the project's own server, without questions before the first write.
 pub(crate) fn of_server(server: &Server) -> S3Config {
     unsaid(server).with_conditional_writes(true).with_directories(false)
 }
@@ -94,10 +94,23 @@ pub(crate) fn store(config: S3Config) -> Store {
     opened(in_a_directory(config)).with_settle(|| tokio::time::sleep(Duration::from_secs(1)))
 }
 
-/// A store of the suites over a server of our own.
+/// A store of the suites over the project's own server.
 pub(crate) fn own_store(server: &'static Server, config: S3Config) -> Store {
     let root = directory();
     opened(config.with_root_directory(root.clone())).with_settle(move || server.settled(&root))
+}
+
+/// The same through a slow link, which may hold bytes that the server has not seen.
+pub(crate) fn slow_store(server: &'static Server, config: S3Config) -> Store {
+    let root = directory();
+    opened(config.with_root_directory(root.clone())).with_settle(move || {
+        let root = root.clone();
+        async move {
+            server.settled(&root).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            server.settled(&root).await;
+        }
+    })
 }
 
 fn opened(config: S3Config) -> Store {

@@ -66,7 +66,7 @@ impl Listener {
                 "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{keys}</{name}Result></{name}Response>"
             )
         };
-        // The clients look for the element of their own request.
+        // The clients look for the element that belongs to their request.
         Self::start(Some(of("AssumeRoleNAME"))).await
     }
 

@@ -19,7 +19,7 @@ use crate::{
 const WORK: &str = "CONNECTIONS_WORK";
 const ENDPOINT: &str = "CONNECTIONS_ENDPOINT";
 const DONE: &str = "the child is done";
-/// Nobody answers there.
+/// Nothing answers there.
 const NOWHERE: &str = "http://127.0.0.1:9";
 const ACCESS: &str = "given-key";
 const SECRET: &str = "given-secret";

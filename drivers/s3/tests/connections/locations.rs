@@ -1,4 +1,4 @@
-//! Locations of one process, each with credentials, certificates and a log of its own, through the pool.
+//! Locations of one process, each with its own credentials, certificates and log, through the pool.
 
 use std::{
     io,
@@ -136,7 +136,7 @@ async fn two_locations_at_once_mix_nothing() {
     for bench in [&loud, &quiet] {
         assert!(!text.contains(&format!("secret-{}", bench.name)));
     }
-    // Nobody else's certificates.
+    // No other location's certificates.
     let wrong = pool.get_or_open(&loud.location(&quiet.authority, "debug")).await.unwrap();
     let error = wrong.catalog(None, 10).await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");

@@ -1,5 +1,5 @@
-//! What leaves the process: to whom, over what, with which keys, and what the process environment has to do with
-//! it: nothing. Every test has a server of its own on loopback.
+//! What leaves the process: to which host, over which connection, with which keys. The process environment
+//! has no influence on it. Every test has its own server on loopback.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What opening costs: no request, no connection, little time and little memory.
+//! The costs of opening: no request, no connection, little time and little memory.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ async fn opening_connects_to_nobody() {
     }
 }
 
-/// In a process of its own: the memory is the process's.
+/// Runs in its own process, because memory is per process.
 #[tokio::test]
 async fn opening_is_cheap() {
     for endpoint in ["http://127.0.0.1:9", "https://127.0.0.1:9"] {

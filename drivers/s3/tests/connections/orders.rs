@@ -1,4 +1,4 @@
-//! A credentials file is data: it opens no file, runs no program and asks nobody (ADR 0031).
+//! A credentials file is data: it opens no file, runs no program and contacts no service (ADR 0031).
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
     support::{attempt, check},
 };
 
-/// In files that nobody passed.
+/// In files that were not passed.
 const CANARY: &str = "canary-token-6e1d";
 
 /// A file that is not passed, and what a program would make.

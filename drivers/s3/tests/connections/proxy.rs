@@ -1,5 +1,5 @@
-//! Through a proxy, and only through the one that was given. The hosts' names exist nowhere: what arrives came
-//! through the proxy.
+//! Through a proxy, and only through the configured one. The hosts' names do not exist, so requests that
+//! arrive came through the proxy.
 
 use plugin_registry_core::{ErrorKind, Secret};
 use plugin_registry_emulator::s3::Server;

@@ -1,4 +1,4 @@
-//! Roles, and who is asked for their keys.
+//! Roles, and which services are asked for their keys.
 
 use std::{
     fs,
@@ -189,7 +189,7 @@ async fn a_region_leads_nowhere_else() {
     }
 }
 
-/// What the service says arrives, and nothing of what it was asked with.
+/// The message of the service arrives, without anything from the request.
 #[tokio::test]
 async fn a_service_that_refuses() {
     let (server, token, sts) = (server(), TokenFile::new("hidden-token"), Listener::start(None).await);

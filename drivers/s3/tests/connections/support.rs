@@ -1,4 +1,4 @@
-//! What stands between a driver and the server: an end of TLS and a proxy; and checks that tests share.
+//! A TLS end and a proxy between a driver and the server, and checks that tests share.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -60,7 +60,7 @@ impl Authority {
     }
 }
 
-/// What a front shows of itself.
+/// The certificates of a front.
 pub(crate) struct Face<'a> {
     pub(crate) names: &'a [&'a str],
     pub(crate) has_expired: bool,

@@ -1,4 +1,4 @@
-//! Over TLS: who is believed, instance by instance.
+//! Over TLS: which authorities each instance trusts.
 
 use bytes::Bytes;
 use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath, WriteMode};
@@ -24,7 +24,7 @@ impl Bench {
         Self { server, authority, front }
     }
 
-    /// Settings that trust nobody but the system's authorities.
+    /// Settings that trust only the system's authorities.
     fn config(&self) -> S3Config {
         common::of_server(&self.server).with_endpoint(self.front.endpoint().parse().unwrap())
     }

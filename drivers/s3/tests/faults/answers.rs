@@ -64,7 +64,7 @@ async fn no_such_upload_after_a_lost_answer_is_success() {
     }
 }
 
-/// U8: every answer is lost; the object tells.
+/// U8: every answer is lost; the object shows the outcome.
 #[tokio::test]
 async fn a_complete_without_any_answer_is_known_by_its_object() {
     for lost in lost_answers() {
@@ -76,7 +76,7 @@ async fn a_complete_without_any_answer_is_known_by_its_object() {
     }
 }
 
-/// U8: NoSuchUpload because the upload was ended, by somebody or by a lifecycle rule.
+/// U8: NoSuchUpload because the upload was ended, by another client or by a lifecycle rule.
 #[tokio::test]
 async fn an_upload_that_somebody_aborted_is_a_clear_error() {
     let server = server();
@@ -89,7 +89,7 @@ async fn an_upload_that_somebody_aborted_is_a_clear_error() {
     assert!(server.objects().is_empty());
 }
 
-/// U8: what tells is the attempt's mark: another object may well have the same size.
+/// U8: the attempt's mark decides, since another object may well have the same size.
 #[tokio::test]
 async fn an_object_of_the_same_size_is_not_taken_for_ours() {
     for lost in [true, false] {
@@ -144,8 +144,8 @@ async fn a_part_that_failed_is_never_left_out() {
     }
 }
 
-/// Two writers that resumed one stage each begin an upload: the object of one is not the other's, though both have the
-/// same stage and the same size.
+/// Two writers that resumed one stage each begin an upload. The object of one is not taken for the other's,
+/// although both have the same stage and the same size.
 #[tokio::test]
 async fn an_object_of_another_writer_of_the_stage_is_not_taken_for_ours() {
     let (ours, theirs) = (in_parts(), Bytes::from(vec![7; in_parts().len()]));

@@ -72,7 +72,7 @@ async fn a_range_that_is_cut_and_looks_whole_is_an_error() {
     }
 }
 
-/// F8: without any length nobody knows whether a body is whole.
+/// F8: without any length the driver cannot know whether a body is whole.
 #[tokio::test]
 async fn a_body_without_a_length_is_an_error() {
     let (server, driver) = filled().await;

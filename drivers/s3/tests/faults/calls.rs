@@ -11,7 +11,7 @@ use crate::support::*;
 /// A call, and what it gave as text.
 pub(crate) type Run = for<'a> fn(&'a S3Driver) -> BoxFuture<'a, Result<String>>;
 
-/// What every call finds.
+/// The store that every call starts with.
 pub(crate) async fn fill(server: &Server, name: &str) {
     server.clear();
     for (name, bytes) in [("/d/a", content(10)), ("/d/b", in_parts()), ("/d/sub/c", content(20))] {

@@ -38,7 +38,7 @@ async fn a_copied_stage_is_as_one_that_was_put() {
     assert_eq!(copied.data, put.data);
     assert_eq!(copied.attributes, put.attributes);
     assert!(put.attributes.storage_class.is_some() && put.attributes.kms_key.is_some());
-    // What is left can be committed again, until whoever asked for it deletes it.
+    // The stage is left and can be committed again, until the caller deletes it.
     commit_staged(&driver, &staged, "/blobs/again").await.unwrap();
     assert_eq!(stored(&server, "/blobs/again").unwrap(), content(700));
     put_started(&driver).await;
@@ -135,7 +135,7 @@ async fn what_fails_for_ever_keeps_the_stage() {
     }
 }
 
-/// Whoever may not copy, or cannot, reads and writes.
+/// A driver that may not or cannot copy reads and writes the bytes instead.
 #[tokio::test]
 async fn without_copies_the_bytes_are_read_and_written() {
     for refused in
@@ -277,7 +277,7 @@ async fn a_stage_whose_upload_is_gone_is_not_found() {
             for _ in 0..2 {
                 assert_eq!(kind(commit_staged(&driver, &staged, to).await), ErrorKind::NotFound);
             }
-            // What another program has put there is nobody's stage.
+            // An object of another program is not a stage.
             assert_eq!(stored(&server, UP), other.map(Bytes::from));
             assert_eq!(stored(&server, TO), None);
             server.clear();
@@ -285,8 +285,8 @@ async fn a_stage_whose_upload_is_gone_is_not_found() {
     }
 }
 
-/// A commit that ended before the object or between it and its copy is finished by another one, and nobody goes on with
-/// the stage meanwhile.
+/// A second commit finishes one that ended before the object, or between the object and its copy. No writer
+/// resumes the stage meanwhile.
 #[tokio::test]
 async fn a_commit_in_parts_that_was_interrupted_is_finished() {
     for (operation, to) in [("UploadPart", TO), (COMPLETE, TO), (COPY, TO), (COMPLETE, UP)] {
@@ -310,7 +310,8 @@ async fn a_commit_in_parts_that_was_interrupted_is_finished() {
     }
 }
 
-/// A writer that has resumed the stage does not close it after a commit has taken it over: its parts have no upload.
+/// A writer that has resumed the stage cannot close it after a commit has taken it over: the upload of its
+/// parts is gone.
 #[tokio::test]
 async fn a_writer_does_not_close_what_is_being_committed() {
     let server = server();
@@ -330,7 +331,7 @@ async fn a_writer_does_not_close_what_is_being_committed() {
     assert_eq!(server.objects().into_iter().collect::<Vec<_>>(), [(key(TO), in_parts())]);
 }
 
-/// U8: the answer to the completion of a stage is lost, once or for ever: the object tells.
+/// U8: the answer to the completion of a stage is lost, once or for ever: the object shows the outcome.
 #[tokio::test]
 async fn a_lost_completion_of_a_stage_is_found_out() {
     let all = lost_answers().into_iter().flat_map(|lost| [(lost.clone(), false), (lost, true)]);
@@ -377,7 +378,8 @@ async fn a_store_without_metadata_keeps_stages_all_the_same() {
         let server = server();
         let settings =
             common::config(&server.endpoint(), server.bucket(), &server.access_key(), &server.secret_key());
-        // The answer to the question before the first write: a HEAD that fails is one that shows no metadata.
+        // The answer to the question before the first write: a HEAD that fails counts as one without
+        // metadata.
         server.fault(on("HeadObject", Kind::error(403, "")).forever());
         let settings = settings.with_root_directory("root").with_chunk_size(PART as u64);
         let driver = S3Driver::open(settings).await.unwrap();
@@ -390,8 +392,8 @@ async fn a_store_without_metadata_keeps_stages_all_the_same() {
     }
 }
 
-/// A stage that describes itself is read by whoever knows others, and bytes of a client that look like one are not taken
-/// for one.
+/// A driver that uses stages of the other kind still reads a stage that describes itself. Bytes of a client
+/// that look like such a stage are not taken for one.
 #[tokio::test]
 async fn stages_with_a_description_are_read_and_bytes_are_not_taken_for_one() {
     let server = server();
@@ -422,7 +424,8 @@ async fn stages_with_a_description_are_read_and_bytes_are_not_taken_for_one() {
     }
 }
 
-/// Through the registry: a session that another instance ended, and one that it began anew with as many other bytes.
+/// Through the registry: a session that another instance ended, and one that it started again with the same
+/// number of other bytes.
 #[tokio::test]
 async fn a_session_that_another_instance_was_at_is_not_finished_with_its_bytes() {
     let server = server();

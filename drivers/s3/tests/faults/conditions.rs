@@ -41,7 +41,7 @@ async fn a_first_close_whose_answer_was_lost_is_success() {
             let other = open(&server).await;
             let found = other.find_staged(&path("/f")).await.unwrap();
             assert_eq!((found.size, &found.id), (bytes.len() as u64, &staged.id), "{lost:?} {forever}");
-            // What the writer was given without an answer is good for everything.
+            // The identity that the writer got without an answer works for every call.
             let closed = after(&driver, &staged, &content(10)).await.unwrap().close().await.unwrap();
             commit_staged(&other, &closed, "/f").await.unwrap();
             assert_eq!(stored(&server, "/f").unwrap(), [bytes, content(10)].concat(), "{lost:?} {forever}");
@@ -83,13 +83,13 @@ async fn a_first_close_that_anothers_stage_refuses_is_a_conflict() {
     }
 }
 
-/// The uploads that a stage of so many bytes has: the last one to begin, or none.
+/// The uploads of a stage of this many bytes: the last one to begin, or none.
 fn staged_uploads(server: &Server, size: usize) -> Vec<String> {
     let youngest = server.uploads().into_iter().map(|upload| upload.id).max();
     youngest.into_iter().filter(|_| size > PART).collect()
 }
 
-/// U9: not one answer comes through, and the object tells.
+/// U9: not one answer comes through, and the object shows the outcome.
 #[tokio::test]
 async fn a_write_without_any_answer_is_known_by_its_object() {
     for lost in [Kind::error_after(500, "InternalError"), Kind::CloseAfter, Kind::ResetAfter] {
@@ -101,7 +101,7 @@ async fn a_write_without_any_answer_is_known_by_its_object() {
     }
 }
 
-/// U9: 412 for what another wrote, also after an attempt of ours that had no effect.
+/// U9: 412 for an object that another client wrote, also after our own attempt without an effect.
 #[tokio::test]
 async fn a_412_for_the_write_of_another_is_already_exists() {
     for first in [None, Some(Kind::error(500, "InternalError")), Some(Kind::Close)] {
@@ -185,7 +185,8 @@ async fn a_close_whose_answer_was_lost_is_success() {
     }
 }
 
-/// U4, U9: of two that resumed one stage, the second to close is told, and takes nothing from the first.
+/// U4, U9: if two writers resumed one stage, the second to close gets an error and takes nothing from the
+/// first.
 #[tokio::test]
 async fn the_second_close_of_one_stage_is_a_conflict() {
     let server = server();

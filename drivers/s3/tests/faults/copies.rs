@@ -121,7 +121,7 @@ async fn a_commit_to_another_path_survives_errors_inside() {
     }
 }
 
-/// The mark of a copy in parts tells it from what was at its target before.
+/// The mark of a copy in parts distinguishes it from the earlier object at its target.
 #[tokio::test]
 async fn a_copy_in_parts_whose_upload_was_ended_is_an_error() {
     let server = server();

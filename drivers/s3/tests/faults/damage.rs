@@ -1,5 +1,5 @@
-//! Damage that no driver can see, because nothing in the answer contradicts it: the registry hashes what it
-//! reads, and ends in an error.
+//! Damage that no driver can see, because nothing in the answer contradicts it. The registry hashes the bytes
+//! that it reads, and ends in an error.
 
 use std::convert::Infallible;
 
@@ -81,8 +81,8 @@ async fn a_damaged_object_ends_in_an_error() {
     read_blob(&registry, &digest).await.unwrap_err();
 }
 
-/// Folder keys as consoles make them, and objects of no bytes as tools leave them that copy a tree badly, are no links,
-/// and no bytes; asked in as few requests as sound ones.
+/// Consoles make folder keys, and tools that copy a tree badly leave empty objects. Neither counts as a link
+/// or as content, and a look at them takes no more requests than a look at sound objects.
 #[tokio::test]
 async fn folder_keys_and_emptied_objects_are_no_links() {
     let server = server();

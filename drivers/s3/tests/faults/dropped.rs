@@ -33,7 +33,7 @@ async fn a_writer_that_is_dropped_leaves_no_upload() {
     }
 }
 
-/// U12: the same where the store carries out what it has read, although nobody waits any more.
+/// U12: the same if the store carries out a request that it has read, although the client no longer waits.
 #[tokio::test]
 async fn a_dropped_writer_leaves_no_upload_where_requests_outlive_their_client() {
     let server = Server::builder().min_part(1).orphans(true).start();
@@ -82,7 +82,7 @@ async fn a_writer_that_is_cancelled_leaves_no_upload() {
     }
 }
 
-/// U12: a cancel that failed says so; the drop behind it is no second error.
+/// U12: a cancel that failed is an error; the drop after it is not a second error.
 #[tokio::test]
 async fn a_cancel_that_is_refused_is_an_error() {
     let server = server();
@@ -127,7 +127,7 @@ async fn a_close_that_was_refused_leaves_no_upload() {
     server.deny("PutObject");
     assert_eq!(kind(writer.close().await), ErrorKind::PermissionDenied);
     no_upload_stays(&server).await;
-    // What an earlier close has promised stays.
+    // The bytes of an earlier close stay.
     server.allow("PutObject");
     let staged = close(&driver, "/f", &in_parts()).await.unwrap();
     let writer = after(&driver, &staged, &in_parts()).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_write_that_failed_leaves_no_upload() {
     no_upload_stays(&server).await;
 }
 
-/// What a close has promised stays, whatever becomes of those who resume it.
+/// The bytes of a close stay, whatever happens to the writers that resume it.
 #[tokio::test]
 async fn what_was_closed_survives_writers_that_are_dropped() {
     let server = server();
@@ -199,7 +199,7 @@ async fn a_deleted_directory_leaves_no_promised_upload() {
     assert!(server.objects().is_empty() && server.uploads().is_empty());
 }
 
-/// What was staged for a path is not looked for by one who writes it whole, nor taken away.
+/// A writer of a whole file neither looks for a stage of its path nor removes one.
 #[tokio::test]
 async fn a_direct_commit_keeps_what_was_staged() {
     let server = server();
@@ -238,7 +238,7 @@ async fn a_commit_of_a_resumed_writer_leaves_no_stage() {
     }
 }
 
-/// Without a runtime nobody can abort; that is no panic.
+/// Without a runtime the upload cannot be aborted; the drop does not panic.
 #[test]
 fn a_drop_outside_of_a_runtime_is_no_panic() {
     let server = server();

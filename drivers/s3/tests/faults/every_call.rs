@@ -93,7 +93,7 @@ async fn once(kinds: &[Kind]) {
     assert!(total.await > 100);
 }
 
-/// F1, F5: an error before the effect is repeated, and nobody notices.
+/// F1, F5: after an error before the effect, the call is repeated, and the caller notices nothing.
 #[tokio::test]
 async fn an_error_before_the_effect_changes_nothing() {
     let first = [Kind::error(500, "InternalError"), Kind::slow_down(Some(0))];
@@ -140,9 +140,9 @@ async fn an_operation_that_fails_for_ever_is_an_error_of_its_kind() {
     };
     let total = each(2, faults, |call, fault, result, found| {
         match result {
-            // Who may not list uploads finds those that were closed.
+            // A driver that may not list uploads finds the closed stages.
             Ok(_) if *fault == on("ListMultipartUploads", Kind::access_denied()).forever() => {}
-            // What a commit leaves that cannot be deleted is no failure of it.
+            // A commit does not fail because of leftovers that cannot be deleted.
             Ok(result) if call.name.contains("commit") && format!("{fault:?}").contains("\"DeleteObject") => {
                 assert_eq!(result, call.result, "{}: {fault:?}", call.name);
                 assert!(call.after.iter().all(|(key, bytes)| found.get(key) == Some(bytes)), "{}", call.name);
@@ -159,8 +159,8 @@ async fn an_operation_that_fails_for_ever_is_an_error_of_its_kind() {
             }
         }
         for (key, bytes) in &found {
-            // An upload's own file, between its completion and the copy to where it belongs; a stage that was
-            // closed and not yet committed, or committed and not yet deleted.
+            // The temporary file of an upload, between its completion and the copy to its target. A stage
+            // that was closed and not yet committed, or committed and not yet deleted.
             let is_on_its_way = key == "root/w" && *bytes == in_parts() || key == "root/w.staged";
             let is_known = [&call.before, &call.after].iter().any(|state| state.get(key) == Some(bytes));
             assert!(is_known || is_on_its_way, "{}: {fault:?}: {key}", call.name);

@@ -53,7 +53,7 @@ async fn a_bucket_with_retention_is_written_by_default() {
     }
 }
 
-/// None is sent where the settings say so, and a refusal is not worked around.
+/// No checksum is sent if the settings turn them off, and a refusal is not worked around.
 #[tokio::test]
 async fn what_the_settings_say_of_checksums_is_done() {
     let server = quirky(|quirks| quirks.retention = true);
@@ -127,7 +127,7 @@ async fn parts_go_on_as_their_upload_began() {
     }
 }
 
-/// What a part is refused for changes neither its upload nor those to come.
+/// A refusal of a part changes neither its upload nor later ones.
 #[tokio::test]
 async fn parts_keep_their_checksum_after_a_refusal() {
     let server = quirky(|_| {});
@@ -195,7 +195,8 @@ async fn a_store_without_batches_is_deleted_from_singly() {
     assert_eq!(server.count_of("DeleteObjects"), 1);
 }
 
-/// What one key meets, all would: a store that is gone, or keys that are, is not asked a thousand times more.
+/// A failure that all keys would share, such as an unreachable store or expired credentials, is not repeated
+/// for a thousand keys.
 #[tokio::test]
 async fn single_deletes_end_with_the_store() {
     for fault in [Kind::error(503, "ServiceUnavailable"), Kind::error(403, "InvalidAccessKeyId")] {
@@ -249,7 +250,7 @@ async fn no_marker_is_made_of_a_key_that_never_was() {
     }
 }
 
-/// What goes wrong with the question's own delete or list does not hinder a write; what was found out stands.
+/// A failing delete or list of the probe does not hinder a write, and the findings stand.
 #[tokio::test]
 async fn a_question_that_cannot_be_cleared_away_hinders_no_write() {
     for (operation, status, code) in [
@@ -270,7 +271,7 @@ async fn a_question_that_cannot_be_cleared_away_hinders_no_write() {
     }
 }
 
-/// A store that is full when it is asked what it is has room later.
+/// A store that is full when the driver asks about its kind may have room later.
 #[tokio::test]
 async fn a_full_store_is_asked_again() {
     let server = quirky(|quirks| quirks.conditions_ignored = true);
@@ -281,7 +282,7 @@ async fn a_full_store_is_asked_again() {
     assert_eq!(kind(put(&driver, "/b", "y", PutMode::CreateOnly).await), ErrorKind::AlreadyExists);
 }
 
-/// A delete that a retention forbids says so.
+/// A delete that a retention forbids reports it.
 #[tokio::test]
 async fn a_delete_that_retention_forbids_is_named() {
     let server = quirky(|quirks| quirks.write_once = true);

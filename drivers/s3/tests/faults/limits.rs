@@ -84,7 +84,7 @@ async fn key_class_and_access_are_on_every_object() {
     }
 }
 
-/// Nothing is sent that was not asked for: some stores refuse what they do not know.
+/// Only configured headers are sent: some stores refuse headers that they do not know.
 #[tokio::test]
 async fn no_header_is_sent_unasked() {
     let server = Server::builder().min_part(1).quirks(|quirks| quirks.trailers_refused = true).start();

@@ -151,7 +151,7 @@ async fn an_answer_may_take_as_long_as_is_said() {
         writer.commit(&path("/f")).await
     };
     let asked = async {
-        // The object is there already for the one that asks first.
+        // For a driver that looks first, the object is there already.
         let error = failure(driver.stat(&path("/d")).await);
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(
@@ -180,7 +180,7 @@ async fn a_part_that_stands_still_is_sent_again() {
     assert_eq!(server.count_of("UploadPart"), 5);
 }
 
-/// Answers that are no objects, and have no end: neither is read for ever, nor held.
+/// Answers that are not objects and do not end: the driver neither reads them for ever nor holds them.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "a test harness")]
 async fn an_answer_without_an_end_is_not_read_to_it() {
@@ -232,7 +232,7 @@ async fn a_foreign_object_is_not_read_as_a_stage() {
         assert!(matches!(kind(result), ErrorKind::Corrupted | ErrorKind::Conflict));
     }
     assert!(link.passed_down() < 16 << 20, "{} bytes were read", link.passed_down());
-    // It is in nobody's way but a stage's, and a purge sees it.
+    // It stands only in the way of a stage, and a purge sees it.
     assert_eq!(kind(close(&driver, "/f", &content(10)).await), ErrorKind::Conflict);
     assert_eq!(stages(&driver, "/").await.unwrap(), [("/f".to_owned(), 0)]);
     write(&driver, "/f", &content(10)).await.unwrap();

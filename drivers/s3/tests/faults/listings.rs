@@ -1,4 +1,4 @@
-//! Listings that lie: whoever took their end for the end would miss what follows.
+//! Listings that lie: a driver that trusted their end would miss what follows.
 
 use plugin_registry_core::{Error, ErrorKind, PutMode, StorageDriver, StorageDriverExt};
 use plugin_registry_drivers_s3::S3Driver;
@@ -161,7 +161,7 @@ async fn a_listing_that_failed_is_never_not_found() {
     .await;
 }
 
-/// A directory is no file: to say so takes no list.
+/// A directory is not a file, and finding that out takes no list.
 #[tokio::test]
 async fn a_look_at_a_directory_asks_for_no_list() {
     let server = filled();

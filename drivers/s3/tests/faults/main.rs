@@ -1,5 +1,5 @@
-//! What stores that are like S3 do, and what networks do: each quirk of the field reports has a test that is
-//! named after what must hold all the same. Every test has a server of its own.
+//! What stores that are like S3 do, and what networks do: each quirk of the field reports has a test, named
+//! after what must still hold. Every test has its own server.
 
 #![allow(
     clippy::unwrap_used,

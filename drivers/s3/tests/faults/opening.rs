@@ -1,4 +1,4 @@
-//! What is found out of a store, and when: before the first write, and never to read.
+//! What the driver finds out about a store, and when: before the first write, and never before a read.
 
 use bytes::Bytes;
 use plugin_registry_core::{ErrorKind, PutMode, Result, StorageDriver};
@@ -44,7 +44,8 @@ async fn an_ordinary_store_is_known() {
     assert!(server.uploads().is_empty());
 }
 
-/// What a store says of itself is not asked: here all of it, and there what depends on its release.
+/// The driver does not ask for what a store's answers reveal. Some stores reveal everything; others leave
+/// what depends on their release.
 #[tokio::test]
 async fn a_known_store_is_asked_less() {
     for (name, before, conditions, directories) in [
@@ -87,7 +88,7 @@ async fn no_store_is_asked_more_than_six_times() {
     }
 }
 
-/// What the settings say is not asked for.
+/// The driver does not ask for what the settings say.
 #[tokio::test]
 async fn what_is_said_is_not_asked() {
     let server = server();
@@ -164,7 +165,8 @@ async fn refuses_what_exists(server: &Server, driver: &S3Driver) {
         for other in [content(10), in_parts()] {
             assert_eq!(kind(close(driver, "/up", &other).await), ErrorKind::Conflict);
         }
-        // Resumption needs none either, nor does a commit; another one's bytes are told by their identity.
+        // Neither a resume nor a commit needs conditions; another writer's bytes are recognised by their
+        // identity.
         let closed = after(driver, &staged, &in_parts()).await.unwrap().close().await.unwrap();
         assert_eq!(kind(after(driver, &staged, &Bytes::new()).await), ErrorKind::Conflict);
         assert_eq!(kind(commit_staged(driver, &staged, "/copy").await), ErrorKind::Conflict);
@@ -179,7 +181,7 @@ async fn refuses_what_exists(server: &Server, driver: &S3Driver) {
     server.clear();
 }
 
-/// F14: credentials that may not write, list or delete work all the same, with what is safe anywhere.
+/// F14: credentials that may not write, list or delete still work, with settings that are safe anywhere.
 #[tokio::test]
 async fn credentials_without_a_right_fall_back_to_what_is_safe() {
     for denied in ["PutObject", "ListObjectsV2", "DeleteObject", "DeleteObjects"] {

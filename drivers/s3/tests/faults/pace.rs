@@ -84,8 +84,8 @@ async fn a_clear_no_is_not_repeated() {
     }
 }
 
-/// The SDK's budget of repetitions is one for a whole process unless it is told otherwise: a store that is
-/// down must not cost another one its repetitions.
+/// By default, the SDK has one budget of repetitions for a whole process. A store that is down must not cost
+/// another store its repetitions.
 #[tokio::test]
 async fn a_store_that_is_down_costs_another_one_no_attempts() {
     let (down, up) = (server(), server());

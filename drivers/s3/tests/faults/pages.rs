@@ -44,7 +44,7 @@ const FILES: &[&str] = &[
     "/v1/_layers/l",
     "/v1.0/x",
 ];
-/// Beside them what is nobody's.
+/// Beside them, keys that are not valid paths.
 const FOREIGN: &[&str] = &["/", "/a/", "/a//b", "/a-b/ü", "/c.staged", "/a/b.staged", "/d/", "/v1.0/"];
 
 fn filled(page: usize) -> Server {
@@ -66,7 +66,7 @@ fn prefix(directory: &str) -> &str {
 fn expected_names(directory: &str, after: Option<&str>) -> Vec<String> {
     let mut all: BTreeSet<&str> =
         below(prefix(directory)).map(|rest| rest.split('/').next().unwrap()).collect();
-    // Nothing but a marker and a stage: a directory all the same, for who lists.
+    // It holds only a marker and a stage, but a listing still shows a directory.
     if directory == "/" {
         all.insert("d");
     }
@@ -186,7 +186,7 @@ async fn repositories_go_on_after_any_name() {
     .await;
 }
 
-/// A directory goes with everything in it, and takes no neighbour along.
+/// A directory is deleted with everything in it, and without its neighbours.
 #[tokio::test]
 async fn a_delete_is_whole_in_pages_of_any_size() {
     for page in PAGES {

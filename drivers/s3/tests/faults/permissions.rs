@@ -54,7 +54,7 @@ async fn times_are_those_of_the_store() {
     assert!(ahead.unwrap() > Duration::from_secs(7_000));
 }
 
-/// 1c, F16: a store that finds the time wrong, and gives no better one.
+/// 1c, F16: a store that rejects the time without giving a better one.
 #[tokio::test]
 async fn a_time_that_stays_wrong_names_the_clock() {
     let server = server();
@@ -120,7 +120,7 @@ async fn a_missing_file_that_looks_forbidden_is_found_out_by_a_list() {
         assert_eq!(kind(result), ErrorKind::NotFound);
     }
     assert!(driver.capabilities().hides_missing);
-    // What is there, and may not be read, is not missing.
+    // An object that exists but may not be read is not missing.
     server.put_raw(&key("/f"), "x");
     for operation in ["GetObject", "HeadObject"] {
         server.deny(operation);
@@ -143,7 +143,7 @@ async fn a_missing_file_that_may_not_be_seen_is_not_not_found() {
     ] {
         assert_eq!(kind(result), ErrorKind::PermissionDenied);
     }
-    // Whoever knows where a file is can work with it all the same.
+    // A caller that knows a file's path can still work with it.
     put(&driver, "/f", "x", PutMode::CreateOnly).await.unwrap();
     assert_eq!(read(&driver, "/f").await.unwrap(), b"x");
 }

@@ -1,4 +1,4 @@
-//! What `Registry::probe` says where one right is missing, or the answer of a write is lost.
+//! What `probe` says where one right is missing, or the answer of a write is lost.
 
 use plugin_registry::Registry;
 use plugin_registry_emulator::s3::{Kind, Quirks, Server};
@@ -40,7 +40,7 @@ async fn a_probe_names_the_right_that_is_missing() {
     for (operation, steps, right) in [
         ("ListObjectsV2", &[List, FindStages, Delete][..], "s3:ListBucket"),
         ("PutObject", &[Write, Stage], "s3:PutObject"),
-        // Nothing is staged that could not be taken away again.
+        // The probe does not stage anything that it could not delete again.
         ("GetObject", &[Read], "s3:GetObject"),
         // The driver does without them for objects of one part: see the documentation of `probe`.
         ("ListMultipartUploads", &[], ""),
@@ -59,7 +59,7 @@ async fn a_probe_names_the_right_that_is_missing() {
     }
 }
 
-/// Who may not delete leaves something, and is told where.
+/// A probe that may not delete leaves objects and reports where they are.
 #[tokio::test]
 async fn a_probe_without_the_right_to_delete_names_what_is_left() {
     let server = server();
@@ -74,7 +74,7 @@ async fn a_probe_without_the_right_to_delete_names_what_is_left() {
     assert!(!left.is_empty() && left.keys().all(|left| left.starts_with(&place)), "{left:?}");
 }
 
-/// A write whose answers are lost has happened all the same: it is deleted.
+/// A write whose answers are lost may have happened: its object is deleted.
 #[tokio::test]
 async fn a_probe_deletes_what_it_does_not_know_of() {
     let server = server();

@@ -108,7 +108,8 @@ async fn nothing_that_reads_makes_a_write() {
     }
 }
 
-/// A read-only registry asks for nothing by writing, whatever it is asked for; neither does its check.
+/// A read-only registry never writes to find out about its store, whatever its caller does; nor does its
+/// check.
 #[tokio::test]
 async fn a_read_only_registry_never_asks() {
     let server = server();

@@ -128,7 +128,7 @@ async fn a_file_that_may_not_be_deleted_is_an_error() {
         assert_eq!(kind(failed), ErrorKind::PermissionDenied);
     }
     commit_staged(&driver, &staged, "/g").await.unwrap();
-    // What a commit has made visible it has: what it could not delete is left.
+    // The committed object stays visible; only the objects that could not be deleted are left.
     write_to(&driver, "/w", &in_parts(), "/h").await.unwrap();
     assert_eq!(stored(&server, "/h").unwrap(), in_parts());
     assert_eq!(stored(&server, "/w").unwrap(), in_parts());
@@ -151,7 +151,7 @@ async fn stages_are_deleted_together_with_files() {
     assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("DeleteObjects", 1)]);
     let left: Vec<_> = server.objects().into_keys().collect();
     assert_eq!(left, ["/up/a", "/up/a/c.staged"].map(key));
-    // What is gone already is no failure, and a stage alone is one request.
+    // A stage that is gone already is not a failure, and deleting a stage alone takes one request.
     server.forget();
     for stage in [staged, kept] {
         forget(&driver, &stage).await;

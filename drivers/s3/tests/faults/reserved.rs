@@ -1,4 +1,5 @@
-//! Part numbers of a stage: a writer that goes on with an upload of others reserves some before it sends a part.
+//! Part numbers of a stage: a writer that continues another writer's upload reserves some before it sends a
+//! part.
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ async fn write_more(writer: &mut Box<dyn FileWriter>, bytes: &Bytes) -> Result<(
     Ok(())
 }
 
-/// A writer that is dropped while its parts are on their way, in a store that carries out what it has read: they arrive
-/// after another writer has closed the stage, and replace none of its parts.
+/// A writer is dropped while its parts are on their way, in a store that carries out the requests that it has
+/// read. The parts arrive after another writer has closed the stage, and do not replace its parts.
 #[tokio::test]
 async fn acknowledged_parts_stay() {
     let server = Server::builder().min_part(1).orphans(true).start();
@@ -55,7 +56,7 @@ async fn acknowledged_parts_stay() {
     assert_eq!(stored(&server, "/f").unwrap(), [in_parts(), in_parts()].concat());
 }
 
-/// The other way round: the one that is dropped has found the stage as the other one left it.
+/// The other way round: the writer that is dropped found the stage as the other writer left it.
 #[tokio::test]
 async fn a_torn_writer_between_two_closes_leaves_no_part() {
     let server = Server::builder().min_part(1).orphans(true).start();
@@ -139,7 +140,7 @@ async fn a_reservation_whose_answer_was_lost_is_success() {
     .await;
 }
 
-/// Without an answer, and without a way to find out, no part is sent, and the stage is as good as before.
+/// Without an answer, and without a way to find out, no part is sent, and the stage stays usable.
 #[tokio::test]
 async fn a_reservation_that_is_not_known_sends_no_part() {
     let all = [
@@ -189,8 +190,8 @@ async fn a_reservation_is_one_request() {
     assert_eq!(stored(&server, "/f").unwrap(), in_parts().repeat(2));
 }
 
-/// An upload that nobody else knows of needs none: that of a first writer, and that of one that goes on after bytes
-/// which have none.
+/// An upload that no other writer knows of needs no reservation: that of a first writer, and that of a writer
+/// that resumes bytes without an upload.
 #[tokio::test]
 async fn an_upload_of_its_own_needs_no_reservation() {
     let server = server();

@@ -84,7 +84,7 @@ async fn rotating(end: End, every: usize, concurrency: usize) -> (Arc<Server>, A
     (server, source, driver)
 }
 
-/// Uploads so many parts; gives the bytes that were sent more than once.
+/// Uploads this many parts. Returns the bytes that were sent more than once.
 async fn upload(server: &Server, driver: &S3Driver, parts: usize) -> u64 {
     let bytes = content(parts * PART);
     write(driver, "/f", &bytes).await.unwrap();
@@ -119,7 +119,7 @@ async fn parts_on_their_way_survive_rotations() {
     }
 }
 
-/// C1: every call, the HEAD among them whose refusal has no document, meets keys that have just died.
+/// C1: every call meets keys that have just expired, including HEAD, whose refusal has no document.
 #[tokio::test]
 async fn every_call_survives_a_rotation() {
     for end in [End::Deleted, End::Expired] {
@@ -180,7 +180,7 @@ async fn fixed_keys_that_are_wrong_fail_once() {
             assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unauthenticated, false), "{error}");
             assert!(error.to_string().contains(setting), "{error}");
         }
-        // A HEAD has no words; the list after it has.
+        // A HEAD has no error text; the list after it has one.
         let error = failure(driver.stat(&path("/f")).await);
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
         assert!(error.to_string().contains(setting), "{error}");

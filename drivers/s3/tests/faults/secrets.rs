@@ -47,7 +47,7 @@ fn error_is_clean(error: &Error) {
     }
 }
 
-/// The errors of every kind of request. Those that succeed all the same are left out.
+/// The errors of every kind of request. Those that still succeed are left out.
 async fn errors(driver: &S3Driver) -> Vec<Error> {
     let staged = Staged::new(path("/f"), 100, StageId::of("any"));
     let results: Vec<Result<()>> = vec![
@@ -73,7 +73,7 @@ async fn errors(driver: &S3Driver) -> Vec<Error> {
     results.into_iter().filter_map(Result::err).collect()
 }
 
-/// I9: the answers of the store, and of whoever answers in its place.
+/// I9: the answers of the store, and of another server in its place.
 #[tokio::test]
 async fn no_error_of_an_answer_tells_a_secret() {
     let faults = [
@@ -127,7 +127,7 @@ async fn no_error_of_refused_keys_tells_a_secret() {
     }
 }
 
-/// I9: nobody answers, or a proxy is not there.
+/// I9: no server answers, or a proxy is not there.
 #[tokio::test]
 async fn no_error_of_a_connection_tells_a_secret() {
     let server = server();
@@ -167,7 +167,7 @@ async fn no_debug_text_tells_a_secret() {
         let staged = close(&driver, "/up", &bytes).await.unwrap();
         debug_is_clean(&staged);
         debug_is_clean(&after(&driver, &staged, &bytes).await.unwrap());
-        // What the driver needs to find it again is nobody's.
+        // The driver's private state of the stage is not shown.
         let shown = format!("{staged:?}");
         assert!(staged.state().is_empty() || !shown.contains(staged.state()), "{shown}");
         forget(&driver, &staged).await;
@@ -177,7 +177,7 @@ async fn no_debug_text_tells_a_secret() {
     debug_is_clean(&driver.stat(&path("/f")).await.unwrap());
 }
 
-/// I9: a signed URL is a secret, but not one that tells the key.
+/// I9: a signed URL is a secret, but it does not reveal the key.
 #[tokio::test]
 async fn a_signed_url_does_not_tell_the_key() {
     let server = server();

@@ -57,8 +57,8 @@ async fn slow_answers_arrive_whole() {
     assert_eq!(stored(&server, "/d/g").unwrap(), in_parts());
 }
 
-/// C12, F18: a caller that reads with longer pauses gets
-/// everything from one request; a body that stops while its connection stays is asked for again.
+/// C12, F18: a caller that reads with longer pauses gets everything from one request. If a body stops while
+/// its connection stays, the driver asks for it again.
 #[tokio::test]
 async fn a_pause_of_the_caller_is_no_pause_of_the_server() {
     futures::join!(a_slow_reader(), a_body_that_stalls());
@@ -90,8 +90,8 @@ async fn a_body_that_stalls() {
     assert_eq!(server.count(), 2);
 }
 
-/// A driver whose connection is open already, and that tries once: afterwards the clock stops, and runs
-/// whenever nothing else is to be done.
+/// A driver whose connection is open already, and that tries once. Afterwards the clock stops, and runs only
+/// when there is no other work.
 async fn without_time(server: &Server) -> S3Driver {
     let driver = S3Driver::open(config(server).with_max_attempts(1)).await.unwrap();
     server.put_raw(&key("/d/f"), "x");

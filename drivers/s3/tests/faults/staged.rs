@@ -114,7 +114,7 @@ async fn a_stage_is_found_by_one_look() {
             (&path("/up/f"), bytes.len() as u64 + 10, &again.id)
         );
         assert_eq!(server.counts().into_iter().collect::<Vec<_>>(), [("HeadObject", 1)]);
-        // What was found is as good as what was closed.
+        // A stage that was found works like one that was closed.
         commit_staged(&other, &found, "/up/f").await.unwrap();
         assert_eq!(stored(&server, "/up/f").unwrap(), [bytes, content(10)].concat());
         forget(&other, &found).await;
@@ -150,7 +150,7 @@ async fn a_stage_without_metadata_is_found_in_its_description() {
     }
 }
 
-/// What the object of a resume tells is all that it asks for.
+/// A resume asks only for the object, which tells it everything.
 #[tokio::test]
 async fn a_resume_is_one_request_and_a_close_another() {
     let server = server();
@@ -196,7 +196,7 @@ async fn a_stage_is_as_young_as_its_parts() {
     writer.commit(&path("/up/f")).await.unwrap();
     assert_eq!(stored(&server, "/up/f").unwrap(), [in_parts(), in_parts()].concat());
 
-    // One that had no upload: the object does not name that of whoever has resumed it.
+    // A stage that had no upload: the object does not name the upload of the writer that resumed it.
     close(&driver, "/up/h", &content(100)).await.unwrap();
     server.age(hour);
     let writer = resumed(&driver, "/up/h", &in_parts()).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_stage_is_as_young_as_its_parts() {
     writer.commit(&path("/up/h")).await.unwrap();
     assert_eq!(stored(&server, "/up/h").unwrap(), [content(100), in_parts()].concat());
 
-    // Once nobody sends any more, it is old.
+    // Once no writer sends any more, it is old.
     close(&driver, "/up/g", &in_parts()).await.unwrap();
     server.age(hour);
     assert_eq!(driver.delete_staged(&path("/up/g"), before).await.unwrap(), 1);
@@ -229,13 +229,13 @@ async fn without_the_right_to_list_uploads_everything_else_works() {
         let both = [("/up/f".to_owned(), size), ("/up/g".to_owned(), size)];
         assert_eq!(stages(&driver, "/up").await.unwrap(), both, "{refused:?}");
         assert_eq!(driver.delete_staged(&path("/up/f"), later()).await.unwrap(), 1);
-        // Nothing but stages: not found, and gone all the same.
+        // It holds only stages: the answer is "not found", but they are deleted.
         assert_eq!(kind(driver.delete(&path("/up")).await), ErrorKind::NotFound);
         assert!(server.objects().is_empty() && server.uploads().is_empty(), "{refused:?}");
     }
 }
 
-/// G9: any other failure to list them is no empty list.
+/// G9: any other failure to list them is not an empty list.
 #[tokio::test]
 async fn uploads_that_could_not_be_listed_are_an_error() {
     for operation in ["ListMultipartUploads", "ListParts"] {

@@ -13,7 +13,7 @@ const IDENTITY: [(&str, &str); 2] = [(CLIENT, "credentials.clientid"), (TENANT, 
 /// Chooses an identity, and returns whether the credentials hold one.
 ///
 /// The first choice is a service principal with its secret, then a workload identity by a token that the host
-/// has allowed, then, if the host says so, the identity of the process.
+/// has allowed, then, if the host allows it, the identity of the process.
 pub(super) fn read(
     settings: &mut Settings<'_>,
     variables: &Variables<'_>,

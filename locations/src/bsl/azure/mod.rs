@@ -107,8 +107,8 @@ pub(super) fn read(settings: &mut Settings<'_>, credentials: &LocationCredential
     orders(settings, &variables, credentials, has_own);
 }
 
-/// Handles what the SDK would take for instructions. The SDK gets none of it except a token that the host has
-/// allowed. If the credentials have their own identity, naming a token has no effect.
+/// Handles what the SDK would take for instructions. Except for a token that the host has allowed, the SDK
+/// does not get them. If the credentials have their own identity, naming a token has no effect.
 fn orders(
     settings: &mut Settings<'_>,
     variables: &Variables<'_>,

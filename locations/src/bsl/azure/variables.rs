@@ -39,8 +39,8 @@ pub(super) struct Variable<'a> {
 }
 
 impl<'a> Variables<'a> {
-    /// Reads the variables that are given; `None` if there are none. What cannot be read is among the mistakes.
-    /// `key` is the variable of the account's key, if it has its own name.
+    /// Reads the variables that are given; `None` if there are none. Unreadable variables are among the
+    /// mistakes. `key` is the variable of the account's key, if it has its own name.
     pub(super) fn new(
         settings: &mut Settings<'_>,
         credentials: &'a LocationCredentials,

@@ -110,7 +110,7 @@ fn which_credentials_are_used() {
     let none: [&str; 0] = [];
     for (location, credentials, expected) in [
         (aws(), file(KEYS), &keys[..]),
-        // What was checked is what is used.
+        // The checked content is the one that is used.
         (aws(), file(KEYS).with_path("/c"), &keys),
         (shared.clone(), file(KEYS), &keys),
         (shared.clone(), file(KEYS).with_path("/c"), &keys),

@@ -217,7 +217,7 @@ fn names_that_nobody_knows() {
             format!("{id}MINE=s\n"),
             "credentials file, line 3: `MINE` is unknown, and there is neither a key nor `AZURE_CLIENT_SECRET`".to_owned(),
         ),
-        // A service principal that is not whole is none.
+        // An incomplete service principal does not count.
         (
             "AZURE_CLIENT_SECRET=s\nAZURE_TENANT_ID=t\nAZURE_CLIENTID=c\n".to_owned(),
             format!(
@@ -244,7 +244,7 @@ fn names_that_nobody_knows() {
         ["credentials file, line 4: AZURE_AUTHORITY_HOST is ignored: the cloud of the account determines \
           where tokens come from"]
     );
-    // A file of another kind makes no message without end.
+    // A file of another kind does not make an endless message.
     let many: String = (0..5000).map(|n| format!("AZURE_CLIENT_SECRE{n}=x\n")).collect();
     let found = wrong(&azure(), &file(&many));
     assert!(found.starts_with("11 mistakes: ") && found.ends_with("has 90 more unknown names"), "{found}");
@@ -277,7 +277,7 @@ fn names_beside_an_identity() {
              an identity",
         ]
     );
-    // What is harmless is no mistake beside a workload identity either.
+    // Harmless keys are not a mistake beside a workload identity either.
     let allowed =
         file("AZURE_TENANT_ID=t\nAZURE_CLIENT_ID=c\nAZURE_OBJECT_ID=x\n").with_token_files(["/token"]);
     assert_eq!(parameters(&azure(), &allowed), WORKLOAD);
@@ -379,7 +379,7 @@ fn the_secret_of_oadp() {
          `client_id_key`: set one of them, or allow the identity of the process with \
          `LocationCredentials::with_ambient`"
     );
-    // What the user has comes first.
+    // The user's configuration comes first.
     let both = LocationCredentials {
         contents: file("AZURE_STORAGE_ACCOUNT_ACCESS_KEY=a2V5").contents,
         ..whole("k", "", "", "")

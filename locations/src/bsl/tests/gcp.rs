@@ -15,7 +15,7 @@ fn credentials() {
     assert_eq!(parameters(&gcp(), &file(ACCOUNT)), [format!("credentials={ACCOUNT}")]);
     // The driver takes JSON, which begins with no byte order mark.
     assert_eq!(parameters(&gcp(), &file(&format!("\u{feff}{ACCOUNT}"))), [format!("credentials={ACCOUNT}")]);
-    // What was checked is what is used.
+    // The checked content is the one that is used.
     assert_eq!(parameters(&gcp(), &file(ACCOUNT).with_path("/key.json")), [format!("credentials={ACCOUNT}")]);
     let allowed = file(ACCOUNT).with_token_files(["/token"]);
     assert_eq!(

@@ -85,7 +85,8 @@ fn what_all_providers_have() {
     }
 }
 
-/// To the store of a tenant nobody else's identity is sent: without the Secret that a location names it is not opened.
+/// A tenant's store gets no identity but the tenant's: without the Secret that it names, a location is not
+/// opened.
 #[test]
 fn a_secret_that_is_not_passed_is_a_mistake() {
     let what = "names credentials of the location, but none are passed in: pass the content of the Secret \
@@ -102,15 +103,15 @@ fn a_secret_that_is_not_passed_is_a_mistake() {
     }
     assert_eq!(wrong(&aws().with_config("profile", "p"), &none), format!("`spec.config.profile`: {what}"));
     assert!(config(&aws().with_config("profile", "p"), &ambient).parameters.get("profile").is_none());
-    // What is passed is used, whatever else is allowed.
+    // The passed credentials are used, whatever else is allowed.
     let keys = file("[default]\naws_access_key_id=a\naws_secret_access_key=b\n").with_ambient();
     assert_eq!(parameters(&aws().with_credential("mine", ""), &keys), ["accesskey=a", "secretkey=b"]);
     let of_registry = registry(&[("access_key", "a"), ("secret_key", "b")]);
     assert_eq!(parameters(&aws().with_credential("mine", ""), &of_registry), ["accesskey=a", "secretkey=b"]);
 }
 
-/// A location without a Secret is a tenant's too: its endpoint gets the identity of the process on the host's word alone,
-/// and in clear on nobody's.
+/// A location without a Secret belongs to a tenant too. Its endpoint gets the identity of the process only if
+/// the host allows it, and never in clear text.
 #[test]
 fn an_endpoint_of_its_own_gets_no_identity_of_the_process() {
     let (none, ambient) = (LocationCredentials::none(), LocationCredentials::ambient());

@@ -28,7 +28,7 @@ fn files() -> Vec<String> {
     ]
 }
 
-/// What is left of a file that did not come whole, and what became of it on its way.
+/// Files that were cut or changed on their way.
 fn damaged(file: &str) -> Vec<String> {
     let cuts = (0..=file.len()).filter(|at| file.is_char_boundary(*at)).map(|at| file[..at].to_owned());
     let tails = (0..file.len()).filter(|at| file.is_char_boundary(*at)).map(|at| file[at..].to_owned());
@@ -176,7 +176,7 @@ fn texts_that_are_no_location_tell_nothing() {
             Err(error) => {
                 refused += 1;
                 let shown = format!("{error} {error:?}");
-                // A key that is given twice is named; here it may be one that the damage made.
+                // A key that is set twice is named; here it may be one that the damage made.
                 if !shown.contains("is set twice") {
                     assert!(!shown.contains(CANARY), "{damaged:?}: {shown}");
                 }

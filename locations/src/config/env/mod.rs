@@ -1,4 +1,4 @@
-//! From variables to settings: each variable is one leaf, laid over what is there.
+//! From variables to settings: each variable is one leaf, laid over the settings of the file.
 
 mod service;
 
@@ -205,7 +205,7 @@ impl<'v> Overlay<'_, 'v> {
         let Some((name, source)) = named.first().cloned() else { return };
         if named.len() > 1 {
             self.found.mistakes.add("`storage`", names::only_one(named));
-            // Set all the same, so that too many drivers are not reported as none.
+            // Still set, so that too many drivers are not reported as none.
             let name = name.to_owned();
             return self.found.raw.set_driver(name, source, Parameters::new());
         }

@@ -4,7 +4,7 @@
 const SERVICE: &[&str] = &["service_host", "service_port", "port"];
 /// Every name below it is a setting.
 const FIELDS: &str = "log_fields_";
-/// What the value of `…_PORT` begins with.
+/// The beginnings of the values of `…_PORT`.
 const SCHEMES: &[&str] = &["tcp://", "udp://", "sctp://"];
 
 /// Returns the name of the variable if a cluster sets it for the service `registry` or for one called

@@ -19,7 +19,7 @@ fn a_parameter_that_is_null_is_not_given() {
     ] {
         assert_eq!(parameters(&format!("{{s3: {{bucket: b, region: eu-west-1, {rest}}}}}")), given, "{rest}");
     }
-    // Nor given twice.
+    // Nor set twice.
     assert_eq!(parameters("{s3: {bucket: ~, Bucket: b, region: eu-west-1}}"), given);
     assert_eq!(parameters("{mine: {section: {a: ~, b: c}}}"), texts(&[("section.b", "c")]));
 }
@@ -32,7 +32,7 @@ fn a_text_that_looks_like_null_is_a_text() {
     );
 }
 
-/// What is a secret is never read as anything but its letters.
+/// A secret is always read as text.
 #[test]
 fn a_secret_is_a_text_even_where_it_is_written_like_null() {
     for name in

@@ -24,7 +24,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 pub(super) use self::list::List;
 use self::list::{KeySet, MAX_LIST_BYTES};
 
-/// What a document says, field by field. A field that it does not have is empty.
+/// The fields of a document. A missing field is empty.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) schema_version: i64,
@@ -43,7 +43,7 @@ pub(super) struct Raw {
 pub(super) struct RawEntry {
     pub(super) media_type: String,
     pub(super) digest: String,
-    /// 0 for none, as in Go; negative if the document says so.
+    /// 0 if there is none, as in Go; negative if it is negative in the document.
     pub(super) size: i64,
     pub(super) urls: List<String>,
     pub(super) platform: Nullable<RawPlatform>,
@@ -61,7 +61,7 @@ pub(super) struct RawFsLayer {
     pub(super) blob_sum: String,
 }
 
-/// What may trip up a reader: the first of each kind.
+/// Oddities that may trip up a reader: the first of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     /// A key that is a field's name except for case, escaped and cut, and the field.

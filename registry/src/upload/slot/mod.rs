@@ -1,4 +1,4 @@
-//! What one instance remembers of its upload sessions.
+//! The state that one instance remembers of its upload sessions.
 
 #[cfg(not(test))]
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use plugin_registry_core::{Algorithm, RepositoryName, Staged};
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-use super::{UploadId, interrupt::Interrupt};
+use super::{id::UploadId, interrupt::Interrupt};
 use crate::{
     cache::lru::{Cache, Expiry},
     hashing::Hashers,
@@ -48,7 +48,7 @@ impl Sessions {
     }
 }
 
-/// What this instance knows of a session. The store knows better, so every request compares.
+/// The state of a session as this instance knows it. The store has the truth, so every request compares.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(super) algorithm: Algorithm,
@@ -72,7 +72,7 @@ pub(super) enum Progress {
     Fresh,
     /// The bytes that are staged as far as this instance knows, or `None` if it knows nothing. With the hashers
     /// after them, if this instance saw them all. The hashers are useless for other bytes, since the session
-    /// may have been cancelled and begun anew elsewhere.
+    /// may have been cancelled and started again elsewhere.
     Staged {
         staged: Option<Staged>,
         hashers: Option<Box<Hashers>>,

@@ -1,6 +1,6 @@
-//! Two threads at one session, in every order in which they can meet at what the session's slot has of its own:
-//! the two flags and the acknowledged offset, beside a lock that is only ever tried. The rest of the session is
-//! the real one, over a driver that never waits.
+//! Two threads at one session, in every order in which they can meet at the slot's own state: the two flags
+//! and the acknowledged offset, beside a lock that is only ever tried. The rest of the session is the real
+//! one, over a driver that never waits.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use shuttle::{Config, Runner, future::block_on, scheduler::DfsScheduler};
 
 use crate::{Registry, RegistryError, upload::UploadSession};
 
-/// What a thread asks of the session.
+/// A request of a thread to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     Append(&'static str),
@@ -24,7 +24,7 @@ enum Ask {
     Status,
 }
 
-/// What it was told: an offset, or zero where there is none to tell; `None` for a refusal.
+/// The answer: an offset, or zero if the answer has none; `None` for a refusal.
 type Told = Option<u64>;
 
 fn content(bytes: &'static str) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + Unpin {
@@ -55,15 +55,16 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().unwrap()
 }
 
-/// Lets two threads meet in every order; gives what they were told, and whether anything of the session was
-/// left, of each order that ended differently.
+/// Lets two threads meet in every order. For each order that ended differently, returns their answers and
+/// whether anything of the session was left.
 fn meet(asked: [Ask; 2]) -> BTreeSet<([Told; 2], bool)> {
     let ends = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = ends.clone();
     let mut config = Config::new();
     // Futures are large without optimisation.
     config.stack_size = 1 << 20;
-    // Nothing here rests on weaker orders than those that are tried: the lock orders what is written under it.
+    // Nothing here relies on weaker memory orders than those that are tried: the lock orders the writes under
+    // it.
     config.silence_warnings = true;
     let orders = Runner::new(DfsScheduler::new(None, false), config).run(move || {
         let driver = MemoryDriver::new();

@@ -53,7 +53,7 @@ const TYPES: [&str; 8] = [
 const NAMES: u8 = 16;
 const ID: &str = "01890000-0000-7000-8000-000000000001";
 
-/// What the earlier answers of a plan told.
+/// Values from the earlier answers of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     /// Locations of uploads, latest last.
@@ -66,7 +66,7 @@ pub(super) struct Built {
     pub(super) body: Delivered,
     /// All bytes that a body without a fault brings.
     pub(super) content: Bytes,
-    /// Whether the body comes to a clean end.
+    /// Whether the body ends cleanly.
     pub(super) is_whole: bool,
 }
 

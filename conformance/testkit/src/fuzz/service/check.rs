@@ -1,4 +1,4 @@
-//! What is promised of every answer, and of the store at the end.
+//! The promises about every answer, and about the store at the end.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -138,7 +138,7 @@ pub(super) async fn still_missing(registry: &Registry, asked: &Asked<'_>) {
     }
 }
 
-/// Whatever happened, the store holds no more than was brought, and each blob has the digest of its name.
+/// Whatever happened, the store holds only content that was pushed, and each blob has the digest of its name.
 pub(super) async fn store(driver: &MemoryDriver, brought: u64) {
     let tree = Tree::read(driver).await;
     let mut held = 0;

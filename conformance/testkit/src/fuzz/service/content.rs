@@ -30,7 +30,7 @@ pub(super) struct Fixed {
     pub(super) digests: [Digest; 3],
 }
 
-/// The content with an index. `raw` is for those that are made of the step's own bytes.
+/// The content with an index. `raw` is for content that is made of the step's bytes.
 pub(super) fn content(index: u8, raw: &[u8]) -> Bytes {
     match index % ALL {
         RAW => Bytes::copy_from_slice(raw),
@@ -43,7 +43,7 @@ pub(super) fn content(index: u8, raw: &[u8]) -> Bytes {
     }
 }
 
-/// The digest of a content that does not depend on the step. For any other, the digest of no bytes.
+/// The digest of a content that does not depend on the step. For any other, the digest of empty content.
 pub(super) fn digest(index: u8, algorithm: Algorithm) -> Digest {
     let position = Algorithm::ALL.iter().position(|one| *one == algorithm).unwrap();
     fixed(if index < RAW { index } else { 0 }, |fixed| fixed.digests[position])

@@ -15,11 +15,11 @@ use plugin_registry::blob::BoxError;
 
 use plugin_registry_conformance::registry::body::RequestBody;
 
-/// What happened to a body on its way.
+/// How a body arrived.
 pub(super) struct Delivered {
     taken: Arc<AtomicU64>,
     is_stuck: Arc<AtomicBool>,
-    /// Whether it comes to a clean end.
+    /// Whether it ends cleanly.
     pub(super) is_whole: bool,
     /// Bytes of the largest frame.
     pub(super) largest: u64,

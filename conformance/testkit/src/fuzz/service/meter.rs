@@ -26,7 +26,7 @@ const KINDS: [ErrorKind; 8] = [
     ErrorKind::Other,
 ];
 
-/// What the harness sees and sets while requests run.
+/// The values that the harness reads and sets while requests run.
 #[derive(Clone, Debug)]
 pub(super) struct Gauge(Arc<State>);
 

@@ -41,7 +41,7 @@ const TAG_OVERHEAD: u64 = 2 * 135;
 
 /// Any sequence of requests, of which one may meet a failing store, keeps the promises of the API.
 ///
-/// There is no panic, and no 5xx except for that failure. Every answer has its form, whatever is served
+/// There is no panic, and no 5xx except for that failure. Every answer is well-formed, all served content
 /// hashes to its digest, and memory is bounded.
 pub fn service(data: &[u8]) {
     if let Ok(plan) = Unstructured::new(data).arbitrary() {

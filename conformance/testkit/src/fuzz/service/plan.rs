@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 /// Most requests of a plan.
 pub(super) const MAX_STEPS: usize = 12;
 
-/// What is done to a fresh registry.
+/// The steps for a fresh registry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::fuzz) struct Plan {
     /// Bits: what the registry allows.

@@ -44,7 +44,7 @@ pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameter
         // An unknown type is among the mistakes already.
         None if read.is_given(TYPE) => {}
         None => match given.first() {
-            // The fork would look for other credentials, which may belong to someone else.
+            // The fork would look for other credentials, which may belong to a different identity.
             Some(key) => read
                 .mistake(TYPE, format_args!("required with `{key}`, but not given; {CLIENT_SECRET} uses it")),
             // Given, but empty: each gets its own mistake.

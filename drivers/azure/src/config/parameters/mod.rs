@@ -106,7 +106,7 @@ fn elsewhere(read: &mut ParameterReader<'_>, parameters: &Parameters) {
     }
 }
 
-/// What the SDK would refuse at each request.
+/// Values that the SDK would refuse at each request.
 fn contradictions(read: &mut ParameterReader<'_>, config: &AzureConfig) {
     let is_plain = config.service_url.as_ref().is_some_and(|url| url.scheme() == "http");
     if is_plain && !read.is_given("accountkey") {

@@ -4,7 +4,7 @@
 
 use plugin_registry_core::ParameterReader;
 
-/// Containers with a special meaning: `$root` takes no blob with a slash in its name, only Azure writes
+/// Containers with a special meaning. `$root` takes no blob with a slash in its name, only Azure writes
 /// `$logs`, and `$web` is open to the world.
 const SPECIAL: &[&str] = &["$root", "$logs", "$web"];
 

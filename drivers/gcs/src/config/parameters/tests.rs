@@ -137,7 +137,7 @@ fn keys_of_a_document_become_one() {
         .map(|(key, text)| (key.strip_prefix("credentials.").unwrap().to_owned(), Value::from(*text)));
     assert_eq!(document(&all), Value::Object(expected.collect()));
     assert!(!format!("{all:?}").contains("canary"));
-    // What a kind needs and does not need.
+    // The fields that a kind needs and does not need.
     pairs.retain(|(key, _)| {
         ["credentials.type", "credentials.private_key", "credentials.client_email"].contains(key)
     });

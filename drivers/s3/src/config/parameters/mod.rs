@@ -15,7 +15,8 @@ const PART: std::ops::RangeInclusive<u64> = 5 * MIB..=5 * GIB;
 /// The most parts that S3 accepts in an upload.
 const MAX_PARTS: u64 = 10_000;
 
-/// Less than a second gives up what a busy machine would have done. Nobody waits for more than an hour.
+/// Less than a second gives up what a busy machine would have done. No caller needs to wait for more than an
+/// hour.
 const LIMITS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 const STORAGE_CLASSES: &[&str] = &[
@@ -233,7 +234,7 @@ fn credentials(read: &mut ParameterReader<'_>, tokens: &[PathBuf]) -> S3Credenti
         }
         return S3Credentials::Text { text, profile };
     }
-    // Half a pair is no reason to look for other keys, which may belong to someone else.
+    // Half a pair does not justify looking for other keys, which may belong to a different identity.
     match (access_key, secret_key, session_token) {
         (Some(access_key), Some(secret_key), session_token) => {
             return S3Credentials::AccessKeys(AccessKeys {
@@ -277,7 +278,7 @@ fn without_effect(read: &mut ParameterReader<'_>) {
     read.text("loglevel");
 }
 
-/// What the SDK would refuse at each request.
+/// Values that the SDK would refuse at each request.
 fn contradictions(read: &mut ParameterReader<'_>, config: &S3Config) {
     let with_endpoint = [
         ("usedualstack", config.dual_stack),

@@ -160,7 +160,7 @@ fn where_credentials_come_from() {
     }
 }
 
-/// What a host allows a file of credentials, and what a file gives.
+/// The host's permissions for a file of credentials, and the content of a file.
 #[test]
 fn what_credentials_may_name() {
     let role = "[default]\nrole_arn=r\nweb_identity_token_file=/var/token\n";

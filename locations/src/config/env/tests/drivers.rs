@@ -100,7 +100,7 @@ fn drivers_of_others_have_any_names() {
         ("REGISTRY_STORAGE_DELETE__C_D", "4"),
         ("REGISTRY_STORAGE_DELETE__E_F", "5"),
     ];
-    // A name that is near to a key of ours is refused in a file, so it has to be far.
+    // A name that is close to one of our keys is refused in a file, so the name here is not close.
     assert!(Config::from_yaml(file).is_err());
     let file = file.replace("delete_", "far_away");
     let pairs = pairs.map(|(name, value)| (name.replace("DELETE_", "FAR_AWAY"), value));
@@ -176,7 +176,7 @@ fn empty_variables_of_oadp_do_no_harm() {
     let config = oadp("key", ["", "", ""], &[]);
     assert_eq!(keys(&config), ["accountkey", "accountname", "container"]);
     assert!(config.ignored.is_empty());
-    // None at all: the driver says what it thinks of an empty key.
+    // No key at all: the driver reports an empty key.
     let config = oadp("", ["", "", ""], &[]);
     assert_eq!((keys(&config), config.ignored.len()), (vec!["accountkey", "accountname", "container"], 0));
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// What this thread has computed, in nanoseconds: a busy machine does not count. Elsewhere the time.
+/// The CPU time of this thread in nanoseconds, so that a busy machine does not matter. The wall time on other
+/// systems.
 fn computed() -> u128 {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let spent = spent.split(' ').next().and_then(|spent| spent.parse().ok());

@@ -103,7 +103,7 @@ fn a_variable_replaces_one_leaf_of_the_file() {
     assert_eq!((old.older_than, new.interval.as_secs()), (new.older_than, 3600));
     assert!(merged.delete && merged.read_only && merged.addr == file.addr && merged.secret == file.secret);
     assert_eq!(merged.ignored, file.ignored);
-    // An empty one too: it is as good as none.
+    // An empty one too: it counts as unset.
     let merged = file.merge_env([("REGISTRY_LOG_LEVEL", ""), ("REGISTRY_HTTP_ADDR", "")]).unwrap();
     assert!(merged.log.level.is_none() && merged.addr.is_none());
 }

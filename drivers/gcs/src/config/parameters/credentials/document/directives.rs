@@ -1,4 +1,4 @@
-//! What a document may not tell the driver to do (ADR 0031).
+//! Instructions that a document may not give to the driver (ADR 0031).
 //!
 //! Google's clients treat a document as instructions: they open the files that it names, run programs and post
 //! tokens wherever it says. Here a file must be one that the host has named, a URL must be Google's, and

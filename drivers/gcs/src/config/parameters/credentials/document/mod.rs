@@ -45,7 +45,7 @@ pub(super) fn check_directives(fields: &Fields) -> Result<(), String> {
     directives::check(&named.map(|(name, text)| (name.clone(), Value::from(text.expose()))).collect(), &[])
 }
 
-/// What a document of this kind lacks. An empty text counts as missing.
+/// The fields that a document of this kind lacks. An empty text counts as missing.
 pub(super) fn missing<'a>(kind: &'a str, fields: &'a Fields) -> impl Iterator<Item = &'static str> + 'a {
     let required = KINDS.iter().filter(move |(known, _)| *known == kind).flat_map(|(_, required)| *required);
     required.copied().filter(|name| fields.get(*name).is_none_or(|text| text.expose().is_empty()))
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(check(&twice), expected);
     }
 
-    /// What was checked has to be what the SDK reads, which may take the first of two.
+    /// The checked value has to be the one that the SDK reads, and the SDK may take the first of two.
     #[test]
     fn names_that_come_twice() {
         let account = r#""type": "service_account", "client_email": "a@b", "private_key": "KEY""#;

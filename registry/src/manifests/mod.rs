@@ -1,5 +1,7 @@
 //! The manifests of one repository.
 
+mod references;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,20 +10,21 @@ use futures::{
     future::{join, try_join3},
     stream,
 };
-use plugin_registry_core::{Algorithm, Descriptor, Digest, Reference, Tag, VerifyError, shown_line};
+use plugin_registry_core::{Algorithm, Digest, Reference, Tag, VerifyError, shown_line};
 
+use self::references::References;
 use crate::{
     blob::BlobStore,
     error::{RegistryError, Result},
-    integrity::{self, ContentKind, Flaw, Verdict},
+    integrity::Flaw,
     layout,
     limiter::SMALL_MANIFEST,
     link::LinkStore,
     manifest::{
-        Links, MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, flaws_of, links_of,
+        MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, flaws_of,
         summary::ManifestSummary,
     },
-    options::{ReferencePolicy, UrlPolicy},
+    options::UrlPolicy,
     repository::Repository,
     tag::Tags,
 };
@@ -343,7 +346,7 @@ impl Manifests {
             ManifestKind::Index { .. } => self.revision(digest).await?,
             _ => self.repository.blobs().resolve(digest).await?,
         };
-        // A non-distributable layer may be elsewhere, and so may a child if the policy says so.
+        // A non-distributable layer may be elsewhere, and so may a child if the policy allows it.
         let Some(canonical) = canonical else { return Ok(true) };
         Ok(matches!(self.store().verify(&canonical).await?, Some(Ok(_))))
     }
@@ -376,7 +379,7 @@ impl Manifests {
         let stored = async {
             match self.store().get(&manifest.digest(), MAX_MANIFEST_SIZE).await {
                 Ok(bytes) => Ok(bytes.is_some_and(|bytes| bytes == manifest.bytes())),
-                // The good bytes are at hand.
+                // The good bytes are in memory.
                 Err(RegistryError::Damaged(_)) => Ok(false),
                 Err(error) => Err(error),
             }
@@ -396,45 +399,6 @@ impl Manifests {
             }
         };
         refused.map_or(Ok(()), |url| Err(ManifestError::Url(shown_line(url)).into()))
-    }
-
-    /// Looks for everything that a manifest references.
-    async fn check_references(&self, manifest: &Manifest) -> Result<References> {
-        let policy = self.repository.shared.options.references;
-        let Links { blobs, manifests, flaws, .. } = links_of(manifest);
-        let mut references = References { missing: Vec::new(), flaws, is_fresh: true };
-        if policy == ReferencePolicy::Sparse {
-            return Ok(references);
-        }
-        let here = self.repository.blobs();
-        let presence = here.presence(&blobs).await?;
-        references.is_fresh = presence.fresh;
-        for blob in &blobs {
-            references.judge(ContentKind::Blob, blob, presence.size(&blob.digest));
-        }
-        if policy == ReferencePolicy::Complete {
-            let mut sizes = stream::iter(manifests)
-                .map(|child| async move {
-                    let size = self.size(&child).await?;
-                    Ok::<_, RegistryError>((child, size))
-                })
-                .buffered(self.repository.shared.options.concurrency);
-            while let Some((child, size)) = sizes.try_next().await? {
-                references.judge(ContentKind::Manifest, &child, size);
-            }
-        }
-        Ok(references)
-    }
-
-    /// Returns the size of a child, if the repository has it. A remembered size that was only seen, and is not
-    /// the named one, is looked up again, since the child may have been healed.
-    async fn size(&self, child: &Descriptor) -> Result<Option<u64>> {
-        let Some(canonical) = self.revision(&child.digest).await? else { return Ok(None) };
-        let is_named = |size| integrity::named_size(child).is_none_or(|named| named == size);
-        match self.repository.shared.cache.blob(&canonical) {
-            Some(seen) if seen.stored || is_named(seen.size) => Ok(Some(seen.size)),
-            _ => self.store().stat(&canonical).await,
-        }
     }
 
     /// Deletes a manifest and all tags that name it (by digest), or only a tag (by tag).
@@ -473,32 +437,12 @@ impl Manifests {
             Ok(Some(bytes)) => {
                 [Algorithm::Sha512, Algorithm::Sha384].map(|other| Digest::of(other, &bytes)).to_vec()
             }
-            // Without good bytes, only the requested name is known. The manifest is deleted all the same.
+            // Without good bytes, only the requested name is known. The manifest is still deleted.
             Ok(None) | Err(RegistryError::Damaged(_)) => vec![*asked],
             Err(error) => return Err(error),
         };
         names.retain(|name| name != canonical);
         names.push(*canonical);
         Ok(names)
-    }
-}
-
-/// What a check of a manifest's references found.
-struct References {
-    missing: Vec<Digest>,
-    flaws: Vec<Flaw>,
-    /// Whether all blobs were pushed through this registry a moment ago.
-    is_fresh: bool,
-}
-
-impl References {
-    fn judge(&mut self, part: ContentKind, descriptor: &Descriptor, actual: Option<u64>) {
-        match integrity::judge(part, descriptor, actual) {
-            Verdict::Whole => {}
-            Verdict::Absent => self.missing.push(descriptor.digest),
-            // The document itself shows these, so they are in the list already.
-            Verdict::Flawed(Flaw::NoSize { .. }) => {}
-            Verdict::Flawed(flaw) => self.flaws.push(flaw),
-        }
     }
 }
