@@ -67,7 +67,7 @@ async fn use_everything(registry: &Registry, seed: u64) {
     let _ = repository.tags().list(None, 10).await;
     let _ = registry.catalog(None, 10).await;
     let _ = registry.purge_uploads(std::time::Duration::ZERO, false).await;
-    let _ = plugin_registry_locations::probe(&registry).await;
+    let _ = plugin_registry_locations::probe(registry).await;
     let path = "/f".parse().unwrap();
     let _ = registry.driver().redirect_url(&path, &http::Method::GET).await;
 }

@@ -157,10 +157,10 @@ impl Manifests {
 
     /// Stores a manifest under a tag or digest, and keeps its bytes exactly as they are.
     ///
-    /// Everything that it references has to be in the repository first, as the registry's [`ReferencePolicy`]
-    /// says. If not, nothing is written, and [`RegistryError::ReferencesUnknown`] names what is missing. So a
-    /// copy of an image that the location may already have can put the manifest first and push only what is
-    /// missing.
+    /// Everything that it references has to be in the repository first, as the registry's
+    /// [`ReferencePolicy`](crate::ReferencePolicy) says. If not, nothing is written, and
+    /// [`RegistryError::ReferencesUnknown`] names what is missing. So a copy of an image that the location may
+    /// already have can put the manifest first and push only what is missing.
     ///
     /// A manifest with only a wrong size is accepted only if the repository already has it and the content
     /// hashes to its digest; checking that reads the content. So an image of an old store can get another tag,
