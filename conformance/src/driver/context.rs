@@ -74,6 +74,11 @@ impl Context {
         self.store.sizes()
     }
 
+    /// Bytes of a file that takes more than one part.
+    pub(crate) fn part(&self) -> usize {
+        self.sizes().part
+    }
+
     /// The directory of this behavior. The store contains nothing else.
     #[must_use]
     pub fn base(&self) -> &StoragePath {

@@ -156,10 +156,11 @@ pub async fn delete_many_ignores_missing_files(cx: &Context) {
 ///
 /// Other files and the stages of other paths stay. Leftovers of a commit are deleted as well.
 pub async fn delete_many_deletes_stages(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     let (started, data) = (cx.path("up/a/startedat"), cx.path("up/a/data"));
     let kept = stage(&*other, &cx.path("up/a-b/data"), "kept").await;
-    for (is_file, size) in [(true, 3), (false, 3), (true, 6 << 20), (false, 0)] {
+    for (is_file, size) in [(true, 3), (false, 3), (true, part), (false, 0)] {
         for driver in [cx.driver(), &*other] {
             for found in [false, true] {
                 cx.put_all(&["up/a/startedat", "up/a-b/startedat", "up/ab"]).await;

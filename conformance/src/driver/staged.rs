@@ -36,14 +36,15 @@ fn later(found: &[FileInfo]) -> SystemTime {
 /// Every instance finds the stage, whatever its size, and whatever other writers are open, were dropped,
 /// or committed.
 pub async fn find_staged_finds_what_was_closed(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
-    for (index, size) in [0, 1, 10, 100_000, 6 << 20, 17 << 20].into_iter().enumerate() {
+    for (index, size) in [0, 1, 10, 100_000, part, 3 * part - 1].into_iter().enumerate() {
         let file = cx.path(&format!("dir{index}/file"));
         if index % 2 == 1 {
             put(cx.driver(), &file, "visible").await;
         }
         let mut staged = stage(cx.driver(), &file, sample::bytes(1, size)).await;
-        for more in [0, 1, 100_000, 6 << 20] {
+        for more in [0, 1, 100_000, part] {
             let late = cx.reopen().await;
             for driver in [cx.driver(), &*other, &*late] {
                 assert_staged(driver, &staged).await;
@@ -65,7 +66,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
             write(&mut writer, sample::bytes(4, more)).await;
             staged = close(writer, &file).await;
         }
-        assert_eq!(staged.size, (size + 1 + 100_000 + (6 << 20)) as u64);
+        assert_eq!(staged.size, (size + 1 + 100_000 + part) as u64);
         write_file(&*other, &file, "another one's").await;
         assert_staged(cx.driver(), &staged).await;
         commit(&*other, &staged, &file).await;
@@ -94,6 +95,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
 /// That includes paths with a visible file, paths whose writers are open or were dropped before any
 /// close, and every way in which a stage goes away.
 pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     cx.put_all(&["dir/file", "dir/sub/file", "whole"]).await;
     put(cx.driver(), &cx.path("empty"), "").await;
@@ -120,7 +122,7 @@ pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
         assert_not_staged(cx.driver(), &cx.path(rest)).await;
         assert_not_staged(&*other, &cx.path(rest)).await;
     }
-    for size in [0, 10, 6 << 20] {
+    for size in [0, 10, part] {
         for in_one_go in [true, false] {
             let file = cx.path("dropped/file");
             let mut writer =

@@ -167,6 +167,8 @@ pub struct Sizes {
     pub write_size: u64,
     /// Files of a directory that takes more than one page. Object stores list 1000 at a time.
     pub many_files: usize,
+    /// Bytes of a file that takes more than one part. In most stores no part is smaller than 5 MiB.
+    pub part: usize,
 }
 
 impl Default for Sizes {
@@ -179,6 +181,7 @@ impl Default for Sizes {
             writers: 32,
             write_size: 32 * MIB,
             many_files: 1100,
+            part: 6 << 20,
         }
     }
 }

@@ -442,6 +442,10 @@ pub trait FileWriter: fmt::Debug + Send {
     ///
     /// The path is the writer's, or another one for content whose name is known only at the end (ADR 0004).
     ///
+    /// # Cancel safety
+    /// If the call is dropped, all of the file becomes visible or nothing. A stage that was resumed is gone, is as
+    /// it was closed, or holds the whole file and can only be committed or deleted: the commit had begun.
+    ///
     /// # Behavior
     /// - `writer_commit_is_visible_and_whole`: also for zero bytes.
     /// - `writer_commit_to_another_path`: the bytes are visible there. Nothing is left at the writer's own

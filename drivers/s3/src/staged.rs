@@ -138,8 +138,8 @@ pub(crate) async fn commit_parts(
 
 /// Aborts the multipart upload of a stage, if it has one and still exists.
 pub(crate) async fn abort(store: &Store, staged: &Staged) -> Result<()> {
-    // An object with an ETag is the bytes themselves. Fewer bytes are not a part.
-    if !staged.state().is_empty() || staged.size < MIN_PART {
+    // An object with an ETag is the bytes themselves. Fewer bytes than any part are not in an upload.
+    if !staged.state().is_empty() || staged.size < MIN_PART.min(store.chunk_size) {
         return Ok(());
     }
     let found = match open(store, staged).await {
