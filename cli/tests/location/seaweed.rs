@@ -1,10 +1,6 @@
 //! `location check` against SeaweedFS, which checks keys, rights and buckets.
 
 use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
     sync::LazyLock,
     thread::sleep,
     time::{Duration, Instant},
@@ -28,9 +24,6 @@ const STEPS: [&str; 9] =
 
 /// How long the first write to a new bucket may take.
 const FIRST_WRITE: Duration = Duration::from_secs(120);
-
-/// How often its shell is started.
-const TRIES: usize = 5;
 
 /// Names of users, which are in their keys, and what they may do with the bucket's objects and the bucket.
 const USERS: [(&str, &str); 4] = [
@@ -86,13 +79,6 @@ fn checked(program: &SeaweedFs, access_key: &str, secret_key: &str) -> Ran {
 /// By its own shell, as an administrator would.
 fn add_users(program: &SeaweedFs) {
     let files = Files::new();
-    let process = PathBuf::from(format!("/proc/{}", program.process_id()));
-    let line = String::from_utf8(fs::read(process.join("cmdline")).unwrap()).unwrap();
-    let arguments: Vec<&str> = line.split('\0').collect();
-    let port = |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name)).unwrap();
-    let address = |name: &str| {
-        format!("127.0.0.1:{}.{}", port(&format!("-{name}.port=")), port(&format!("-{name}.port.grpc=")))
-    };
     let mut script = String::new();
     let bucket = program.bucket();
     for (user, rights) in USERS {
@@ -111,23 +97,7 @@ fn add_users(program: &SeaweedFs) {
             "s3.configure -user={user} -access_key={user}-key -secret_key={user}-secret -policies={user} -apply\n"
         );
     }
-    // It may wait for ever for a master that has just begun to answer: then it is asked again.
-    let output = (0..TRIES).find_map(|_| {
-        let mut shell = Command::new("timeout")
-            .args(["30", arguments[0], "shell"])
-            .args([format!("-master={}", address("master")), format!("-filer={}", address("filer"))])
-            .current_dir(files.root())
-            .env("HOME", files.root())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        let output = shell.wait_with_output().unwrap();
-        output.status.success().then_some(output)
-    });
-    let output = output.expect("the shell of SeaweedFS does not answer");
+    let said = program.shell(&script);
     // The store hears of them a moment later.
     let begun = Instant::now();
     for (user, _) in USERS {
@@ -137,7 +107,7 @@ fn add_users(program: &SeaweedFs) {
                 .contains("InvalidAccessKeyId")
         };
         while !knows() {
-            assert!(begun.elapsed() < FIRST_WRITE, "{user} is unknown: {output:?}");
+            assert!(begun.elapsed() < FIRST_WRITE, "{user} is unknown: {said}");
             sleep(Duration::from_millis(200));
         }
     }

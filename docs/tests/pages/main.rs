@@ -14,6 +14,8 @@ mod links;
 mod markdown;
 mod named;
 mod parameters;
+mod plugin;
+mod recipe;
 mod reference;
 
 use std::{
