@@ -30,8 +30,10 @@ mod reader;
 mod remove;
 mod resume;
 mod run;
+mod runtime;
 mod sample;
 mod staged;
+mod stages;
 mod stat;
 mod store;
 mod walk;
@@ -98,6 +100,10 @@ macro_rules! __driver_behaviors {
                 delete_staged_keeps_younger_stages,
                 delete_staged_keeps_the_visible_file,
             ]
+            stages: [
+                list_staged_yields_every_stage,
+                list_staged_tolerates_concurrent_deletes,
+            ]
             stat: [
                 stat_file,
                 stat_directory_is_not_found,
@@ -129,6 +135,9 @@ macro_rules! __driver_behaviors {
                 delete_many_ignores_missing_files,
                 delete_many_deletes_stages,
                 redirect_url_serves_the_file_or_is_none,
+            ]
+            runtime: [
+                calls_do_not_block_the_runtime,
             ]
             names: [
                 names_with_a_common_prefix_are_apart,
