@@ -5,10 +5,12 @@
 //! ```text
 //! plugin_registry_conformance::driver_suite! {
 //!     name: memory,
-//!     open: Store::of_clones(MemoryDriver::new()).with_sizes(Sizes::small()),
-//!     unsupported: [("redirect_url", "memory has no URLs")],
+//!     open: Store::of_clones(MemoryDriver::new()).in_memory().with_sizes(Sizes::small()),
 //! }
 //! ```
+//!
+//! A failure names the operation, the path, what was expected and what was seen. The path begins with `/suite/`
+//! and the name of the behavior, whose function is in the file of this directory that is named after its subject.
 //!
 //! Each behavior is one test on its own [`Store`], which must leave the root empty. A behavior of the
 //! contract has the name of its bullet. Those of distribution's suite have distribution's names. The rest
