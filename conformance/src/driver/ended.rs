@@ -9,8 +9,9 @@ use plugin_registry_core::{ByteRange, Checked, PutMode, Staged, StorageDriver, S
 use super::{
     Context,
     context::{
-        assert_file, assert_missing, assert_not_staged, assert_staged, commit, direct, drain, find, first,
-        forget, get, go_on, names, poll_then_drop, put, read_all, resume, stage, walked, write, write_file,
+        assert_bytes, assert_file, assert_missing, assert_not_staged, assert_staged, commit, direct, drain,
+        find, first, forget, get, go_on, names, poll_then_drop, put, read_all, resume, stage, walked, write,
+        write_file,
     },
     faulty::{Fault, Faulty},
     sample,
@@ -58,14 +59,18 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
             poll_then_drop(cx.driver().put_content(&file, content, PutMode::Overwrite), polls).await;
         }
         let found = get(cx.driver(), &file).await;
-        assert!(found == old || found == new || found == "tiny", "{} bytes after {polls} polls", found.len());
+        assert!(
+            found == old || found == new || found == "tiny",
+            "{file}: {} bytes after {polls} polls",
+            found.len()
+        );
         assert_eq!(names(cx.driver(), &file.parent().unwrap(), None).await, ["file"], "nothing beside it");
         write_file(cx.driver(), &cx.path(&format!("put{polls}/next")), "x").await;
 
         let created = cx.path(&format!("created{polls}/file"));
         poll_then_drop(cx.driver().put_content(&created, new.clone(), PutMode::CreateOnly), polls).await;
         if let Some(found) = cx.driver().get_optional(&created, 64 << 20).await.unwrap() {
-            assert!(found == new);
+            assert_bytes("get_content", &created, &found, &new);
         }
 
         let (from, to) = (cx.path(&format!("from{polls}/file")), cx.path(&format!("to{polls}/file")));
@@ -74,14 +79,14 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
         poll_then_drop(cx.driver().commit_staged(&staged, &to), polls).await;
         // A dropped call may still be running in the store. A read returns one of the two contents.
         let found = get(cx.driver(), &to).await;
-        assert!(found == old || found == new);
+        assert!(found == old || found == new, "{to}: {} bytes after {polls} polls", found.len());
         cx.settle().await;
         match find(cx.driver(), &from).await {
             Some(found) => {
                 assert_eq!(found.id, staged.id);
                 commit(cx.driver(), &staged, &to).await;
             }
-            None => assert!(get(cx.driver(), &to).await == new, "never none"),
+            None => assert_bytes("get_content", &to, &get(cx.driver(), &to).await, &new),
         }
         assert_file(cx.driver(), &to, &new).await;
         assert_eq!(names(cx.driver(), &to.parent().unwrap(), None).await, ["file"], "nothing beside it");
@@ -89,7 +94,8 @@ pub async fn dropped_calls_leave_the_old_or_the_new(cx: &Context) {
 
         poll_then_drop(cx.driver().delete(&file), polls).await;
         if let Some(found) = cx.driver().get_optional(&file, 64 << 20).await.unwrap() {
-            assert!(found == old || found == new || found == "tiny");
+            let is_whole = found == old || found == new || found == "tiny";
+            assert!(is_whole, "{file}: {} bytes after {polls} polls of its delete", found.len());
         }
         let staged = stage(cx.driver(), &from, "staged").await;
         let stages = std::slice::from_ref(&staged);

@@ -19,7 +19,11 @@ async fn staged(driver: &dyn StorageDriver, path: &StoragePath) -> Vec<FileInfo>
     let mut found: Vec<FileInfo> = driver.list_staged(path).try_collect().await.unwrap();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     for info in &found {
-        assert!(info.modified.is_some(), "{}: age cannot be judged", info.path);
+        assert!(
+            info.modified.is_some(),
+            "list_staged: {} has no `modified`, so nothing knows its age",
+            info.path
+        );
     }
     found
 }
@@ -198,7 +202,8 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
     append(&*other, &found, "more").await.unwrap();
     let again = staged(cx.driver(), &cx.path("a/file")).await;
     assert_eq!(again.iter().map(|info| info.size).max(), Some(17));
-    assert!(again.iter().all(|info| info.modified.unwrap() < before + Duration::from_secs(60)));
+    let is_soon = |info: &FileInfo| info.modified.unwrap() < before + Duration::from_secs(60);
+    assert!(again.iter().all(is_soon), "list_staged: a time of the future: {again:?}, before {before:?}");
     go_on(cx.driver(), &cx.path("a/file")).await.commit(&cx.path("a/file")).await.unwrap();
     go_on(cx.driver(), &cx.path("a-b/file")).await.cancel().await.unwrap();
     cx.driver().delete(&cx.path("dir")).await.unwrap();
@@ -210,7 +215,11 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
 
 /// Nothing is listed for an empty store, a missing directory, or one with visible files only.
 pub async fn list_staged_of_nothing_is_empty(cx: &Context) {
-    assert!(staged(cx.driver(), &StoragePath::root()).await.is_empty());
+    assert_eq!(
+        paths(cx.driver(), &StoragePath::root()).await,
+        Vec::<String>::new(),
+        "list_staged of the root"
+    );
     assert!(staged(cx.driver(), &cx.path("missing/deep")).await.is_empty());
     cx.put_all(&["dir/a", "dir/b/c"]).await;
     write_file(cx.driver(), &cx.path("dir/d"), sample::bytes(1, 100_000)).await;
@@ -254,7 +263,7 @@ pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
     // The lock of that writer may take a moment to go.
     pause(50).await;
     assert_eq!(other.delete_staged(&file, second + Duration::from_millis(1)).await.unwrap(), 1);
-    assert!(staged(cx.driver(), cx.base()).await.is_empty());
+    assert_eq!(paths(cx.driver(), cx.base()).await, Vec::<String>::new(), "list_staged: it was deleted");
     assert_not_staged(cx.driver(), &file).await;
     assert_eq!(
         other.delete_staged(&file, later(&[FileInfo::new(file.clone(), 0, Some(second))])).await.unwrap(),

@@ -308,7 +308,8 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
         }
         // Without more bytes the identity may stay. `find_staged` returns the same as the close.
         let staged = close(resume(&*other, &staged).await, &file).await;
-        assert!(seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id));
+        let is_new = seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id);
+        assert!(is_new, "{file}: a close without more bytes has the identity of an older stage");
         assert_staged(cx.driver(), &staged).await;
         // Ways in which a stage goes away. A filesystem gives its inode to the next file.
         match round % 4 {

@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod driver;
 mod example;
 mod links;
 mod markdown;
