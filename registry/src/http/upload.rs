@@ -1,6 +1,6 @@
 //! end-4, end-5, end-6, end-11, end-13, end-14: uploads.
 
-use std::{future::ready, pin::pin};
+use std::pin::pin;
 
 use http::{StatusCode, header};
 use plugin_registry_core::{Algorithm, Digest, DigestError, ErrorKind, NameError, Operation};
@@ -110,8 +110,8 @@ pub(super) async fn append(
     let id: UploadId = id.parse()?;
     let mut operation = operation!("upload.append", registry.shared, repository.about().with_upload(id));
     let (session, state) = operation.part(pin!(session(registry, repository, id, request))).await?;
-    operation.part(pin!(ready(require_octets(request)))).await?;
-    let appended = match operation.part(pin!(ready(place(request, state.as_ref())))).await {
+    operation.check(require_octets(request))?;
+    let appended = match operation.check(place(request, state.as_ref())) {
         Ok((at, length)) => session.append_in(operation, at, length, body).await.map_err(RequestError::from),
         Err(error) => Err(error),
     };
@@ -136,7 +136,7 @@ pub(super) async fn finish(
     let about = repository.about().with_upload(id).with_digest(&digest);
     let mut operation = operation!("upload.finish", registry.shared, about);
     let (session, state) = operation.part(pin!(session(registry, repository, id, request))).await?;
-    let finished = match operation.part(pin!(ready(place(request, state.as_ref())))).await {
+    let finished = match operation.check(place(request, state.as_ref())) {
         Ok((at, length)) => {
             let request = FinishRequest { at, length, digest: &digest };
             session.finish_in(operation, request, body).await.map_err(RequestError::from)

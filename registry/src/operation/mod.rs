@@ -138,6 +138,11 @@ impl Operation {
             None => work.await,
             Some(record) => poll_fn(|context| record.count(|| work.as_mut().poll(context))).await,
         };
+        self.check(result)
+    }
+
+    /// Ends with an error, if it is one.
+    pub(crate) fn check<T, E: Failure>(&mut self, result: Result<T, E>) -> Result<T, E> {
         result.inspect_err(|error| self.fail(error))
     }
 

@@ -61,7 +61,7 @@ impl Uploads {
     /// [`RegistryError::ReadOnly`] if the registry is read-only.
     pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
         let mut operation = operation!("upload.start", self.repository.shared, self.repository.about());
-        let session = self.begin(algorithm).inspect_err(|error| operation.fail(error))?;
+        let session = operation.check(self.begin(algorithm))?;
         operation.end(|record| record.upload = Some(session.id()));
         Ok(session)
     }

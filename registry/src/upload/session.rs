@@ -152,7 +152,6 @@ impl UploadSession {
     }
 
     /// Returns the new offset, and how many bytes were appended.
-
     async fn append_locked<S, E>(
         &self,
         progress: &mut MutexGuard<'_, Progress>,
