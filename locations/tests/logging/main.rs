@@ -1,6 +1,6 @@
 //! Logs of several registries in one process, each at its own level. Every subscriber here is scoped.
 
-#![allow(clippy::unwrap_used, reason = "a test: a failed check is a panic of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a failed check is a panic of it")]
 
 mod attribution;
 mod copies;
