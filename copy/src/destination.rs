@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use plugin_registry::{
+    Registry,
     integrity::Flaw,
     manifest::{Links, Manifest},
 };
@@ -16,6 +17,18 @@ use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
 pub trait Destination: fmt::Debug + Send + Sync {
     /// Returns what to call it in messages.
     fn label(&self) -> String;
+
+    /// Returns which image it is, for the log: the place with a tag or digest. Default: the label.
+    fn image(&self) -> String {
+        self.label()
+    }
+
+    /// Returns the registry that the image is in, if that is one of this process. Default: none.
+    ///
+    /// What a copy logs belongs to the registry of its destination, or else of its source.
+    fn registry(&self) -> Option<Registry> {
+        None
+    }
 
     /// Returns whether [`put_manifest`](Self::put_manifest) refuses a manifest with missing content.
     ///

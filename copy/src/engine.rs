@@ -11,10 +11,12 @@ use plugin_registry::{
     manifest::{Manifest, ManifestKind, flaws_of, links_of},
 };
 use plugin_registry_core::{Descriptor, Digest};
+use tracing::{Instrument, level_filters::LevelFilter};
 
 use crate::{
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
+    log::{self, Begun},
     options::CopyOptions,
     progress::{BlobOutcome, CopyEvent, Progress},
     report::{CopyNote, CopyReport, Skipped},
@@ -36,8 +38,23 @@ const MAX_DEPTH: usize = 16;
 ///
 /// # Errors
 /// Fails with a [`CopyError`] that names the end where it happened.
-#[tracing::instrument(level = "debug", skip_all, fields(source = %source.label(), destination = %destination.label()))]
 pub async fn copy(
+    source: &dyn Source,
+    destination: &dyn Destination,
+    options: &CopyOptions,
+    progress: &dyn Progress,
+) -> Result<CopyReport> {
+    let span = log::span(source, destination);
+    let copied = async {
+        let begun = Begun::now(LevelFilter::INFO);
+        let report = copy_image(source, destination, options, progress).await?;
+        log::image(source, destination, &report, &begun);
+        Ok(report)
+    };
+    copied.instrument(span).await
+}
+
+async fn copy_image(
     source: &dyn Source,
     destination: &dyn Destination,
     options: &CopyOptions,
@@ -257,6 +274,7 @@ impl Engine<'_> {
         optional: &HashSet<Digest>,
     ) -> Result<(Descriptor, BlobOutcome, u64)> {
         self.progress.on_event(CopyEvent::BlobStarted(&descriptor));
+        let begun = Begun::now(LevelFilter::DEBUG);
         let size = integrity::named_size(&descriptor).filter(|_| is_sized);
         let content = self.source.blob(&descriptor.digest, size);
         let moved = AtomicU64::new(0);
@@ -271,6 +289,7 @@ impl Engine<'_> {
         };
         self.progress.on_event(CopyEvent::BlobEnded(&descriptor, outcome));
         let moved = moved.into_inner();
+        log::blob(&descriptor, outcome, moved, &begun);
         Ok((descriptor, outcome, moved))
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
-    ReferencePolicy, RegistryError, Repository,
+    ReferencePolicy, Registry, RegistryError, Repository,
     blob::PushOutcome,
     manifest::{Links, Manifest},
     referrers::Referrer,
@@ -17,6 +17,7 @@ use crate::{
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     progress::BlobOutcome,
+    reference::ImageReference,
     source::Source,
 };
 
@@ -73,6 +74,15 @@ impl Source for RegistryImage {
         format!("registry:{}", self.repository.name())
     }
 
+    fn image(&self) -> String {
+        let reference = Some(self.reference.clone());
+        ImageReference::Registry { repository: self.repository.name().clone(), reference }.to_string()
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        Some(self.repository.registry())
+    }
+
     async fn root(&self) -> Result<Manifest> {
         self.repository.manifests().get(&self.reference).await.map_err(|error| self.error(error))
     }
@@ -123,6 +133,14 @@ impl Source for RegistryImage {
 impl Destination for RegistryImage {
     fn label(&self) -> String {
         Source::label(self)
+    }
+
+    fn image(&self) -> String {
+        Source::image(self)
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        Some(self.repository.registry())
     }
 
     fn checks_references(&self) -> bool {

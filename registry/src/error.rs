@@ -209,6 +209,12 @@ impl RegistryError {
         }
     }
 
+    /// Reports damage that nothing else has reported, and returns the error for it.
+    pub(crate) fn damaged(problem: String) -> Self {
+        tracing::error!(problem, "stored content is damaged");
+        Self::Damaged(problem)
+    }
+
     /// Whether content has more bytes than the limit that was asked for.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, lock::Mutex, stream};
 use plugin_registry::manifest::{Links, Manifest};
-use plugin_registry_core::{Descriptor, Digest};
+use plugin_registry_core::{Descriptor, Digest, shown};
 
 use super::OciLayout;
 use crate::{
@@ -68,6 +68,15 @@ impl Source for LayoutImage {
         self.layout.label().to_owned()
     }
 
+    fn image(&self) -> String {
+        let label = self.layout.label();
+        match &self.reference {
+            Some(LayoutReference::Name(name)) => format!("{label}:{}", shown(name)),
+            Some(LayoutReference::Digest(digest)) => format!("{label}@{digest}"),
+            None => label.to_owned(),
+        }
+    }
+
     async fn root(&self) -> Result<Manifest> {
         let descriptor = self.layout.resolve(self.reference.as_ref()).await?;
         match self.layout.manifest(&descriptor).await {
@@ -98,6 +107,10 @@ impl Source for LayoutImage {
 impl Destination for LayoutImage {
     fn label(&self) -> String {
         self.layout.label().to_owned()
+    }
+
+    fn image(&self) -> String {
+        Source::image(self)
     }
 
     fn checks_references(&self) -> bool {

@@ -235,11 +235,11 @@ impl Inner {
         // Boxed, since many of these futures exist at once.
         let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
             let message = format!("the purge did not finish within {} s", self.purge_timeout.as_secs());
-            Err(Error::new(ErrorKind::Timeout).with_message(message).into())
-        });
-        if let Err(error) = &purged {
+            let error = Error::new(ErrorKind::Timeout).with_message(message);
+            // Any other failure is reported by the registry.
             tracing::warn!(location = &*location, %error, "uploads could not be purged");
-        }
+            Err(error.into())
+        });
         Some(LocationPurge { location, purged })
     }
 
@@ -254,7 +254,7 @@ impl Inner {
         let instance = transport(&config.driver);
         // Before the span is made, which asks for the settings only once.
         let log = self.logs.insert(instance.clone(), config.log.clone());
-        let span = tracing::error_span!("open", location = &*key.location, instance = &*instance);
+        let span = tracing::info_span!("open", location = &*key.location, instance = &*instance);
         let opened = async {
             let driver = self.drivers.open_driver(&config.storage()).await?;
             let builder = config.builder(driver).identity(key.location.clone(), instance.clone());

@@ -102,7 +102,7 @@ impl<'a> BlobStore<'a> {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) if error.kind() == ErrorKind::TooLarge && limit >= MAX_MANIFEST_SIZE => {
-                return Err(RegistryError::Damaged(format!("{digest} has more than {limit} bytes")));
+                return Err(RegistryError::damaged(format!("{digest} has more than {limit} bytes")));
             }
             Err(error) => return Err(error.into()),
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +13,12 @@ use plugin_registry_core::{
 use uuid::Uuid;
 
 use super::UploadId;
-use crate::{error::Result, layout, registry::Registry};
+use crate::{
+    error::Result,
+    layout,
+    operation::{About, Record, operation},
+    registry::Registry,
+};
 
 /// An upload session, or staged bytes without one, that was idle for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,11 +90,16 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::ReadOnly`](crate::RegistryError::ReadOnly) if the registry is read-only and it is
     /// not a dry run, and those of the store.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(location = self.shared.location(), instance = self.shared.instance())
-    )]
     pub async fn purge_uploads(&self, older_than: Duration, dry_run: bool) -> Result<PurgeReport> {
+        let operation = operation!("purge", self.shared, About::default());
+        let note = |report: &PurgeReport, record: &mut Record| {
+            record.bytes = Some(report.bytes());
+            record.entries = Some(report.uploads.len() + report.staged.len());
+        };
+        operation.run(pin!(self.purge(older_than, dry_run)), note).await
+    }
+
+    async fn purge(&self, older_than: Duration, dry_run: bool) -> Result<PurgeReport> {
         let now = if dry_run { SystemTime::now() } else { self.store_time().await? };
         let mut purge = Purge { registry: self, now, older_than, dry_run, report: PurgeReport::default() };
         let repositories = layout::repositories();

@@ -7,6 +7,7 @@ mod report;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    pin::pin,
 };
 
 use plugin_registry_core::{Descriptor, Digest, RepositoryName, StorageDriverExt, StoragePath, Tag};
@@ -19,6 +20,7 @@ use crate::{
     layout,
     link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest, flaws_of, links_of},
+    operation::{About, Record, operation},
     options::ReferencePolicy,
     registry::Registry,
 };
@@ -42,29 +44,46 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`](crate::RegistryError::RepositoryUnknown) for a repository that
     /// holds nothing, and those of a store that fails before anything was looked at.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(location = self.shared.location(), instance = self.shared.instance())
-    )]
     pub async fn verify(
         &self,
         scope: VerifyScope,
         mut observer: impl FnMut(VerifyEvent<'_>) + Send,
     ) -> Result<VerifyReport> {
+        let about = match &scope {
+            VerifyScope::Repository(name) => About::repository(name),
+            VerifyScope::All => About::default(),
+        };
+        let operation = operation!("verify", self.shared, about);
+        let report = self.read_all(&scope, &mut observer);
+        let note = |report: &VerifyReport, record: &mut Record| {
+            record.bytes = Some(report.bytes);
+            record.entries = Some(report.findings.len());
+        };
+        operation.run(pin!(report), note).await
+    }
+
+    async fn read_all(
+        &self,
+        scope: &VerifyScope,
+        observer: &mut (dyn FnMut(VerifyEvent<'_>) + Send),
+    ) -> Result<VerifyReport> {
         let mut verification = Verification {
             registry: self,
             report: VerifyReport::default(),
             checked: HashMap::new(),
-            observer: &mut observer,
+            observer,
         };
         let run = match scope {
-            VerifyScope::Repository(name) => verification.repository(&name).await,
+            VerifyScope::Repository(name) => verification.repository(name).await,
             VerifyScope::All => verification.all().await,
         };
         match run {
             Ok(()) => {}
             Err(error) if verification.report.repositories == 0 => return Err(error),
-            Err(error) => verification.report.unfinished = Some(error_text::error_chain(&error)),
+            Err(error) => {
+                tracing::error!(?error, "the store failed: the verification is not finished");
+                verification.report.unfinished = Some(error_text::error_chain(&error));
+            }
         }
         Ok(verification.report)
     }
@@ -112,7 +131,7 @@ struct Linked {
 impl Verification<'_> {
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
         // A repository that holds nothing at all is an error here; an empty one is not.
-        let tags = self.registry.repository(name.clone()).tags().list(None, usize::MAX).await;
+        let tags = self.registry.repository(name.clone()).tags().page(None, usize::MAX).await;
         let (tags, unlisted) = match tags {
             Ok(page) => (page.entries, None),
             Err(error @ RegistryError::RepositoryUnknown(_)) => {
