@@ -302,6 +302,7 @@ macro_rules! __api_requirements {
                 purge_removes_idle_uploads,
                 purge_judges_by_the_last_activity,
                 purge_removes_what_dead_writers_staged,
+                purge_counts_each_stage,
                 purge_of_a_read_only_registry,
                 purge_during_an_upload,
                 purge_keeps_what_somebody_just_went_on_with,
