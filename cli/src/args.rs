@@ -108,6 +108,9 @@ pub(crate) struct Copy {
     /// Also look below an index that DST already has, for content that was lost
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Fail if DST has no registry or layout yet, instead of creating one
+    #[arg(long)]
+    pub(crate) no_create: bool,
     /// Do not print progress
     #[arg(long, short)]
     pub(crate) quiet: bool,

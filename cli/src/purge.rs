@@ -2,7 +2,12 @@
 
 use std::{io, io::Write, time::Duration};
 
-use plugin_registry::upload::{PurgeReport, StaleUpload};
+use futures::TryStreamExt;
+use plugin_registry::{
+    layout,
+    upload::{PurgeReport, StaleUpload},
+};
+use plugin_registry_core::StorageDriver;
 use serde::Serialize;
 
 use crate::{
@@ -34,7 +39,14 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
-    let registry = options.root.place().open().await?.builder().build();
+    let opened = options.root.place().open().await?;
+    if let Err(absent) = opened.require_registry().await {
+        // Writers that were killed before their first object leave stages, and nothing else.
+        if opened.driver.list_staged(&layout::root()).try_next().await?.is_none() {
+            return Err(absent);
+        }
+    }
+    let registry = opened.builder().build();
     let report = registry.purge_uploads(options.older_than, options.dry_run).await?;
     let document = Document::new(&report, options.dry_run);
     Output::new(options.printing.format).print(&document, |out| {

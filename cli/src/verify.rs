@@ -41,7 +41,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     let registry = options
         .root
         .place()
-        .open()
+        .existing()
         .await?
         .builder()
         .read_only(true)

@@ -74,3 +74,31 @@ fn a_read_only_location_is_never_written() {
     assert!(bucket.server.count() > 0);
     assert_eq!(bucket.server.writes(), [""; 0]);
 }
+
+/// An empty bucket and a wrong prefix are no registries, and name the bucket. Stages that were left there are purged.
+#[test]
+fn a_bucket_without_a_registry_is_2() {
+    let (server, files) = (Server::start(), Files::new());
+    let location = files.location("aws", server.bucket(), &server.endpoint());
+    let cloud = files.cloud(&server.access_key(), &server.secret_key());
+    let from = ["--location", &location, "--credentials", &cloud];
+    let place = format!("`{location}` with `{cloud}`");
+    server.put_raw("backups/one/velero-backup.json", "{}");
+    server.put_raw("prefix/docker/registry/v2/blobs/x", "x");
+    for arguments in [&["ls"][..], &["verify", "--all"], &["inspect", "a:1"], &["purge"], &["rm", "a:1"]] {
+        server.forget();
+        let ran = run(arguments.iter().chain(&from));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        let message = format!(
+            "error: {place}: no registry here: no blobs and no repositories at `docker/registry/v2` in bucket `{}`\n  \
+             Check the bucket (`objectStorage.bucket`).",
+            server.bucket()
+        );
+        assert!(ran.err.starts_with(&message), "{ran:?}");
+        assert_eq!(server.writes(), [""; 0], "{arguments:?}");
+    }
+    let _ = server.begin_raw("docker/registry/v2/blobs/sha256/aa/a/data");
+    let ran = run(["purge", "--dry-run"].iter().chain(&from)).ok();
+    assert!(ran.out.starts_with("would delete 0 uploads and 0 staged files"), "{ran:?}");
+    assert!(ran.out.contains("\nkept 0 uploads and 1 staged file younger than 7days"), "{ran:?}");
+}

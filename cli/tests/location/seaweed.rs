@@ -165,7 +165,7 @@ fn right_is_0() {
     let ran = right(program).ok();
     assert!(ran.out.starts_with(HEAD) && ran.err.is_empty(), "{ran:?}");
     assert_eq!(failed(&ran), [""; 0]);
-    assert!(ran.out.contains("\nlayout: no repositories and no blobs found\n"), "{ran:?}");
+    assert!(ran.out.contains("\nlayout: no registry yet at docker/registry/v2\n"), "{ran:?}");
 }
 
 #[test]
