@@ -27,6 +27,7 @@ pub(crate) struct Report {
     pub(crate) manifests: usize,
     pub(crate) manifests_present: usize,
     pub(crate) blobs_copied: usize,
+    pub(crate) blobs_mended: usize,
     pub(crate) blobs_deduplicated: usize,
     pub(crate) blobs_present: usize,
     pub(crate) bytes_copied: u64,
@@ -77,6 +78,9 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
             count(report.blobs_copied, "blob"),
             Bytes(report.bytes_copied)
         )?;
+        if report.blobs_mended > 0 {
+            writeln!(out, "{} replaced", count(report.blobs_mended, "damaged blob"))?;
+        }
         let there = report.blobs_deduplicated + report.blobs_present;
         if there > 0 {
             writeln!(out, "{} already there, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
@@ -169,6 +173,7 @@ impl From<CopyReport> for Report {
             manifests: report.manifests,
             manifests_present: report.manifests_present,
             blobs_copied: report.blobs_copied,
+            blobs_mended: report.blobs_mended,
             blobs_deduplicated: report.blobs_deduplicated,
             blobs_present: report.blobs_present,
             bytes_copied: report.bytes_copied,

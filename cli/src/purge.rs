@@ -42,7 +42,9 @@ pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
     let opened = options.root.place().open().await?;
     if let Err(absent) = opened.require_registry().await {
         // Writers that were killed before their first object leave stages, and nothing else.
-        if opened.driver.list_staged(&layout::root()).try_next().await?.is_none() {
+        let is_staged =
+            absent.is_not_found() && opened.driver.list_staged(&layout::root()).try_next().await?.is_some();
+        if !is_staged {
             return Err(absent);
         }
     }

@@ -54,6 +54,15 @@ impl<'a> Place<'a> {
         Ok(opened)
     }
 
+    /// The options that name it again, to run another command.
+    pub(crate) fn options(self) -> String {
+        match self {
+            Place::Directory(root) => format!("--root {}", quoted(&root.display().to_string())),
+            Place::Configured(source) => source.options().unwrap_or_default(),
+            Place::Memory => String::new(),
+        }
+    }
+
     /// Opens it; a missing directory is made.
     pub(crate) async fn make(self) -> Result<Opened, Failure> {
         self.opened(true, true).await
@@ -169,6 +178,16 @@ impl Configured {
     }
 }
 
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
 /// What to do about an archive in the place of a layout.
 const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: \
      `mkdir DIR && tar -xf FILE -C DIR`. \
@@ -219,5 +238,24 @@ pub(crate) async fn require_answer(driver: &dyn StorageDriver) -> Result<(), Err
             Err(error.with_driver(driver.name()).with_operation(Operation::List))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        for (path, word) in [
+            ("./backup", "./backup"),
+            ("/tmp/.tmpX/a_b-c", "/tmp/.tmpX/a_b-c"),
+            ("my backup", "'my backup'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(path), word);
+        }
     }
 }

@@ -27,7 +27,7 @@ fn write(root: &Path, path: &str) {
 }
 
 /// Every command that reads.
-const READING: [&[&str]; 8] = [
+const READING: [&[&str]; 9] = [
     &["ls"],
     &["tags", "a"],
     &["inspect", "a:1"],
@@ -35,6 +35,7 @@ const READING: [&[&str]; 8] = [
     &["rm", "a", "--all"],
     &["verify", "--all"],
     &["verify", "a"],
+    &["verify", "a:1"],
     &["purge"],
 ];
 
@@ -134,7 +135,7 @@ fn no_create_makes_nothing() {
     assert!(!out.exists());
     // Where there is one, it is used.
     backup.run(&["copy", &source, "registry:a:1", "--no-create", "--quiet"]).ok();
-    backup.run(&["verify", "a"]).ok();
+    backup.run(&["verify", "a:1"]).ok();
 }
 
 /// A staged file of a writer that was killed, as the filesystem driver names it.
