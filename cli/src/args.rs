@@ -105,9 +105,12 @@ pub(crate) struct Copy {
     /// Skip platforms of an index that SRC does not have
     #[arg(long)]
     pub(crate) sparse: bool,
-    /// Also look below an index that DST already has, for content that was lost
+    /// Read what DST already has of the image, and replace what is missing or damaged there
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Fail if DST has no registry or layout yet, instead of creating one
+    #[arg(long)]
+    pub(crate) no_create: bool,
     /// Do not print progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -186,16 +189,22 @@ pub(crate) struct Rm {
 
 /// Reads everything and checks every link, size and digest
 ///
-/// Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
+/// NAME:TAG and NAME@DIGEST check one image, NAME a repository. Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
 /// notes: layer links that a garbage collection left, files of other programs, wrong sizes in a manifest.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry verify ns/app --root ./backup
+  plugin-registry verify ns/app:1.0 --root ./backup
   plugin-registry verify --all --root ./backup --format json")]
 pub(crate) struct Verify {
-    /// The repository
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
-    pub(crate) name: Option<RepositoryName>,
+    /// The repository, or one of its images
+    #[arg(
+        value_name = "NAME[:TAG|@DIGEST]",
+        value_parser = image,
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(crate) name: Option<Image>,
     /// All repositories
     #[arg(long)]
     pub(crate) all: bool,

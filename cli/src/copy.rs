@@ -27,6 +27,7 @@ pub(crate) struct Report {
     pub(crate) manifests: usize,
     pub(crate) manifests_present: usize,
     pub(crate) blobs_copied: usize,
+    pub(crate) blobs_mended: usize,
     pub(crate) blobs_deduplicated: usize,
     pub(crate) blobs_present: usize,
     pub(crate) bytes_copied: u64,
@@ -45,7 +46,7 @@ struct Document {
 
 pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     let place = Place::of(options.root.as_deref(), &options.registry);
-    let registry = Opener { place, sparse: options.sparse };
+    let registry = Opener { place, sparse: options.sparse, creates: !options.no_create };
     let source = registry.source(&options.source).await?;
     // Problems of the source are reported before anything is created at the destination.
     if let Err(error) = source.root().await {
@@ -77,6 +78,9 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
             count(report.blobs_copied, "blob"),
             Bytes(report.bytes_copied)
         )?;
+        if report.blobs_mended > 0 {
+            writeln!(out, "{} replaced", count(report.blobs_mended, "damaged blob"))?;
+        }
         let there = report.blobs_deduplicated + report.blobs_present;
         if there > 0 {
             writeln!(out, "{} already there, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
@@ -90,6 +94,8 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
 struct Opener<'a> {
     place: Option<Place<'a>>,
     sparse: bool,
+    /// Whether it makes a destination that does not exist.
+    creates: bool,
 }
 
 impl Opener<'_> {
@@ -101,7 +107,7 @@ impl Opener<'_> {
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
-                let registry = self.require_place()?.open().await?.builder().read_only(true).build();
+                let registry = self.require_place()?.existing().await?.builder().read_only(true).build();
                 Ok(Box::new(in_registry(&registry, image)?))
             }
         }
@@ -110,12 +116,17 @@ impl Opener<'_> {
     async fn destination(&self, image: &ImageReference) -> Result<Box<dyn Destination>, Failure> {
         match image {
             ImageReference::Layout { directory, image } => {
-                let driver = store::layout(directory, true).await?;
-                let layout = OciLayout::create(driver, directory.display()).await?.with_directory(directory);
-                Ok(Box::new(LayoutImage::new(layout, image.clone())))
+                let driver = store::layout(directory, self.creates).await?;
+                let layout = if self.creates {
+                    OciLayout::create(driver, directory.display()).await?
+                } else {
+                    OciLayout::open(driver, directory.display()).await?
+                };
+                Ok(Box::new(LayoutImage::new(layout.with_directory(directory), image.clone())))
             }
             _ => {
-                let opened = self.require_place()?.make().await?;
+                let place = self.require_place()?;
+                let opened = if self.creates { place.make().await? } else { place.existing().await? };
                 let references =
                     if self.sparse { ReferencePolicy::SparseIndexes } else { ReferencePolicy::Complete };
                 let registry = opened.builder().references(references).build();
@@ -162,6 +173,7 @@ impl From<CopyReport> for Report {
             manifests: report.manifests,
             manifests_present: report.manifests_present,
             blobs_copied: report.blobs_copied,
+            blobs_mended: report.blobs_mended,
             blobs_deduplicated: report.blobs_deduplicated,
             blobs_present: report.blobs_present,
             bytes_copied: report.bytes_copied,

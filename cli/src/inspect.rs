@@ -63,7 +63,7 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Inspect) -> Result<(), Failure> {
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let repository = registry.repository(options.image.repository.clone());
     let image = RegistryImage::named(repository.clone(), options.image.reference)?;
     let reference = image.reference();

@@ -16,7 +16,7 @@ pub(crate) async fn repositories(options: Ls) -> Result<(), Failure> {
     struct Document {
         repositories: Vec<String>,
     }
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let mut document = Document { repositories: Vec::new() };
     let mut last = None;
     loop {
@@ -37,7 +37,7 @@ pub(crate) async fn tags(options: Tags) -> Result<(), Failure> {
         name: String,
         tags: Vec<String>,
     }
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let tags = registry.repository(options.name.clone()).tags();
     let mut document = Document { name: options.name.to_string(), tags: Vec::new() };
     loop {

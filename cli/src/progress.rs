@@ -116,6 +116,8 @@ impl Reporter {
         let verb = match outcome {
             BlobOutcome::Copied => "copied  ",
             BlobOutcome::Deduplicated => "linked  ",
+            BlobOutcome::Mended => "mended  ",
+            BlobOutcome::Present => "sound   ",
             _ => "left out",
         };
         self.line(&format!("{verb} {} blob, {}", short(&blob.digest), Bytes(blob.size)));

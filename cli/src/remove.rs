@@ -27,7 +27,7 @@ pub(crate) async fn run(options: Rm) -> Result<(), Failure> {
         (Some(Reference::Tag(_)), false) => "tag",
         (Some(Reference::Digest(_)), false) => "manifest",
     };
-    let registry = options.root.place().open().await?.builder().delete(true).build();
+    let registry = options.root.place().existing().await?.builder().delete(true).build();
     match &options.image.reference {
         Some(reference) => registry.repository(name.clone()).manifests().delete(reference).await?,
         None => remove_repository(&registry, &name).await?,

@@ -53,6 +53,15 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// Those of the content, those of the store, and [`Damaged`](crate::CopyError::Damaged) if the content is
     /// not what it should be.
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
+
+    /// Makes sure that a blob is whole, for [`CopyOptions::repair`](crate::CopyOptions::repair).
+    ///
+    /// Reads what is stored. If that hashes to the digest, `content` is not polled. If not, the content replaces
+    /// it, all at once: what is damaged is never deleted first.
+    ///
+    /// # Errors
+    /// Those of [`put_blob`](Self::put_blob). Then what was stored is as before.
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
 }
 
 /// A manifest's role in the copy.

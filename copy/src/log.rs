@@ -68,7 +68,8 @@ pub(crate) fn blob(blob: &Descriptor, outcome: BlobOutcome, bytes: u64, begun: &
         elapsed_us = begun.elapsed_us(),
         outcome = match outcome {
             BlobOutcome::Copied => "copied",
-            BlobOutcome::Deduplicated => "present",
+            BlobOutcome::Mended => "mended",
+            BlobOutcome::Present | BlobOutcome::Deduplicated => "present",
             BlobOutcome::Skipped => "skipped",
         },
         "blob copied"

@@ -30,6 +30,10 @@ pub enum CopyEvent<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlobOutcome {
+    /// It was there, and a repair read it and found it whole.
+    Present,
+    /// It was there, but damaged, and a repair replaced it.
+    Mended,
     /// Its bytes were moved.
     Copied,
     /// The destination's store had the bytes; only a link was written.

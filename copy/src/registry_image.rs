@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
     ReferencePolicy, Registry, RegistryError, Repository,
-    blob::PushOutcome,
+    blob::{BlobState, PushOutcome},
     manifest::{Links, Manifest},
     referrers::Referrer,
 };
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
 
 use crate::{
-    content::{BlobContent, damaged_blob},
+    content::{BlobContent, damaged_blob, unmended},
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     progress::BlobOutcome,
@@ -202,6 +202,21 @@ impl Destination for RegistryImage {
             Ok(_) => Ok(BlobOutcome::Copied),
             Err(RegistryError::Mismatch(error)) => Err(damaged_blob(&from, &descriptor.digest, &error)),
             Err(error) => Err(self.error(error)),
+        }
+    }
+
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
+        let blobs = self.repository.blobs();
+        match blobs.examine(descriptor).await.map_err(|error| self.error(error))? {
+            BlobState::Whole => return Ok(BlobOutcome::Present),
+            BlobState::Damaged => {}
+            _ => return self.put_blob(descriptor, content).await,
+        }
+        let from = content.label().to_owned();
+        match blobs.replace(descriptor, content.into_unverified()).await {
+            Ok(_) => Ok(BlobOutcome::Mended),
+            Err(RegistryError::Mismatch(error)) => Err(damaged_blob(&from, &descriptor.digest, &error)),
+            Err(error) => Err(unmended(&Source::label(self), &descriptor.digest, self.error(error))),
         }
     }
 }

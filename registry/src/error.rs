@@ -1,7 +1,7 @@
 //! The errors of a registry, and their codes in the specification.
 
 use http::StatusCode;
-use plugin_registry_core::{Digest, NameError, Reference, RepositoryName, VerifyError};
+use plugin_registry_core::{Digest, ErrorKind, NameError, Reference, RepositoryName, VerifyError};
 
 use crate::{manifest::ManifestError, upload::id::UploadIdError};
 
@@ -168,6 +168,15 @@ impl From<UploadIdError> for RegistryError {
 }
 
 impl RegistryError {
+    /// Whether stored bytes are not what they should be, as their digest or the store itself says.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Storage(error) => error.kind() == ErrorKind::Corrupted,
+            _ => false,
+        }
+    }
+
     /// Returns the status and code that the specification has for this cause.
     #[must_use]
     pub fn code(&self) -> (StatusCode, ErrorCode) {

@@ -49,8 +49,7 @@ pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
         }
         place => (place.open().await?, None),
     };
-    let read_only =
-        options.read_only || opened.configured.as_ref().is_some_and(|configured| configured.config.read_only);
+    let read_only = options.read_only || opened.is_read_only();
     let registry = opened.builder().read_only(read_only).build();
     let probe = probe(&registry).await;
     let document = Document { location: location.as_ref(), probe: Some(&probe), error: None };
@@ -69,7 +68,7 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
     let configured = source.read()?;
     let summary = Summary::of(&configured);
     let error = match answering(&configured).await {
-        Ok(driver) => return Ok((Opened { driver, configured: Some(configured) }, summary)),
+        Ok(driver) => return Ok((Opened::of(driver, configured), summary)),
         Err(error) => error,
     };
     let kind = error.kind().as_str();

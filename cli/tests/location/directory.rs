@@ -15,7 +15,7 @@ conditional write: passed (… ms)
 stage: passed (… ms)
 find stages: passed (… ms)
 delete: passed (… ms)
-layout: no repositories and no blobs found
+layout: no registry yet at docker/registry/v2
 ";
 
 #[test]

@@ -135,7 +135,7 @@ fn right_is_0() {
     let ran = right(program).ok();
     assert!(ran.out.starts_with(HEAD) && ran.err.is_empty(), "{ran:?}");
     assert_eq!(failed(&ran), [""; 0]);
-    assert!(ran.out.contains("\nlayout: no repositories and no blobs found\n"), "{ran:?}");
+    assert!(ran.out.contains("\nlayout: no registry yet at docker/registry/v2\n"), "{ran:?}");
 }
 
 #[test]
@@ -334,7 +334,10 @@ fn a_store_that_answers_makes_nobody_tell_secrets() {
     let (code, out, err) = server.wait();
     assert_eq!(code, Some(0));
     assert!(err.lines().count() > 3, "it was asked to say everything: {err}");
-    let ran = run(["ls"].iter().chain(&from)).ok();
+    // Nothing was written, so there is no registry yet: the message names the bucket and the prefix.
+    let ran = run(["ls"].iter().chain(&from));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("no repositories at `silent/docker/registry/v2` in bucket"), "{ran:?}");
     for said in [&out, &err, &ran.out, &ran.err] {
         assert!(!said.contains(program.secret_key()) && !said.contains("canary"), "{said}");
     }

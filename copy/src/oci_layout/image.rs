@@ -12,7 +12,7 @@ use plugin_registry_core::{Descriptor, Digest, shown};
 
 use super::OciLayout;
 use crate::{
-    content::BlobContent,
+    content::{BlobContent, unmended},
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     progress::BlobOutcome,
@@ -157,5 +157,18 @@ impl Destination for LayoutImage {
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
         self.layout.put_blob(descriptor, content).await?;
         Ok(BlobOutcome::Copied)
+    }
+
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
+        match self.layout.is_whole(descriptor).await? {
+            Some(true) => Ok(BlobOutcome::Present),
+            None => self.put_blob(descriptor, content).await,
+            Some(false) => {
+                let replaced = self.layout.put_blob(descriptor, content).await;
+                let replaced =
+                    replaced.map_err(|error| unmended(self.layout.label(), &descriptor.digest, error));
+                replaced.map(|()| BlobOutcome::Mended)
+            }
+        }
     }
 }

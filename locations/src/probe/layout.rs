@@ -304,6 +304,9 @@ impl fmt::Display for LayoutFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.has_more_repositories { " or more" } else { "" };
         match (self.repositories, self.has_blobs()) {
+            (0, false) if !self.exists && self.failures.is_empty() => {
+                write!(f, "layout: no registry yet at {}", layout::ROOT.trim_start_matches('/'))?;
+            }
             (0, false) => write!(f, "layout: no repositories and no blobs found")?,
             (0, true) => write!(f, "layout: blobs ({}), and no repositories", self.algorithms.join(", "))?,
             (1, true) => write!(f, "layout: 1 repository; blobs ({})", self.algorithms.join(", "))?,

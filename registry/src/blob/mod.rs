@@ -1,6 +1,7 @@
 //! The blobs of one repository.
 
 mod body;
+mod examine;
 mod presence;
 mod store;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures::{Stream, future::try_join, stream::BoxStream};
 use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
+pub use self::examine::BlobState;
 pub(crate) use self::{
     body::{Expected, verified},
     store::{BlobStore, StreamOutcome, write_stream},

@@ -396,7 +396,7 @@ impl Manifests {
             match self.store().get(&manifest.digest(), MAX_MANIFEST_SIZE).await {
                 Ok(bytes) => Ok(bytes.is_some_and(|bytes| bytes == manifest.bytes())),
                 // The good bytes are in memory.
-                Err(RegistryError::Damaged(_)) => Ok(false),
+                Err(error) if error.is_damage() => Ok(false),
                 Err(error) => Err(error),
             }
         };
