@@ -136,7 +136,7 @@ fn bash_completes_every_word() {
             // Directories only; a slash waits for more.
             ("plugin-registry ls --root da", &["data"]),
             ("plugin-registry ls --root a\\ d", &["a directory"]),
-            ("plugin-registry copy --root data oci:./da", &["oci:./data", "data.txt"]),
+            ("plugin-registry copy --root data oci:./data.", &["oci:./data.txt"]),
         ],
     );
     // Nothing is left of the name that the script has inside.
