@@ -2,16 +2,24 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
 use plugin_registry_core::{Reference, RepositoryName};
 
 use crate::{
+    outcome::Outcome,
     source::{SOURCES, Source},
     store::Place,
 };
+
+const EXAMPLES: &str = "Examples:
+  plugin-registry quickstart
+  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
+  plugin-registry verify --all --root ./backup
+  plugin-registry ls --config /etc/docker/registry/config.yml
+  plugin-registry location check --location bsl.yaml --credentials cloud";
 
 /// An OCI registry in a directory: no deployment, no route, no port
 #[derive(Debug, Parser)]
@@ -19,18 +27,7 @@ use crate::{
     name = "plugin-registry",
     version,
     arg_required_else_help = true,
-    after_help = "Examples:
-  plugin-registry quickstart
-  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
-  plugin-registry verify --all --root ./backup
-  plugin-registry ls --config /etc/docker/registry/config.yml
-  plugin-registry location check --location bsl.yaml --credentials cloud
-
-Exit codes:
-  0  ok
-  1  failed, or wrong usage
-  2  not found
-  3  stored content is damaged"
+    after_help = format!("{EXAMPLES}\n\n{}", Outcome::table())
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -56,18 +53,22 @@ pub(crate) enum Command {
 ///
 /// Makes an image of two platforms from files of this machine, backs it up into a directory under two names,
 /// drops the registry, opens a new one, verifies it, restores the image and compares every byte. Opens no
-/// port and needs no network. The directories are kept, so that you can look at them.
+/// port and needs no network. The directories are kept, so that you can look at them. Asks before it writes
+/// into anything but a new or empty directory; without a terminal, --yes has to answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry quickstart
   plugin-registry quickstart --root ./backup --format json
-  plugin-registry quickstart --config ./s3.yml")]
+  plugin-registry quickstart --config ./s3.yml --yes")]
 pub(crate) struct Quickstart {
     /// The directory of the registry; default: a new one in the system's temporary directory
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
+    /// Do not ask before writing into a registry that is not a new directory
+    #[arg(long, short)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
@@ -92,12 +93,12 @@ pub(crate) struct Copy {
     #[arg(value_name = "DST")]
     pub(crate) destination: ImageReference,
     /// The directory of the registry; created if it is missing and DST is in it
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: Source,
     /// How many blobs to copy at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
     /// Also copy what refers to the image, such as signatures and attestations
     #[arg(long)]
@@ -137,7 +138,7 @@ pub(crate) struct Ls {
   plugin-registry tags ns/app --root ./backup")]
 pub(crate) struct Tags {
     /// The repository
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_hint = ValueHint::Other)]
     pub(crate) name: RepositoryName,
     #[command(flatten)]
     pub(crate) root: Root,
@@ -153,7 +154,7 @@ pub(crate) struct Tags {
   plugin-registry inspect ns/app:1.0 --raw --root ./backup | sha256sum")]
 pub(crate) struct Inspect {
     /// The image; without a tag or digest, the tag `latest`
-    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_hint = ValueHint::Other, value_parser = image)]
     pub(crate) image: Image,
     /// Print the manifest's bytes, exactly as they are stored
     #[arg(long, conflicts_with = "format")]
@@ -167,20 +168,23 @@ pub(crate) struct Inspect {
 /// Removes a tag, a manifest with its tags, or a repository
 ///
 /// NAME:TAG removes only the tag: the image stays under its digest. NAME@DIGEST removes the manifest and
-/// every tag that names it. NAME with --all removes the repository. The bytes of blobs stay in the store,
-/// since other repositories may share them.
+/// every tag that names it. NAME with --all removes the repository. The bytes of manifests and blobs stay in
+/// the store, since other repositories may share them; what stays is printed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry rm ns/app:1.0 --root ./backup
   plugin-registry rm ns/app@sha256:… --root ./backup
-  plugin-registry rm ns/app --all --root ./backup")]
+  plugin-registry rm ns/app --all --root ./backup --dry-run")]
 pub(crate) struct Rm {
     /// What to remove
-    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_hint = ValueHint::Other, value_parser = image)]
     pub(crate) image: Image,
     /// Remove the whole repository, but not the repositories below it (NAME/…)
     #[arg(long)]
     pub(crate) all: bool,
+    /// Only print what would be removed, and what would stay
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) root: Root,
     #[command(flatten)]
@@ -201,6 +205,7 @@ pub(crate) struct Verify {
     #[arg(
         value_name = "NAME[:TAG|@DIGEST]",
         value_parser = image,
+        value_hint = ValueHint::Other,
         required_unless_present = "all",
         conflicts_with = "all"
     )]
@@ -234,7 +239,7 @@ pub(crate) struct Verify {
   plugin-registry purge --root ./backup --older-than 2days --format json")]
 pub(crate) struct Purge {
     /// How long an upload must be unchanged: 168h, 7days, 90min; be generous, deleted uploads cannot continue
-    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, default_value = "168h", value_parser = humantime::parse_duration)]
     pub(crate) older_than: Duration,
     /// Only print what would be deleted
     #[arg(long)]
@@ -261,7 +266,7 @@ pub(crate) struct Serve {
     pub(crate) store: Store,
     /// Where to listen: HOST:PORT (port 0 is any free one) or unix:/PATH; default: `http.addr` of the
     /// configuration file if that is a loopback address, otherwise 127.0.0.1:0
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_hint = ValueHint::Other)]
     pub(crate) listen: Option<String>,
     /// Refuse every change
     #[arg(long)]
@@ -275,7 +280,7 @@ pub(crate) struct Serve {
     pub(crate) references: Option<References>,
     /// Maximum entries in a page of tags, repositories or referrers; default: as in the configuration file,
     /// otherwise 1000
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) max_page: Option<usize>,
     /// Do not wait for the disk: faster, but a power cut may lose or damage acknowledged content
     #[arg(long, requires = "root", conflicts_with_all = SOURCES, conflicts_with = "memory")]
@@ -285,6 +290,7 @@ pub(crate) struct Serve {
     #[arg(
         long,
         value_name = "SECONDS",
+        value_hint = ValueHint::Other,
         default_value_t = 300,
         value_parser = clap::value_parser!(u64).range(0..=86_400)
     )]
@@ -361,7 +367,7 @@ pub(crate) struct LocationShow {
 #[command(group(places().arg("memory")))]
 pub(crate) struct Store {
     /// The directory of the registry, created if missing
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -375,7 +381,7 @@ pub(crate) struct Store {
 #[command(group(places()))]
 pub(crate) struct Root {
     /// The directory of the registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -400,12 +406,13 @@ impl Root {
 #[derive(Debug, Args)]
 pub(crate) struct Printing {
     /// How to print the result: lines for people, or one JSON document
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    #[default]
     Text,
     Json,
 }

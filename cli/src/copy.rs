@@ -62,7 +62,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
         .with_referrers(options.referrers)
         .with_sparse(options.sparse)
         .with_repair(options.repair);
-    let reporter = Reporter::new(options.quiet);
+    let reporter = Reporter::of_copy(options.quiet, &*source).await;
     let report = Report::from(copy(&*source, &*destination, &settings, &reporter).await?);
     drop(reporter);
     let (from, to) = (options.source.to_string(), options.destination.to_string());
@@ -147,7 +147,7 @@ impl Opener<'_> {
 
     fn require_place(&self) -> Result<Place<'_>, Failure> {
         self.place.ok_or_else(|| {
-            Failure::failed("registry:… names an image in a registry, but no registry is given")
+            Failure::usage("registry:… names an image in a registry, but no registry is given")
                 .with_hint("Add --root DIR, --config FILE or --location FILE.")
         })
     }

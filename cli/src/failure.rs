@@ -1,13 +1,12 @@
 //! How a command ends when it does not succeed.
 
-use std::{
-    fmt::{self, Write as _},
-    process::ExitCode,
-};
+use std::fmt::{self, Write as _};
 
 use plugin_registry::RegistryError;
 use plugin_registry_copy::CopyError;
 use plugin_registry_core::ErrorKind;
+
+pub(crate) use crate::outcome::Outcome;
 
 const NOT_A_LAYOUT: &str = "Name a directory with an OCI image layout, or an empty one to write to. \
      `skopeo copy docker-archive:FILE oci:DIR` makes one from the output of `docker save`.";
@@ -21,17 +20,6 @@ pub(crate) struct Failure {
     is_silent: bool,
 }
 
-/// The exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// 1: everything that is neither of the others, also wrong usage.
-    Failed,
-    /// 2: what was asked for is not there.
-    NotFound,
-    /// 3: what is stored is not what it should be.
-    Damaged,
-}
-
 impl Failure {
     pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         Self { outcome, message: message.into(), hint: None, is_silent: false }
@@ -39,6 +27,11 @@ impl Failure {
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Outcome::Failed, message)
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Outcome::Usage, message)
     }
 
     /// Says before the message where the mistake is.
@@ -77,12 +70,8 @@ impl Failure {
         self.outcome == Outcome::NotFound
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.outcome {
-            Outcome::Failed => 1,
-            Outcome::NotFound => 2,
-            Outcome::Damaged => 3,
-        })
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
     }
 }
 

@@ -8,43 +8,37 @@ mod failure;
 mod inspect;
 mod list;
 mod location;
+mod outcome;
 mod output;
 mod progress;
 mod purge;
 mod quickstart;
 mod remove;
+mod report;
 mod serve;
 mod source;
 mod store;
 mod verify;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
 use crate::{
     args::{Arguments, Command},
-    failure::Failure,
+    failure::{Failure, Outcome},
 };
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(usage) => {
-            // Help and version go to standard output and are not failures. Everything else is one.
-            let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-            return if usage.print().is_ok() { code } else { ExitCode::FAILURE };
-        }
+        Err(error) => return report::unparsed(&error, &words).into(),
     };
+    let told = report::Told::of(&arguments);
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !failure.is_silent() {
-                // If standard error is closed, there is nowhere left to report it.
-                let _ = writeln!(std::io::stderr(), "{failure}");
-            }
-            failure.exit_code()
-        }
+        Ok(()) => Outcome::Ok.into(),
+        Err(failure) => told.failure(&failure).into(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use plugin_registry_core::{Secret, shown_name, shown_path};
 use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials, config::EnvPairs};
 
@@ -32,24 +32,24 @@ pub(crate) const SOURCES: [&str; 7] =
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Source {
     /// The registry of a configuration file of CNCF distribution, instead of --root
-    #[arg(long, value_name = "FILE", conflicts_with = "location")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "location")]
     pub(crate) config: Option<PathBuf>,
     /// The registry of a Velero BackupStorageLocation, in YAML or JSON, instead of --root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) location: Option<PathBuf>,
     /// The credentials of --location, in the same form as in its Secret: AWS profiles, AZURE_…=… lines, or
     /// Google's JSON; default, if the location names no Secret: what the cloud's SDK finds
-    #[arg(long, value_name = "FILE", requires = "location")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "location")]
     pub(crate) credentials: Option<PathBuf>,
     /// A file that --credentials may name as a web identity token, such as
     /// /var/run/secrets/openshift/serviceaccount/token; can be repeated
-    #[arg(long, value_name = "FILE", requires = "credentials")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "credentials")]
     pub(crate) token_file: Vec<PathBuf>,
     /// Allow the identity of this process, which the cloud's SDK finds, if --credentials gives none
     #[arg(long, requires = "location")]
     pub(crate) ambient: bool,
     /// REGISTRY_… variables, one NAME=VALUE a line: alone, or on top of --config, --location or --from-env
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) env_file: Option<PathBuf>,
     /// REGISTRY_… variables of this process's environment: alone, or on top of --config or --location
     #[arg(long)]
@@ -80,6 +80,15 @@ impl Source {
 
     /// The same options again, to show them.
     pub(crate) fn options(&self) -> Option<String> {
+        self.options_with(|path| path.display().to_string())
+    }
+
+    /// The same for messages: text that is not written like a path may be the secret itself.
+    pub(crate) fn shown_options(&self) -> Option<String> {
+        self.options_with(|path| path.to_str().and_then(shown_path).unwrap_or("…").to_owned())
+    }
+
+    fn options_with(&self, shown: impl Fn(&Path) -> String) -> Option<String> {
         let files = [
             ("config", &self.config),
             ("location", &self.location),
@@ -88,7 +97,7 @@ impl Source {
         ];
         let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)));
         let tokens = self.token_file.iter().map(|file| ("token-file", file));
-        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", file.display()));
+        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", shown(file)));
         let flags = [("--ambient", self.ambient), ("--from-env", self.from_env)];
         let flags = flags.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.to_owned());
         let all: Vec<_> = files.chain(flags).collect();

@@ -54,9 +54,8 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
             VerifyScope::Image(ImageName::new(repository, reference))
         }
     };
-    let reporter = Reporter::new(options.quiet);
-    let mut bytes = 0;
-    let report = registry.verify(scope, |event| reporter.verified(&event, &mut bytes)).await?;
+    let reporter = Reporter::of_verify(options.quiet, &registry, &scope).await;
+    let report = registry.verify(scope, |event| reporter.verified(&event)).await?;
     drop(reporter);
     let document = Document::from(&report);
     Output::new(options.printing.format).print(&document, |out| {

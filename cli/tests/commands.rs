@@ -81,9 +81,9 @@ fn ls_tags_inspect_and_rm() {
     assert_eq!(serde_json::from_str::<Value>(&raw).unwrap()["schemaVersion"], 2);
     assert_eq!(raw.len() as u64, index["size"].as_u64().unwrap());
 
-    assert_eq!(backup.run(&["rm", "quickstart/app"]).code, 1, "a name alone removes nothing");
+    assert_eq!(backup.run(&["rm", "quickstart/app"]).code, 64, "a name alone removes nothing");
     let removed = backup.run(&["rm", "quickstart/app:1.0"]).ok().out;
-    assert_eq!(removed, "removed tag 1.0 of quickstart/app\n");
+    assert!(removed.starts_with("removed tag 1.0 of quickstart/app\n"), "{removed}");
     assert_eq!(backup.run(&["rm", "quickstart/app:1.0"]).code, 2);
     backup.run(&["inspect", &child]).ok();
     backup.run(&["rm", &child]).ok();
@@ -325,7 +325,7 @@ fn what_is_not_there_is_2() {
 }
 
 #[test]
-fn wrong_usage_is_1() {
+fn wrong_usage_is_64() {
     let directory = TempDir::new().unwrap();
     let root = directory.path().display().to_string();
     fs::write(directory.path().join("file"), "").unwrap();
@@ -335,7 +335,6 @@ fn wrong_usage_is_1() {
         vec!["frobnicate"],
         vec!["ls"],
         vec!["ls", "--root"],
-        vec!["ls", "--root", &file],
         vec!["ls", "--root", &root, "--format", "yaml"],
         vec!["tags", "NOT/A/NAME", "--root", &root],
         vec!["copy", "docker://a/b", "registry:a", "--root", &root],
@@ -346,12 +345,18 @@ fn wrong_usage_is_1() {
         vec!["serve"],
         vec!["serve", "--memory", "--root", &root],
         vec!["serve", "--memory", "--listen", "nonsense"],
-        vec!["serve", "--memory", "--listen", &format!("unix:{file}")],
         vec!["completion", "cmd.exe"],
     ] {
         let ran = run(&arguments);
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{arguments:?}: {ran:?}");
         assert!(!ran.err.is_empty(), "{arguments:?}");
+    }
+    // These are written well, and fail.
+    for arguments in
+        [vec!["ls", "--root", &file], vec!["serve", "--memory", "--listen", &format!("unix:{file}")]]
+    {
+        let ran = run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
     }
 }
 

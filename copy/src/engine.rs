@@ -140,6 +140,11 @@ impl Engine<'_> {
             for present in named.filter(|named| !absent.contains(&named.digest)) {
                 self.report.blobs_present += 1;
                 self.report.bytes_deduplicated += present.size;
+                self.progress.on_event(CopyEvent::Present(present));
+            }
+            let absent: HashSet<Digest> = manifests.iter().map(|manifest| manifest.digest).collect();
+            for present in links.manifests.iter().filter(|named| !absent.contains(&named.digest)) {
+                self.progress.on_event(CopyEvent::Present(present));
             }
             self.report.manifests_present += links.manifests.len() - manifests.len();
             self.children(manifest, &manifests, depth).await?;

@@ -16,6 +16,8 @@ pub trait Progress: Sync {
 pub enum CopyEvent<'a> {
     /// A manifest or index was read at the source.
     Manifest(&'a Descriptor),
+    /// The destination has this blob, or this manifest with everything that it names.
+    Present(&'a Descriptor),
     /// A blob begins to move.
     BlobStarted(&'a Descriptor),
     /// More of a blob has moved.

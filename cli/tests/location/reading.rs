@@ -22,7 +22,7 @@ impl Bucket {
         let cloud = files.cloud(&server.access_key(), &server.secret_key());
         let from = ["--location", &location, "--credentials", &cloud].map(str::to_owned).to_vec();
         let bucket = Self { server, files, from };
-        bucket.run(&["quickstart"]).ok();
+        bucket.run(&["quickstart", "--yes"]).ok();
         bucket.server.forget();
         bucket
     }

@@ -1,6 +1,7 @@
 //! `location check` against SeaweedFS, which checks keys, rights and buckets.
 
 use std::{
+    io::Write,
     sync::LazyLock,
     thread::sleep,
     time::{Duration, Instant},
@@ -155,7 +156,7 @@ fn both_forms_of_the_provider_and_any_form_of_the_file_are_right() {
     assert!(ran.out.contains("\n  rootdirectory: images\n"), "{ran:?}");
     // A location that passed the check can be used.
     let from = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
-    run(["quickstart"].iter().chain(&from)).ok();
+    run(["quickstart", "--yes"].iter().chain(&from)).ok();
     assert_eq!(run(["ls"].iter().chain(&from)).ok().out, "quickstart/app\nquickstart/copy\n");
     let ran = check(&from).ok();
     assert!(ran.out.contains("\nlayout: 2 repositories; blobs (sha256)\n"), "{ran:?}");
@@ -188,7 +189,11 @@ fn wrong_keys_are_told_apart() {
              `{cloud}`, and this machine's clock.\n"
         );
         assert_eq!((ran.code, steady(&ran.err)), (1, expected));
-        assert!(ran.out.starts_with(HEAD) && ran.out.ends_with("changes: pushes; no deletes\n"), "{ran:?}");
+        assert!(
+            ran.out.starts_with(HEAD)
+                && ran.out.ends_with("changes: pushes, and deletes by `rm`; no deletes by clients\n"),
+            "{ran:?}"
+        );
         let document = check(&[&arguments[..], &["--format", "json"]].concat()).json();
         let error = &document["error"];
         assert_eq!(error["kind"], "not authenticated");
@@ -294,7 +299,7 @@ fn who_may_not_delete_is_told_so() {
     // Leftovers of uploads stay; images can be pushed.
     assert_eq!((ran.code, &*ran.err), (0, ""), "{ran:?}");
     assert_eq!(failed(&ran), ["delete"]);
-    assert!(ran.out.contains("\nchanges: pushes; no deletes\n"), "{ran:?}");
+    assert!(ran.out.contains("\nchanges: pushes, and deletes by `rm`; no deletes by clients\n"), "{ran:?}");
     let delete = step(&ran, "delete");
     assert!(delete.starts_with("not permitted: "), "{delete}");
     assert!(delete.contains("; needed: s3:DeleteObject, "), "{delete}");

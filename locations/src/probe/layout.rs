@@ -27,6 +27,7 @@ const VELERO: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins
 /// The listings cover the first names of a directory and the first repositories. What the findings name
 /// exists; what they do not name may also exist.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LayoutFindings {
     /// Whether anything is below `docker/registry/v2`.

@@ -12,9 +12,9 @@ use super::{
 
 /// What [`probe`](super::probe()) found out.
 ///
-/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object
-/// with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`,
-/// `error` and `hint`). [`Display`](fmt::Display) writes lines for people; the last one has no line end.
+/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say, with names in camelCase.
+/// A step is an object with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed`
+/// with `kind`, `error` and `hint`). [`Display`](fmt::Display) writes lines for people; the last one has no line end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProbeReport {
@@ -150,6 +150,7 @@ impl fmt::Display for ProbeReport {
 impl Serialize for ProbeReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
         struct View<'a> {
             driver: &'a str,
             usable: bool,
