@@ -6,9 +6,10 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
-use plugin_registry_core::{Reference, RepositoryName};
+use plugin_registry_core::RepositoryName;
 
 use crate::{
+    named::{Image, image, repository},
     outcome::Outcome,
     source::{SOURCES, Source},
     store::Place,
@@ -138,7 +139,7 @@ pub(crate) struct Ls {
   plugin-registry tags ns/app --root ./backup")]
 pub(crate) struct Tags {
     /// The repository
-    #[arg(value_name = "NAME", value_hint = ValueHint::Other)]
+    #[arg(value_name = "NAME", value_hint = ValueHint::Other, value_parser = repository)]
     pub(crate) name: RepositoryName,
     #[command(flatten)]
     pub(crate) root: Root,
@@ -447,28 +448,6 @@ pub(crate) enum Level {
     Trace,
 }
 
-/// An image of the registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Image {
-    pub(crate) repository: RepositoryName,
-    pub(crate) reference: Option<Reference>,
-}
-
-/// Reads `NAME[:TAG|@DIGEST]`; `registry:` before it, as `copy` wants it, does no harm.
-fn image(text: &str) -> Result<Image, String> {
-    let with_transport = match text.strip_prefix("registry:") {
-        Some(_) => text.to_owned(),
-        None => format!("registry:{text}"),
-    };
-    match with_transport.parse() {
-        Ok(ImageReference::Registry { repository, reference }) => Ok(Image { repository, reference }),
-        Ok(_) => Err("write NAME, NAME:TAG or NAME@DIGEST".to_owned()),
-        Err(error) => {
-            Err(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -485,13 +464,5 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Examples:\n  plugin-registry "), "{}", command.get_name());
         }
-    }
-
-    #[test]
-    fn images_with_and_without_the_transport() {
-        assert_eq!(image("a/b:1").unwrap(), image("registry:a/b:1").unwrap());
-        assert_eq!(image("a/b").unwrap().reference, None);
-        assert!(image("A").is_err());
-        assert!(image("oci:dir").unwrap().reference.is_some(), "a repository may have the name oci");
     }
 }

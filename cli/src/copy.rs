@@ -10,13 +10,11 @@ use serde::Serialize;
 use crate::{
     args::Copy,
     failure::Failure,
+    missing,
     output::{Bytes, Output, count},
     progress::Reporter,
     store::{self, Place},
 };
-
-/// More tags are not listed.
-const MAX_LISTED: usize = 10;
 
 /// The output of a copy.
 #[derive(Serialize)]
@@ -51,9 +49,12 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     // Problems of the source are reported before anything is created at the destination.
     if let Err(error) = source.root().await {
         let failure = Failure::from(error);
-        return Err(match registry.tags(&options.source).await {
-            Some(tags) if failure.is_not_found() => failure.with_hint(tags),
-            _ => failure,
+        if !failure.is_not_found() {
+            return Err(failure);
+        }
+        return Err(match registry.instead_of(&options.source).await {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
         });
     }
     let destination = registry.destination(&options.destination).await?;
@@ -135,14 +136,11 @@ impl Opener<'_> {
         }
     }
 
-    /// Suggests images that the repository has instead of a missing one.
-    async fn tags(&self, image: &ImageReference) -> Option<String> {
-        let ImageReference::Registry { repository, .. } = image else { return None };
+    /// Says what the registry has instead of a missing image.
+    async fn instead_of(&self, image: &ImageReference) -> Option<String> {
+        let ImageReference::Registry { repository, reference } = image else { return None };
         let registry = self.place?.open().await.ok()?.builder().read_only(true).build();
-        let page = registry.repository(repository.clone()).tags().list(None, MAX_LISTED).await.ok()?;
-        let tags: Vec<String> = page.entries.iter().map(ToString::to_string).collect();
-        let more = if page.has_more { ", and others" } else { "" };
-        (!tags.is_empty()).then(|| format!("`{repository}` has the tags {}{more}.", tags.join(", ")))
+        missing::hint(&registry, repository, reference.as_ref()).await
     }
 
     fn require_place(&self) -> Result<Place<'_>, Failure> {

@@ -5,9 +5,12 @@ mod args;
 mod completion;
 mod copy;
 mod failure;
+mod hint;
 mod inspect;
 mod list;
 mod location;
+mod missing;
+mod named;
 mod outcome;
 mod output;
 mod progress;
@@ -48,7 +51,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
-        match arguments.command {
+        // The command takes the options, and a hint about its failure needs what they name.
+        let source = arguments.command.source().cloned();
+        let ended = match arguments.command {
             Command::Quickstart(options) => Box::pin(quickstart::run(options)).await,
             Command::Copy(options) => Box::pin(copy::run(options)).await,
             Command::Ls(options) => list::repositories(options).await,
@@ -60,6 +65,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Location(options) => Box::pin(location::run(options)).await,
             Command::Serve(options) => Box::pin(serve::run(options)).await,
             Command::Completion(options) => completion::run(&options),
-        }
+        };
+        ended.map_err(|failure| match source {
+            Some(source) => source.advise(failure),
+            None => failure,
+        })
     })
 }

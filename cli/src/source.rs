@@ -5,13 +5,17 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use clap::{Args, ValueHint};
-use plugin_registry_core::{Secret, shown_name, shown_path};
+use plugin_registry_core::{Error, Secret, shown_name, shown_path};
 use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials, config::EnvPairs};
 
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    hint::{self, Known},
+};
 
 /// No such file is longer, and one that was named by mistake may be.
 const MAX_LEN: u64 = 1 << 20;
@@ -54,6 +58,9 @@ pub(crate) struct Source {
     /// REGISTRY_… variables of this process's environment: alone, or on top of --config or --location
     #[arg(long)]
     pub(crate) from_env: bool,
+    // What was read, for the hint of a failure that comes later. Clones share it.
+    #[arg(skip)]
+    pub(crate) known: Arc<OnceLock<Known>>,
 }
 
 /// The configuration that was read.
@@ -61,7 +68,7 @@ pub(crate) struct Configured {
     pub(crate) config: Config,
     /// The location, if it came from one.
     pub(crate) location: Option<BackupStorageLocation>,
-    /// Whether credentials are among it, those of the location or some in variables.
+    /// Whether credentials are among it: those of the location, in the file or in variables.
     pub(crate) has_credentials: bool,
     /// The names of the files, for messages about mistakes.
     pub(crate) place: String,
@@ -115,6 +122,14 @@ impl Source {
     }
 
     fn read_for(&self, showing: bool) -> Result<Configured, Failure> {
+        let configured = self.read_files(showing)?;
+        let Configured { location, has_credentials, .. } = &configured;
+        // A command that reads it again finds the same.
+        let _ = self.known.set(Known { location: location.clone(), has_credentials: *has_credentials });
+        Ok(configured)
+    }
+
+    fn read_files(&self, showing: bool) -> Result<Configured, Failure> {
         let pairs = self.pairs()?;
         if let Some(file) = &self.location {
             return self.read_location(file, pairs, showing);
@@ -128,7 +143,8 @@ impl Source {
             None => Config::from_env(pairs),
         };
         let config = config.map_err(|error| Failure::from(error).in_place(&place))?;
-        Ok(Configured { config, location: None, has_credentials: true, place })
+        let has_credentials = has_credentials(&config);
+        Ok(Configured { config, location: None, has_credentials, place })
     }
 
     fn read_location(&self, file: &Path, pairs: Pairs, showing: bool) -> Result<Configured, Failure> {
@@ -136,7 +152,7 @@ impl Source {
             Some(credentials) => format!("{} with {}", shown(file), shown(credentials)),
             None => shown(file),
         };
-        let in_place = |error| Failure::from(error).in_place(&place);
+        let in_place = |error: Error| Failure::from(error).in_place(&place);
         let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
         let mut credentials = match &self.credentials {
             Some(file) => LocationCredentials::from_contents(text(file, "the credentials file")?),
@@ -151,12 +167,15 @@ impl Source {
             if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs.clone()) }
         };
         let config = match &self.credentials {
-            Some(_) => read(&credentials).map_err(in_place)?,
+            Some(_) => read(&credentials).map_err(|error| match hint::of_credentials(&error, &location) {
+                Some(hint) => in_place(error).with_only_hint(hint),
+                None => in_place(error),
+            })?,
             None => {
                 // Variables may have what the location's Secret would.
                 let config = read(&LocationCredentials::external()).map_err(in_place)?;
                 if !showing && !has_credentials(&config) {
-                    let refused = |error| in_place(error).with_hint(missing(&location));
+                    let refused = |error| in_place(error).with_hint(hint::of_missing_credentials(&location));
                     read(&credentials).map_err(refused)?;
                 }
                 config
@@ -195,23 +214,6 @@ impl Source {
 /// Whether a parameter holds credentials. An empty one counts as unset.
 fn has_credentials(config: &Config) -> bool {
     CREDENTIALS.iter().any(|name| config.parameters.get(name).is_some_and(|value| !value.is_empty()))
-}
-
-/// What to do about credentials that a location names and that are not given.
-fn missing(location: &BackupStorageLocation) -> String {
-    let secret = location.credential_secret().map_or_else(
-        |_| "its Secret".to_owned(),
-        |secret| {
-            let namespace = &location.metadata.namespace;
-            let [key, namespace, name] =
-                [&secret.key, namespace, &secret.name].map(|text| shown_name(text).unwrap_or("…"));
-            format!("key `{key}` of Secret `{namespace}/{name}`")
-        },
-    );
-    format!(
-        "The location's credentials are in {secret}: save its value as a file and add --credentials FILE. \
-         --ambient uses the identity of this process instead."
-    )
 }
 
 fn shown(file: &Path) -> String {

@@ -9,7 +9,7 @@ use plugin_registry_drivers_fs::{FsConfig, FsDriver};
 use plugin_registry_drivers_memory::MemoryDriver;
 
 use crate::{
-    failure::{Failure, Outcome, chain},
+    failure::{Failure, Outcome},
     source::{Configured, Source},
 };
 
@@ -213,7 +213,7 @@ async fn directory(config: FsConfig, what: &str, if_file: &str) -> Result<Arc<dy
             let message = format!("{what} `{shown}` is a file, not a directory");
             Err(Failure::failed(message).with_hint(if_file))
         }
-        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {}", chain(&error)))),
+        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {error}"))),
     }
 }
 

@@ -5,8 +5,10 @@ use plugin_registry_core::Reference;
 use serde::Serialize;
 
 use crate::{
-    args::{Image, References, Verify},
+    args::{References, Verify},
     failure::{Failure, Outcome},
+    missing,
+    named::Image,
     output::{Bytes, Output, count},
     progress::Reporter,
 };
@@ -47,6 +49,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         is_sparse: options.references != References::Complete,
     };
     let registry = opened.builder().read_only(true).references(options.references.into()).build();
+    let given = options.name.as_ref().and_then(|image| image.reference.clone());
     let scope = match options.name {
         None => VerifyScope::All,
         Some(Image { repository, reference: None }) => VerifyScope::Repository(repository),
@@ -55,7 +58,10 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         }
     };
     let reporter = Reporter::of_verify(options.quiet, &registry, &scope).await;
-    let report = registry.verify(scope, |event| reporter.verified(&event)).await?;
+    let report = match registry.verify(scope, |event| reporter.verified(&event)).await {
+        Ok(report) => report,
+        Err(error) => return Err(missing::failure(&registry, error, given.as_ref()).await),
+    };
     drop(reporter);
     let document = Document::from(&report);
     Output::new(options.printing.format).print(&document, |out| {

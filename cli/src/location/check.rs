@@ -9,10 +9,7 @@ use plugin_registry_core::{Error, StorageDriver};
 use plugin_registry_locations::{probe, probe::ProbeReport};
 use serde::Serialize;
 
-use super::{
-    hint::hint,
-    show::{Summary, head},
-};
+use super::show::{Summary, head};
 use crate::{
     args::{Format, LocationCheck},
     failure::{Failure, Outcome},
@@ -72,12 +69,7 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
         Err(error) => error,
     };
     let kind = error.kind().as_str();
-    let hint = hint(&error, source, &configured);
-    let failure = configured.failure(error);
-    let failure = match hint {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
-    };
+    let failure = source.advise(configured.failure(error));
     let refusal = Refusal { kind, error: failure.message(), hint: failure.hint() };
     let document = Document { location: Some(&summary), probe: None, error: Some(refusal) };
     Output::new(format).print(&document, |out| {

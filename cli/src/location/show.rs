@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_registry_core::{shown_name, shown_path, shown_words};
-use plugin_registry_locations::Config;
+use plugin_registry_locations::{BackupStorageLocation, Config, config::WarningKind};
 use serde::Serialize;
 
 use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
@@ -180,12 +180,12 @@ impl Summary {
 /// Returns the warnings about the location, and about the variables laid over it.
 fn warnings(configured: &Configured) -> Vec<String> {
     let Configured { config, location, .. } = configured;
-    let Some(location) = location else { return config.warnings() };
-    let mut warnings = location.warnings();
-    if !warnings.iter().any(|warning| warning.contains("uses http to another machine")) {
+    let mut warnings = location.as_ref().map(BackupStorageLocation::warnings).unwrap_or_default();
+    // The location names the same endpoint, in the words of its user.
+    if !warnings.iter().any(|warning| warning.kind == WarningKind::Cleartext) {
         warnings.extend(config.warnings());
     }
-    warnings
+    warnings.iter().map(ToString::to_string).collect()
 }
 
 /// The name of an object in a cluster.

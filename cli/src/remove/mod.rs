@@ -10,8 +10,10 @@ use serde::Serialize;
 
 use self::plan::Plan;
 use crate::{
-    args::{Image, Rm},
+    args::Rm,
     failure::Failure,
+    missing,
+    named::Image,
     output::{Bytes, Output, count},
     store::Opened,
 };

@@ -184,7 +184,7 @@ fn wrong_keys_are_told_apart() {
         let arguments = ["--location", &location, "--credentials", &cloud];
         let ran = check(&arguments);
         let expected = format!(
-            "error: `{location}` with `{cloud}`: s3 driver: list not authenticated: {why}, request …\n  The \
+            "error: `{location}` with `{cloud}`: s3 driver: list: not authenticated: {why}, request …\n  The \
              credentials are wrong or expired: check the access key, the secret key, the session token or the role in \
              `{cloud}`, and this machine's clock.\n"
         );
@@ -211,7 +211,7 @@ fn a_wrong_bucket_is_told() {
     let cloud = files.cloud(program.access_key(), program.secret_key());
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: list invalid configuration: NoSuchBucket: The specified bucket \
+        "error: `{location}` with `{cloud}`: s3 driver: list: invalid configuration: NoSuchBucket: The specified bucket \
          does not exist (check `bucket` and `regionendpoint`), request …\n  Check the bucket (`objectStorage.bucket`), \
          the region (`region`) and the endpoint (`s3Url`).\n"
     );
@@ -227,7 +227,7 @@ fn an_endpoint_where_nobody_listens_is_told() {
     let cloud = files.cloud("key", "secret");
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: list store unavailable: dispatch failure: io error: client \
+        "error: `{location}` with `{cloud}`: s3 driver: list: store unavailable: dispatch failure: io error: client \
          error (Connect): tcp connect error: Connection refused (os error 111)\n  Check the endpoint (`s3Url`), its \
          certificate, the network and the proxy, and the state of the store itself.\n"
     );
@@ -250,7 +250,7 @@ fn missing_credentials_are_told_with_where_they_are() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let secret = "key `cloud` of Secret `velero/cloud-credentials`";
     assert!(out.contains(&format!("\ncredentials: none given; they are in {secret}\n")), "{out}");
-    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list not authenticated: ")), "{err}");
+    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list: not authenticated: ")), "{err}");
     let hint = format!(
         "\n  Without --credentials, the SDK looks for some by itself. The location's credentials are in \
          {secret}: save its value as a file and add --credentials FILE.\n"

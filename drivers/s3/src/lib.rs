@@ -44,6 +44,7 @@ mod reorder;
 mod stage;
 mod staged;
 mod store;
+mod transport;
 mod upload;
 mod writer;
 

@@ -124,8 +124,7 @@ impl RegistryPool {
     /// Dropping the future is safe: if other callers wait for the same open, one of them starts it again.
     ///
     /// # Errors
-    /// Fails with the errors of the driver's `open`, with the location's name. The cause is the
-    /// [source](std::error::Error::source).
+    /// Fails with the errors of the driver's `open`, after the location's name.
     pub async fn get_or_open(&self, location: &Location) -> Result<PooledRegistry> {
         let inner = &self.inner;
         let key = location.key(&inner.key);
@@ -344,11 +343,7 @@ impl Drop for Inner {
 }
 
 fn failed(location: &Location, cause: &Arc<Error>) -> Error {
-    let message = format!("location `{location}` cannot be opened");
-    Error::new(cause.kind())
-        .with_message(message)
-        .with_retryable(cause.is_retryable())
-        .with_source(cause.clone())
+    Error::clone(cause).with_context(format!("location `{location}` cannot be opened"))
 }
 
 impl std::fmt::Debug for Inner {

@@ -8,7 +8,6 @@ use plugin_registry_core::{EntryKind, Error, RepositoryName, Result, StorageDriv
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use uuid::Uuid;
 
-use super::hints::error_chain;
 use plugin_registry::layout;
 
 /// How many names of one directory are read at most.
@@ -294,7 +293,7 @@ impl LayoutFindings {
             );
         }
         if !self.failures.is_empty() {
-            let first = self.failures.first().map(error_chain).unwrap_or_default();
+            let first = self.failures.first().map(ToString::to_string).unwrap_or_default();
             warnings.push(format!("not all of the layout could be read: {first}"));
         }
         warnings
@@ -371,6 +370,6 @@ fn as_errors<S: Serializer>(errors: &[Error], serializer: S) -> Result<S::Ok, S:
         error: String,
     }
     serializer.collect_seq(
-        errors.iter().map(|error| View { kind: error.kind().as_str(), error: error_chain(error) }),
+        errors.iter().map(|error| View { kind: error.kind().as_str(), error: error.to_string() }),
     )
 }

@@ -6,7 +6,7 @@ use plugin_registry_core::{Capabilities, Error, ErrorKind, Permissions, StorageP
 use serde::{Serialize, Serializer};
 
 use super::{
-    hints::{error_chain, headline, hint, needed},
+    hints::{headline, hint, needed},
     layout::LayoutFindings,
 };
 
@@ -217,7 +217,7 @@ impl Serialize for ProbeStep {
             ProbeOutcome::Failed(error) => View::Failed {
                 verb,
                 kind: error.kind().as_str(),
-                error: error_chain(error),
+                error: error.to_string(),
                 hint: self.hint(),
             },
         };
@@ -267,7 +267,7 @@ impl fmt::Display for ProbeOutcome {
         match self {
             Self::Passed(time) => write!(f, "passed ({} ms)", time.as_millis()),
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
-            Self::Failed(error) => write!(f, "{}: {}", headline(error.kind()), error_chain(error)),
+            Self::Failed(error) => write!(f, "{}: {error}", headline(error.kind())),
         }
     }
 }

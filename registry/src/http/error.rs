@@ -85,6 +85,8 @@ pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse
         RequestError::Registry(RegistryError::Storage(error)) => {
             vec![entry(code, &format!("the store failed: {}", error.kind()), None)]
         }
+        // So are those of its own body, which the host's layers around the service may have made.
+        RequestError::Registry(RegistryError::Body(_)) => vec![entry(code, "the body ended early", None)],
         error => vec![entry(code, &error.to_string(), None)],
     };
     let mut response = respond(status, &entries);

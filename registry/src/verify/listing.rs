@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures::StreamExt;
 use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath};
 
-use super::{Cause, FOREIGN, NoteKind, Verification, error_text::error_chain};
+use super::{Cause, FOREIGN, NoteKind, Verification};
 use crate::{
     error::{RegistryError, Result},
     layout, names,
@@ -247,8 +247,8 @@ impl Verification<'_> {
 
     /// Returns the words for an error about one path, or `Err` if it is about the store, which ends the run.
     pub(super) fn pass(&self, error: RegistryError) -> Result<String> {
-        if super::error_text::is_path_error(&error) {
-            Ok(format!("it cannot be read: {}", error_chain(&error)))
+        if super::path_error::is_path_error(&error) {
+            Ok(format!("it cannot be read: {error}"))
         } else {
             Err(error)
         }

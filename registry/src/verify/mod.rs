@@ -1,9 +1,9 @@
 //! Verifies everything that a repository names: every link, size and digest.
 
-mod error_text;
 mod image;
 mod listing;
 mod needs;
+mod path_error;
 mod report;
 
 use std::{
@@ -54,7 +54,9 @@ impl Registry {
         mut observer: impl FnMut(VerifyEvent<'_>) + Send,
     ) -> Result<VerifyReport> {
         let about = match &scope {
-            VerifyScope::Image(image) => About::repository(&image.repository).with_reference(&image.reference),
+            VerifyScope::Image(image) => {
+                About::repository(&image.repository).with_reference(&image.reference)
+            }
             VerifyScope::Repository(name) => About::repository(name),
             VerifyScope::All => About::default(),
         };
@@ -89,7 +91,7 @@ impl Registry {
             Err(error) if verification.report.repositories == 0 => return Err(error),
             Err(error) => {
                 tracing::error!(?error, "the store failed: the verification is not finished");
-                verification.report.unfinished = Some(error_text::error_chain(&error));
+                verification.report.unfinished = Some(error.to_string());
             }
         }
         Ok(verification.report)
