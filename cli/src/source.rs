@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
-use plugin_registry_core::{Error, Secret, shown_name, shown_path};
+use plugin_registry_core::{Error, Secret, shown_path};
 use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials, config::EnvPairs};
 
 use crate::{

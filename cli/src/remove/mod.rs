@@ -66,7 +66,10 @@ pub(crate) async fn run(options: Rm) -> Result<(), Failure> {
     let target = Target::of(&options.image, options.all)?;
     let name = options.image.repository;
     let registry = writable(options.root.place().existing().await?)?;
-    let plan = Plan::of(&registry, &name, &target).await?;
+    let plan = match Plan::of(&registry, &name, &target).await {
+        Ok(plan) => plan,
+        Err(error) => return Err(missing::failure(&registry, error, options.image.reference.as_ref()).await),
+    };
     if !options.dry_run {
         remove(&registry, &name, &target).await?;
     }

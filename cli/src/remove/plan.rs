@@ -12,7 +12,6 @@ use plugin_registry_core::{
 };
 
 use super::Target;
-use crate::failure::Failure;
 
 /// Requests at a time.
 const PARALLEL: usize = 16;
@@ -46,7 +45,7 @@ impl Plan {
         registry: &Registry,
         name: &RepositoryName,
         target: &Target,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, RegistryError> {
         let repository = registry.repository(name.clone());
         match target {
             Target::Tag(tag) => of_tag(registry, &repository, tag).await,
@@ -56,7 +55,7 @@ impl Plan {
     }
 }
 
-async fn of_tag(registry: &Registry, repository: &Repository, tag: &Tag) -> Result<Plan, Failure> {
+async fn of_tag(registry: &Registry, repository: &Repository, tag: &Tag) -> Result<Plan, RegistryError> {
     let digest = match repository.tags().resolve(tag).await {
         // A tag whose link is damaged can be removed, too.
         Err(RegistryError::Damaged(_)) => return Ok(Plan::default()),
@@ -73,7 +72,7 @@ async fn of_tag(registry: &Registry, repository: &Repository, tag: &Tag) -> Resu
     Ok(Plan { digest: Some(digest), tags, children: Vec::new(), content })
 }
 
-async fn of_manifest(registry: &Registry, repository: &Repository, digest: &Digest) -> Result<Plan, Failure> {
+async fn of_manifest(registry: &Registry, repository: &Repository, digest: &Digest) -> Result<Plan, RegistryError> {
     require(registry, repository, &layout::revision_link(repository.name(), digest), (*digest).into())
         .await?;
     let (content, children) = image(repository, digest).await?;
@@ -86,7 +85,7 @@ async fn require(
     repository: &Repository,
     path: &StoragePath,
     reference: Reference,
-) -> Result<(), Failure> {
+) -> Result<(), RegistryError> {
     if registry.driver().exists(path).await? {
         return Ok(());
     }
@@ -94,7 +93,7 @@ async fn require(
 }
 
 /// Counts links, since reading all manifests could take long.
-async fn of_repository(registry: &Registry, repository: &Repository) -> Result<Plan, Failure> {
+async fn of_repository(registry: &Registry, repository: &Repository) -> Result<Plan, RegistryError> {
     let name = repository.name();
     let tags = match all_tags(repository).await {
         // A repository that holds nothing is an error, unless it is one whose first push broke off.
@@ -114,7 +113,7 @@ async fn of_repository(registry: &Registry, repository: &Repository) -> Result<P
 }
 
 /// The number of links in a directory.
-async fn linked(registry: &Registry, directory: &StoragePath) -> Result<usize, Failure> {
+async fn linked(registry: &Registry, directory: &StoragePath) -> Result<usize, RegistryError> {
     let mut links = 0;
     let mut entries = registry.driver().list(directory, None);
     loop {
@@ -132,7 +131,7 @@ async fn all_tags(repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
 }
 
 /// The tags that name a manifest.
-async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, Failure> {
+async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, RegistryError> {
     let tags = repository.tags();
     let resolved = stream::iter(all_tags(repository).await?).map(|tag| {
         let tags = tags.clone();
@@ -149,7 +148,7 @@ async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, Fa
 
 /// The content of an image with all its platforms, and the manifests below it; no content if a part of it is
 /// damaged or missing.
-async fn image(repository: &Repository, digest: &Digest) -> Result<(Option<Content>, Vec<Digest>), Failure> {
+async fn image(repository: &Repository, digest: &Digest) -> Result<(Option<Content>, Vec<Digest>), RegistryError> {
     let Some(root) = readable(repository, digest).await? else { return Ok((None, Vec::new())) };
     let mut sizes = HashMap::from([(*digest, root.bytes().len() as u64)]);
     let (mut blobs, mut below) = (HashMap::new(), Vec::new());
@@ -177,7 +176,7 @@ async fn image(repository: &Repository, digest: &Digest) -> Result<(Option<Conte
 }
 
 /// A manifest that is there and whole.
-async fn readable(repository: &Repository, digest: &Digest) -> Result<Option<Manifest>, Failure> {
+async fn readable(repository: &Repository, digest: &Digest) -> Result<Option<Manifest>, RegistryError> {
     match repository.manifests().get(&Reference::Digest(*digest)).await {
         Ok(manifest) => Ok(Some(manifest)),
         Err(error) if error.is_not_found() || matches!(error, RegistryError::Damaged(_)) => Ok(None),
