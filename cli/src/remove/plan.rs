@@ -89,7 +89,7 @@ async fn require(
     if registry.driver().exists(path).await? {
         return Ok(());
     }
-    Err(RegistryError::ManifestUnknown { repository: repository.name().clone(), reference }.into())
+    Err(RegistryError::ManifestUnknown { repository: repository.name().clone(), reference })
 }
 
 /// Counts links, since reading all manifests could take long.
@@ -180,6 +180,6 @@ async fn readable(repository: &Repository, digest: &Digest) -> Result<Option<Man
     match repository.manifests().get(&Reference::Digest(*digest)).await {
         Ok(manifest) => Ok(Some(manifest)),
         Err(error) if error.is_not_found() || matches!(error, RegistryError::Damaged(_)) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

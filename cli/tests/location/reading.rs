@@ -93,9 +93,11 @@ fn damage_in_a_bucket_is_mended_by_one_command() {
     bucket.server.forget();
     run(command.split(' ').skip(1)).ok();
     assert_eq!(bucket.server.object(&key).unwrap().data.to_bytes(), whole);
-    let deletes: usize =
-        ["DeleteObject", "DeleteObjects"].iter().map(|operation| bucket.server.count_of(operation)).sum();
-    assert_eq!(deletes, 0, "{:?}", bucket.server.counts());
+    // The driver asks a store that it does not know with an object of its own, and deletes that.
+    let deleted = bucket.server.requests_of("DeleteObject").into_iter().map(|request| request.key);
+    let deleted: Vec<String> = deleted.filter(|key| !key.contains("/gc/probe/")).collect();
+    assert_eq!(deleted, [""; 0]);
+    assert_eq!(bucket.server.count_of("DeleteObjects"), 0);
     bucket.run(&["verify", "--all"]).ok();
     bucket.run(&["verify", "quickstart/copy:stable"]).ok();
     // A second repair reads, and finds nothing to replace.
