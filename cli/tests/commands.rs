@@ -264,13 +264,14 @@ fn a_manifest_steers_no_terminal() {
     );
     put("type", &json!({ "schemaVersion": 2, "mediaType": steers, "manifests": [child] }));
     put("twice", &json!({ "schemaVersion": 2, "MediaType": steers, "mediaType": steers, "manifests": [] }));
+    let out = format!("oci:{}", backup.path("out-index").display());
     for arguments in [
         &["inspect", "quickstart/app:index"][..],
         &["inspect", "quickstart/app:type"],
         &["inspect", "quickstart/app:twice"],
         &["verify", "--all"],
         &["tags", "quickstart/app"],
-        &["copy", "registry:quickstart/app:index", "oci:./out-index"],
+        &["copy", "registry:quickstart/app:index", &out],
         &["copy", "registry:quickstart/app:type", "registry:other/app:1"],
         &["copy", "registry:quickstart/app:twice", "registry:other/app:2"],
     ] {

@@ -57,7 +57,7 @@ fn a_missing_repository_lists_those_that_there_are() {
     let ran = backup.run(&["inspect", "oci:dir"]);
     assert!(ran.err.contains("oci:DIR would be an image layout"), "{ran:?}");
     let empty = backup.path("empty");
-    std::fs::create_dir(&empty).unwrap();
+    std::fs::create_dir_all(empty.join("docker/registry/v2/blobs/sha256")).unwrap();
     let ran = run(["tags", "a", "--root", &empty.display().to_string()]);
     assert!(ran.err.contains("The registry has no repositories."), "{ran:?}");
 }
@@ -80,7 +80,7 @@ fn a_wrong_reference_says_what_to_write() {
         ),
     ] {
         let ran = run(arguments.iter().copied().chain(["--root", "nowhere"]));
-        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        assert_eq!(ran.code, 64, "{arguments:?}: {ran:?}");
         assert!(ran.err.contains(expected), "{arguments:?}: {ran:?}");
     }
 }

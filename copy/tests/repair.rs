@@ -175,7 +175,7 @@ async fn a_read_only_registry_is_not_repaired() {
     let registry = Registry::builder(driver.clone()).read_only(true).build();
     let error =
         repair(&tree.fixture.open(None).await.unwrap(), &image_of(&registry, "a", "1")).await.unwrap_err();
-    assert!(matches!(error, CopyError::Registry { source: RegistryError::ReadOnly, .. }), "{error}");
+    assert!(matches!(error, CopyError::Registry { error: RegistryError::ReadOnly, .. }), "{error}");
     assert_eq!(driver.get_content(&path, 100).await.unwrap(), bad);
 }
 

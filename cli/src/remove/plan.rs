@@ -72,7 +72,11 @@ async fn of_tag(registry: &Registry, repository: &Repository, tag: &Tag) -> Resu
     Ok(Plan { digest: Some(digest), tags, children: Vec::new(), content })
 }
 
-async fn of_manifest(registry: &Registry, repository: &Repository, digest: &Digest) -> Result<Plan, RegistryError> {
+async fn of_manifest(
+    registry: &Registry,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Plan, RegistryError> {
     require(registry, repository, &layout::revision_link(repository.name(), digest), (*digest).into())
         .await?;
     let (content, children) = image(repository, digest).await?;
@@ -148,7 +152,10 @@ async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, Re
 
 /// The content of an image with all its platforms, and the manifests below it; no content if a part of it is
 /// damaged or missing.
-async fn image(repository: &Repository, digest: &Digest) -> Result<(Option<Content>, Vec<Digest>), RegistryError> {
+async fn image(
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<(Option<Content>, Vec<Digest>), RegistryError> {
     let Some(root) = readable(repository, digest).await? else { return Ok((None, Vec::new())) };
     let mut sizes = HashMap::from([(*digest, root.bytes().len() as u64)]);
     let (mut blobs, mut below) = (HashMap::new(), Vec::new());

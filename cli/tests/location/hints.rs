@@ -106,7 +106,7 @@ mod of_a_store {
             "purge --dry-run",
             &copy,
             "serve",
-            "quickstart",
+            "quickstart --yes",
         ];
         lines.map(|line| line.split(' ').map(str::to_owned).collect()).to_vec()
     }

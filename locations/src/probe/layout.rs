@@ -29,7 +29,8 @@ const VELERO: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LayoutFindings {
-    /// Whether anything is below `docker/registry/v2`.
+    /// Whether there is a registry: blobs or repositories below `docker/registry/v2`, if only an unfinished upload.
+    /// It is the answer of [`Registry::exists`](plugin_registry::Registry::exists).
     pub exists: bool,
     /// The directories of blobs, named after their algorithms.
     pub algorithms: Vec<String>,
@@ -156,7 +157,7 @@ impl LayoutFindings {
 
     async fn read_registry(&mut self, driver: &dyn StorageDriver, page: &Page) {
         let root = layout::root();
-        self.exists = !page.names.is_empty();
+        self.exists = page.has("blobs") || page.has("repositories");
         for (name, _) in &page.names {
             match name.as_str() {
                 "blobs" | "repositories" => {}
