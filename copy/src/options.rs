@@ -16,8 +16,9 @@ pub struct CopyOptions {
     ///
     /// Default: no, content of the right size is trusted to be whole. With it, the copy looks at every child of an
     /// index and reads every blob at the destination. It moves only blobs that are missing, or that do not hash
-    /// to their digest. Once it has succeeded, the image is whole, and so is every other image that shares its
-    /// blobs.
+    /// to their digest. Once it has succeeded, everything that was not skipped is whole, and so are these blobs in
+    /// other images. A child of an index that the source lacks ([`sparse`](Self::sparse)) is skipped: what the
+    /// destination has of it is not read.
     pub repair: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use plugin_registry_core::{
-    Digest, ErrorKind, NameError, Reference, RepositoryName, VerifyError, error_text,
+    Digest, ErrorKind, NameError, Reference, RepositoryName, VerifyError, error_text, shown_line,
 };
 
 use crate::{manifest::ManifestError, upload::id::UploadIdError};
@@ -85,7 +85,7 @@ pub enum RegistryError {
     #[error("deletes are switched off")]
     DeletesOff,
     /// The caller's body failed before its end.
-    #[error("the body ended early: {}", error_text(&**.0))]
+    #[error("the body ended early: {}", shown_line(&error_text(&**.0)))]
     Body(BoxError),
     /// Stored content is not what it should be.
     #[error("stored content is damaged: {0}")]

@@ -1,6 +1,6 @@
 //! The registry of one location.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
 use plugin_registry_core::{Checked, EntryKind, Metrics, Secret, StorageDriver};
@@ -8,6 +8,7 @@ use plugin_registry_core::{Checked, EntryKind, Metrics, Secret, StorageDriver};
 use crate::{
     error::Result,
     layout,
+    operation::{About, operation},
     options::{Options, ReferencePolicy, UrlPolicy},
     shared::{Identity, Shared},
 };
@@ -95,11 +96,12 @@ impl Registry {
     ///
     /// # Errors
     /// Only those of the store. One that is not there at all, such as a missing bucket, is an error.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(location = self.shared.location(), instance = self.shared.instance())
-    )]
     pub async fn exists(&self) -> Result<bool> {
+        let operation = operation!("registry.exists", self.shared, About::default());
+        operation.run(pin!(self.has_content()), |_, _| ()).await
+    }
+
+    async fn has_content(&self) -> Result<bool> {
         let root = layout::root();
         let mut entries = self.shared.driver.list(&root, None);
         loop {

@@ -48,6 +48,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// The field `location` of spans.
     pub(crate) fn location(&self) -> Option<&str> {
         self.identity.location.as_deref()

@@ -234,11 +234,11 @@ impl Inner {
         // Boxed, since many of these futures exist at once.
         let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
             let message = format!("the purge did not finish within {} s", self.purge_timeout.as_secs());
-            let error = Error::new(ErrorKind::Timeout).with_message(message);
-            // Any other failure is reported by the registry.
-            tracing::warn!(location = &*location, %error, "uploads could not be purged");
-            Err(error.into())
+            Err(Error::new(ErrorKind::Timeout).with_message(message).into())
         });
+        if let Err(error) = &purged {
+            tracing::warn!(location = &*location, %error, "uploads could not be purged");
+        }
         Some(LocationPurge { location, purged })
     }
 

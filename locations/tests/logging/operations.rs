@@ -3,17 +3,18 @@
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, executor::block_on, stream};
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use plugin_registry::{Body, Registry, Repository, verify::VerifyScope};
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag};
 use plugin_registry_drivers_memory::MemoryDriver;
 use tower_service::Service;
-use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Dispatch, Level, dispatcher};
+use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
 
 use crate::{
+    Output,
     events::{Fields, Listener, Seen},
     spoken::Spoken,
 };
@@ -223,6 +224,7 @@ fn manifests_tags_and_lists() {
     let referrers = lab.repository.referrers(&digest, None, None, 10);
     assert_eq!(lab.one(referrers), done("referrers", &[("digest", &text), ("entries", "0")]));
     assert_eq!(lab.one(lab.registry.catalog(None, 10)), ended("done", "catalog", &[("entries", "1")]));
+    assert_eq!(lab.one(lab.registry.exists()), ended("done", "registry.exists", &[]));
     let read = (manifest().len() + 2).to_string();
     let verified = lab.one(lab.registry.verify(VerifyScope::All, |_| {}));
     assert_eq!(verified["operation"], "verify");
@@ -411,4 +413,21 @@ fn a_level_that_is_off_changes_no_call_and_hides_no_fault() {
     assert_eq!(quiet, loud);
     assert_eq!((none, some), (0, 3));
     assert_eq!(faults, ["failed"]);
+}
+
+/// A host whose filter lets no span pass still reads which registry failed.
+#[test]
+fn a_fault_names_its_registry_where_spans_are_off() {
+    let spoken = Spoken::default();
+    let registry = Registry::builder(spoken.driver()).identity("velero/default", "one").build();
+    spoken.set_broken(true);
+    let output = Output::default();
+    let writer = output.clone();
+    let layer = fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::WARN)));
+    let blobs = registry.repository("ns/app".parse().unwrap()).blobs();
+    dispatcher::with_default(&dispatch, || block_on(blobs.stat(&Digest::sha256(b"{}"))).unwrap_err());
+    let lines = output.take();
+    let named = r#"operation="blob.stat" location="velero/default" instance="one""#;
+    assert!(lines.len() == 1 && lines[0].contains(named), "{lines:?}");
 }

@@ -72,8 +72,13 @@ const MAX_MESSAGE: usize = 1024;
 /// Answers with an error. A 405 lists the `allowed` methods. The list may be empty.
 pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
-    // A failure of the store was reported by the operation that met it.
-    tracing::debug!(%error, %status, "request refused");
+    // A fault of the store and damage were reported by the operation that met them.
+    let is_reported = matches!(error, RequestError::Registry(error) if error.is_fault() || error.is_damage());
+    if status.is_server_error() && !is_reported {
+        tracing::warn!(%error, %status, "request failed");
+    } else {
+        tracing::debug!(%error, %status, "request refused");
+    }
     let entries: Vec<Value> = match error {
         RequestError::Registry(RegistryError::ReferencesUnknown(digests)) => {
             let named = digests.iter().take(MAX_NAMED);

@@ -6,7 +6,7 @@ mod parse;
 pub(crate) mod summary;
 
 use bytes::Bytes;
-use plugin_registry_core::{Descriptor, Digest, MediaType, docker, shown};
+use plugin_registry_core::{Descriptor, Digest, MediaType, docker};
 use std::collections::BTreeMap;
 
 pub use self::{
@@ -128,7 +128,7 @@ impl Manifest {
         let is_index = matches!(self.document.kind, ManifestKind::Index { .. });
         let is_image = matches!(self.document.kind, ManifestKind::Image { .. });
         if !is_manifest_type(media_type) || !(is_index || is_image) {
-            Err(ManifestError::MediaType(shown(media_type)))
+            Err(ManifestError::MediaType(media_type.to_owned()))
         } else if is_index != parse::is_index_type(media_type) {
             Err(ManifestError::Shape(
                 "the mediaType is that of an index, the form that of an image, or the reverse",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_registry_core::{Descriptor, Digest, DigestError, MediaType, docker};
+use plugin_registry_core::{Descriptor, Digest, DigestError, MediaType, docker, shown};
 
 use super::{
     ManifestEntry, ManifestKind,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::integrity::Flaw;
 
-/// Why a pushed manifest is refused.
+/// Why a pushed manifest is refused. Its texts are the client's, so they are escaped and cut when they are shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -22,10 +22,10 @@ pub enum ManifestError {
     #[error(transparent)]
     Flaw(#[from] Flaw),
     /// The media type is not one that a registry takes.
-    #[error("the media type `{0}` is not one of an OCI or Docker image manifest, index or list")]
+    #[error("the media type `{}` is not one of an OCI or Docker image manifest, index or list", shown(.0))]
     MediaType(String),
     /// The body's `mediaType` differs from the request's.
-    #[error("the body says mediaType `{body}`, the request `{request}`")]
+    #[error("the body says mediaType `{}`, the request `{}`", shown(body), shown(request))]
     MediaTypeMismatch {
         /// In the body.
         body: String,
@@ -36,7 +36,7 @@ pub enum ManifestError {
     #[error("{0}")]
     Shape(&'static str),
     /// A descriptor's digest does not parse.
-    #[error("descriptor with digest `{digest}`: {error}")]
+    #[error("descriptor with digest `{}`: {error}", shown(digest))]
     Digest {
         /// The text in the document.
         digest: String,
@@ -44,7 +44,7 @@ pub enum ManifestError {
         error: DigestError,
     },
     /// A layer names URLs that the registry's policy does not allow.
-    #[error("a layer names the URL `{0}`, which this registry does not allow")]
+    #[error("a layer names the URL `{}`, which this registry does not allow", shown(.0))]
     Url(String),
 }
 

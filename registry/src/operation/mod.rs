@@ -23,7 +23,12 @@ use tracing::{
 
 use self::record::{Joined, report};
 pub(crate) use self::{failure::Failure, record::Record};
-use crate::{error::RegistryError, repository::Repository, shared::Shared, upload::id::UploadId};
+use crate::{
+    error::RegistryError,
+    repository::Repository,
+    shared::{Identity, Shared},
+    upload::id::UploadId,
+};
 
 /// Begins an operation. The one place that names the fields of a span.
 ///
@@ -64,6 +69,8 @@ pub(crate) struct About<'a> {
 pub(crate) struct Operation {
     name: &'static str,
     span: Span,
+    /// For the event of a failure: a host that hears of failures alone has no spans.
+    identity: Identity,
     /// `None` once it has ended, and if nothing listens.
     record: Option<Box<Record>>,
 }
@@ -114,7 +121,7 @@ impl Operation {
     pub(crate) fn begin(name: &'static str, shared: &Shared, span: Span, about: About<'_>) -> Self {
         let is_heard = LevelFilter::DEBUG <= STATIC_MAX_LEVEL && LevelFilter::DEBUG <= LevelFilter::current();
         let record = is_heard.then(|| Box::new(Record::new(shared.driver.metrics().clone(), about)));
-        Self { name, span, record }
+        Self { name, span, identity: shared.identity().clone(), record }
     }
 
     /// Runs the whole operation. `note` writes down what came of it.
@@ -189,7 +196,7 @@ impl Operation {
     pub(crate) fn end(&mut self, note: impl FnOnce(&mut Record)) {
         if let Some(mut record) = self.record.take() {
             note(&mut record);
-            self.span.in_scope(|| report!(debug, self.name, Some(&*record), None::<&str>, "done"));
+            self.span.in_scope(|| report!(debug, self.name, None, Some(&*record), None::<&str>, "done"));
         }
     }
 
@@ -199,9 +206,9 @@ impl Operation {
         let record = record.as_deref();
         if error.is_fault() {
             self.span
-                .in_scope(|| report!(error, self.name, record, Some(format_args!("{error:?}")), "failed"));
+                .in_scope(|| report!(error, self.name, Some(&self.identity), record, Some(error), "failed"));
         } else if record.is_some() {
-            self.span.in_scope(|| report!(debug, self.name, record, Some(error), "refused"));
+            self.span.in_scope(|| report!(debug, self.name, None, record, Some(error), "refused"));
         }
     }
 }
@@ -211,9 +218,9 @@ impl Drop for Operation {
         let Some(record) = self.record.take() else { return };
         // A server that has sent all bytes need not ask for the end.
         if record.is_whole() {
-            self.span.in_scope(|| report!(debug, self.name, Some(&*record), None::<&str>, "done"));
+            self.span.in_scope(|| report!(debug, self.name, None, Some(&*record), None::<&str>, "done"));
         } else {
-            self.span.in_scope(|| report!(debug, self.name, Some(&*record), None::<&str>, "dropped"));
+            self.span.in_scope(|| report!(debug, self.name, None, Some(&*record), None::<&str>, "dropped"));
         }
     }
 }

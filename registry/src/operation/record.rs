@@ -92,11 +92,14 @@ impl fmt::Display for Joined<'_> {
 
 /// Leaves the event of an operation. The one place that names its fields.
 macro_rules! report {
-    ($level:ident, $name:expr, $record:expr, $error:expr, $message:literal) => {{
+    ($level:ident, $name:expr, $identity:expr, $record:expr, $error:expr, $message:literal) => {{
+        let identity: Option<&$crate::shared::Identity> = $identity;
         let record: Option<&$crate::operation::Record> = $record;
         tracing::$level!(
             target: "plugin_registry::operation",
             operation = $name,
+            location = identity.and_then(|identity| identity.location.as_deref()),
+            instance = identity.and_then(|identity| identity.instance.as_deref()),
             repository = record.and_then(|record| record.repository.as_ref()).map(tracing::field::display),
             tag = record.and_then(|record| record.tags()).map(tracing::field::display),
             digest = record.and_then(|record| record.digest.as_ref()).map(tracing::field::display),

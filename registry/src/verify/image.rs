@@ -4,13 +4,24 @@ use std::collections::HashSet;
 
 use plugin_registry_core::{Digest, Reference, RepositoryName, StorageDriverExt};
 
-use super::{ImageName, Linked, Verification, VerifyEvent};
+use super::{ImageName, Linked, Verification, VerifyEvent, path_error::is_path_error};
 use crate::{
     error::{RegistryError, Result},
     layout,
     link::LinkStore,
     manifest::links_of,
 };
+
+/// What was looked at. Manifests of an index often share their layers.
+#[derive(Default)]
+struct Seen {
+    /// Manifests whose links were followed.
+    followed: HashSet<Digest>,
+    /// Manifests that were read, by canonical digest.
+    read: HashSet<Digest>,
+    /// Layers whose links were followed.
+    layers: HashSet<Digest>,
+}
 
 impl Verification<'_> {
     /// Verifies an image with everything that its manifest names, and nothing beside it.
@@ -19,18 +30,26 @@ impl Verification<'_> {
         let root = self.root(image).await?;
         self.report.repositories += 1;
         (self.observer)(VerifyEvent::Repository(name));
-        let mut linked = Linked::default();
-        let (mut open, mut seen) = (Vec::from_iter(root), HashSet::new());
+        let (mut linked, mut seen) = (Linked::default(), Seen::default());
+        let mut open = Vec::from_iter(root.as_ref().ok().copied().flatten());
         while let Some(digest) = open.pop() {
-            if seen.insert(digest) {
+            if seen.followed.insert(digest) {
                 open.extend(self.part(name, digest, &mut seen, &mut linked).await?);
             }
         }
         for (index, child) in std::mem::take(&mut linked.children) {
             self.child(name, &index, &child, &linked);
         }
-        if let Reference::Tag(tag) = &image.reference {
-            self.tag(name, tag, &mut linked).await?;
+        match &image.reference {
+            // Judged by what was read first: it may have been moved meanwhile.
+            Reference::Tag(tag) => self.judge_tag(name, tag, root, &mut linked).await?,
+            Reference::Digest(_) => {
+                if seen.read.is_empty() && self.report.findings.is_empty() {
+                    // It was deleted after it was found.
+                    self.report.repositories = 0;
+                    return Err(unknown(image));
+                }
+            }
         }
         for (position, _) in std::mem::take(&mut self.causes) {
             self.name_image(position, image.clone());
@@ -38,34 +57,26 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// Returns the digest of an image; `None` if its tag is damaged, which is reported with the tag.
-    async fn root(&self, image: &ImageName) -> Result<Option<Digest>> {
+    /// Reads the digest of an image. The inner error, and `None`, are about its tag, and are for
+    /// [`judge_tag`](Self::judge_tag).
+    async fn root(&self, image: &ImageName) -> Result<Result<Option<Digest>>> {
         let ImageName { repository, reference } = image;
         let driver = &self.registry.shared.driver;
         let (path, digest) = match reference {
             Reference::Digest(digest) => (layout::revision_link(repository, digest), Some(*digest)),
             Reference::Tag(tag) => {
                 let path = layout::tag_current(repository, tag);
-                let digest = match LinkStore::new(driver).read(&path).await {
-                    Ok(digest) => digest,
-                    Err(error) => {
-                        self.pass(error)?;
-                        return Ok(None);
-                    }
-                };
-                if digest.is_some() {
-                    return Ok(digest);
+                match LinkStore::new(driver).read(&path).await {
+                    Ok(None) => (path, None),
+                    Err(error) if !is_path_error(&error) => return Err(error),
+                    read => return Ok(read),
                 }
-                (path, None)
             }
         };
         match driver.exists(&path).await {
-            Ok(false) => Err(RegistryError::ManifestUnknown {
-                repository: repository.clone(),
-                reference: reference.clone(),
-            }),
-            Ok(true) => Ok(digest),
-            Err(error) => self.pass(error.into()).map(|_| digest),
+            Ok(false) => Err(unknown(image)),
+            Ok(true) => Ok(Ok(digest)),
+            Err(error) => self.pass(error.into()).map(|_| Ok(digest)),
         }
     }
 
@@ -74,12 +85,12 @@ impl Verification<'_> {
         &mut self,
         name: &RepositoryName,
         digest: Digest,
-        seen: &mut HashSet<Digest>,
+        seen: &mut Seen,
         linked: &mut Linked,
     ) -> Result<Vec<Digest>> {
         self.revision(name, digest, linked).await?;
         let Some(canonical) = linked.revisions.get(&digest).copied() else { return Ok(Vec::new()) };
-        if canonical != digest && !seen.insert(canonical) {
+        if !seen.read.insert(canonical) {
             return Ok(Vec::new());
         }
         let Some(manifest) = self.read_manifest(name, &canonical, linked).await? else {
@@ -87,10 +98,14 @@ impl Verification<'_> {
         };
         let links = links_of(&manifest);
         for blob in links.blobs.iter().chain(&links.optional_blobs) {
+            if !seen.layers.insert(blob.digest) {
+                continue;
+            }
             // An alias counts only beside its canonical link.
             if !blob.digest.is_canonical()
                 && let Ok(Some(canonical)) =
                     self.follow_quietly(&layout::layer_link(name, &blob.digest), &blob.digest).await
+                && seen.layers.insert(canonical)
             {
                 self.layer(name, canonical, linked).await?;
             }
@@ -99,4 +114,9 @@ impl Verification<'_> {
         self.check_manifest(name, &manifest, linked);
         Ok(links.manifests.iter().map(|child| child.digest).collect())
     }
+}
+
+fn unknown(image: &ImageName) -> RegistryError {
+    let ImageName { repository, reference } = image.clone();
+    RegistryError::ManifestUnknown { repository, reference }
 }

@@ -101,7 +101,7 @@ impl Registry {
 struct Verification<'a> {
     registry: &'a Registry,
     report: VerifyReport,
-    /// Content that was read, by canonical digest.
+    /// Content that was read, by canonical digest, and aliases whose content was read by their own.
     checked: HashMap<Digest, Stored>,
     /// The findings, by their position, whose image is not known yet.
     causes: Vec<(usize, Cause)>,
@@ -225,7 +225,43 @@ impl Verification<'_> {
         if canonical == digest || linked.layers.contains_key(&canonical) {
             linked.layers.insert(digest, canonical);
             self.content(name, &canonical).await?;
+            if canonical != digest && matches!(self.checked.get(&canonical), Some(Stored::Sound(_))) {
+                self.alias(name, path, digest, canonical).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Reads what an alias leads to once more, by its own digest.
+    async fn alias(
+        &mut self,
+        name: &RepositoryName,
+        path: StoragePath,
+        digest: Digest,
+        canonical: Digest,
+    ) -> Result<()> {
+        if self.checked.contains_key(&digest) {
+            return Ok(());
+        }
+        let stored = match BlobStore::new(&self.registry.shared).verify_as(&canonical, &digest).await {
+            Ok(Some(Ok(size))) => {
+                self.report.bytes += size;
+                Stored::Sound(size)
+            }
+            Ok(Some(Err(error))) => {
+                let problem = format!("the link leads to other content: {error}");
+                self.damage(name, path, problem, Cause::Layer(digest));
+                Stored::Damaged
+            }
+            // The canonical bytes were there a moment ago; if they are missing, manifests show it.
+            Ok(None) => Stored::Absent,
+            Err(error) => {
+                let problem = self.pass(error)?;
+                self.damage(name, path, problem, Cause::Other);
+                Stored::Damaged
+            }
+        };
+        self.checked.insert(digest, stored);
         Ok(())
     }
 
@@ -428,9 +464,21 @@ impl Verification<'_> {
     }
 
     async fn tag(&mut self, name: &RepositoryName, tag: &Tag, linked: &mut Linked) -> Result<()> {
+        let read = LinkStore::new(&self.registry.shared.driver).read(&layout::tag_current(name, tag)).await;
+        self.judge_tag(name, tag, read, linked).await
+    }
+
+    /// Judges what was read of a tag, once the revisions are known.
+    async fn judge_tag(
+        &mut self,
+        name: &RepositoryName,
+        tag: &Tag,
+        read: Result<Option<Digest>>,
+        linked: &mut Linked,
+    ) -> Result<()> {
         let path = layout::tag_current(name, tag);
         let cause = Cause::Tag(tag.clone());
-        let (problem, cause) = match LinkStore::new(&self.registry.shared.driver).read(&path).await {
+        let (problem, cause) = match read {
             Ok(None) => ("the tag's link is missing or damaged".to_owned(), cause),
             Ok(Some(digest)) => match linked.revisions.get(&digest) {
                 Some(canonical) => {
@@ -439,7 +487,7 @@ impl Verification<'_> {
                 }
                 None => {
                     linked.needs.tag(digest, tag);
-                    if linked.is_partial {
+                    if linked.is_partial || self.came_meanwhile(name, &digest).await? {
                         return Ok(());
                     }
                     (format!("the tag names {digest}, which is not in the repository"), cause)
@@ -449,6 +497,16 @@ impl Verification<'_> {
         };
         self.damage(name, path, problem, cause);
         Ok(())
+    }
+
+    /// Whether a manifest was pushed after the revisions were read. A tag that was moved to it is not damaged, and
+    /// mending it from an older copy would take its new image away.
+    async fn came_meanwhile(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
+        match self.follow_quietly(&layout::revision_link(name, digest), digest).await {
+            Ok(target) => Ok(target.is_some()),
+            // It is reported with the tag.
+            Err(error) => self.pass(error).map(|_| false),
+        }
     }
 
     /// Counts the layer links that lead nowhere and that no manifest needs.
