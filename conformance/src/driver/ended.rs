@@ -186,6 +186,8 @@ pub async fn dropped_writer_calls_leave_all_or_nothing(cx: &Context) {
         match (cx.driver().get_optional(&file, 64 << 20).await.unwrap(), &left) {
             (Some(found), _) => assert!(found == whole, "{} bytes after {polls} polls", found.len()),
             (None, Some(left)) if is_closed(left) => {
+                let resumed = cx.driver().writer(&file, WriteMode::Resume(left.clone())).await;
+                assert_refused(&resumed.expect_err("its commit has begun"));
                 commit(cx.driver(), left, &file).await;
                 assert_file(cx.driver(), &file, &whole).await;
             }

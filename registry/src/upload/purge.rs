@@ -295,7 +295,7 @@ impl Purge<'_> {
             if !self.stands_alone(&path).await? {
                 continue;
             }
-            let mut stale = Vec::new();
+            let (mut stale, mut is_undated) = (Vec::new(), false);
             for stage in stages {
                 match self.age(stage.last) {
                     Age::Stale(_) => stale.push(stage),
@@ -303,8 +303,11 @@ impl Purge<'_> {
                         self.report.kept_staged += 1;
                         self.due(due);
                     }
-                    Age::Unknown => self.report.unknown.push(path.clone()),
+                    Age::Unknown => is_undated = true,
                 }
+            }
+            if is_undated {
+                self.report.unknown.push(path.clone());
             }
             let gone = if self.dry_run { stale } else { self.delete_stages(&path, stale).await? };
             let gone: Vec<_> = gone.iter().filter_map(|stage| self.stale(&path, *stage)).collect();
