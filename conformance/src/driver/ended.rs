@@ -9,9 +9,9 @@ use plugin_registry_core::{ByteRange, Checked, PutMode, Staged, StorageDriver, S
 use super::{
     Context,
     context::{
-        assert_bytes, assert_file, assert_missing, assert_not_staged, assert_staged, commit, direct, drain,
-        find, first, forget, get, go_on, names, poll_then_drop, put, read_all, resume, stage, walked, write,
-        write_file,
+        assert_bytes, assert_file, assert_missing, assert_not_staged, assert_refused, assert_staged, commit,
+        direct, drain, find, first, forget, get, go_on, names, poll_then_drop, put, read_all, resume, stage,
+        walked, write, write_file,
     },
     faulty::{Fault, Faulty},
     sample,
