@@ -1,18 +1,18 @@
 //! A backup plugin in one file: `plugin IMAGES RESTORED LOCATION…`
 //!
 //! It copies the images of the OCI layout IMAGES into every location. Then it verifies and lists what each location
-//! has, and restores it into an OCI layout in the directory RESTORED. A LOCATION is one of
+//! has, and restores each repository into its own OCI layout below the directory RESTORED. A LOCATION is one of
 //!
 //! - `bsl.yaml=cloud`: a BackupStorageLocation of Velero, and the value of its Secret,
 //! - `disk.yml`: a configuration file of CNCF distribution, for a directory or any other store.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::{env, error, fs, iter, path::Path, process::ExitCode, sync::Arc};
+use std::{collections::HashSet, env, error, fs, path::Path, process::ExitCode, sync::Arc};
 
 use futures::{TryFutureExt, future::try_join_all};
 use plugin_registry::{Tag, verify::VerifyScope};
 use plugin_registry_copy::{
-    CopyEvent, CopyOptions, LayoutImage, LayoutReference, OciLayout, RegistryImage, copy,
+    CopyEvent, CopyOptions, LayoutEntry, LayoutImage, LayoutReference, OciLayout, RegistryImage, copy,
 };
 use plugin_registry_drivers::Drivers;
 use plugin_registry_drivers_fs::{FsConfig, FsDriver};
@@ -38,13 +38,13 @@ async fn run(arguments: &[String]) -> Result<()> {
 
     // A request to back up: all locations side by side.
     let locations = read_locations(places)?;
-    let back_up = |location| back_up(&pool, location, images).map_err(move |error| at(location, &error));
+    let back_up = |location| back_up(&pool, location, images).map_err(move |error| at(location, error));
     try_join_all(locations.iter().map(back_up)).await?;
     println!("backed up");
 
     // A later request to restore. The pool notices a rotated Secret and opens that location again.
     let locations = read_locations(places)?;
-    let restore = |location| restore(&pool, location, restored).map_err(move |error| at(location, &error));
+    let restore = |location| restore(&pool, location, restored).map_err(move |error| at(location, error));
     try_join_all(locations.iter().map(restore)).await?;
     Ok(())
 }
@@ -61,17 +61,26 @@ fn read_locations(places: &[String]) -> Result<Vec<Location>> {
         let name = Path::new(place).file_stem().unwrap_or_default().to_string_lossy();
         Ok(Location::new("velero", name, Config::from_yaml(&read(place)?)?))
     };
-    places.iter().map(location).collect()
+    let locations = places.iter().map(location).collect::<Result<Vec<_>>>()?;
+    let names: HashSet<String> = locations.iter().map(ToString::to_string).collect();
+    if names.len() < locations.len() {
+        return Err("two locations have the same namespace and name".into());
+    }
+    Ok(locations)
 }
 
-/// Copies every named image of a layout into a location, all of them side by side.
+/// Copies every image of a layout into a location, all of them side by side. Their names become tags.
 async fn back_up(pool: &RegistryPool, location: &Location, images: &str) -> Result<()> {
     let registry = pool.get_or_open(location).await?;
     let repository = registry.repository("cluster-a/images".parse()?);
     let directory = FsDriver::open(FsConfig::new(images).with_create_root(false)).await?;
     let layout = OciLayout::open(Arc::new(directory), images).await?;
-    let names = layout.entries().await?.into_iter().filter_map(|entry| entry.name);
-    let copies = names.map(async |name| {
+    let entries = layout.entries().await?;
+    if entries.is_empty() {
+        return Err(format!("{images} has no image").into());
+    }
+    let copies = entries.into_iter().map(async |LayoutEntry { name, descriptor, .. }| {
+        let name = name.ok_or_else(|| format!("{images}: {} has no name for a tag", descriptor.digest))?;
         let (total, done) = (AtomicU64::new(0), AtomicU64::new(0));
         let progress = |event: CopyEvent<'_>| match event {
             CopyEvent::BlobStarted(blob) => {
@@ -93,7 +102,7 @@ async fn back_up(pool: &RegistryPool, location: &Location, images: &str) -> Resu
     Ok(())
 }
 
-/// Verifies all content of a location, lists its images, and restores each into a layout.
+/// Verifies all content of a location, lists its images, and restores each repository into a layout.
 async fn restore(pool: &RegistryPool, location: &Location, restored: &str) -> Result<()> {
     let registry = pool.get_or_open(location).await?;
     let report = registry.verify(VerifyScope::All, |_| {}).await?;
@@ -102,11 +111,14 @@ async fn restore(pool: &RegistryPool, location: &Location, restored: &str) -> Re
     }
     println!("{location}: sound, {} manifests and {} blobs", report.manifests, report.blobs);
 
-    let directory = Path::new(restored).join(&location.name);
-    let driver = FsDriver::open(FsConfig::new(&directory)).await?;
-    let layout = OciLayout::create(Arc::new(driver), directory.display()).await?.with_directory(&directory);
+    let place = Path::new(restored).join(&location.namespace).join(&location.name);
     // A host with longer lists asks again, after the last entry, while `has_more` is set.
     for name in registry.catalog(None, 10_000).await?.entries {
+        // Repositories nest, layouts do not. No name of a repository has a `+`.
+        let directory = place.join(name.as_str().replace('/', "+"));
+        let driver = FsDriver::open(FsConfig::new(&directory)).await?;
+        let layout =
+            OciLayout::create(Arc::new(driver), directory.display()).await?.with_directory(&directory);
         let repository = registry.repository(name);
         for tag in repository.tags().list(None, 10_000).await?.entries {
             println!("{location}: {}:{tag}", repository.name());
@@ -118,11 +130,7 @@ async fn restore(pool: &RegistryPool, location: &Location, restored: &str) -> Re
     Ok(())
 }
 
-/// Says where an error was and what led to it, each once: some errors quote their cause.
-fn at(location: &Location, error: &Error) -> Error {
-    let causes = iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
-    let text = causes.fold(format!("{location}: {error}"), |text, cause| {
-        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-    });
-    text.into()
+/// Says where an error was. Its text ends with its cause.
+fn at(location: &Location, error: Error) -> Error {
+    format!("{location}: {error}").into()
 }

@@ -33,14 +33,18 @@ impl Ran {
     }
 }
 
+/// Its temporary files are in the target directory. A `quickstart` keeps 10 MB there: give it a `TMPDIR` that goes away.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-registry"));
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
+/// Runs the command to its end, and deletes its temporary files.
 pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
-    let Output { status, stdout, stderr } = command().args(arguments).output().unwrap();
+    let temporary = TempDir::new().unwrap();
+    let output = command().env("TMPDIR", temporary.path()).args(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = output;
     Ran {
         code: status.code().unwrap_or(-1),
         out: String::from_utf8(stdout).unwrap(),

@@ -119,7 +119,8 @@ mod of_a_store {
             .args(source)
             .args(["--env-file", &env])
             .env_clear()
-            .envs([("HOME", files.root()), ("AWS_EC2_METADATA_DISABLED", "true".to_owned())])
+            .envs([("HOME", files.root()), ("TMPDIR", files.path("."))])
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .output()
             .unwrap();
         assert_eq!(status.code(), Some(1), "{line:?}");

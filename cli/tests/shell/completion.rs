@@ -69,13 +69,13 @@ impl Files {
     }
 }
 
-/// Whether there is such a shell; otherwise the test is skipped.
+/// Whether there is such a shell, and a terminal for it; otherwise the test is skipped.
 fn has(shell: &str, test: &str) -> bool {
-    let is_there = terminal::has(shell) && terminal::has("script");
-    if !is_there {
-        report::skip("completion", test, &format!("no {shell}, or no `script`; ./test installs it"), "cli");
+    let missing = [shell, "script"].into_iter().find(|program| !terminal::has(program));
+    if let Some(program) = missing {
+        report::skip("completion", test, &format!("no `{program}`"), "cli");
     }
-    is_there
+    missing.is_none()
 }
 
 /// Types a line into a shell on a terminal, lets it insert all completions, and has the shell print the words.
@@ -141,7 +141,8 @@ fn bash_completes_every_word() {
     );
     // Nothing is left of the name that the script has inside.
     let script = format!("source '{}'; complete -p", files.path("bash").display());
-    let output = Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+    let output =
+        Command::new("bash").args(["--norc", "-c", &script]).env_remove("BASH_ENV").output().unwrap();
     let registered = String::from_utf8(output.stdout).unwrap();
     assert!(registered.ends_with(" plugin-registry\n") && registered.lines().count() == 1, "{registered}");
 }
@@ -154,7 +155,8 @@ fn zsh_completes_every_word() {
     let files = Files::new();
     // ^Xa inserts all completions.
     let start = format!(
-        "unset zle_bracketed_paste\nPS1='$ '\nfpath=('{}' $fpath)\nautoload -Uz compinit && compinit -u -D\n\
+        "bindkey -e\n\
+         unset zle_bracketed_paste\nPS1='$ '\nfpath=('{}' $fpath)\nautoload -Uz compinit && compinit -u -D\n\
          zle -C all-matches complete-word _generic\nbindkey '^Xa' all-matches\n\
          zstyle ':completion:all-matches::::' completer _all_matches _complete\n\
          zstyle ':completion:all-matches:*' insert yes\n",
@@ -195,7 +197,9 @@ fn fish_completes_every_word() {
         let mut fish = Command::new("fish");
         fish.args(["--no-config", "--command", &script])
             .current_dir(files.path("work"))
-            .env("HOME", files.path("."));
+            .env("HOME", files.path("."))
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME");
         let output = fish.output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
         let text = String::from_utf8(output.stdout).unwrap();

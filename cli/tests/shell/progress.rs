@@ -40,12 +40,7 @@ fn plain_lines_have_totals() {
 #[test]
 fn a_terminal_has_a_bar_with_the_total() {
     if !terminal::has("script") {
-        report::skip(
-            "progress",
-            "a_terminal_has_a_bar_with_the_total",
-            "no `script`; ./test installs it",
-            "cli",
-        );
+        report::skip("progress", "a_terminal_has_a_bar_with_the_total", "no `script`", "cli");
         return;
     }
     let backup = Backup::make();

@@ -24,8 +24,11 @@ pub(crate) static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
 /// Commands that only read, so that they can be run against a directory that is not there.
 const READING: &[&str] = &["ls", "tags", "inspect", "verify", "rm", "purge"];
 
+/// Runs the command to its end, and deletes its temporary files.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    Command::new(&*PROGRAM).args(arguments).stdin(Stdio::null()).output().unwrap()
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(&*PROGRAM);
+    command.args(arguments).env("TMPDIR", temporary.path()).stdin(Stdio::null()).output().unwrap()
 }
 
 /// The commands of one line of a shell: without prompt, comment, redirections and what others do.

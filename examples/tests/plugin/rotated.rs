@@ -31,16 +31,16 @@ fn secret(key: &str) -> String {
     format!("[default]\naws_access_key_id = {key}-key\naws_secret_access_key = {key}-secret\n")
 }
 
-fn resource(program: &SeaweedFs) -> String {
-    let (bucket, url) = (program.bucket(), program.endpoint());
+/// A BackupStorageLocation with a prefix of its own.
+pub(crate) fn resource(namespace: &str, bucket: &str, url: &str) -> String {
     format!(
         "apiVersion: velero.io/v1
 kind: BackupStorageLocation
-metadata: {{name: bucket, namespace: velero}}
+metadata: {{name: bucket, namespace: {namespace}}}
 spec:
   provider: aws
   credential: {{name: cloud-credentials, key: cloud}}
-  objectStorage: {{bucket: {bucket}, prefix: velero}}
+  objectStorage: {{bucket: {bucket}, prefix: {namespace}}}
   config: {{region: us-east-1, s3Url: '{url}', s3ForcePathStyle: 'true'}}
 "
     )
@@ -122,7 +122,7 @@ fn a_directory_and_a_bucket_whose_key_is_rotated() {
             seaweed.bucket()
         )
     };
-    let resource = resource(seaweed);
+    let resource = resource("velero", seaweed.bucket(), &seaweed.endpoint());
     seaweed.shell(&add(first));
     wait_until_usable(&resource, first, true);
 
@@ -146,7 +146,7 @@ fn a_directory_and_a_bucket_whose_key_is_rotated() {
 
     for name in ["disk", "bucket"] {
         check_said(&ran, &format!("velero/{name}"), &images);
-        check_restored(&place.path().join("restored").join(name), &images);
+        check_restored(place.path(), &format!("velero/{name}"), &images);
     }
     check_disk(place.path(), "disk", &images);
     images::assert_same(&seaweed.objects("docker/registry/v2/", |_| true), &images.store());
