@@ -9,8 +9,9 @@ use plugin_registry_copy::ImageReference;
 use plugin_registry_core::RepositoryName;
 
 use crate::{
-    named::{Image, image, repository},
+    named::{Image, end, image, repository},
     outcome::Outcome,
+    serve::listen_address,
     source::{SOURCES, Source},
     store::Place,
 };
@@ -55,7 +56,8 @@ pub(crate) enum Command {
 /// Makes an image of two platforms from files of this machine, backs it up into a directory under two names,
 /// drops the registry, opens a new one, verifies it, restores the image and compares every byte. Opens no
 /// port and needs no network. The directories are kept, so that you can look at them. Asks before it writes
-/// into anything but a new or empty directory; without a terminal, --yes has to answer.
+/// into a --root that is not empty, or into the registry of a file or of variables; without a terminal, --yes
+/// has to answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry quickstart
@@ -67,7 +69,7 @@ pub(crate) struct Quickstart {
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Do not ask before writing into a registry that is not a new directory
+    /// Do not ask before writing into a directory that is not empty, or into a configured registry
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -88,10 +90,10 @@ pub(crate) struct Quickstart {
   plugin-registry copy registry:ns/app:1.0 registry:other/app:1.0 --root ./backup --format json")]
 pub(crate) struct Copy {
     /// The image to copy
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "SRC", value_parser = end)]
     pub(crate) source: ImageReference,
     /// Where to copy it
-    #[arg(value_name = "DST")]
+    #[arg(value_name = "DST", value_parser = end)]
     pub(crate) destination: ImageReference,
     /// The directory of the registry; created if it is missing and DST is in it
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
@@ -194,8 +196,9 @@ pub(crate) struct Rm {
 
 /// Reads everything and checks every link, size and digest
 ///
-/// NAME:TAG and NAME@DIGEST check one image, NAME a repository. Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
-/// notes: layer links that a garbage collection left, files of other programs, wrong sizes in a manifest.
+/// NAME:TAG and NAME@DIGEST check one image, NAME a repository. Changes nothing. Exits with 3 if something is
+/// damaged or missing. Oddities that do not prevent reading are notes: layer links that a garbage collection
+/// left, files of other programs, wrong sizes in a manifest.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry verify ns/app --root ./backup
@@ -267,7 +270,7 @@ pub(crate) struct Serve {
     pub(crate) store: Store,
     /// Where to listen: HOST:PORT (port 0 is any free one) or unix:/PATH; default: `http.addr` of the
     /// configuration file if that is a loopback address, otherwise 127.0.0.1:0
-    #[arg(long, value_name = "ADDR", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "ADDR", value_hint = ValueHint::Other, value_parser = listen_address)]
     pub(crate) listen: Option<String>,
     /// Refuse every change
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! `completion`: the scripts of `clap_complete`, with what they lack. The tests ask each shell.
 //!
-//! `clap_complete` also has completion by the program itself, which would need none of this, but that is not
-//! stable.
+//! `clap_complete` can also have the program itself complete a line. None of this would be needed then, but that
+//! is not stable yet.
 
 use std::io::{self, Write};
 

@@ -5,6 +5,7 @@ use plugin_registry_copy::{
     CopyOptions, CopyReport, Destination, ImageReference, LayoutImage, OciLayout, RegistryImage, Skipped,
     Source, copy,
 };
+use plugin_registry_core::shown_line;
 use serde::Serialize;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     failure::Failure,
     missing,
     output::{Bytes, Output, count},
+    paths,
     progress::Reporter,
     store::{self, Place},
 };
@@ -70,7 +72,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     let document = Document { source: from, destination: to, report };
     Output::new(options.printing.format).print(&document, |out| {
         let Document { source, destination, report } = &document;
-        writeln!(out, "{source} -> {destination}")?;
+        writeln!(out, "{} -> {}", shown_line(source), shown_line(destination))?;
         writeln!(out, "{}", report.digest)?;
         writeln!(
             out,
@@ -104,7 +106,7 @@ impl Opener<'_> {
         match image {
             ImageReference::Layout { directory, image } => {
                 let driver = store::layout(directory, false).await?;
-                let layout = OciLayout::open(driver, directory.display()).await?;
+                let layout = OciLayout::open(driver, paths::shown(directory)).await?;
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
@@ -119,9 +121,9 @@ impl Opener<'_> {
             ImageReference::Layout { directory, image } => {
                 let driver = store::layout(directory, self.creates).await?;
                 let layout = if self.creates {
-                    OciLayout::create(driver, directory.display()).await?
+                    OciLayout::create(driver, paths::shown(directory)).await?
                 } else {
-                    OciLayout::open(driver, directory.display()).await?
+                    OciLayout::open(driver, paths::shown(directory)).await?
                 };
                 Ok(Box::new(LayoutImage::new(layout.with_directory(directory), image.clone())))
             }

@@ -13,6 +13,9 @@ pub(crate) use crate::outcome::Outcome;
 const NOT_A_LAYOUT: &str = "Name a directory with an OCI image layout, or an empty one to write to. \
      `skopeo copy docker-archive:FILE oci:DIR` makes one from the output of `docker save`.";
 
+const READ_ONLY: &str = "The location (`accessMode`) or the configuration file (`storage.maintenance.readonly`) \
+     says so.";
+
 /// Why a command did not succeed, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -98,19 +101,28 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Parts of it may be foreign text. Line breaks are kept; other control characters are escaped.
-        let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
-        for (number, line) in self.message.split('\n').enumerate() {
-            f.write_str(if number == 0 { "error: " } else { "\n" })?;
-            line.chars()
-                .flat_map(|c| c.escape_debug().skip(usize::from(is_quote(c))))
-                .try_for_each(|c| f.write_char(c))?;
-        }
+        f.write_str("error: ")?;
+        escape(&self.message, f)?;
         if let Some(hint) = &self.hint {
-            write!(f, "\n  {hint}")?;
+            f.write_str("\n  ")?;
+            escape(hint, f)?;
         }
         Ok(())
     }
+}
+
+/// Writes a text that may have foreign parts. Line breaks are kept; other control characters are escaped.
+fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '\\');
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            f.write_char('\n')?;
+        }
+        line.chars()
+            .flat_map(|c| c.escape_debug().skip(usize::from(is_quote(c))))
+            .try_for_each(|c| f.write_char(c))?;
+    }
+    Ok(())
 }
 
 impl From<RegistryError> for Failure {
@@ -119,6 +131,7 @@ impl From<RegistryError> for Failure {
         match &error {
             RegistryError::Damaged(_) => Self::new(Outcome::Damaged, message),
             RegistryError::Storage(storage) => Self::of_storage(storage, message),
+            RegistryError::ReadOnly => Self::failed(message).with_hint(READ_ONLY),
             error if error.is_not_found() => Self::new(Outcome::NotFound, message),
             _ => Self::failed(message),
         }
@@ -136,6 +149,9 @@ impl From<CopyError> for Failure {
                 .with_hint("Write oci:DIR:NAME, or oci:DIR@DIGEST if several images have the same name."),
             CopyError::Registry { error: RegistryError::Storage(storage), .. }
             | CopyError::Storage { error: storage, .. } => Self::of_storage(storage, message),
+            CopyError::Registry { error: RegistryError::ReadOnly, .. } => {
+                Self::failed(message).with_hint(READ_ONLY)
+            }
             _ => Self::failed(message),
         }
     }

@@ -7,6 +7,7 @@ use plugin_registry_locations::{BackupStorageLocation, DocumentKind, WrongDocume
 use crate::{
     args::{Command, LocationCommand},
     failure::{Cause, Failure},
+    paths,
     source::Source,
 };
 
@@ -81,7 +82,7 @@ fn identity(source: &Source, known: &Known) -> String {
     match (&source.credentials, &known.location) {
         (Some(file), _) => format!(
             "The credentials are wrong or expired: {keys} in `{}`{}, and this machine's clock.",
-            file.display(),
+            paths::shown(file),
             if source.has_variables() { " and in the REGISTRY_… variables" } else { "" }
         ),
         (None, Some(_)) if known.has_credentials => {
@@ -91,8 +92,7 @@ fn identity(source: &Source, known: &Known) -> String {
             )
         }
         (None, Some(location)) => {
-            let secret =
-                SecretName::of(location).map_or_else(|| "its Secret".to_owned(), |name| name.key_of());
+            let secret = secret_of(location).unwrap_or_else(|| "its Secret".to_owned());
             format!(
                 "Without --credentials, the SDK looks for some by itself. The location's credentials are in \
                  {secret}: save its value as a file and add --credentials FILE."
@@ -139,11 +139,17 @@ pub(crate) fn of_document(error: &Error) -> Option<&'static str> {
 pub(crate) fn of_credentials(error: &Error, location: &BackupStorageLocation) -> Option<String> {
     match found_instead(error)? {
         DocumentKind::Secret => {
-            let SecretName { namespace, name, key } = SecretName::of(location)?;
-            Some(format!(
-                "`kubectl get secret {name} -n {namespace} -o go-template='{{{{index .data \"{key}\" | \
-                 base64decode}}}}' > FILE` saves the value: add --credentials FILE."
-            ))
+            let secret = location.credential_secret().ok()?;
+            // With a name that is not shown, or no namespace, it would be another command.
+            let names = [location.metadata.namespace.as_str(), &secret.name, &secret.key].map(shown_name);
+            Some(match names {
+                [Some(namespace), Some(name), Some(key)] => format!(
+                    "`kubectl get secret {name} -n {namespace} -o go-template='{{{{index .data \"{key}\" | \
+                     base64decode}}}}' > FILE` saves the value: add --credentials FILE."
+                ),
+                _ => "Save the decoded value of this key as a file, and name that with --credentials."
+                    .to_owned(),
+            })
         }
         DocumentKind::EncodedCredentials => {
             Some("Decode the file with `base64 -d`, and name the result with --credentials.".to_owned())
@@ -158,32 +164,33 @@ fn found_instead(error: &Error) -> Option<DocumentKind> {
 
 /// What to do about credentials that a location names and that are not given.
 pub(crate) fn of_missing_credentials(location: &BackupStorageLocation) -> String {
-    let secret = SecretName::of(location).map_or_else(|| "its Secret".to_owned(), |name| name.key_of());
+    let secret = secret_of(location).unwrap_or_else(|| "its Secret".to_owned());
     format!(
         "The location's credentials are in {secret}: save its value as a file and add --credentials FILE. \
          --ambient uses the identity of this process instead."
     )
 }
 
-/// The Secret of a location. A name that is not written like one is not shown.
-struct SecretName {
-    namespace: String,
-    name: String,
-    key: String,
+/// The key of the Secret that has a location's credentials. A name that is not written like one is not shown.
+pub(crate) fn secret_of(location: &BackupStorageLocation) -> Option<String> {
+    let secret = location.credential_secret().ok()?;
+    let shown = |text| shown_name(text).unwrap_or("…");
+    let namespace = match location.metadata.namespace.as_str() {
+        "" => String::new(),
+        namespace => format!("{}/", shown(namespace)),
+    };
+    Some(format!("key `{}` of Secret `{namespace}{}`", shown(&secret.key), shown(&secret.name)))
 }
 
-impl SecretName {
-    fn of(location: &BackupStorageLocation) -> Option<Self> {
-        let secret = location.credential_secret().ok()?;
-        let shown = |text: &str| shown_name(text).unwrap_or("…").to_owned();
-        Some(Self {
-            namespace: shown(&location.metadata.namespace),
-            name: shown(&secret.name),
-            key: shown(&secret.key),
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn key_of(&self) -> String {
-        format!("key `{}` of Secret `{}/{}`", self.key, self.namespace, self.name)
+    #[test]
+    fn a_file_name_steers_no_terminal() {
+        let known = Known { location: None, has_credentials: true };
+        let source = Source { credentials: Some("a\u{1b}[2J\nerror: b".into()), ..Source::default() };
+        let hint = identity(&source, &known);
+        assert!(hint.contains(r"in `a\u{1b}[2J\nerror: b`, and this"), "{hint}");
     }
 }

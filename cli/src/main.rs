@@ -13,6 +13,7 @@ mod missing;
 mod named;
 mod outcome;
 mod output;
+mod paths;
 mod progress;
 mod purge;
 mod quickstart;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(error) => return report::unparsed(&error, &words).into(),
+        Err(error) => return report::unparsed(error, &words).into(),
     };
     let told = report::Told::of(&arguments);
     match run(arguments) {

@@ -10,7 +10,7 @@ pub(crate) struct Image {
     pub(crate) reference: Option<Reference>,
 }
 
-/// Reads `NAME[:TAG|@DIGEST]`; `registry:` before it, as `copy` wants it, does no harm.
+/// Reads `NAME[:TAG|@DIGEST]`. The prefix `registry:`, which `copy` needs, is accepted, too.
 pub(crate) fn image(text: &str) -> Result<Image, String> {
     let with_transport = match text.strip_prefix("registry:") {
         Some(_) => text.to_owned(),
@@ -19,12 +19,28 @@ pub(crate) fn image(text: &str) -> Result<Image, String> {
     match with_transport.parse() {
         Ok(ImageReference::Registry { repository, reference }) => Ok(Image { repository, reference }),
         Ok(_) => Err("write NAME, NAME:TAG or NAME@DIGEST".to_owned()),
-        Err(error) => Err(elsewhere(text).unwrap_or_else(|| match error {
-            // The argument's name and text are before it.
-            ReferenceError::Registry { error, .. } => error.to_string(),
-            ReferenceError::TagAndDigest(_) => "write a tag or a digest, not both".to_owned(),
-            error => error.to_string(),
-        })),
+        Err(error) => Err(elsewhere(text).unwrap_or_else(|| without_text(&error))),
+    }
+}
+
+/// Reads the ends of a copy.
+pub(crate) fn end(text: &str) -> Result<ImageReference, String> {
+    text.parse().map_err(|error| without_text(&error))
+}
+
+/// What is wrong with a reference. The argument's name, and its text unless that may be a secret, are before it.
+fn without_text(error: &ReferenceError) -> String {
+    match error {
+        ReferenceError::Registry { error, .. } => error.to_string(),
+        ReferenceError::Digest { error, .. } => error.to_string(),
+        ReferenceError::TagAndDigest(_) => "write a tag or a digest, not both".to_owned(),
+        ReferenceError::Directory(_) => {
+            "it does not name a directory: write oci:DIR[:NAME|@DIGEST]".to_owned()
+        }
+        ReferenceError::Name(_) => {
+            "a name in a layout is made of letters and digits, separated by single -._:@/+".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 

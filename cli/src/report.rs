@@ -6,11 +6,14 @@ use std::{
     path::Path,
 };
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use plugin_registry_core::shown_words;
 use serde::Serialize;
 
 use crate::{
     args::{Arguments, Command, Format, LocationCommand, Printing},
     failure::{Failure, Outcome},
+    paths,
     source::Source,
 };
 
@@ -94,10 +97,11 @@ impl Told {
 }
 
 /// Reports a command line that cannot be read, and returns how the command ends. Help and version are no error.
-pub(crate) fn unparsed(error: &clap::Error, words: &[OsString]) -> Outcome {
+pub(crate) fn unparsed(error: clap::Error, words: &[OsString]) -> Outcome {
     if !error.use_stderr() {
         return if error.print().is_ok() { Outcome::Ok } else { Outcome::Failed };
     }
+    let error = without_secrets(error);
     if !asks_for_json(words) {
         // If standard error is closed, there is nowhere left to report it.
         let _ = error.print();
@@ -113,6 +117,25 @@ pub(crate) fn unparsed(error: &clap::Error, words: &[OsString]) -> Outcome {
     Outcome::Usage
 }
 
+/// The same error without a word that may be a secret, such as a password in a URL.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let given = match error.kind() {
+        // Here it is the word itself; otherwise, the name of an argument of ours.
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => ContextKind::InvalidValue,
+    };
+    if let Some(ContextValue::String(text)) = error.get(given)
+        && !text.is_empty()
+        && shown_words(text, "._-/:").is_none()
+    {
+        error.insert(given, ContextValue::String("…".to_owned()));
+        // Such as how to write the same word as a value.
+        error.remove(ContextKind::Suggested);
+    }
+    error
+}
+
 /// Whether the words ask for JSON, though something else in them is wrong.
 fn asks_for_json(words: &[OsString]) -> bool {
     let is_pair =
@@ -123,7 +146,7 @@ fn asks_for_json(words: &[OsString]) -> bool {
 /// The options that name the registry.
 fn location(root: Option<&Path>, source: &Source) -> Option<String> {
     match root {
-        Some(root) => Some(format!("--root {}", root.display())),
+        Some(root) => Some(format!("--root {}", paths::word(root))),
         None => source.shown_options(),
     }
 }

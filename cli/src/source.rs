@@ -15,6 +15,7 @@ use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentia
 use crate::{
     failure::{Failure, Outcome},
     hint::{self, Known},
+    paths,
 };
 
 /// No such file is longer, and one that was named by mistake may be.
@@ -85,17 +86,20 @@ impl Source {
         self.env_file.is_some() || self.from_env
     }
 
-    /// The same options again, to show them.
+    /// The same options again, to run another command.
     pub(crate) fn options(&self) -> Option<String> {
-        self.options_with(|path| path.display().to_string())
+        self.options_with(paths::word)
     }
 
     /// The same for messages: text that is not written like a path may be the secret itself.
     pub(crate) fn shown_options(&self) -> Option<String> {
-        self.options_with(|path| path.to_str().and_then(shown_path).unwrap_or("…").to_owned())
+        self.options_with(|file| match file.to_str().and_then(shown_path) {
+            Some(_) => paths::word(file),
+            None => "…".to_owned(),
+        })
     }
 
-    fn options_with(&self, shown: impl Fn(&Path) -> String) -> Option<String> {
+    fn options_with(&self, word: impl Fn(&Path) -> String) -> Option<String> {
         let files = [
             ("config", &self.config),
             ("location", &self.location),
@@ -104,7 +108,7 @@ impl Source {
         ];
         let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)));
         let tokens = self.token_file.iter().map(|file| ("token-file", file));
-        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", shown(file)));
+        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", word(file)));
         let flags = [("--ambient", self.ambient), ("--from-env", self.from_env)];
         let flags = flags.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.to_owned());
         let all: Vec<_> = files.chain(flags).collect();
@@ -217,7 +221,7 @@ fn has_credentials(config: &Config) -> bool {
 }
 
 fn shown(file: &Path) -> String {
-    format!("`{}`", file.display())
+    format!("`{}`", paths::shown(file))
 }
 
 /// The text of a file; `None` if it is longer than [`MAX_LEN`], such as a device without an end.
@@ -249,5 +253,38 @@ fn text(file: &Path, what: &str) -> Result<String, Failure> {
             let failure = Failure::failed(format!("{what}{named} cannot be read: {error}"));
             Err(if path.is_some() { failure } else { failure.with_hint(hint) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// A shell takes the options that a message names as they were given.
+    #[test]
+    fn options_can_be_pasted() {
+        let file = |name: &str| PathBuf::from(format!("{name}'s \"file\"; $(echo x)"));
+        let source = Source {
+            config: Some(file("config")),
+            location: Some(file("location")),
+            credentials: Some(file("credentials")),
+            token_file: vec![file("token"), PathBuf::from("/var/run/token")],
+            ambient: true,
+            env_file: Some(file("env")),
+            from_env: true,
+            ..Source::default()
+        };
+        let line = format!("printf '%s\\n' {}", source.options().unwrap());
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        let expected = "--config\nconfig's \"file\"; $(echo x)\n--location\nlocation's \"file\"; $(echo x)\n\
+                        --credentials\ncredentials's \"file\"; $(echo x)\n--env-file\nenv's \"file\"; $(echo x)\n\
+                        --token-file\ntoken's \"file\"; $(echo x)\n--token-file\n/var/run/token\n--ambient\n\
+                        --from-env\n";
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+        // A text that is not written like a path is not shown, so it needs no quotes either.
+        let source =
+            Source { config: Some("./a b/c.yml".into()), env_file: Some(file("env")), ..Source::default() };
+        assert_eq!(source.shown_options().unwrap(), "--config './a b/c.yml' --env-file …");
     }
 }

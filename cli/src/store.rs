@@ -10,6 +10,7 @@ use plugin_registry_drivers_memory::MemoryDriver;
 
 use crate::{
     failure::{Failure, Outcome},
+    paths,
     source::{Configured, Source},
 };
 
@@ -57,7 +58,7 @@ impl<'a> Place<'a> {
     /// The options that name it again, to run another command.
     pub(crate) fn options(self) -> String {
         match self {
-            Place::Directory(root) => format!("--root {}", quoted(&root.display().to_string())),
+            Place::Directory(root) => format!("--root {}", paths::word(root)),
             Place::Configured(source) => source.options().unwrap_or_default(),
             Place::Memory => String::new(),
         }
@@ -77,7 +78,7 @@ impl<'a> Place<'a> {
         let mut root = None;
         let driver = match self {
             Place::Directory(directory) => {
-                root = Some(directory.display().to_string());
+                root = Some(paths::shown(directory));
                 let config = FsConfig::new(directory).with_create_root(create).with_durable(durable);
                 self::directory(config, "the registry", "Name a directory.").await?
             }
@@ -178,16 +179,6 @@ impl Configured {
     }
 }
 
-/// A path as a shell takes it for one word.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !path.is_empty() && path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
-}
-
 /// What to do about an archive in the place of a layout.
 const ARCHIVE: &str = "Unpack an archive of an OCI layout, and name the directory: \
      `mkdir DIR && tar -xf FILE -C DIR`. \
@@ -201,7 +192,7 @@ pub(crate) async fn layout(root: &Path, create: bool) -> Result<Arc<dyn StorageD
 }
 
 async fn directory(config: FsConfig, what: &str, if_file: &str) -> Result<Arc<dyn StorageDriver>, Failure> {
-    let shown = config.root.display().to_string();
+    let shown = paths::shown(&config.root);
     let is_file = config.root.is_file();
     match FsDriver::open(config).await {
         Ok(driver) => Ok(Arc::new(driver)),
@@ -213,7 +204,7 @@ async fn directory(config: FsConfig, what: &str, if_file: &str) -> Result<Arc<dy
             let message = format!("{what} `{shown}` is a file, not a directory");
             Err(Failure::failed(message).with_hint(if_file))
         }
-        Err(error) => Err(Failure::failed(format!("{what} `{shown}` cannot be opened: {error}"))),
+        Err(error) => Err(Failure::from(error).in_place(format!("{what} `{shown}` cannot be opened"))),
     }
 }
 
@@ -238,24 +229,5 @@ pub(crate) async fn require_answer(driver: &dyn StorageDriver) -> Result<(), Err
             Err(error.with_driver(driver.name()).with_operation(Operation::List))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_for_a_shell() {
-        for (path, word) in [
-            ("./backup", "./backup"),
-            ("/tmp/.tmpX/a_b-c", "/tmp/.tmpX/a_b-c"),
-            ("my backup", "'my backup'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME", "'$HOME'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(path), word);
-        }
     }
 }

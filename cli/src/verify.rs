@@ -87,15 +87,13 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         }
         writeln!(out, "\n{} read", Bytes(report.bytes))
     })?;
-    let ended = report.unfinished.as_ref().map(|why| format!("not everything was checked: {why}"));
+    let unfinished = require_finished(&report);
     if !report.findings.is_empty() {
         let mut message = format!("{} found", count(report.findings.len(), "problem"));
-        message.extend(ended.map(|ended| format!("; {ended}")));
+        message.extend(unfinished.err().map(|failure| format!("; {}", failure.message())));
         return Err(Failure::new(Outcome::Damaged, message).with_hint(mend.hint(&report)));
     }
-    if let Some(ended) = ended {
-        return Err(Failure::failed(ended).with_hint("Run it again when the store answers."));
-    }
+    unfinished?;
     if options.strict && !report.is_clean() {
         let odd = report.notes.len() + report.unknown.len();
         let message = format!("nothing is damaged, {} found", count(odd, "note"));
@@ -103,6 +101,15 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
         return Err(Failure::new(Outcome::Damaged, message).with_hint(hint));
     }
     Ok(())
+}
+
+/// Fails if not everything was looked at.
+pub(crate) fn require_finished(report: &VerifyReport) -> Result<(), Failure> {
+    match &report.unfinished {
+        None => Ok(()),
+        Some(why) => Err(Failure::failed(format!("not everything was checked: {why}"))
+            .with_hint("Run it again when the store answers.")),
+    }
 }
 
 /// The most commands that a hint names; all images are in the report.

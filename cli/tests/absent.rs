@@ -115,6 +115,23 @@ fn a_configuration_is_named_with_its_directory() {
     assert!(ran.err.starts_with(&message), "{ran:?}");
 }
 
+/// A directory that cannot be opened, however it is named: a circle of links, since root may open all others.
+#[test]
+fn a_directory_that_cannot_be_opened_has_a_hint() {
+    let place = TempDir::new().unwrap();
+    let root = place.path().join("root");
+    std::os::unix::fs::symlink(&root, &root).unwrap();
+    let config = place.path().join("config.yml");
+    let text = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n", root.display());
+    fs::write(&config, text).unwrap();
+    for (option, path) in [("--root", &root), ("--config", &config)] {
+        let ran = run(["ls", option, &path.display().to_string()]);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+        let hint = "\n  Run it as the user who owns the directory, or change its mode.\n";
+        assert!(ran.err.contains("permission denied") && ran.err.ends_with(hint), "{option}: {ran:?}");
+    }
+}
+
 #[test]
 fn no_create_makes_nothing() {
     let backup = Backup::make();

@@ -235,21 +235,7 @@ fn leftovers_and_foreign_files_are_notes() {
 fn a_manifest_steers_no_terminal() {
     let steers = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\r";
     let backup = Backup::make();
-    let root = Path::new(&backup.root()).join("docker/registry/v2");
-    let put = |tag: &str, manifest: &Value| {
-        let bytes = serde_json::to_vec(manifest).unwrap();
-        let digest = plugin_registry_core::Digest::sha256(&bytes).to_string();
-        let hex = digest.strip_prefix("sha256:").unwrap();
-        let manifests = root.join("repositories/quickstart/app/_manifests");
-        for (directory, name, content) in [
-            (root.join("blobs/sha256").join(&hex[..2]).join(hex), "data", bytes.as_slice()),
-            (manifests.join("revisions/sha256").join(hex), "link", digest.as_bytes()),
-            (manifests.join("tags").join(tag).join("current"), "link", digest.as_bytes()),
-        ] {
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(directory.join(name), content).unwrap();
-        }
-    };
+    let put = |tag: &str, manifest: &Value| backup.put_manifest(tag, manifest);
     let child = json!({
         "mediaType": format!("application/{steers}"), "digest": format!("sha256:{}", "a".repeat(64)), "size": 1,
         "platform": { "os": steers, "architecture": steers },

@@ -134,6 +134,17 @@ fn a_file_can_make_the_registry_read_only() {
     let refused = run(["rm", "quickstart/app:1.0", "--config", &config]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("read-only"), "{refused:?}");
+    // Every command that would write says where that is set.
+    let source = format!("oci:{}", backup.image().display());
+    for arguments in
+        [&["copy", &source, "registry:a:1", "--quiet"][..], &["purge"], &["rm", "quickstart/app", "--all"]]
+    {
+        let ran = run(arguments.iter().chain(&["--config", &config]));
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        let told = "the registry is read-only\n  The location (`accessMode`) or the configuration file \
+                    (`storage.maintenance.readonly`) says so.\n";
+        assert!(ran.err.ends_with(told), "{arguments:?}: {ran:?}");
+    }
     run(["verify", "--all", "--config", &config]).ok();
     let server = Server::start(&["--config", &config, "--delete"]);
     assert_eq!(status(&server, "DELETE /v2/quickstart/app/manifests/1.0"), 405);

@@ -62,6 +62,53 @@ fn a_missing_repository_lists_those_that_there_are() {
     assert!(ran.err.contains("The registry has no repositories."), "{ran:?}");
 }
 
+/// What cannot be read as a name may be anything, also a URL with a password.
+#[test]
+fn a_password_in_a_wrong_argument_is_not_shown() {
+    for given in [
+        "docker://user:canary@host/app",
+        "https://user:canary@host/app:1",
+        "registry:user:canary@host/app",
+        "registry:https://user:canary@host/app",
+        "oci::canary@host",
+        "oci:./dir:user:canary@",
+        "oci:./dir@sha256:canary",
+        "user:canary@host",
+    ] {
+        for line in [
+            "copy GIVEN oci:out",
+            "copy oci:out GIVEN",
+            "inspect GIVEN",
+            "tags GIVEN",
+            "verify GIVEN",
+            "rm GIVEN",
+            "rm a GIVEN",
+            "ls GIVEN",
+            "purge --older-than GIVEN",
+            "GIVEN",
+        ] {
+            let words: Vec<&str> =
+                line.split(' ').map(|word| if word == "GIVEN" { given } else { word }).collect();
+            for format in ["text", "json"] {
+                let ran = run(words.iter().chain(&["--root", "nowhere", "--format", format]));
+                assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{words:?}: {ran:?}");
+                assert!(ran.err.contains("'…'") && !ran.err.contains("canary"), "{words:?}: {ran:?}");
+            }
+        }
+    }
+    // What is written like names is repeated.
+    for (line, shown) in [
+        ("tags NOT/A/NAME", "'NOT/A/NAME'"),
+        ("copy ns/app:1.0 oci:out", "'ns/app:1.0'"),
+        ("ls --format yaml", "'yaml'"),
+        ("ls --frobnicate", "'--frobnicate'"),
+        ("frobnicate", "'frobnicate'"),
+    ] {
+        let ran = run(line.split(' '));
+        assert!(ran.code == 64 && ran.err.contains(shown), "{line}: {ran:?}");
+    }
+}
+
 /// Nothing is opened for these: the arguments alone are wrong.
 #[test]
 fn a_wrong_reference_says_what_to_write() {

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Backup, server::Server};
+use common::{Backup, run, server::Server};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -197,6 +197,19 @@ fn another_address_than_loopback_is_warned_about() {
     let (code, _, err) = server.wait();
     assert_eq!(code, Some(0));
     assert!(err.contains("WARNING"), "{err}");
+}
+
+/// Wrong usage does nothing.
+#[test]
+fn a_wrong_address_is_found_before_anything_is_made() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("made");
+    for address in ["nonsense", "127.0.0.1", "127.0.0.1:99999", ":5000", "unix:", ""] {
+        let ran = run(["serve", "--listen", address, "--root", &root.display().to_string()]);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{address}: {ran:?}");
+        assert!(ran.err.contains("--listen <ADDR>"), "{address}: {ran:?}");
+        assert!(!root.exists(), "{address}");
+    }
 }
 
 #[test]

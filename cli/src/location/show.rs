@@ -9,7 +9,7 @@ use plugin_registry_core::{shown_name, shown_path, shown_words};
 use plugin_registry_locations::{BackupStorageLocation, Config, config::WarningKind};
 use serde::Serialize;
 
-use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
+use crate::{args::LocationShow, failure::Failure, hint::secret_of, output::Output, source::Configured};
 
 /// The parameters whose values may be shown, if they are written like names. Any other parameter may be a
 /// secret, or hold one.
@@ -163,16 +163,11 @@ impl Summary {
             }),
             ignored: config.ignored.iter().map(ToString::to_string).collect(),
             warnings: warnings(configured),
-            credentials: location.as_ref().filter(|_| !has_credentials).and_then(|location| {
-                let secret = location.credential_secret().ok()?;
-                let names = metadata?;
-                Some(format!(
-                    "none given; they are in key `{}` of Secret `{}/{}`",
-                    name(&secret.key),
-                    name(&names.namespace),
-                    name(&secret.name)
-                ))
-            }),
+            credentials: location
+                .as_ref()
+                .filter(|_| !has_credentials)
+                .and_then(secret_of)
+                .map(|secret| format!("none given; they are in {secret}")),
         }
     }
 }

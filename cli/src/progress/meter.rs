@@ -33,7 +33,9 @@ pub(super) struct Meter {
 impl Meter {
     /// A total of these contents, each with its size.
     pub(super) fn of(open: HashMap<Digest, u64>) -> Self {
-        Self { total: open.values().sum(), open, ..Self::default() }
+        // Sizes are those of descriptors, which anyone may have written.
+        let total = open.values().copied().fold(0, u64::saturating_add);
+        Self { total, open, ..Self::default() }
     }
 
     /// Adds what each manifest names, whether manifests count themselves or not.
@@ -45,14 +47,15 @@ impl Meter {
     /// Content begins that may not be in the total.
     pub(super) fn begin(&mut self, digest: Digest, size: u64) {
         if !self.done.contains(&digest) && self.open.insert(digest, size).is_none() {
-            self.total += size;
+            self.total = self.total.saturating_add(size);
         }
     }
 
     /// More of a content was moved.
     pub(super) fn moved(&mut self, digest: Digest, bytes: u64) {
-        self.worked += bytes;
-        *self.under_way.entry(digest).or_default() += bytes;
+        self.worked = self.worked.saturating_add(bytes);
+        let moved = self.under_way.entry(digest).or_default();
+        *moved = moved.saturating_add(bytes);
     }
 
     /// Content is done, or needs no work. The total keeps the size that was announced.
@@ -60,7 +63,7 @@ impl Meter {
         self.under_way.remove(&digest);
         if let Some(size) = self.open.remove(&digest) {
             self.done.insert(digest);
-            self.done_bytes += size;
+            self.done_bytes = self.done_bytes.saturating_add(size);
         }
     }
 
@@ -79,7 +82,7 @@ impl Meter {
     }
 
     pub(super) fn position(&self) -> u64 {
-        (self.done_bytes + self.under_way.values().sum::<u64>()).min(self.total)
+        self.under_way.values().copied().fold(self.done_bytes, u64::saturating_add).min(self.total)
     }
 
     /// The state after this time.
@@ -185,6 +188,22 @@ mod tests {
         assert_eq!(meter.position(), 2 + 1, "by its index, the other platform is there, too");
         meter.finish_below(&digest("index"));
         assert_eq!((meter.position(), meter.total()), (3, 7));
+    }
+
+    /// Release builds check for overflow, too.
+    #[test]
+    fn sizes_may_be_as_large_as_numbers_go() {
+        let huge = i64::MAX.cast_unsigned();
+        let mut meter = meter(&[("a", huge), ("b", huge), ("c", huge)]);
+        meter.begin(digest("new"), huge);
+        meter.moved(digest("a"), huge);
+        meter.moved(digest("b"), huge);
+        meter.moved(digest("c"), huge);
+        assert_eq!((meter.position(), meter.total()), (u64::MAX, u64::MAX));
+        for name in ["a", "b", "c", "new"] {
+            meter.finish(digest(name));
+        }
+        assert_eq!(meter.after(Duration::from_secs(2)).to_string(), "16384 PiB of 16384 PiB, 100 %");
     }
 
     #[test]

@@ -45,13 +45,13 @@ struct Work {
 }
 
 impl Reporter {
-    /// Finds out how much there is to copy, unless nobody wants to know.
+    /// Finds out how much there is to copy, unless progress is switched off.
     pub(crate) async fn of_copy(quiet: bool, source: &dyn Source) -> Self {
         let view = View::new(quiet);
         Self::new(view, if quiet { Meter::default() } else { totals::of_image(source).await })
     }
 
-    /// Finds out how much there is to read, unless nobody wants to know.
+    /// Finds out how much there is to read, unless progress is switched off.
     pub(crate) async fn of_verify(quiet: bool, registry: &Registry, scope: &VerifyScope) -> Self {
         let view = View::new(quiet);
         Self::new(view, if quiet { Meter::default() } else { totals::of_scope(registry, scope).await })

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::NAMES;
-use crate::{failure::Failure, store::Place};
+use crate::{failure::Failure, paths, store::Place};
 
 /// Asks before anything is written, unless the registry is a new directory.
 ///
@@ -17,7 +17,7 @@ use crate::{failure::Failure, store::Place};
 pub(super) fn require(place: Place<'_>) -> Result<(), Failure> {
     let target = match place {
         Place::Directory(root) if is_new(root) => return Ok(()),
-        Place::Directory(root) => format!("`--root {}`, which is not empty", root.display()),
+        Place::Directory(root) => format!("`--root {}`, which is not empty", paths::word(root)),
         Place::Configured(source) => {
             let driver = source.read()?.config.driver;
             if driver == "inmemory" {
@@ -50,7 +50,7 @@ fn is_new(root: &Path) -> bool {
     fs::read_dir(root).map_or(true, |mut entries| entries.next().is_none())
 }
 
-fn is_yes(target: &str) -> io::Result<bool> {
+fn is_yes(target: &str) -> Result<bool, Failure> {
     let images = NAMES.map(|(name, tag)| format!("{name}:{tag}")).join(" and ");
     let mut err = io::stderr().lock();
     write!(
@@ -60,6 +60,7 @@ fn is_yes(target: &str) -> io::Result<bool> {
     )?;
     err.flush()?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::failed(format!("the answer cannot be read: {error}")))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -26,7 +26,9 @@ use crate::{
     args::Quickstart,
     failure::{Failure, Outcome},
     output::{Bytes, Output, count},
+    paths,
     store::{self, Place},
+    verify::require_finished,
 };
 
 /// The two names of the image in the registry.
@@ -98,6 +100,7 @@ pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
     if let Some(finding) = report.findings.first() {
         return Err(Failure::new(Outcome::Damaged, finding.to_string()));
     }
+    require_finished(&report)?;
 
     let restored = work.join("restored");
     let target = layout(&restored, true).await?;
@@ -164,7 +167,7 @@ fn named(registry: &Registry, position: usize) -> Result<RegistryImage, Failure>
 
 async fn layout(directory: &Path, create: bool) -> Result<LayoutImage, Failure> {
     let driver = store::layout(directory, create).await?;
-    let layout = OciLayout::create(driver, directory.display()).await?;
+    let layout = OciLayout::create(driver, paths::shown(directory)).await?;
     Ok(LayoutImage::new(layout, Some(LayoutReference::Name(LAYOUT_NAME.to_owned()))))
 }
 
@@ -261,16 +264,17 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Look at it:")?;
     let place = match (&document.root, &document.registry) {
         (_, Some(options)) => options.clone(),
-        (Some(root), None) => format!("--root {}", root.display()),
+        (Some(root), None) => format!("--root {}", paths::word(root)),
         (None, None) => String::new(),
     };
     writeln!(out, "  plugin-registry ls {place}")?;
     writeln!(out, "  plugin-registry inspect quickstart/app:1.0 {place}")?;
     if let Some(root) = &document.root {
-        writeln!(out, "  {}/docker/registry/v2    the registry's files", root.display())?;
+        let files = root.join("docker/registry/v2");
+        writeln!(out, "  {}    the registry's files", paths::word(&files))?;
     }
-    writeln!(out, "  {}    the image that went in", document.image.display())?;
-    writeln!(out, "  {}    the image that came out", document.restored.display())?;
+    writeln!(out, "  {}    the image that went in", paths::word(&document.image))?;
+    writeln!(out, "  {}    the image that came out", paths::word(&document.restored))?;
     if document.registry.is_some() {
         writeln!(out)?;
         writeln!(out, "Remove the images from the registry:")?;

@@ -5,17 +5,16 @@ mod plan;
 use std::io::{self, Write};
 
 use plugin_registry::{Registry, RegistryError, layout};
-use plugin_registry_core::{Digest, Reference, RepositoryName, StorageDriverExt, Tag};
+use plugin_registry_core::{Digest, Reference, RepositoryName, StorageDriverExt, Tag, shown_line};
 use serde::Serialize;
 
-use self::plan::Plan;
+use self::plan::{MAX_TAGS, Plan};
 use crate::{
     args::Rm,
     failure::Failure,
     missing,
     named::Image,
     output::{Bytes, Output, count},
-    store::Opened,
 };
 
 /// What to remove.
@@ -37,6 +36,9 @@ struct Document {
     dry_run: bool,
     /// The tags that go.
     tags: Vec<String>,
+    /// How many tags were looked at, if there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags_looked_at: Option<usize>,
     stays: Stays,
 }
 
@@ -60,33 +62,32 @@ struct Stays {
     /// Bytes of both; `None` for a repository, whose manifests are not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+    /// Why the rest of this is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<String>,
 }
 
 pub(crate) async fn run(options: Rm) -> Result<(), Failure> {
     let target = Target::of(&options.image, options.all)?;
     let name = options.image.repository;
-    let registry = writable(options.root.place().existing().await?)?;
-    let plan = match Plan::of(&registry, &name, &target).await {
+    // The settings for clients do not bind the person who runs this command, except that a registry is read-only.
+    let registry = options.root.place().existing().await?.builder().delete(true).build();
+    if registry.is_read_only() && !options.dry_run {
+        return Err(RegistryError::ReadOnly.into());
+    }
+    let mut plan = match Plan::of(&registry, &name, &target).await {
         Ok(plan) => plan,
         Err(error) => return Err(missing::failure(&registry, error, options.image.reference.as_ref()).await),
     };
-    if !options.dry_run {
+    if options.dry_run {
+        if let Some(error) = plan.unread.take() {
+            return Err(error.into());
+        }
+    } else {
         remove(&registry, &name, &target).await?;
     }
     let document = Document::new(&name, &target, &plan, options.dry_run);
     Output::new(options.printing.format).print(&document, |out| document.print(out))
-}
-
-/// The registry with deletes on. The settings for clients do not bind the person who runs this command, except
-/// that a registry is read-only; `location show` says the same.
-fn writable(opened: Opened) -> Result<Registry, Failure> {
-    let registry = opened.builder().delete(true).build();
-    if registry.is_read_only() {
-        let hint = "The location (`accessMode`) or the configuration file (`storage.maintenance.readonly`) \
-                    says so.";
-        return Err(Failure::from(RegistryError::ReadOnly).with_hint(hint));
-    }
-    Ok(registry)
 }
 
 async fn remove(registry: &Registry, name: &RepositoryName, target: &Target) -> Result<(), Failure> {
@@ -143,6 +144,7 @@ impl Document {
             manifests: content.map(|content| content.manifests),
             blobs: content.map(|content| content.blobs),
             bytes: content.and_then(|content| content.bytes),
+            unread: plan.unread.as_ref().map(ToString::to_string),
         };
         let (removed, tags) = match target {
             Target::Tag(tag) => {
@@ -153,20 +155,26 @@ impl Document {
             Target::Manifest(digest) => (Some(digest.to_string()), texts(&plan.tags)),
             Target::Repository => (None, texts(&plan.tags)),
         };
-        Self { name: name.to_string(), removed, kind: target.kind(), dry_run, tags, stays }
+        let tags_looked_at = plan.has_more_tags.then_some(MAX_TAGS);
+        Self { name: name.to_string(), removed, kind: target.kind(), dry_run, tags, tags_looked_at, stays }
     }
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { name, removed, kind, .. } = self;
-        let verb = if self.dry_run { "would remove" } else { "removed" };
+        let (verb, has) = if self.dry_run { ("would remove", "has") } else { ("removed", "had") };
+        let all_tags_are_known = self.stays.unread.is_none() && self.tags_looked_at.is_none();
         match removed {
             Some(removed) => write!(out, "{verb} {kind} {removed} of {name}")?,
             None => write!(out, "{verb} {kind} {name}")?,
         }
         match (*kind, self.tags.as_slice()) {
             ("tag", _) => writeln!(out)?,
-            (_, []) => writeln!(out, ", which had no tag")?,
+            (_, []) if all_tags_are_known => writeln!(out, "; it {has} no tags")?,
+            (_, []) => writeln!(out)?,
             (_, tags) => writeln!(out, " with {}: {}", count(tags.len(), "tag"), tags.join(", "))?,
+        }
+        if let Some(number) = self.tags_looked_at {
+            writeln!(out, "only the first {number} tags were looked at: others may name the manifest, too")?;
         }
         self.stays.print(out)
     }
@@ -185,7 +193,15 @@ impl Stays {
         for child in &self.children {
             writeln!(out, "stays: the manifest of a platform, under its digest {child}")?;
         }
-        let (Some(manifests), Some(blobs)) = (self.manifests, self.blobs) else {
+        let content = self.manifests.zip(self.blobs);
+        if let Some(error) = &self.unread {
+            let what = if content.is_some() { "other tags" } else { "what stays" };
+            writeln!(out, "{what} could not be read: {}", shown_line(error))?;
+        }
+        let Some((manifests, blobs)) = content else {
+            if self.unread.is_some() {
+                return Ok(());
+            }
             return writeln!(
                 out,
                 "stays: the bytes of its blobs, which cannot be counted: the image is damaged or incomplete"

@@ -15,6 +15,8 @@ use super::Target;
 
 /// Requests at a time.
 const PARALLEL: usize = 16;
+/// The tags that are asked what they name, each with a request: those of one list.
+pub(super) const MAX_TAGS: usize = 1000;
 
 /// What is there before anything is removed.
 #[derive(Debug, Default)]
@@ -23,10 +25,14 @@ pub(super) struct Plan {
     pub(super) digest: Option<Digest>,
     /// For a tag, the other tags that name its manifest; otherwise the tags that go.
     pub(super) tags: Vec<Tag>,
+    /// Whether there are more tags than the [`MAX_TAGS`] that were looked at.
+    pub(super) has_more_tags: bool,
     /// The children of an index, which keep their own revisions.
     pub(super) children: Vec<Digest>,
     /// The content whose bytes stay; `None` if the image cannot be read.
     pub(super) content: Option<Content>,
+    /// Why the rest of this is not known. It is no reason to leave the target where it is.
+    pub(super) unread: Option<RegistryError>,
 }
 
 /// Content in the store, each counted once.
@@ -39,19 +45,37 @@ pub(super) struct Content {
 
 impl Plan {
     /// # Errors
-    /// Fails if the target does not exist, and with the errors of the store. A damaged image can be removed, so
-    /// it is no error here.
+    /// Fails if the target does not exist, and if the tags of a repository cannot be listed. A damaged image can be
+    /// removed, and so can one that the store does not let us read: neither is an error here.
     pub(super) async fn of(
         registry: &Registry,
         name: &RepositoryName,
         target: &Target,
     ) -> Result<Self, RegistryError> {
         let repository = registry.repository(name.clone());
-        match target {
+        let plan = match target {
             Target::Tag(tag) => of_tag(registry, &repository, tag).await,
             Target::Manifest(digest) => of_manifest(registry, &repository, digest).await,
-            Target::Repository => of_repository(registry, &repository).await,
+            Target::Repository => return of_repository(registry, &repository).await,
+        };
+        match plan {
+            Err(error) if !error.is_not_found() => Ok(Self { unread: Some(error), ..Self::default() }),
+            plan => plan,
         }
+    }
+
+    /// What is there of an image.
+    async fn of_image(repository: &Repository, digest: &Digest) -> Self {
+        let mut plan = Self { digest: Some(*digest), ..Self::default() };
+        plan.unread = plan.read(repository, digest).await.err();
+        plan
+    }
+
+    /// The content comes first: it does not depend on other tags.
+    async fn read(&mut self, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
+        (self.content, self.children) = image(repository, digest).await?;
+        (self.tags, self.has_more_tags) = naming(repository, digest).await?;
+        Ok(())
     }
 }
 
@@ -66,10 +90,11 @@ async fn of_tag(registry: &Registry, repository: &Repository, tag: &Tag) -> Resu
         require(registry, repository, &directory, tag.clone().into()).await?;
         return Ok(Plan::default());
     };
-    let mut tags = naming(repository, &digest).await?;
-    tags.retain(|other| other != tag);
-    let (content, _) = image(repository, &digest).await?;
-    Ok(Plan { digest: Some(digest), tags, children: Vec::new(), content })
+    let mut plan = Plan::of_image(repository, &digest).await;
+    plan.tags.retain(|other| other != tag);
+    // The index stays, and names them.
+    plan.children.clear();
+    Ok(plan)
 }
 
 async fn of_manifest(
@@ -79,8 +104,7 @@ async fn of_manifest(
 ) -> Result<Plan, RegistryError> {
     require(registry, repository, &layout::revision_link(repository.name(), digest), (*digest).into())
         .await?;
-    let (content, children) = image(repository, digest).await?;
-    Ok(Plan { digest: Some(*digest), tags: naming(repository, digest).await?, children, content })
+    Ok(Plan::of_image(repository, digest).await)
 }
 
 /// Fails if nothing is there, whether it can be read or not.
@@ -99,7 +123,7 @@ async fn require(
 /// Counts links, since reading all manifests could take long.
 async fn of_repository(registry: &Registry, repository: &Repository) -> Result<Plan, RegistryError> {
     let name = repository.name();
-    let tags = match all_tags(repository).await {
+    let tags = match repository.tags().list(None, usize::MAX).await.map(|page| page.entries) {
         // A repository that holds nothing is an error, unless it is one whose first push broke off.
         Err(RegistryError::RepositoryUnknown(_))
             if registry.driver().exists(&layout::uploads(name)).await? =>
@@ -108,12 +132,20 @@ async fn of_repository(registry: &Registry, repository: &Repository) -> Result<P
         }
         tags => tags?,
     };
+    let plan = Plan { tags, ..Plan::default() };
+    Ok(match content_of(registry, name).await {
+        Ok(content) => Plan { content: Some(content), ..plan },
+        Err(error) => Plan { unread: Some(error), ..plan },
+    })
+}
+
+async fn content_of(registry: &Registry, name: &RepositoryName) -> Result<Content, RegistryError> {
     let mut content = Content::default();
     for algorithm in Algorithm::ALL {
         content.manifests += linked(registry, &layout::revisions(name, algorithm)).await?;
         content.blobs += linked(registry, &layout::layers(name, algorithm)).await?;
     }
-    Ok(Plan { tags, content: Some(content), ..Plan::default() })
+    Ok(content)
 }
 
 /// The number of links in a directory.
@@ -130,14 +162,11 @@ async fn linked(registry: &Registry, directory: &StoragePath) -> Result<usize, R
     }
 }
 
-async fn all_tags(repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-    Ok(repository.tags().list(None, usize::MAX).await?.entries)
-}
-
-/// The tags that name a manifest.
-async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, RegistryError> {
+/// The tags that name a manifest, of the first [`MAX_TAGS`], and whether there are more than those.
+async fn naming(repository: &Repository, digest: &Digest) -> Result<(Vec<Tag>, bool), RegistryError> {
     let tags = repository.tags();
-    let resolved = stream::iter(all_tags(repository).await?).map(|tag| {
+    let page = tags.list(None, MAX_TAGS).await?;
+    let resolved = stream::iter(page.entries).map(|tag| {
         let tags = tags.clone();
         async move {
             match tags.resolve(&tag).await {
@@ -147,7 +176,7 @@ async fn naming(repository: &Repository, digest: &Digest) -> Result<Vec<Tag>, Re
         }
     });
     let named: Vec<Option<Tag>> = resolved.buffered(PARALLEL).try_collect().await?;
-    Ok(named.into_iter().flatten().collect())
+    Ok((named.into_iter().flatten().collect(), page.has_more))
 }
 
 /// The content of an image with all its platforms, and the manifests below it; no content if a part of it is
@@ -177,7 +206,8 @@ async fn image(
             }
         }
     }
-    let bytes = sizes.values().chain(blobs.values()).sum();
+    // Sizes are those of descriptors, which anyone may have written.
+    let bytes = sizes.values().chain(blobs.values()).copied().fold(0, u64::saturating_add);
     let content = Content { manifests: sizes.len(), blobs: blobs.len(), bytes: Some(bytes) };
     Ok((is_whole.then_some(content), below))
 }

@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host},
 };
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Failure;
 
 /// How long a connection may be silent before the kernel probes the client's machine, how long it waits for
 /// an answer, and how often it probes. A machine that is gone is noticed after two minutes.
@@ -48,6 +48,17 @@ pub(super) enum Stream {
     Unix(UnixStream),
 }
 
+/// Reads `HOST:PORT` or `unix:/PATH`, before anything is opened. A host's name is looked up later.
+pub(crate) fn address(text: &str) -> Result<String, &'static str> {
+    let is_address = match text.strip_prefix("unix:") {
+        Some(path) => !path.is_empty(),
+        None => {
+            text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        }
+    };
+    if is_address { Ok(text.to_owned()) } else { Err("write HOST:PORT, such as 127.0.0.1:0, or unix:/PATH") }
+}
+
 impl Listener {
     /// Binds `HOST:PORT` or `unix:/PATH`.
     pub(super) async fn bind(address: &str) -> Result<Self, Failure> {
@@ -65,11 +76,7 @@ impl Listener {
                 ErrorKind::PermissionDenied => "Ports below 1024 need privileges; choose a higher one.",
                 _ => "Write --listen 127.0.0.1:0, --listen HOST:PORT or --listen unix:/PATH.",
             };
-            let outcome = match error.kind() {
-                ErrorKind::InvalidInput => Outcome::Usage,
-                _ => Outcome::Failed,
-            };
-            Failure::new(outcome, format!("cannot listen on `{text}`: {error}")).with_hint(hint)
+            Failure::failed(format!("cannot listen on `{text}`: {error}")).with_hint(hint)
         };
         let addresses: Vec<SocketAddr> = lookup_host(text).await.map_err(failed)?.collect();
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;

@@ -30,6 +30,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+pub(crate) use self::listener::address as listen_address;
 use self::{
     browser::Door,
     budget::Budget,

@@ -83,6 +83,23 @@ impl Backup {
         self.directory.path().join(name)
     }
 
+    /// Stores a manifest as it is, also one that a push would refuse, under a tag of `quickstart/app`.
+    pub fn put_manifest(&self, tag: &str, manifest: &Value) {
+        let root = self.path("registry/docker/registry/v2");
+        let bytes = serde_json::to_vec(manifest).unwrap();
+        let digest = plugin_registry_core::Digest::sha256(&bytes).to_string();
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let manifests = root.join("repositories/quickstart/app/_manifests");
+        for (directory, name, content) in [
+            (root.join("blobs/sha256").join(&hex[..2]).join(hex), "data", bytes.as_slice()),
+            (manifests.join("revisions/sha256").join(hex), "link", digest.as_bytes()),
+            (manifests.join("tags").join(tag).join("current"), "link", digest.as_bytes()),
+        ] {
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(name), content).unwrap();
+        }
+    }
+
     /// Runs a command with this `--root`.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let root = self.root();

@@ -79,6 +79,32 @@ fn a_document_in_the_place_of_another_is_named() {
     }
 }
 
+/// Half a command does not run, or runs elsewhere.
+#[test]
+fn a_location_without_a_namespace_gets_no_command() {
+    let files = Files::new();
+    let secret = files.write("secret.yaml", "kind: Secret\ndata:\n  cloud: W2RlZmF1bHRdCg==\n");
+    for (metadata, name, named) in [
+        ("{name: default}", "mine", "mine"),
+        ("{name: default, namespace: velero}", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "velero/…"),
+    ] {
+        let location = files.write(
+            "bsl.yaml",
+            format!(
+                "kind: BackupStorageLocation\nmetadata: {metadata}\nspec:\n  provider: aws\n  \
+                 credential: {{name: {name}, key: cloud}}\n  objectStorage: {{bucket: backup}}\n  config: {{region: us-east-1}}\n"
+            ),
+        );
+        let ran = run(["ls", "--location", &location, "--credentials", &secret]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let hint = "\n  Save the decoded value of this key as a file, and name that with --credentials.\n";
+        assert!(ran.err.ends_with(hint) && !ran.err.contains("kubectl"), "{ran:?}");
+        let shown = crate::show(&["--location", &location]).ok().out;
+        let line = format!("\ncredentials: none given; they are in key `cloud` of Secret `{named}`\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
+}
+
 /// Everything that speaks to a store fails with the same hint.
 #[cfg(feature = "s3")]
 mod of_a_store {

@@ -1,6 +1,6 @@
 //! Commands that read make no request that writes: counted at a store of which nothing is known.
 
-use plugin_registry_emulator::s3::Server;
+use plugin_registry_emulator::s3::{Fault, Kind, Server};
 use serde_json::json;
 
 use crate::{
@@ -15,13 +15,17 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// With what the quickstart backs up.
-    fn filled() -> Self {
+    fn empty() -> Self {
         let (server, files) = (Server::start(), Files::new());
         let location = files.location("aws", server.bucket(), &server.endpoint());
         let cloud = files.cloud(&server.access_key(), &server.secret_key());
         let from = ["--location", &location, "--credentials", &cloud].map(str::to_owned).to_vec();
-        let bucket = Self { server, files, from };
+        Self { server, files, from }
+    }
+
+    /// With what the quickstart backs up.
+    fn filled() -> Self {
+        let bucket = Self::empty();
         bucket.run(&["quickstart", "--yes"]).ok();
         bucket.server.forget();
         bucket
@@ -54,6 +58,19 @@ fn commands_that_read_make_no_write() {
         assert_eq!(bucket.server.writes(), [""; 0], "{command:?}");
         assert_eq!(bucket.server.count() == 0, command.starts_with(&["location", "show"]), "{command:?}");
     }
+}
+
+/// The store fails once the first of two repositories is verified.
+#[test]
+fn a_quickstart_that_could_not_verify_everything_fails() {
+    let bucket = Bucket::empty();
+    let quick = bucket.files.write("quick.env", "REGISTRY_STORAGE_S3_MAXATTEMPTS=1\n");
+    // Its three manifests and six blobs are read, and nothing is read while they are backed up.
+    let fails = Fault::new(Kind::error(500, "InternalError")).on("GetObject").key("/data").nth(10);
+    bucket.server.fault(fails.forever());
+    let ran = bucket.run(&["quickstart", "--yes", "--env-file", &quick]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.err.starts_with("error: not everything was checked: "), "{ran:?}");
 }
 
 /// A location with `accessMode: ReadOnly` is read, and every write is refused before the store is asked.

@@ -39,7 +39,7 @@ fn without_a_terminal_it_refuses_unless_yes() {
     }
     let shown = run(["quickstart", "--yes", "--config", &config]).ok().out;
     assert!(shown.contains(&format!("plugin-registry rm quickstart/app --all --config {config}")), "{shown}");
-    // A directory that holds something is no new one.
+    // The directory is not empty any more.
     let before = files(root.as_ref());
     let ran = run(["quickstart", "--root", &root]);
     assert!(ran.code == 64 && ran.err.contains("which is not empty"), "{ran:?}");
@@ -73,6 +73,13 @@ fn on_a_terminal_it_asks() {
         assert!(shown.contains("Continue? [y/N]") && shown.contains("error: nothing was written"), "{shown}");
         assert!(files(root.as_ref()).is_empty(), "something was written");
     }
+    // `é` in ISO 8859-1.
+    let shown = terminal::typed(&mut terminal::of(&line), b"\xe9\n");
+    assert!(
+        shown.contains("error: the answer cannot be read: stream did not contain valid UTF-8"),
+        "{shown}"
+    );
+    assert!(files(root.as_ref()).is_empty(), "something was written");
     let shown = terminal::typed(&mut terminal::of(&line), "Yes\n");
     assert!(shown.contains("Look at it:"), "{shown}");
     assert_eq!(run(["ls", "--config", &config]).ok().out, "quickstart/app\nquickstart/copy\n");

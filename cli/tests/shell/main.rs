@@ -13,6 +13,7 @@ mod common;
 mod completion;
 mod consent;
 mod deletes;
+mod paste;
 mod programs;
 mod progress;
 mod removal;

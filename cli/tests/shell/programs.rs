@@ -90,6 +90,50 @@ fn all_fields_of_all_commands_are_in_camel_case() {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// The words in the paragraph `JSON:` of a command's section, and in the table below it.
+fn documented(page: &str, command: &str) -> Vec<String> {
+    let sections = page.split("\n## ").skip(1);
+    let mut named = sections.filter_map(|section| {
+        let (heading, text) = section.split_once('\n')?;
+        heading.split(", ").any(|name| name == command).then_some(text)
+    });
+    let text = named.next().unwrap_or_else(|| panic!("no section about {command}"));
+    let fields = text.split_once("\nJSON: ").unwrap_or_else(|| panic!("{command}: no fields")).1;
+    let quoted = fields.split('`').skip(1).step_by(2);
+    quoted.flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric())).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_has_every_field() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/command.md");
+    let page = fs::read_to_string(page).unwrap();
+    let backup = Backup::make();
+    let config = backup.path("config.yml").display().to_string();
+    let text = format!("version: 0.1\nstorage:\n  filesystem: {{rootdirectory: {}}}\n", backup.root());
+    fs::write(&config, text).unwrap();
+    let image = format!("oci:{}", backup.image().display());
+    let copy = format!("{image} registry:again/app:1 --quiet");
+    for (command, arguments) in [
+        ("quickstart", "--yes"),
+        ("copy", copy.as_str()),
+        ("ls", ""),
+        ("tags", "quickstart/app"),
+        ("inspect", "quickstart/app:1.0"),
+        ("verify", "--all --quiet"),
+        ("purge", "--dry-run"),
+        ("rm", "quickstart/app:1.0 --dry-run"),
+        ("location show", ""),
+    ] {
+        let line = format!("{command} {arguments}");
+        let ran = run(line.split_whitespace().chain(["--config", &config, "--format", "json"]));
+        let mut found = Vec::new();
+        keys(&ran.ok().json(), &mut found);
+        let documented = documented(&page, command);
+        found.retain(|key| !documented.contains(key));
+        assert!(found.is_empty(), "the page lacks fields of {command}: {found:?}");
+    }
+}
+
 #[test]
 fn an_error_is_an_object_if_json_was_asked_for() {
     let backup = Backup::make();

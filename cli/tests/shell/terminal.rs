@@ -35,12 +35,12 @@ pub(crate) fn of(line: &str) -> Command {
 
 /// Types keys, and returns all that the terminal shows until its program ends. The program's home is empty, also takes
 /// its temporary files, and is deleted at the end.
-pub(crate) fn typed(command: &mut Command, keys: &str) -> String {
+pub(crate) fn typed(command: &mut Command, keys: impl AsRef<[u8]>) -> String {
     let home = TempDir::new().unwrap();
     command.env("HOME", home.path()).env("TMPDIR", home.path());
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(keys.as_ref()).unwrap();
     let output = child.wait_with_output().unwrap();
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
 }
