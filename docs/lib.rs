@@ -83,4 +83,5 @@ pages! {
     adr_0040: "adr/0040-what-is-at-hand.md",
     adr_0041: "adr/0041-a-budget-of-parts.md",
     adr_0042: "adr/0042-the-registry-crate-is-only-a-registry.md",
+    adr_0043: "adr/0043-foreign-types-in-signatures.md",
 }
