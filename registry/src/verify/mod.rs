@@ -244,10 +244,8 @@ impl Verification<'_> {
             return Ok(());
         }
         let stored = match BlobStore::new(&self.registry.shared).verify_as(&canonical, &digest).await {
-            Ok(Some(Ok(size))) => {
-                self.report.bytes += size;
-                Stored::Sound(size)
-            }
+            // These bytes are counted as those of the canonical digest.
+            Ok(Some(Ok(size))) => Stored::Sound(size),
             Ok(Some(Err(error))) => {
                 let problem = format!("the link leads to other content: {error}");
                 self.damage(name, path, problem, Cause::Layer(digest));
