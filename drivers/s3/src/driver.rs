@@ -118,7 +118,7 @@ impl StorageDriver for S3Driver {
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        list::list(&self.store, path, after)
+        list::list(&*self.store, path, after)
     }
 
     fn walk<'a>(
@@ -126,7 +126,7 @@ impl StorageDriver for S3Driver {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        list::walk(&self.store, path, after)
+        list::walk(&*self.store, path, after)
     }
 
     fn find_directories<'a>(
@@ -135,7 +135,7 @@ impl StorageDriver for S3Driver {
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        list::find_directories(&self.store, path, marker, after)
+        list::find_directories(&*self.store, path, marker, after)
     }
 
     /// For a directory: one listing for 1000 files and a request to delete them. Holds at most about 100,000
@@ -151,7 +151,7 @@ impl StorageDriver for S3Driver {
         let mut found = false;
         let mut first = None;
         let mut keys = loop {
-            let (keys, is_all) = list::keys_below(store, store.keys.below(path)).await?;
+            let (keys, is_all) = list::keys_below(&**store, store.keys.below(path)).await?;
             found |= keys.iter().any(|key| store.keys.staged_path(key).is_none());
             for staged in keys.iter().filter_map(|key| store.keys.staged_path(key)) {
                 abort_staged_upload(store, &staged).await?;

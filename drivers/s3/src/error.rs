@@ -4,8 +4,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_registry_core::{Error, ErrorKind, profiles::is_region, shown, shown_line};
+use plugin_registry_drivers_objects::connections::{ResponseTooLarge, Stalled};
 
-use crate::client::{CredentialsFailure, ResponseTooLarge, Stalled, element};
+use crate::client::{CredentialsFailure, element};
 
 /// Kinds by the code in the answer's body.
 const CODES: &[(&str, ErrorKind)] = &[

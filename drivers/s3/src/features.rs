@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::{
     S3Config,
-    client::{Condition, Listing, ObjectMetadata, S3Client},
+    client::{Condition, ObjectMetadata, S3Client},
     content::Content,
     key::ObjectKeys,
     known_stores::{KnownStore, PartialFeatures},
+    list::Listing,
 };
 
 /// How a store differs from S3.

@@ -27,25 +27,23 @@
 //! # }
 //! ```
 
-mod budget;
 mod client;
 mod config;
-mod content;
 mod driver;
 mod error;
 mod features;
-mod key;
 mod known_stores;
-mod list;
 mod parts;
 mod permissions;
 mod reader;
-mod reorder;
 mod stage;
 mod staged;
 mod store;
 mod upload;
 mod writer;
+
+// What the drivers of object stores share.
+use plugin_registry_drivers_objects::{budget, content, files, keys as key, list};
 
 pub use self::{
     config::{AccessKeys, Checksums, CredentialsSource, S3Config, S3Credentials},

@@ -6,9 +6,9 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Error, ErrorKind, FileInfo, Result, StageId, Staged, StoragePath};
 
 use crate::{
-    client::{Condition, ObjectMetadata, Progress, Uploads, is_condition},
+    client::{Condition, ObjectMetadata, Uploads, is_condition},
     content::Content,
-    list,
+    list::{self, Progress},
     parts::MIN_PART,
     stage::Stage,
     store::{LoadedStage, Shared, Source, Store},

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
@@ -22,6 +23,7 @@ use crate::{
     error::is_not_understood,
     features::{FeatureDetector, StoreFeatures},
     key::ObjectKeys,
+    list::{Lister, Listing, Page},
     parts::{MAX_PART, MIN_PART},
     stage::Stage,
     writer::MAX_INLINE,
@@ -440,6 +442,21 @@ impl Store {
 /// A copy that succeeded is then repeated.
 fn is_copied_again(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+}
+
+#[async_trait]
+impl Lister for Store {
+    fn keys(&self) -> &ObjectKeys {
+        &self.keys
+    }
+
+    fn has_directories(&self) -> bool {
+        self.features().directories
+    }
+
+    async fn page(&self, listing: &Listing<'_>, token: Option<&str>) -> Result<Page> {
+        self.client.list(listing, token).await
+    }
 }
 
 /// The error for a multipart upload that the store does not know: no writer can continue it.

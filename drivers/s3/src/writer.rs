@@ -14,7 +14,7 @@ use crate::{
     budget::PartReservation,
     client::{Condition, ObjectMetadata, is_condition},
     content::{Content, ContentBuilder},
-    parts::{MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
+    parts::{LIMITS, MAX_FILE, MAX_PARTS, MIN_PART, PartSizes},
     stage::{LAST, Stage, StagedUpload, too_many_parts},
     staged::{self, metadata_of, replace, stage_conflict},
     store::{LoadedStage, Shared, Source},
@@ -54,7 +54,7 @@ impl S3Writer {
         store.before_writing().await?;
         let is_direct = matches!(mode, WriteMode::Direct { .. });
         let expected = if let WriteMode::Direct { size } = mode { size } else { None };
-        let sizes = PartSizes::new(store.chunk_size, expected)?;
+        let sizes = PartSizes::new(&LIMITS, store.chunk_size, expected)?;
         let resumed = match mode {
             WriteMode::Resume(staged) => Some(staged::resume(&store, &staged).await?),
             WriteMode::Direct { .. } | WriteMode::Stage => None,
@@ -73,8 +73,7 @@ impl S3Writer {
     fn room(&self) -> usize {
         // Numbers lost to interruptions do not make any part larger.
         let count = self.upload.as_ref().map_or(0, |upload| upload.count);
-        let number = i32::try_from(count).unwrap_or(i32::MAX).saturating_add(1);
-        usize::try_from(self.sizes.of(number)).unwrap_or(usize::MAX)
+        usize::try_from(self.sizes.of(count as u64 + 1)).unwrap_or(usize::MAX)
     }
 
     /// Sends what has gathered.

@@ -4,13 +4,14 @@
 //! `static` is never dropped, and a test that is killed drops nothing.
 
 mod account;
+mod azurite;
 mod moto;
 mod process;
 mod seaweed;
 
 use std::{fmt, path::PathBuf};
 
-pub use self::{account::Account, moto::Moto, seaweed::SeaweedFs};
+pub use self::{account::Account, azurite::Azurite, moto::Moto, seaweed::SeaweedFs};
 
 /// An emulator that is not installed, which is a reason to skip a test.
 ///

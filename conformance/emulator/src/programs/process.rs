@@ -124,11 +124,22 @@ pub(super) fn free_port(port: u16) -> io::Result<TcpListener> {
 /// Makes one request over its own connection. Returns status and body. HTTP/1.0, so that the answer has no
 /// chunks.
 pub(super) fn request(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+    request_with(address, method, path, "", body)
+}
+
+/// The same with more headers, a line each.
+pub(super) fn request_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_TIME))?;
     let size = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\nContent-Length: {size}\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\nContent-Length: {size}\r\n{headers}\r\n"
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;

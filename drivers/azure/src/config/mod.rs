@@ -1,5 +1,6 @@
 //! The settings of the driver.
 
+mod files;
 mod parameters;
 mod setters;
 
@@ -41,8 +42,8 @@ pub struct AzureConfig {
     pub root_directory: String,
     /// `leadingslash`: whether the names of blobs begin with a slash. Default [`LeadingSlash::Detect`].
     pub leading_slash: LeadingSlash,
-    /// `max_retries`: how often the status of a slow copy is requested again. 0 means never, which the
-    /// parameter calls -1. Default 5.
+    /// `max_retries`: how often the status of a copy that makes no progress is requested again. 0 means never, which
+    /// the parameter calls -1. Default 5.
     pub max_retries: u32,
     /// `retry_delay`: the wait before the first of these requests. Before the second it is twice as long,
     /// before the third three times, and so on. Default 100 ms.
@@ -55,6 +56,19 @@ pub struct AzureConfig {
     pub ca_bundle_path: Option<PathBuf>,
     /// `proxy`: an HTTP proxy, which may hold a password.
     pub proxy: Option<Secret>,
+    /// `chunksize`: bytes in a block, 1 MiB to 4000 MiB. Default 10 MiB.
+    pub chunk_size: u64,
+    /// `maxconcurrency`: blocks in memory at a time, gathering or on their way, of all writers of the instance. 1
+    /// counts as 2. Default 3.
+    pub concurrency: usize,
+    /// `maxattempts`: attempts of one request, including the first. Default 5.
+    pub max_attempts: u32,
+    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for this long. Default
+    /// 60 s.
+    pub idle_timeout: Duration,
+    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its answer. Ten
+    /// times that if it makes a blob of blocks or copies one. Default 60 s.
+    pub answer_timeout: Duration,
 }
 
 /// Where requests get their credentials from.
@@ -185,6 +199,11 @@ impl AzureConfig {
             ca_bundle: None,
             ca_bundle_path: None,
             proxy: None,
+            chunk_size: 10 << 20,
+            concurrency: 3,
+            max_attempts: 5,
+            idle_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -34,6 +34,11 @@ setters! {
     with_ca_bundle(pem: impl Into<String>) sets ca_bundle = Some(pem.into());
     with_ca_bundle_path(path: impl Into<PathBuf>) sets ca_bundle_path = Some(path.into());
     with_proxy(url: Secret) sets proxy = Some(url);
+    with_chunk_size(bytes: u64) sets chunk_size = bytes;
+    with_concurrency(blocks: usize) sets concurrency = blocks;
+    with_max_attempts(attempts: u32) sets max_attempts = attempts;
+    with_idle_timeout(limit: Duration) sets idle_timeout = limit;
+    with_answer_timeout(limit: Duration) sets answer_timeout = limit;
 }
 
 #[cfg(test)]
@@ -56,7 +61,12 @@ mod tests {
             .with_skip_verify(true)
             .with_ca_bundle("pem")
             .with_ca_bundle_path("/ca.pem")
-            .with_proxy(Secret::new("http://proxy"));
+            .with_proxy(Secret::new("http://proxy"))
+            .with_chunk_size(1 << 20)
+            .with_concurrency(7)
+            .with_max_attempts(2)
+            .with_idle_timeout(Duration::from_secs(3))
+            .with_answer_timeout(Duration::from_secs(4));
         assert_eq!((config.account_name.as_str(), config.container.as_str()), ("account", "backup"));
         assert!(matches!(&config.credentials, AzureCredentials::SharedKey(key) if key.expose() == "a"));
         assert_eq!((config.realm.as_str(), config.service_url), ("core.chinacloudapi.cn", Some(url())));
@@ -65,5 +75,7 @@ mod tests {
         assert_eq!((config.skip_verify, config.ca_bundle.as_deref()), (true, Some("pem")));
         assert_eq!(config.ca_bundle_path.as_deref(), Some(Path::new("/ca.pem")));
         assert_eq!(config.proxy.unwrap().expose(), "http://proxy");
+        assert_eq!((config.chunk_size, config.concurrency, config.max_attempts), (1 << 20, 7, 2));
+        assert_eq!((config.idle_timeout.as_secs(), config.answer_timeout.as_secs()), (3, 4));
     }
 }

@@ -21,7 +21,10 @@ use plugin_registry_core::{ErrorKind, Secret, profiles, shown_name, shown_path};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::sts::TokenService;
-use crate::config::{AccessKeys, CredentialsSource, S3Config, S3Credentials, files::read_text};
+use crate::{
+    config::{AccessKeys, CredentialsSource, S3Config, S3Credentials},
+    files::read_text,
+};
 
 /// Temporary keys are renewed this long before they expire.
 const REFRESH_MARGIN: Duration = Duration::from_secs(120);

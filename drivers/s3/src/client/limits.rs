@@ -1,8 +1,7 @@
 //! How long a request may stall, and how much of an answer is held (ADR 0023).
 
-use std::{fmt, time::Duration};
-
 use http::Method;
+use plugin_registry_drivers_objects::connections::Limits;
 
 /// The most bytes of an answer that is not an object: a page of 1000 keys of 1 KiB, each byte escaped, has
 /// less.
@@ -10,17 +9,6 @@ const MAX_ANSWER: u64 = 16 << 20;
 /// The factor by which a store may take longer to begin its answer to a copy, or to making an object of its
 /// parts.
 const LONG: u32 = 10;
-
-/// How long a connection may stall.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Until a connection is established.
-    pub(super) connect: Duration,
-    /// Between two bytes, up or down.
-    pub(super) idle: Duration,
-    /// From the last byte of the request to the first of its answer.
-    pub(super) answer: Duration,
-}
 
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -55,45 +43,10 @@ impl Allowance {
     }
 }
 
-/// Why a request was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stalled {
-    /// No connection was established in time.
-    Connecting(Duration),
-    /// No byte moved.
-    Idle(Duration),
-    /// The request was sent, and no answer began.
-    Answer(Duration),
-}
-
-impl fmt::Display for Stalled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connecting(limit) => write!(f, "no connection within {limit:?}"),
-            Self::Idle(limit) => write!(f, "no byte was sent or received for {limit:?} (`idletimeout`)"),
-            Self::Answer(limit) => {
-                write!(f, "no answer within {limit:?} after the request was sent (`answertimeout`)")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Stalled {}
-
-/// An answer that is not read to its end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ResponseTooLarge(pub(super) u64);
-
-impl fmt::Display for ResponseTooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the answer is larger than {} bytes", self.0)
-    }
-}
-
-impl std::error::Error for ResponseTooLarge {}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -1,14 +1,10 @@
 //! Requests that list.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-    ops::RangeInclusive,
-    time::SystemTime,
-};
+use std::{collections::HashMap, ops::RangeInclusive, time::SystemTime};
 
 use aws_smithy_types::DateTime;
 use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_drivers_objects::list::{Listing, Page};
 
 use super::{S3Client, objects::time};
 use crate::error::of_sdk;
@@ -16,72 +12,12 @@ use crate::error::of_sdk;
 /// The valid numbers of parts.
 const PARTS: RangeInclusive<i32> = 1..=10_000;
 
-/// A page of a listing, in order of its keys if the store keeps one.
-#[derive(Debug, Default)]
-pub(crate) struct Page {
-    /// Keys, with size and last change.
-    pub(crate) objects: Vec<(String, u64, Option<SystemTime>)>,
-    /// The beginnings of keys up to and including the delimiter.
-    pub(crate) prefixes: Vec<String>,
-    /// The token for the next page.
-    pub(crate) next: Option<String>,
-}
-
-/// Which objects are listed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Listing<'a> {
-    pub(crate) prefix: &'a str,
-    pub(crate) delimiter: Option<&'a str>,
-    pub(crate) after: Option<String>,
-    pub(crate) limit: Option<i32>,
-}
-
 /// The multipart uploads of one page.
 #[derive(Debug, Default)]
 pub(crate) struct UploadsPage {
     /// Key, upload id, start.
     pub(crate) uploads: Vec<(String, String, Option<SystemTime>)>,
     pub(crate) next: Option<Uploads>,
-}
-
-/// How many pages in a row may bring nothing new. Stores return empty pages while they skip deleted keys.
-const BARREN: u32 = 100;
-/// How many pages' first entries are remembered: enough for 65 million keys.
-const REMEMBERED: usize = 1 << 16;
-
-/// Distinguishes a listing that progresses from one that never ends: its pages are empty, or the same page
-/// comes again, each time with another token.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    barren: u32,
-    /// The first entries of pages, as hashes.
-    begins: HashSet<u64>,
-}
-
-impl Progress {
-    /// Records a page that is not the last.
-    ///
-    /// # Errors
-    /// If 100 in a row brought nothing new.
-    pub(crate) fn page(&mut self, first: Option<&String>) -> Result<()> {
-        if self.begins.len() >= REMEMBERED {
-            self.begins.clear();
-        }
-        let is_new = first.is_some_and(|first| {
-            self.begins.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(first))
-        });
-        self.turn(is_new)
-    }
-
-    /// Does the same if it is known whether a page had anything new.
-    pub(crate) fn turn(&mut self, is_new: bool) -> Result<()> {
-        self.barren = if is_new { 0 } else { self.barren + 1 };
-        if self.barren < BARREN {
-            Ok(())
-        } else {
-            Err(broken("100 consecutive pages of a listing had nothing new"))
-        }
-    }
 }
 
 /// Where a listing of multipart uploads goes on.

@@ -1,18 +1,14 @@
 //! The SDK, set up for one location. Its types do not leave this module and `error`.
 
-mod body;
 mod checksums;
-mod connect;
 mod credentials;
 mod headers;
 mod http;
-mod insecure;
 mod limits;
 mod listing;
 mod multipart;
 mod objects;
 mod observed;
-mod progress;
 mod region;
 mod requests;
 mod retry;
@@ -44,8 +40,7 @@ pub(crate) use aws_sdk_s3::primitives::ByteStream as Content;
 use self::checksums::ChecksumNegotiation;
 pub(crate) use self::{
     credentials::CredentialsFailure,
-    limits::{ResponseTooLarge, Stalled},
-    listing::{Listing, Page, Progress, Uploads},
+    listing::Uploads,
     multipart::{Part, UploadId},
     objects::{Condition, Download, Object, ObjectMetadata, is_condition},
     observed::ObservedFeatures,

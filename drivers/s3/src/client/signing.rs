@@ -4,7 +4,7 @@ use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
     error::BoxError,
-    primitives::ByteStream,
+    primitives::{ByteStream, SdkBody},
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
@@ -22,8 +22,16 @@ impl S3Client {
             true => PayloadSigningOverride::UnsignedPayload,
             false => PayloadSigningOverride::Precomputed(content.sha256()),
         };
-        (content.into_body(), Signing(said))
+        (stream(content), Signing(said))
     }
+}
+
+/// The body of a request. It can be created again for another attempt.
+fn stream(content: Content) -> ByteStream {
+    if content.pieces().len() <= 1 {
+        return ByteStream::new(SdkBody::from(content.to_bytes()));
+    }
+    ByteStream::new(SdkBody::retryable(move || SdkBody::from_body_1_x(content.clone().into_body())))
 }
 
 #[dyn_dispatch_hint]
@@ -45,5 +53,26 @@ impl Intercept for Signing {
         }
         settings.interceptor_state().store_put(self.0.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::content::ContentBuilder;
+
+    #[tokio::test]
+    async fn a_body_can_be_had_again() {
+        let (mut gathering, piece) = (ContentBuilder::default(), Bytes::from(vec![7; 70 << 10]));
+        (0..2).for_each(|_| gathering.push(piece.clone()));
+        let body = stream(gathering.take()).into_inner();
+        assert_eq!(body.content_length(), Some(2 * piece.len() as u64));
+        let again = body.try_clone().unwrap();
+        for body in [body, again] {
+            let read = ByteStream::new(body).collect().await.unwrap().into_bytes();
+            assert_eq!(read, piece.repeat(2));
+        }
     }
 }

@@ -31,7 +31,8 @@ use plugin_registry_core::{
 
 use super::credentials::CredentialsFailure;
 use crate::{
-    config::{S3Config, files::read_text},
+    config::S3Config,
+    files::read_text,
     error,
 };
 

@@ -1,14 +1,10 @@
 //! The files that the settings name.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use plugin_registry_core::Result;
 
-use plugin_registry_core::{Error, ErrorKind, Result, profiles::MAX_FILE, shown_path};
 
 use super::S3Config;
+use crate::files::read_certificates;
 
 impl S3Config {
     /// Reads the files that the settings name: [`ca_bundle_path`](Self::ca_bundle_path) becomes
@@ -19,52 +15,23 @@ impl S3Config {
     /// [`ErrorKind::InvalidConfig`] if a file cannot be read, is longer than 1 MiB or holds no certificate.
     pub async fn read_files(mut self) -> Result<Self> {
         if let Some(path) = self.ca_bundle_path.take() {
-            self.ca_bundle = Some(certificates("cabundlepath", path).await?);
+            self.ca_bundle = Some(read_certificates("cabundlepath", path).await.map_err(of_driver)?);
         }
         if let Some(path) = self.sts_ca_bundle_path.take() {
-            self.sts_ca_bundle = Some(certificates("stscabundlepath", path).await?);
+            self.sts_ca_bundle = Some(read_certificates("stscabundlepath", path).await.map_err(of_driver)?);
         }
         Ok(self)
     }
 }
 
-async fn certificates(key: &str, path: PathBuf) -> Result<String> {
-    // A value that does not look like a path may be a secret in the wrong place.
-    let shown = path.to_str().and_then(shown_path).map_or("the file".to_owned(), |path| format!("`{path}`"));
-    let wrong = |what: &str| {
-        Error::new(ErrorKind::InvalidConfig)
-            .with_driver("s3")
-            .with_message(format!("`{key}`: {shown} {what}"))
-    };
-    match tokio::task::spawn_blocking(move || read_text(&path, MAX_FILE)).await {
-        Ok(Ok(pem)) if is_pem(&pem) => Ok(pem),
-        Ok(Ok(_)) => Err(wrong("holds no PEM certificate")),
-        Ok(Err(error)) => Err(wrong("cannot be read").with_source(error)),
-        Err(error) => Err(wrong("could not be read completely").with_source(error)),
-    }
-}
-
-/// Reads the text of a file, which may be anything that a user named, such as an endless device.
-///
-/// # Errors
-/// Those of the system, and [`InvalidData`](io::ErrorKind::InvalidData) for more than `most` bytes or invalid
-/// UTF-8.
-pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
-    if text.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {most} bytes")));
-    }
-    Ok(text)
-}
-
-/// Whether this looks like certificates in PEM. The TLS library looks closer.
-fn is_pem(text: &str) -> bool {
-    text.contains("-----BEGIN CERTIFICATE-----")
+fn of_driver(error: plugin_registry_core::Error) -> plugin_registry_core::Error {
+    error.with_driver("s3")
 }
 
 #[cfg(test)]
 mod tests {
+    use plugin_registry_core::ErrorKind;
+
     use super::*;
 
     #[tokio::test]

@@ -15,6 +15,13 @@ const MAX_RETRIES: RangeInclusive<u32> = 1..=1000;
 /// Shorter waits would flood the store with requests.
 const DELAY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 
+/// Smaller blocks would need too many of them, larger ones are refused.
+const CHUNK: RangeInclusive<u64> = 1 << 20..=4000 << 20;
+/// More blocks at a time than a blob has.
+const CONCURRENCY: u64 = 50_000;
+/// A shorter limit would give up requests that only wait for their turn.
+const LIMITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
 /// Names that people know from elsewhere and no driver reads, each with what to write instead.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("spn.client.id", "write `credentials.clientid`, with `credentials.type` client_secret"),
@@ -51,6 +58,17 @@ impl AzureConfig {
             ca_bundle: read.ca_bundle("cabundle", "cabundlepath"),
             ca_bundle_path: read.text("cabundlepath").map(Into::into),
             proxy: read.proxy("proxy"),
+            chunk_size: read.bytes("chunksize", CHUNK).unwrap_or(usual.chunk_size),
+            concurrency: read
+                .number("maxconcurrency", 1..=CONCURRENCY)
+                .and_then(|blocks| blocks.try_into().ok())
+                .unwrap_or(usual.concurrency),
+            max_attempts: read
+                .number("maxattempts", 1..=20)
+                .and_then(|attempts| attempts.try_into().ok())
+                .unwrap_or(usual.max_attempts),
+            idle_timeout: read.duration("idletimeout", LIMITS).unwrap_or(usual.idle_timeout),
+            answer_timeout: read.duration("answertimeout", LIMITS).unwrap_or(usual.answer_timeout),
             ..usual
         };
         refused(read);

@@ -1,77 +1,66 @@
 //! Listings: one level, everything below, marked directories.
+//!
+//! A driver gives pages of keys ([`Lister`]). Whatever order they come in, these functions keep the contract's.
 
 mod directories;
 mod level;
+mod pages;
 
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Entry, EntryKind, Error, ErrorKind, FileInfo, Result, StoragePath};
 
-pub(crate) use self::directories::find_directories;
-use self::level::{Child, Level, Order};
-use crate::{
-    client::{Listing, Page, Progress},
-    key::is_staged,
-    store::Store,
+use self::{
+    level::{Child, Level, Order},
+    pages::Pages,
 };
+pub use self::{
+    directories::find_directories,
+    pages::{Listing, Page, Progress},
+};
+use crate::keys::{ObjectKeys, is_staged};
 
 /// How many keys are collected at a time, of what is deleted or staged: at most about 100 MB.
-pub(crate) const COLLECTED: usize = 100_000;
+pub const COLLECTED: usize = 100_000;
 
-/// The pages of one listing.
-#[derive(Debug)]
-struct Pages<'a> {
-    store: &'a Store,
-    prefix: String,
-    delimiter: Option<String>,
-    after: Option<String>,
-    token: Option<String>,
-    is_done: bool,
-    progress: Progress,
-}
+/// A store that lists its keys in pages.
+#[async_trait]
+pub trait Lister: std::fmt::Debug + Send + Sync {
+    /// The keys of the store.
+    fn keys(&self) -> &ObjectKeys;
 
-impl<'a> Pages<'a> {
-    fn new(store: &'a Store, prefix: String, delimiter: Option<&str>, after: Option<String>) -> Self {
-        let delimiter = delimiter.map(str::to_owned);
-        Self { store, prefix, delimiter, after, token: None, is_done: false, progress: Progress::default() }
+    /// Whether the store keeps its keys in directories: it lists them in another order, and may lose some from
+    /// page to page.
+    fn has_directories(&self) -> bool {
+        false
     }
 
-    async fn next(&mut self) -> Result<Option<Page>> {
-        if self.is_done {
-            return Ok(None);
-        }
-        let listing = Listing {
-            prefix: &self.prefix,
-            delimiter: self.delimiter.as_deref(),
-            after: self.after.clone(),
-            limit: None,
-        };
-        let page = self.store.client.list(&listing, self.token.as_deref()).await?;
-        let first = page.objects.first().map(|(key, ..)| key).or_else(|| page.prefixes.first());
-        if page.next.is_some() {
-            self.progress.page(first)?;
-        }
-        self.token.clone_from(&page.next);
-        self.is_done = page.next.is_none();
-        Ok(Some(page))
-    }
+    /// Lists one page. `token` comes from the page before.
+    async fn page(&self, listing: &Listing<'_>, token: Option<&str>) -> Result<Page>;
 }
 
 /// Whether there is a key below a prefix.
-pub(crate) async fn has_any(store: &Store, prefix: &str) -> Result<bool> {
+///
+/// # Errors
+/// Those of the store.
+pub async fn has_any(store: &dyn Lister, prefix: &str) -> Result<bool> {
     let listing = Listing { prefix, limit: Some(1), ..Listing::default() };
-    let page = store.client.list(&listing, None).await?;
+    let page = store.page(&listing, None).await?;
     // A marker of the directory itself is not a child of it.
     Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
 }
 
 /// The keys below a prefix under which bytes wait to be resumed, at most [`COLLECTED`] and a page. Holds these
 /// and one page.
-pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<String>> {
+///
+/// # Errors
+/// Those of the store.
+pub async fn staged_below(store: &dyn Lister, prefix: String) -> Result<Vec<String>> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await? {
         let found = page.objects.into_iter().map(|(key, ..)| key);
-        keys.extend(found.filter(|key| store.keys.staged_path(key).is_some()));
+        keys.extend(found.filter(|key| store.keys().staged_path(key).is_some()));
         if keys.len() >= COLLECTED {
             let staged = keys.len();
             tracing::warn!(staged, "too many stages for one list: the rest is found once these are gone");
@@ -83,7 +72,10 @@ pub(crate) async fn staged_below(store: &Store, prefix: String) -> Result<Vec<St
 
 /// Keys below a prefix, whatever they mean: all of them, or, with `false`, the first, at most [`COLLECTED`] and
 /// a page.
-pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<(Vec<String>, bool)> {
+///
+/// # Errors
+/// Those of the store.
+pub async fn keys_below(store: &dyn Lister, prefix: String) -> Result<(Vec<String>, bool)> {
     let mut pages = Pages::new(store, prefix, None, None);
     let mut keys = Vec::new();
     while keys.len() < COLLECTED {
@@ -94,8 +86,8 @@ pub(crate) async fn keys_below(store: &Store, prefix: String) -> Result<(Vec<Str
 }
 
 /// Lists one level, in order of the names.
-pub(crate) fn list<'a>(
-    store: &'a Store,
+pub fn list<'a>(
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     after: Option<&'a str>,
 ) -> BoxStream<'a, Result<Entry>> {
@@ -115,12 +107,12 @@ pub(crate) fn list<'a>(
 }
 
 /// Lists all files, in byte order of their paths.
-pub(crate) fn walk<'a>(
-    store: &'a Store,
+pub fn walk<'a>(
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {
-    let files = if store.features().directories {
+    let files = if store.has_directories() {
         by_levels(store, path, after)
     } else {
         by_keys(store, path, after)
@@ -141,12 +133,12 @@ pub(crate) fn walk<'a>(
 
 /// As S3 lists, in order of the keys: one request for 1000 files.
 fn by_keys<'a>(
-    store: &'a Store,
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {
-    let below = store.keys.below(path);
-    let start = after.map(|after| store.keys.below(after)).map(|key| key.trim_end_matches('/').to_owned());
+    let below = store.keys().below(path);
+    let start = after.map(|after| store.keys().below(after)).map(|key| key.trim_end_matches('/').to_owned());
     let start = start.filter(|start| *start > below);
     let pages = Pages::new(store, below, None, start);
     stream::try_unfold((pages, String::new()), |(mut pages, mut last)| async move {
@@ -162,7 +154,7 @@ fn by_keys<'a>(
     })
     .try_flatten()
     .try_filter_map(move |(key, size, modified)| async move {
-        let path = store.keys.path(&key).filter(|path| !is_staged(path.as_str()));
+        let path = store.keys().path(&key).filter(|path| !is_staged(path.as_str()));
         let path = path.filter(|path| after.is_none_or(|after| path > after));
         Ok(path.map(|path| FileInfo::new(path, size, modified)))
     })
@@ -171,7 +163,7 @@ fn by_keys<'a>(
 
 /// Directory by directory, for stores that list in another order.
 fn by_levels<'a>(
-    store: &'a Store,
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// A store lists `a-b` before `a/`, because `-` comes before `/`. By their names, `a` comes before `a-b`. So
 /// `a-b` waits until the listing is past `a/`.
 #[derive(Debug)]
-pub(crate) struct ReorderBuffer<T> {
+pub struct ReorderBuffer<T> {
     held: BTreeMap<Vec<u8>, (String, T)>,
     last: Option<Vec<u8>>,
     position: String,
@@ -16,16 +16,27 @@ pub(crate) struct ReorderBuffer<T> {
 
 /// An item came after one that should follow it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutOfOrder;
+pub struct OutOfOrder;
+
+impl<T> Default for ReorderBuffer<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<T> ReorderBuffer<T> {
-    pub(crate) fn new() -> Self {
+    /// Creates an empty buffer.
+    #[must_use]
+    pub fn new() -> Self {
         Self { held: BTreeMap::new(), last: None, position: String::new(), ended: false }
     }
 
     /// Adds an item. `order` is its place in the wanted order, and `until` how far the listing must be before
     /// nothing smaller can come. An item that came before is dropped.
-    pub(crate) fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), OutOfOrder> {
+    ///
+    /// # Errors
+    /// If a greater item was returned already.
+    pub fn push(&mut self, order: Vec<u8>, until: String, item: T) -> Result<(), OutOfOrder> {
         match &self.last {
             Some(last) if order < *last => return Err(OutOfOrder),
             Some(last) if order == *last => {}
@@ -35,19 +46,19 @@ impl<T> ReorderBuffer<T> {
     }
 
     /// Records how far the listing is.
-    pub(crate) fn reached(&mut self, position: &str) {
+    pub fn reached(&mut self, position: &str) {
         if position > self.position.as_str() {
             position.clone_into(&mut self.position);
         }
     }
 
     /// Records that no more items come.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.ended = true;
     }
 
     /// The next item that is certain.
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub fn pop(&mut self) -> Option<T> {
         let first = self.held.first_entry()?;
         if !self.ended && first.get().0 > self.position {
             return None;
@@ -57,17 +68,26 @@ impl<T> ReorderBuffer<T> {
         Some(item)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many items wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.held.len()
     }
 
+    /// Whether no item waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// The place of the first item that waits, and what it waits for.
-    pub(crate) fn first(&self) -> Option<(&[u8], &str)> {
+    #[must_use]
+    pub fn first(&self) -> Option<(&[u8], &str)> {
         self.held.first_key_value().map(|(order, (until, _))| (order.as_slice(), until.as_str()))
     }
 
     /// Sets again what each item waits for.
-    pub(crate) fn wait_until(&mut self, until: impl Fn(&[u8]) -> String) {
+    pub fn wait_until(&mut self, until: impl Fn(&[u8]) -> String) {
         for (order, (waits, _)) in &mut self.held {
             *waits = until(order);
         }
@@ -76,14 +96,15 @@ impl<T> ReorderBuffer<T> {
 
 /// The prefixes of a name that `/` could follow: `a` and `a-b` for `a-b.c`. In a listing of keys, what comes
 /// after them precedes the name in one of names.
-pub(crate) fn directory_prefixes(name: &str) -> impl DoubleEndedIterator<Item = &str> {
+pub fn directory_prefixes(name: &str) -> impl DoubleEndedIterator<Item = &str> {
     name.char_indices()
         .filter(|(at, char)| *at > 0 && matches!(char, '-' | '.'))
         .filter_map(|(at, _)| name.get(..at))
 }
 
 /// The place of a path in the order of components.
-pub(crate) fn component_sort_key(path: &str) -> Vec<u8> {
+#[must_use]
+pub fn component_sort_key(path: &str) -> Vec<u8> {
     path.bytes().map(|byte| if byte == b'/' { 0 } else { byte }).collect()
 }
 

@@ -100,7 +100,9 @@ impl HostConnector {
 /// An HTTP proxy.
 #[derive(Clone, Debug)]
 pub(super) struct Proxy {
+    /// Its URL, without user and password.
     pub(super) url: Uri,
+    /// `Proxy-Authorization`.
     pub(super) authorization: Option<HeaderValue>,
 }
 

@@ -8,7 +8,6 @@ use std::{
     vec,
 };
 
-use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use plugin_registry_core::{Algorithm, Hasher};
@@ -20,22 +19,33 @@ const BLOCK: usize = 256 << 10;
 
 /// Bytes that are sent as they are, and can be sent again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Content {
+pub struct Content {
     pieces: Vec<Bytes>,
     length: usize,
 }
 
 impl Content {
-    pub(crate) fn len(&self) -> usize {
+    /// The number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.length
     }
 
-    pub(crate) fn pieces(&self) -> &[Bytes] {
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The pieces, none of them empty.
+    #[must_use]
+    pub fn pieces(&self) -> &[Bytes] {
         &self.pieces
     }
 
     /// All pieces in one. A copy, unless there is only one.
-    pub(crate) fn to_bytes(&self) -> Bytes {
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
         match self.pieces.as_slice() {
             [] => Bytes::new(),
             [piece] => piece.clone(),
@@ -44,22 +54,17 @@ impl Content {
     }
 
     /// The hash that a signature names: 64 hexadecimal digits.
-    pub(crate) fn sha256(&self) -> String {
+    #[must_use]
+    pub fn sha256(&self) -> String {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         self.pieces.iter().for_each(|piece| hasher.update(piece));
         hasher.finish().hex()
     }
 
-    /// The body of a request. Its length is known, and it can be created again for another attempt.
-    pub(crate) fn into_body(self) -> ByteStream {
-        if self.pieces.len() <= 1 {
-            return ByteStream::new(SdkBody::from(self.to_bytes()));
-        }
-        let body = move || {
-            let (pieces, left) = (self.pieces.clone().into_iter(), self.length);
-            SdkBody::from_body_1_x(Body { pieces, left })
-        };
-        ByteStream::new(SdkBody::retryable(body))
+    /// The body of a request. Its length is known.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        Body { left: self.length, pieces: self.pieces.into_iter() }
     }
 
     fn push(&mut self, piece: Bytes) {
@@ -78,7 +83,9 @@ impl From<Bytes> for Content {
     }
 }
 
-struct Body {
+/// Content on its way. A clone of one that has not begun is the same body again.
+#[derive(Clone, Debug)]
+pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     left: usize,
 }
@@ -107,22 +114,27 @@ impl http_body::Body for Body {
 
 /// Content that grows. It holds the pieces that were pushed, so it takes as much memory as they do.
 #[derive(Debug, Default)]
-pub(crate) struct ContentBuilder {
+pub struct ContentBuilder {
     content: Content,
     /// Short pieces, which follow those of `content`.
     short: BytesMut,
 }
 
 impl ContentBuilder {
-    pub(crate) fn len(&self) -> usize {
+    /// The number of bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.content.length + self.short.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing was pushed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub(crate) fn push(&mut self, piece: Bytes) {
+    /// Appends bytes.
+    pub fn push(&mut self, piece: Bytes) {
         if piece.len() >= SHORT {
             self.seal();
             self.content.push(piece);
@@ -137,7 +149,7 @@ impl ContentBuilder {
     }
 
     /// Takes what has gathered and leaves nothing.
-    pub(crate) fn take(&mut self) -> Content {
+    pub fn take(&mut self) -> Content {
         self.seal();
         std::mem::take(&mut self.content)
     }
@@ -155,6 +167,9 @@ impl From<Bytes> for ContentBuilder {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use futures::FutureExt;
     use plugin_registry_core::Digest;
 
     use super::*;
@@ -195,15 +210,22 @@ mod tests {
         assert_eq!(gathering.take().sha256(), Digest::sha256(&all).hex());
     }
 
-    #[tokio::test]
-    async fn a_body_can_be_had_again() {
+    #[test]
+    fn a_body_can_be_had_again() {
         let (mut gathering, all) = gathered(&[SHORT, 5, 2 * SHORT]);
-        let body = gathering.take().into_body().into_inner();
-        assert_eq!(body.content_length(), Some(all.len() as u64));
-        let again = body.try_clone().unwrap();
-        for body in [body, again] {
-            let read = ByteStream::new(body).collect().await.unwrap().into_bytes();
+        let body = gathering.take().into_body();
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(all.len() as u64));
+        for mut body in [body.clone(), body] {
+            let mut read = Vec::new();
+            let next = |body: &mut Body| {
+                let frame = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(body), cx));
+                frame.now_or_never().flatten()
+            };
+            while let Some(Ok(frame)) = next(&mut body) {
+                read.extend_from_slice(&frame.into_data().unwrap());
+            }
             assert_eq!(read, all);
+            assert!(http_body::Body::is_end_stream(&body));
         }
     }
 }

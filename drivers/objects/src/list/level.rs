@@ -4,11 +4,10 @@ use std::{collections::HashSet, time::SystemTime};
 
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 
-use super::{Pages, has_any};
+use super::{Lister, Pages, has_any};
 use crate::{
-    key::is_staged,
+    keys::is_staged,
     reorder::{ReorderBuffer, directory_prefixes},
-    store::Store,
 };
 
 /// How many names may wait before the store is asked whether those they wait for exist: about 0.5 MB.
@@ -35,7 +34,7 @@ pub(super) struct Child {
 /// One level. Holds a page, and up to 4096 names that come too early.
 #[derive(Debug)]
 pub(super) struct Level<'a> {
-    store: &'a Store,
+    store: &'a dyn Lister,
     below: String,
     after: Option<String>,
     order: Order,
@@ -46,8 +45,8 @@ pub(super) struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
-    pub(super) fn new(store: &'a Store, path: &StoragePath, after: Option<&str>, order: Order) -> Self {
-        let below = store.keys.below(path);
+    pub(super) fn new(store: &'a dyn Lister, path: &StoragePath, after: Option<&str>, order: Order) -> Self {
+        let below = store.keys().below(path);
         // Every greater name has a greater key, whatever the order of the store.
         let start = after.map(|after| format!("{below}{after}"));
         Self {
@@ -86,7 +85,7 @@ impl<'a> Level<'a> {
     }
 
     fn sort_key<'k>(&self, key: &'k str) -> &'k str {
-        if self.store.features().directories { key.trim_end_matches('/') } else { key }
+        if self.store.has_directories() { key.trim_end_matches('/') } else { key }
     }
 
     fn take(&mut self, key: &str, file: Option<(u64, Option<SystemTime>)>) -> Result<()> {
@@ -102,7 +101,7 @@ impl<'a> Level<'a> {
             || (is_file && self.order == Order::Directories)
             || (!is_file && self.asked.contains(name));
         let is_late = self.after.as_deref().is_none_or(|after| name > after);
-        if is_none || !is_late || self.store.keys.path(&format!("{}{name}", self.below)).is_none() {
+        if is_none || !is_late || self.store.keys().path(&format!("{}{name}", self.below)).is_none() {
             return Ok(());
         }
         self.push(Child { name: name.to_owned(), file })

@@ -4,19 +4,18 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Error, ErrorKind, Result, StoragePath};
 
 use super::{
-    Pages, has_any,
+    Lister, Pages, has_any,
     level::{Level, Order},
 };
 use crate::{
     reorder::{ReorderBuffer, component_sort_key, directory_prefixes},
-    store::Store,
 };
 
 /// Lists as S3 does with the delimiter `/` + marker: one request for 1000 directories, whatever they hold.
 /// Stores that lose directories from page to page, or do not know such a delimiter, are asked directory by
 /// directory.
-pub(crate) fn find_directories<'a>(
-    store: &'a Store,
+pub fn find_directories<'a>(
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     marker: &'a str,
     after: Option<&'a StoragePath>,
@@ -35,7 +34,7 @@ pub(crate) fn find_directories<'a>(
 
 #[derive(Debug)]
 struct Search<'a> {
-    store: &'a Store,
+    store: &'a dyn Lister,
     below: String,
     path: &'a StoragePath,
     marker: &'a str,
@@ -54,11 +53,11 @@ enum State<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(store: &'a Store, path: &'a StoragePath, marker: &'a str, after: Option<&'a StoragePath>) -> Self {
-        let below = store.keys.below(path);
+    fn new(store: &'a dyn Lister, path: &'a StoragePath, marker: &'a str, after: Option<&'a StoragePath>) -> Self {
+        let below = store.keys().below(path);
         // `a-b` and `a/b` come after `a`, in either order: everything before its first component is done.
         let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));
-        let start = first.filter(|_| !store.features().directories).map(|first| format!("{below}{first}"));
+        let start = first.filter(|_| !store.has_directories()).map(|first| format!("{below}{first}"));
         let delimiter = format!("/{marker}");
         let pages = Pages::new(store, below.clone(), Some(&delimiter), start);
         Self {
@@ -77,7 +76,7 @@ impl<'a> Search<'a> {
     /// Whether the store lists in this way, and without loss.
     async fn first_page(&mut self) -> Result<bool> {
         let is_understood = self.next_page().await?;
-        Ok(is_understood && (self.pages.is_done || !self.store.features().directories))
+        Ok(is_understood && (self.pages.is_done || !self.store.has_directories()))
     }
 
     async fn next_page(&mut self) -> Result<bool> {
@@ -176,7 +175,7 @@ fn until(name: &str, delimiter: &str) -> String {
 
 /// Depth first, with two requests for each directory.
 fn by_levels<'a>(
-    store: &'a Store,
+    store: &'a dyn Lister,
     path: &'a StoragePath,
     marker: &'a str,
     after: Option<StoragePath>,
@@ -198,7 +197,7 @@ fn by_levels<'a>(
             }
             let level = Level::new(store, &path, None, Order::Directories);
             let is_marked = is_later(&path, after.as_ref())
-                && has_any(store, &format!("{}{marker}", store.keys.below(&path))).await?;
+                && has_any(store, &format!("{}{marker}", store.keys().below(&path))).await?;
             stack.push((path.clone(), level));
             if is_marked {
                 return Ok(Some((path, (stack, after))));

@@ -1,6 +1,7 @@
 //! Bodies that know their progress.
 
 use std::{
+    error::Error as StdError,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -9,8 +10,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -21,6 +20,8 @@ use super::{
     limits::{ResponseTooLarge, Stalled},
     progress::Progress,
 };
+
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The progress of a request.
 #[derive(Debug)]
@@ -54,15 +55,15 @@ impl Sent {
 
 /// The body of a request, which reports its progress.
 #[derive(Debug)]
-pub(super) struct RequestBody {
-    body: SdkBody,
+pub(super) struct RequestBody<B> {
+    body: B,
     left: Option<u64>,
     sent: Option<Arc<Sent>>,
 }
 
-impl RequestBody {
-    pub(super) fn new(body: SdkBody) -> Self {
-        let left = body.content_length();
+impl<B: Body> RequestBody<B> {
+    pub(super) fn new(body: B) -> Self {
+        let left = body.size_hint().exact();
         Self { body, left, sent: None }
     }
 
@@ -75,14 +76,14 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if let Some(sent) = &self.sent {
             sent.before.get_or_init(|| sent.progress().map_or(0, |progress| progress.sent()));
         }
@@ -109,7 +110,7 @@ impl Body for RequestBody {
 
 /// The body of an answer. It fails if it stalls while a caller waits for it, or if it is too long.
 #[derive(Debug)]
-pub(super) struct ResponseBody {
+pub struct ResponseBody {
     pub(super) body: Incoming,
     pub(super) idle: Duration,
     pub(super) progress: Option<Progress>,

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// writers take its share over, and it continues with its own memory. So no writer waits longer for a client,
 /// and a client that stops does not stop any other.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     units: Arc<Semaphore>,
     all: u32,
     gathering: Arc<Mutex<Queue>>,
@@ -40,17 +40,19 @@ type Queue = VecDeque<(Instant, Weak<Permit>)>;
 
 /// The memory of a part that gathers.
 #[derive(Debug)]
-pub(crate) struct PartReservation(Arc<Permit>);
+pub struct PartReservation(Arc<Permit>);
 
 /// The memory of a part that is on its way, until the store has it.
 #[derive(Debug)]
-pub(crate) struct InFlightReservation {
+pub struct InFlightReservation {
     /// `None` if it does not belong to the budget.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
-    pub(crate) fn new(bytes: u64) -> Self {
+    /// Creates a budget of this many bytes.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
         let all = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
         let permits = usize::try_from(all).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { units: Arc::new(Semaphore::new(permits)), all, gathering: Arc::default() }
@@ -58,7 +60,7 @@ impl Budget {
 
     /// Reserves memory for a part of this many bytes. A part larger than the whole budget takes all of it.
     /// Cancel safe.
-    pub(crate) async fn reserve(&self, bytes: u64) -> PartReservation {
+    pub async fn reserve(&self, bytes: u64) -> PartReservation {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.all);
         let mut reserve = pin!(self.units.clone().acquire_many_owned(units));
         let permit = loop {
@@ -95,7 +97,8 @@ impl Budget {
 
 impl PartReservation {
     /// From here on only the store is waited for, and the memory cannot be taken over.
-    pub(crate) fn into_in_flight(self) -> InFlightReservation {
+    #[must_use]
+    pub fn into_in_flight(self) -> InFlightReservation {
         InFlightReservation { _permit: lock(&self.0).take() }
     }
 }

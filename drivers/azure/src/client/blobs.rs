@@ -1,0 +1,261 @@
+//! Requests for whole blobs.
+
+use std::{collections::HashMap, num::NonZero, time::SystemTime};
+
+use azure_core::{
+    http::{Etag, headers::Headers},
+    time::parse_rfc7231,
+};
+use azure_storage_blob::models::{
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlockBlobClientUploadOptions, DeleteSnapshotsOptionType,
+    HttpRange,
+};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_drivers_objects::content::Content;
+
+use super::{AzureClient, upload};
+use crate::error::{of_body, of_sdk};
+
+/// Larger than any blob: the SDK would cut a download into parts and hold each one.
+const WHOLE: NonZero<usize> = NonZero::new(i64::MAX as usize).unwrap();
+
+/// What the store says of a blob.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Blob {
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
+    pub(crate) etag: Option<String>,
+    /// The identity of staged bytes.
+    pub(crate) stage: Option<String>,
+    /// Created by a write that may have to recognize its own work.
+    pub(crate) mark: Option<String>,
+    /// Whether staged bytes were written in blocks.
+    pub(crate) has_blocks: bool,
+    pub(crate) copy: Option<CopyState>,
+    /// A directory of an account with a hierarchical namespace.
+    is_directory: bool,
+}
+
+/// How far the copy is by which a blob came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CopyState {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    pub(crate) progress: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
+/// The metadata that a write gives to its blob.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BlobMetadata<'a> {
+    pub(crate) stage: Option<&'a str>,
+    pub(crate) mark: Option<&'a str>,
+    pub(crate) has_blocks: bool,
+}
+
+/// What has to be true of a blob for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition<'a> {
+    Any,
+    /// There is none.
+    Absent,
+    /// It has this ETag.
+    Same(&'a str),
+}
+
+/// A blob, or a range of it, on its way.
+pub(crate) struct Download {
+    pub(crate) blob: Blob,
+    /// The bytes that come.
+    pub(crate) range: std::ops::Range<u64>,
+    pub(crate) body: BoxStream<'static, Result<Bytes>>,
+}
+
+impl Blob {
+    /// Reads the headers of an answer about a blob.
+    pub(super) fn of_headers(headers: &Headers) -> Self {
+        let text = |name: &'static str| headers.get_optional_string(&name.into());
+        let copy = text("x-ms-copy-status").map(|status| CopyState {
+            id: text("x-ms-copy-id").unwrap_or_default(),
+            status,
+            progress: text("x-ms-copy-progress"),
+            reason: text("x-ms-copy-status-description"),
+        });
+        Self {
+            size: text("content-length").and_then(|size| size.parse().ok()).unwrap_or_default(),
+            modified: text("last-modified").and_then(|time| modified(&time)),
+            etag: text("etag"),
+            stage: text("x-ms-meta-stage"),
+            mark: text("x-ms-meta-mark"),
+            has_blocks: text("x-ms-meta-blocks").is_some(),
+            copy,
+            is_directory: text("x-ms-meta-hdi_isfolder").is_some_and(|yes| yes == "true"),
+        }
+    }
+
+    /// The blob, if it is a file and whole: a copy that is not finished has all or some of its bytes missing.
+    pub(crate) fn visible(self) -> Result<Self> {
+        let is_whole = self.copy.as_ref().is_none_or(|copy| copy.status == "success");
+        if is_whole && !self.is_directory { Ok(self) } else { Err(ErrorKind::NotFound.into()) }
+    }
+}
+
+impl BlobMetadata<'_> {
+    pub(super) fn pairs(&self) -> Option<HashMap<String, String>> {
+        let pair = |name: &str, value: Option<&str>| Some((name.to_owned(), value?.to_owned()));
+        let all = [
+            pair("stage", self.stage),
+            pair("mark", self.mark),
+            pair("blocks", self.has_blocks.then_some("1")),
+        ];
+        let pairs: HashMap<_, _> = all.into_iter().flatten().collect();
+        (!pairs.is_empty()).then_some(pairs)
+    }
+}
+
+impl<'a> Condition<'a> {
+    /// `If-Match` and `If-None-Match`.
+    pub(super) fn etags(self) -> (Option<Etag>, Option<Etag>) {
+        match self {
+            Condition::Any => (None, None),
+            Condition::Absent => (None, Some(Etag::from("*"))),
+            Condition::Same(etag) => (Some(Etag::from(etag)), None),
+        }
+    }
+}
+
+/// Whole seconds, as in lists.
+pub(super) fn modified(time: &str) -> Option<SystemTime> {
+    parse_rfc7231(time).ok().map(SystemTime::from)
+}
+
+impl AzureClient {
+    /// Describes a file that is whole.
+    pub(crate) async fn head(&self, key: &str) -> Result<Blob> {
+        self.peek(key).await?.visible()
+    }
+
+    /// Describes a blob, whatever it is.
+    pub(crate) async fn peek(&self, key: &str) -> Result<Blob> {
+        let answer = self.blob(key).get_properties(None).await.map_err(|error| of_sdk(&error))?;
+        Ok(Blob::of_headers(answer.headers()))
+    }
+
+    /// Reads a blob, or the bytes from the first to the last of a range, if it has this ETag. The SDK asks twice
+    /// for an empty one: no range of it exists.
+    ///
+    /// # Errors
+    /// `InvalidOffset` if no byte is in the range; `NotFound` if the blob is not whole.
+    pub(crate) async fn get(
+        &self,
+        key: &str,
+        range: Option<(u64, Option<u64>)>,
+        etag: Option<&str>,
+    ) -> Result<Download> {
+        let range = range.map(|(first, last)| match last {
+            Some(last) => HttpRange::new(first, (last - first).saturating_add(1)),
+            None => HttpRange::from_offset(first),
+        });
+        let options = BlobClientDownloadOptions {
+            range,
+            if_match: etag.map(Etag::from),
+            parallel: Some(NonZero::<usize>::MIN),
+            partition_size: Some(WHOLE),
+            ..Default::default()
+        };
+        let answer = self.blob(key).download(Some(options)).await.map_err(|error| of_sdk(&error))?;
+        let mut blob = Blob::of_headers(&answer.headers).visible()?;
+        let bytes = match answer.headers.get_optional_string(&"content-range".into()) {
+            Some(text) => {
+                let (range, total) = content_range(&text).ok_or_else(|| {
+                    Error::new(ErrorKind::Unavailable).with_message("a range that cannot be read")
+                })?;
+                blob.size = total;
+                range
+            }
+            None => 0..blob.size,
+        };
+        let body = answer.body.map_err(|error| {
+            let (kind, why) = of_body(&error);
+            Error::new(kind).with_message(why)
+        });
+        Ok(Download { blob, range: bytes, body: body.boxed() })
+    }
+
+    /// Writes a blob in one request. Returns its ETag.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        content: Content,
+        condition: Condition<'_>,
+        metadata: BlobMetadata<'_>,
+    ) -> Result<Option<String>> {
+        let (if_match, if_none_match) = condition.etags();
+        let size = NonZero::new(content.len() as u64).unwrap_or(NonZero::<u64>::MIN);
+        let options = BlockBlobClientUploadOptions {
+            blob_content_type: Some("application/octet-stream".to_owned()),
+            if_match,
+            if_none_match,
+            metadata: metadata.pairs(),
+            // One request, however many bytes.
+            partition_size: Some(size),
+            ..Default::default()
+        };
+        let client = self.blob(key).block_blob_client();
+        let put = client.upload(upload::body(content), Some(options)).await.map_err(|error| of_sdk(&error))?;
+        Ok(put.etag.map(|etag| etag.to_string()))
+    }
+
+    /// Deletes a blob with its snapshots.
+    pub(crate) async fn delete(&self, key: &str, condition: Condition<'_>) -> Result<()> {
+        let (if_match, if_none_match) = condition.etags();
+        let options = BlobClientDeleteOptions {
+            delete_snapshots: Some(DeleteSnapshotsOptionType::Include),
+            if_match,
+            if_none_match,
+            ..Default::default()
+        };
+        self.blob(key).delete(Some(options)).await.map(drop).map_err(|error| of_sdk(&error))
+    }
+}
+
+/// Reads `bytes 0-9/100`.
+fn content_range(text: &str) -> Option<(std::ops::Range<u64>, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, total) = (first.parse().ok()?, last.parse::<u64>().ok()?, total.parse().ok()?);
+    let end = last.checked_add(1)?;
+    (first < end && end <= total).then_some((first..end, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_answers() {
+        assert_eq!(content_range("bytes 0-9/100"), Some((0..10, 100)));
+        assert_eq!(content_range("bytes 99-99/100"), Some((99..100, 100)));
+        for text in ["", "bytes", "bytes 0-9", "bytes 0-9/*", "bytes 9-0/10", "bytes 0-10/10", "0-9/100"] {
+            assert_eq!(content_range(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_there() {
+        let blob = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = Headers::new();
+            pairs.iter().for_each(|(name, value)| headers.insert(*name, *value));
+            Blob::of_headers(&headers)
+        };
+        blob(&[]).visible().unwrap();
+        blob(&[("x-ms-copy-status", "success")]).visible().unwrap();
+        for status in ["pending", "aborted", "failed"] {
+            let missing = blob(&[("x-ms-copy-status", status)]).visible().unwrap_err();
+            assert_eq!(missing.kind(), ErrorKind::NotFound, "{status}");
+        }
+        assert!(blob(&[("x-ms-meta-hdi_isfolder", "true")]).visible().unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,63 @@
+//! Stores for the suites, on Azurite. Each test has its own directory.
+
+#![allow(dead_code, reason = "each test binary uses some of it")]
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Method;
+use plugin_registry_conformance::driver::{Sizes, Store};
+use plugin_registry_core::Secret;
+use plugin_registry_drivers_azure::{AzureConfig, AzureCredentials, AzureDriver, LeadingSlash};
+use plugin_registry_emulator::programs::Azurite;
+use url::Url;
+
+/// Settings for Azurite; why not, where it is not installed.
+pub(crate) fn of_azurite() -> Result<AzureConfig, String> {
+    let program = Azurite::shared().map_err(|missing| missing.to_string())?;
+    let key = AzureCredentials::SharedKey(Secret::new(program.key()));
+    Ok(AzureConfig::new(program.account(), program.container())
+        .with_service_url(program.endpoint().parse().unwrap())
+        .with_credentials(key)
+        .with_leading_slash(LeadingSlash::No))
+}
+
+/// The same with small blocks, so that files of the suites have several.
+pub(crate) fn with_small_blocks(config: Result<AzureConfig, String>) -> Result<AzureConfig, String> {
+    config.map(|config| config.with_chunk_size(1 << 20))
+}
+
+/// The same in a directory that no other test has.
+pub(crate) fn in_a_directory(config: AzureConfig) -> AzureConfig {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    config.with_root_directory(format!("{}-{number}/root", std::process::id()))
+}
+
+/// A store of the suites over a program that may not be installed, and does not say when it has finished what it was
+/// asked.
+pub(crate) fn store_of(config: Result<AzureConfig, String>) -> Store {
+    let store = |config: AzureConfig| {
+        let config = in_a_directory(config);
+        Store::new(move || AzureDriver::open(config.clone()))
+            .with_sizes(Sizes::small())
+            .with_fetch(fetch)
+            .with_settle(|| tokio::time::sleep(Duration::from_secs(1)))
+    };
+    config.map_or_else(Store::missing, store)
+}
+
+/// Fetches a URL as a client would.
+pub(crate) async fn fetch(method: Method, url: Url) -> (u16, Bytes) {
+    let fetch = move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let answer = if method == Method::HEAD { agent.head(url.as_str()) } else { agent.get(url.as_str()) };
+        let mut answer = answer.call().unwrap();
+        let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap();
+        (answer.status().as_u16(), Bytes::from(body))
+    };
+    tokio::task::spawn_blocking(fetch).await.unwrap()
+}
