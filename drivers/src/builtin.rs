@@ -1,20 +1,16 @@
 //! The drivers of this crate's features, under the names that distribution uses for them.
 
-#[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
+#[cfg(any(feature = "memory", feature = "fs", feature = "s3", feature = "azure"))]
 use std::sync::Arc;
 
 use plugin_registry_core::{Parameters, Result};
-#[cfg(any(feature = "memory", feature = "fs", feature = "s3"))]
+#[cfg(any(feature = "memory", feature = "fs", feature = "s3", feature = "azure"))]
 use plugin_registry_core::{StorageConfig, StorageDriver};
 
 use crate::drivers::{Entry, Unavailable};
 
 /// The remedy for a driver whose settings can already be read.
 const PLANNED: &str = "it is not implemented yet; its parameters are valid";
-
-fn azure(parameters: &Parameters) -> Result<()> {
-    plugin_registry_drivers_azure::AzureConfig::from_parameters(parameters).map(drop)
-}
 
 fn gcs(parameters: &Parameters) -> Result<()> {
     plugin_registry_drivers_gcs::GcsConfig::from_parameters(parameters).map(drop)
@@ -38,6 +34,13 @@ async fn s3(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
     let settings = plugin_registry_drivers_s3::S3Config::from_parameters(&config.parameters)?;
     let opened = plugin_registry_drivers_s3::S3Driver::open(settings).await;
     Ok(Arc::new(opened.map_err(|error| error.with_driver("s3"))?))
+}
+
+#[cfg(feature = "azure")]
+async fn azure(config: StorageConfig) -> Result<Arc<dyn StorageDriver>> {
+    let settings = plugin_registry_drivers_azure::AzureConfig::from_parameters(&config.parameters)?;
+    let opened = plugin_registry_drivers_azure::AzureDriver::open(settings).await;
+    Ok(Arc::new(opened.map_err(|error| error.with_driver("azure"))?))
 }
 
 /// Lists what a driver assumes about its store.
@@ -67,7 +70,7 @@ pub(crate) fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
         }};
     }
     [
-        ("azure", Entry::Unavailable(Unavailable { remedy: PLANNED, check: azure })),
+        entry!("azure", "azure", azure),
         entry!("filesystem", "fs", filesystem),
         ("gcs", Entry::Unavailable(Unavailable { remedy: PLANNED, check: gcs })),
         entry!("inmemory", "memory", memory),

@@ -24,13 +24,21 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "plugin-registry-drivers-s3",
-        "plugin-registry-core async-trait aws-config aws-credential-types aws-runtime aws-sdk-s3 aws-sdk-sts \
-         aws-smithy-async aws-smithy-runtime-api aws-smithy-types bytes crc32fast futures http http-body hyper \
-         hyper-rustls hyper-util md-5 percent-encoding rustls rustls-native-certs serde serde_json socket2 tokio \
-         tower-service tracing url uuid",
+        "plugin-registry-core plugin-registry-drivers-objects async-trait aws-config aws-credential-types \
+         aws-runtime aws-sdk-s3 aws-sdk-sts aws-smithy-async aws-smithy-runtime-api aws-smithy-types bytes crc32fast \
+         futures http hyper-util md-5 serde serde_json tokio tracing url uuid",
+    ),
+    (
+        "plugin-registry-drivers-objects",
+        "plugin-registry-core async-trait base64 bytes futures http http-body hyper hyper-rustls hyper-util \
+         percent-encoding rustls rustls-native-certs socket2 tokio tower-service tracing url",
     ),
     ("plugin-registry-drivers-gcs", "plugin-registry-core serde serde_json url"),
-    ("plugin-registry-drivers-azure", "plugin-registry-core url"),
+    (
+        "plugin-registry-drivers-azure",
+        "plugin-registry-core plugin-registry-drivers-objects async-trait azure_core azure_identity \
+         azure_storage_blob bytes futures http http-body percent-encoding serde tokio tracing url uuid",
+    ),
     (
         "plugin-registry-drivers",
         "plugin-registry-core plugin-registry-drivers-azure plugin-registry-drivers-fs plugin-registry-drivers-gcs \
@@ -141,6 +149,8 @@ fn libraries_ask_tokio_for_no_network() {
         "plugin-registry-drivers-fs",
         "plugin-registry-drivers-redb",
         "plugin-registry-drivers-s3",
+        "plugin-registry-drivers-objects",
+        "plugin-registry-drivers-azure",
     ] {
         let packages = packages();
         let Some(package) = packages.get(name) else { panic!("{name} is missing") };

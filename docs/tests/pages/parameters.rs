@@ -95,5 +95,5 @@ fn every_parameter_of_gcs_is_described() {
 
 #[test]
 fn every_parameter_of_azure_is_described() {
-    compare("azure", |parameters| AzureConfig::from_parameters(parameters).map(drop), 17);
+    compare("azure", |parameters| AzureConfig::from_parameters(parameters).map(drop), 24);
 }

@@ -1,23 +1,26 @@
 //! The implementation of the driver contract.
 
-use std::{collections::HashMap, fmt, time::SystemTime};
+use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Operation, Permissions,
     PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
-use plugin_registry_drivers_objects::list;
+use plugin_registry_drivers_objects::{list, reorder::component_sort_key};
 use url::Url;
 
 use crate::{
+    client::{AzureClient, Removal},
     config::AzureConfig,
+    eras::merge,
+    names::Names,
     permissions::PERMISSIONS,
     reader, stage,
-    store::{Removal, Shared, Store},
+    store::{Shared, Store},
     writer::AzureWriter,
 };
 
@@ -25,19 +28,52 @@ use crate::{
 #[derive(Clone)]
 pub struct AzureDriver {
     store: Shared,
+    /// The same location under names that begin with a slash if those of `store` do not, and the reverse. Only if there
+    /// are such names: they are read and deleted, and never written.
+    other: Option<Shared>,
 }
 
 impl AzureDriver {
-    /// Opens a location.
+    /// Opens a location. Makes two requests, which read, to find out whether names begin with a slash
+    /// ([`leading_slash`](AzureConfig::leading_slash)).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] names the parameter.
+    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and similar kinds come from
+    /// these requests.
     pub async fn open(config: AzureConfig) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
-            Ok::<_, Error>(Self { store: Store::open(&config).await?.into() })
+            let client = AzureClient::open(&config)?;
+            let names = Names::find(&client, &config.root_directory, config.leading_slash).await?;
+            let store = Store::new(client, names.own, &config);
+            let other = names.other.map(|keys| Arc::new(store.with_keys(keys)));
+            Ok::<_, Error>(Self { store: Arc::new(store), other })
         };
         opened.await.map_err(|error| error.with_driver("azure").with_operation(Operation::Open))
+    }
+
+    /// Both forms of names, that of writes first.
+    fn stores(&self) -> impl Iterator<Item = &Shared> {
+        std::iter::once(&self.store).chain(&self.other)
+    }
+
+    /// Does something in the first form of names that has a file.
+    async fn first<'a, T, F>(&'a self, act: impl Fn(&'a Store) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        match (act(&self.store).await, &self.other) {
+            (Err(error), Some(other)) if error.is_not_found() => act(other).await,
+            (result, _) => result,
+        }
+    }
+
+    async fn exists(&self, path: &StoragePath) -> Result<bool> {
+        match self.stat(path).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -72,13 +108,19 @@ impl StorageDriver for AzureDriver {
     async fn put_content(&self, path: &StoragePath, content: Bytes, mode: PutMode) -> Result<()> {
         let key = self.store.keys.file(path)?;
         match mode {
+            PutMode::CreateOnly if self.other.is_some() && self.exists(path).await? => {
+                Err(ErrorKind::AlreadyExists.into())
+            }
             PutMode::CreateOnly => self.store.create(&key, content.into()).await,
             PutMode::Overwrite => self.store.overwrite(&key, content.into()).await,
         }
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        reader::open(&self.store.client, self.store.keys.visible(path)?, path, range).await
+        self.first(|store| async move {
+            reader::open(&store.client, store.keys.visible(path)?, path, range).await
+        })
+        .await
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
@@ -94,12 +136,21 @@ impl StorageDriver for AzureDriver {
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        let blob = self.store.client.head(&self.store.keys.visible(path)?).await?;
-        Ok(reader::info(path, &blob))
+        self.first(|store| async move {
+            let blob = store.client.head(&store.keys.visible(path)?).await?;
+            Ok(reader::info(path, &blob))
+        })
+        .await
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
-        list::list(&*self.store, path, after)
+        let own = list::list(&*self.store, path, after);
+        let Some(other) = &self.other else { return own };
+        // A name that is a file and a directory comes twice, the file first.
+        let is_directory = |entry: &Entry| entry.kind == plugin_registry_core::EntryKind::Directory;
+        merge(own, list::list(&**other, path, after), move |left, right| {
+            (&left.name, is_directory(left)).cmp(&(&right.name, is_directory(right)))
+        })
     }
 
     fn walk<'a>(
@@ -107,7 +158,9 @@ impl StorageDriver for AzureDriver {
         path: &'a StoragePath,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<FileInfo>> {
-        list::walk(&*self.store, path, after)
+        let own = list::walk(&*self.store, path, after);
+        let Some(other) = &self.other else { return own };
+        merge(own, list::walk(&**other, path, after), |left, right| left.path.cmp(&right.path))
     }
 
     fn find_directories<'a>(
@@ -116,80 +169,82 @@ impl StorageDriver for AzureDriver {
         marker: &'a str,
         after: Option<&'a StoragePath>,
     ) -> BoxStream<'a, Result<StoragePath>> {
-        list::find_directories(&*self.store, path, marker, after)
+        let own = list::find_directories(&*self.store, path, marker, after);
+        let Some(other) = &self.other else { return own };
+        merge(own, list::find_directories(&**other, path, marker, after), |left, right| {
+            component_sort_key(left.as_str()).cmp(&component_sort_key(right.as_str()))
+        })
     }
 
-    /// For a directory: one listing for 5000 blobs, and a request for each. Holds at most about 100,000 names.
+    /// For a directory: one listing for 5000 blobs, and a request for 256 of them. Holds at most about 100,000 names.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
-        let store = &*self.store;
         let mut found = false;
-        loop {
-            let (mut keys, is_all) = list::keys_below(store, store.keys.below(path)).await?;
-            found |= keys.iter().any(|key| store.keys.staged_path(key).is_none());
-            if is_all && !path.is_root() {
-                found |= self.exists_as_file(path).await?;
-                keys.extend(store.keys.visible(path).ok());
-                keys.push(store.keys.staged(path));
-            }
-            store.remove_all(keys).await?;
-            if is_all {
-                break;
-            }
+        for store in self.stores() {
+            found |= store.delete_below(path).await?;
         }
         if found { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
-    /// A request for each, of which 16 at a time.
+    /// A request for 256 files, and one for each stage.
     async fn delete_many(&self, files: Vec<StoragePath>, stages: &[Staged]) -> Result<DeleteReport> {
         let total = files.len();
-        let mut removals: Vec<Removal> =
-            stages.iter().map(|staged| stage::removal(&self.store, staged)).collect();
-        let (mut paths, mut failed) = (HashMap::new(), Vec::new());
-        for path in files {
-            match self.store.keys.visible(&path) {
-                // No such file can exist.
-                Err(error) if error.is_not_found() => {}
-                Ok(key) => {
-                    if paths.insert(key.clone(), path).is_none() {
-                        removals.push(Removal::of(key));
-                    }
+        let mut failed: HashMap<StoragePath, Error> = HashMap::new();
+        for store in self.stores() {
+            let mut paths = HashMap::new();
+            for path in &files {
+                match store.keys.visible(path) {
+                    // No such file can exist.
+                    Err(error) if error.is_not_found() => {}
+                    Ok(key) => drop(paths.insert(key, path)),
+                    Err(error) => drop(failed.insert(path.clone(), error)),
                 }
-                Err(error) => failed.push((path, error)),
+            }
+            for (key, error) in store.remove(paths.keys().cloned().map(Removal::of).collect()).await {
+                if let Some(path) = paths.get(&key) {
+                    failed.insert((*path).clone(), error);
+                }
             }
         }
-        let refused = self.store.remove(removals).await;
-        let of_files = refused.iter().filter(|(key, _)| paths.contains_key(key)).count() + failed.len();
-        let path_of = |key: &str| paths.get(key).cloned().or_else(|| self.store.keys.staged_path(key));
-        failed.extend(refused.into_iter().filter_map(|(key, error)| Some((path_of(&key)?, error))));
-        Ok(DeleteReport::new(total.saturating_sub(of_files), failed))
+        let deleted = total.saturating_sub(failed.len());
+        let mut failed: Vec<_> = failed.into_iter().collect();
+        for staged in stages {
+            if let Err(error) = stage::delete(&self.store, staged).await {
+                failed.push((staged.path.clone(), error));
+            }
+        }
+        Ok(DeleteReport::new(deleted, failed))
     }
 
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>> {
-        stage::list_staged(&self.store, path)
+        let own = stage::list_staged(&self.store, path);
+        match &self.other {
+            Some(other) => own.chain(stage::list_staged(other, path)).boxed(),
+            None => own,
+        }
     }
 
     async fn delete_staged(&self, path: &StoragePath, before: SystemTime) -> Result<usize> {
-        stage::delete_staged(&self.store, path, before).await
+        let mut deleted = 0;
+        for store in self.stores() {
+            deleted += stage::delete_staged(store, path, before).await?;
+        }
+        Ok(deleted)
     }
 
+    /// Signed with the account's key, if that is what authorizes this instance.
     async fn redirect_url(&self, path: &StoragePath, method: &Method) -> Result<Option<Url>> {
-        let _ = (path, method);
-        Ok(None)
-    }
-}
-
-impl AzureDriver {
-    async fn exists_as_file(&self, path: &StoragePath) -> Result<bool> {
-        match self.stat(path).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
+        if !matches!(*method, Method::GET | Method::HEAD) || self.other.is_some() {
+            return Ok(None);
+        }
+        match self.store.keys.visible(path) {
+            Err(error) if error.is_not_found() => Ok(None),
+            key => self.store.client.presign(&key?),
         }
     }
 }
 
 impl fmt::Debug for AzureDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AzureDriver").field("store", &self.store).finish()
+        f.debug_struct("AzureDriver").field("store", &self.store).finish_non_exhaustive()
     }
 }

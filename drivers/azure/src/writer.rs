@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::{
     blocks::{LIMITS, MAX_BLOB},
-    client::{BlobMetadata, BlockId, Condition},
+    client::{Blob, BlobMetadata, BlockId, Condition},
     error::is_condition,
-    stage::{self, LoadedStage, WrittenStage, copy_to_file},
-    store::{Shared, stage_conflict},
+    stage::{self, Form, LoadedStage, StageState, copy_to_file, no_etag},
+    store::{Settled, Shared, stage_conflict},
     upload::BlockUpload,
 };
 
@@ -60,7 +60,7 @@ pub(crate) struct AzureWriter {
 impl AzureWriter {
     pub(crate) async fn open(store: Shared, path: &StoragePath, mode: WriteMode) -> Result<Self> {
         let file = store.keys.file(path)?;
-        let (mut expected, mut buffer, mut size) = (None, ContentBuilder::default(), 0);
+        let (mut expected, mut size) = (None, 0);
         let (key, target) = match mode {
             WriteMode::Direct { size } => {
                 expected = size;
@@ -68,14 +68,19 @@ impl AzureWriter {
             }
             WriteMode::Stage => (store.keys.staged_apart(path, Uuid::new_v4()), Target::Private),
             WriteMode::Resume(staged) => {
-                let mut loaded = stage::resume(&store, &staged).await?;
-                (buffer, size) = (std::mem::take(&mut loaded.tail).into(), loaded.size);
+                let loaded = stage::resume(&store, &staged).await?;
+                size = loaded.size;
                 (store.keys.staged(path), Target::Stage(loaded))
             }
         };
         let sizes = PartSizes::new(&LIMITS, store.chunk_size, expected)?;
-        let path = path.clone();
+        let (path, buffer) = (path.clone(), ContentBuilder::default());
         Ok(Self { store, path, key, target, sizes, expected, memory: None, buffer, size, upload: None })
+    }
+
+    /// The stage that was resumed.
+    fn resumed(&mut self) -> Option<&mut LoadedStage> {
+        if let Target::Stage(loaded) = &mut self.target { Some(loaded) } else { None }
     }
 
     /// How many blocks there are, including those of the stage that was resumed.
@@ -84,18 +89,24 @@ impl AzureWriter {
         kept + self.upload.as_ref().map_or(0, BlockUpload::count)
     }
 
-    /// The size of the block that gathers now.
+    /// How much may gather for the next block. Bytes of a stage without blocks are part of the first one.
     fn room(&self) -> usize {
-        usize::try_from(self.sizes.of(self.count() as u64 + 1)).unwrap_or(usize::MAX)
+        let tail = if let Target::Stage(loaded) = &self.target { loaded.tail.len() } else { 0 };
+        usize::try_from(self.sizes.of(self.count() as u64 + 1)).unwrap_or(usize::MAX).saturating_sub(tail)
     }
 
-    /// Sends what has gathered.
+    /// Sends what has gathered. The bytes of a stage that had no blocks become one of their own: a commit that breaks
+    /// off leaves them in the stage.
     async fn flush(&mut self) -> Result<()> {
         let memory = self.memory.take().map(PartReservation::into_in_flight);
-        let content = self.buffer.take();
-        let kept = self.count();
+        let tail = self.resumed().map(|loaded| std::mem::take(&mut loaded.tail)).unwrap_or_default();
+        let (kept, content) = (self.count(), self.buffer.take());
         let new = || BlockUpload::new(self.store.clone(), self.key.clone(), kept);
-        self.upload.get_or_insert_with(new).send(content, memory).await
+        let upload = self.upload.get_or_insert_with(new);
+        if !tail.is_empty() {
+            upload.send(tail.into(), None).await?;
+        }
+        if content.is_empty() { Ok(()) } else { upload.send(content, memory).await }
     }
 
     /// Sends the rest as one more block. Waits until the store has all of them.
@@ -109,38 +120,84 @@ impl AzureWriter {
         }
     }
 
+    /// All bytes, if none of them is in a block.
+    fn gathered(&mut self) -> Content {
+        let mut all = ContentBuilder::default();
+        if let Some(loaded) = self.resumed() {
+            all.push(std::mem::take(&mut loaded.tail));
+        }
+        self.buffer.take().pieces().iter().for_each(|piece| all.push(piece.clone()));
+        all.take()
+    }
+
     /// Writes the stage. Of several writers that begin or continue one, the first to do this wins.
-    async fn keep(&mut self) -> Result<WrittenStage> {
+    async fn keep(&mut self) -> Result<StageState> {
         let _held = self.memory.take().map(PartReservation::into_in_flight);
         let (id, has_blocks) = (Uuid::new_v4().to_string(), self.count() > 0);
         let added = if has_blocks { self.finish_blocks().await.map_err(of_close)? } else { Vec::new() };
         let (store, key) = (self.store.clone(), self.store.keys.staged(&self.path));
-        let metadata = BlobMetadata { stage: Some(&id), mark: None, has_blocks };
+        let metadata = BlobMetadata { stage: Some(&id), has_blocks, ..BlobMetadata::default() };
+        let is_ours = |blob: &Blob| blob.stage.as_ref() == Some(&id);
+        let content = if has_blocks { Content::default() } else { self.gathered() };
         let written = match &mut self.target {
-            Target::Stage(LoadedStage { etag, kept, .. }) => {
-                let (condition, kept) = (Condition::Same(etag), std::mem::take(kept));
-                if has_blocks {
-                    store.client.commit_blocks(&key, kept, &added, condition, metadata).await
-                } else {
-                    store.client.put(&key, self.buffer.take(), condition, metadata).await
-                }
-            }
             Target::File => {
                 let message = "a writer of a file in one go is committed or cancelled, never closed";
                 return Err(Error::new(ErrorKind::Other).with_message(message));
             }
+            Target::Stage(LoadedStage { state, kept, .. }) => {
+                let condition = Condition::Same(&state.etag);
+                let written = if has_blocks {
+                    store.client.commit_blocks(&key, std::mem::take(kept), &added, condition, metadata).await
+                } else {
+                    store.client.put(&key, content, condition, metadata).await
+                };
+                // A refusal may be the answer to a second attempt, after the answer to the first was lost.
+                store.settle(&key, written, is_ours).await.and_then(Settled::written)
+            }
             Target::Private if has_blocks => {
                 let own = self.make_private(&added).await?;
-                let copied = store.client.copy(&self.key, &own, &key, Condition::Absent, metadata).await;
+                let copied = store.create_copy((&self.key, &own), &key, metadata, is_ours).await;
                 store.try_delete(&self.key, Some(&own)).await;
                 copied
             }
-            Target::Private => store.client.put(&key, self.buffer.take(), Condition::Absent, metadata).await,
+            Target::Private => store.create_with(&key, content, metadata, is_ours).await,
         };
-        // A refusal may be the answer to a second attempt, after the answer to the first was lost.
-        let settled = store.settle(&key, written, |blob| blob.stage.as_ref() == Some(&id)).await;
-        let etag = settled.map_err(of_close)?.ok_or_else(no_etag)?;
-        Ok(WrittenStage { id, etag, has_blocks })
+        let etag = written.map_err(of_close)?.ok_or_else(no_etag)?;
+        let form = if has_blocks { Form::Blocks } else { Form::Bytes };
+        Ok(StageState { form, etag, id })
+    }
+
+    /// Commits what continues a stage. From its first write on no other writer that has resumed the stage can close,
+    /// and until its last one the stage is as it was closed.
+    async fn commit_resumed(mut self, key: &str) -> Result<()> {
+        let _held = self.memory.take().map(PartReservation::into_in_flight);
+        let (store, has_blocks) = (self.store.clone(), self.count() > 0);
+        let added = if has_blocks { self.finish_blocks().await.map_err(of_close)? } else { Vec::new() };
+        let content = if has_blocks { Content::default() } else { self.gathered() };
+        let Target::Stage(LoadedStage { state, kept, size, .. }) = self.target else {
+            return Err(ErrorKind::Other.into());
+        };
+        let written = if has_blocks {
+            let metadata =
+                BlobMetadata { stage: Some(&state.id), mark: None, has_blocks, staged: Some(size) };
+            let condition = Condition::Same(&state.etag);
+            store.client.commit_blocks(&self.key, kept, &added, condition, metadata).await
+        } else {
+            store.client.touch(&self.key, &state.etag).await
+        };
+        let whole = self.size;
+        let is_ours = |blob: &Blob| {
+            blob.stage.as_ref() == Some(&state.id) && (!has_blocks || (blob.size, blob.staged) == (whole, Some(size)))
+        };
+        let written = store.settle(&self.key, written, is_ours).await.and_then(Settled::written);
+        let etag = written.map_err(of_close)?.ok_or_else(no_etag)?;
+        if has_blocks {
+            copy_to_file(&store, &self.key, &etag, key).await?;
+        } else {
+            store.overwrite(key, content).await?;
+        }
+        store.try_delete(&self.key, Some(&etag)).await;
+        Ok(())
     }
 
     /// Makes a blob of the blocks under a name that no other writer uses. Returns its ETag.
@@ -195,10 +252,6 @@ fn of_close(error: Error) -> Error {
     if is_late { stage_conflict() } else { error }
 }
 
-fn no_etag() -> Error {
-    Error::new(ErrorKind::Unavailable).with_message("the store's answer has no ETag")
-}
-
 #[async_trait]
 impl FileWriter for AzureWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
@@ -240,8 +293,8 @@ impl FileWriter for AzureWriter {
             upload.stop().await;
         }
         // If another writer has continued the stage, it is not deleted.
-        let Target::Stage(LoadedStage { etag, .. }) = &self.target else { return Ok(()) };
-        match self.store.client.delete(&self.key, Condition::Same(etag)).await {
+        let Target::Stage(LoadedStage { state, .. }) = &self.target else { return Ok(()) };
+        match self.store.client.delete(&self.key, Condition::Same(&state.etag)).await {
             Err(error) if is_condition(&error) || error.is_not_found() => Ok(()),
             deleted => deleted,
         }
@@ -250,11 +303,7 @@ impl FileWriter for AzureWriter {
     async fn commit(mut self: Box<Self>, to: &StoragePath) -> Result<()> {
         let key = self.store.keys.file(to)?;
         if matches!(self.target, Target::Stage(_)) {
-            // Others may have resumed the same stage, so this one closes first: only one of them can.
-            let written = self.keep().await?;
-            copy_to_file(&self.store, &self.key, &written.etag, &key).await?;
-            self.store.try_delete(&self.key, Some(&written.etag)).await;
-            return Ok(());
+            return self.commit_resumed(&key).await;
         }
         if self.count() > 0 {
             return self.commit_blocks(&key).await;

@@ -52,7 +52,8 @@ fn built_in_names_are_taken_and_lacking_ones_are_free() {
         let error = block_on(replaced.open(&StorageConfig::new(name))).unwrap_err();
         assert_eq!(error.driver(), Some("echo"), "{name}");
     }
-    for name in ["gcs", "azure", "oss", "swift"] {
+    let lacking = ["gcs", "oss", "swift"].into_iter().chain((!cfg!(feature = "azure")).then_some("azure"));
+    for name in lacking {
         let drivers = Drivers::new().register(name, echo).unwrap();
         let error = block_on(drivers.open(&StorageConfig::new(name))).unwrap_err();
         assert_eq!(error.driver(), Some("echo"), "{name}");
@@ -62,6 +63,7 @@ fn built_in_names_are_taken_and_lacking_ones_are_free() {
 #[test]
 fn the_names_are_those_of_the_features() {
     let expected = [
+        ("azure", cfg!(feature = "azure")),
         ("filesystem", cfg!(feature = "fs")),
         ("inmemory", cfg!(feature = "memory")),
         ("memory", cfg!(feature = "memory")),

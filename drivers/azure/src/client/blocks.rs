@@ -8,7 +8,7 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use plugin_registry_drivers_objects::content::Content;
 use uuid::Uuid;
 
-use super::{AzureClient, BlobMetadata, Condition, upload};
+use super::{AzureClient, BlobMetadata, Condition, blobs::CONTENT_TYPE, upload};
 use crate::error::of_sdk;
 
 /// The name of a block: unique to its writer, and as long as any other, which the store requires.
@@ -54,7 +54,7 @@ impl AzureClient {
         let list: RequestContent<_, _> = list.try_into().map_err(|error| of_sdk(&error))?;
         let (if_match, if_none_match) = condition.etags();
         let options = BlockBlobClientCommitBlockListOptions {
-            blob_content_type: Some("application/octet-stream".to_owned()),
+            blob_content_type: Some(CONTENT_TYPE.to_owned()),
             if_match,
             if_none_match,
             metadata: metadata.pairs(),

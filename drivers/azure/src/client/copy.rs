@@ -40,8 +40,8 @@ impl AzureClient {
             metadata: metadata.pairs(),
             ..Default::default()
         };
-        let source = self.blob(from).url().to_string();
-        let answer = self.blob(to).start_copy_from_url(source, Some(options)).await;
+        let source = self.0.authorization.source(self.blob(from).url());
+        let answer = self.blob(to).start_copy_from_url(source.expose().to_owned(), Some(options)).await;
         let answer = answer.map_err(|error| of_copy(of_sdk(&error), condition))?;
         let started = Blob::of_headers(answer.headers());
         match &started.copy {

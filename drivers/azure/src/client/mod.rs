@@ -4,12 +4,13 @@
 //! pipeline as requests of this crate: lists with a delimiter, and deletes in batches. So all of them have the
 //! same authorization, retries and connections.
 
+mod authorization;
+mod batch;
 mod blobs;
 mod blocks;
 mod copy;
 mod listing;
 mod retry;
-mod shared_key;
 mod transport;
 mod upload;
 
@@ -24,15 +25,13 @@ use plugin_registry_core::{Error, ErrorKind, Result, shown_name};
 use plugin_registry_drivers_objects::connections::{HttpClient, Trust, certificates};
 use url::Url;
 
-use self::{copy::Polls, retry::Retries, shared_key::SharedKey, transport::Transport};
+use self::{authorization::Authorization, copy::Polls, retry::Retries, transport::Transport};
 pub(crate) use self::{
+    batch::{MAX_BATCH, Removal},
     blobs::{Blob, BlobMetadata, Condition, Download},
     blocks::BlockId,
 };
-use crate::{
-    config::{AzureConfig, AzureCredentials},
-    error::of_sdk,
-};
+use crate::{config::AzureConfig, error::of_sdk};
 
 /// The version of the service whose requests this driver makes itself. The SDK's own requests name theirs.
 const VERSION: &str = "2026-04-06";
@@ -46,6 +45,7 @@ struct Inner {
     pipeline: Pipeline,
     name: String,
     polls: Polls,
+    authorization: Authorization,
 }
 
 impl AzureClient {
@@ -54,13 +54,13 @@ impl AzureClient {
     /// # Errors
     /// `InvalidConfig` for invalid settings.
     pub(crate) fn open(config: &AzureConfig) -> Result<Self> {
-        let url = container_url(config)?;
+        let (url, authorization) = (container_url(config)?, Authorization::new(config)?);
         let transport: Arc<dyn SdkHttpClient> = Arc::new(Transport {
             connections: connections(config)?,
             limits: transport::limits(config.idle_timeout, config.answer_timeout),
         });
         let options = ClientOptions {
-            per_try_policies: vec![authorization(config)?],
+            per_try_policies: vec![authorization.policy()],
             retry: RetryOptions::custom(Arc::new(Retries::new(config.max_attempts.max(1)))),
             transport: Some(SdkTransport::new(transport)),
             ..ClientOptions::default()
@@ -77,7 +77,8 @@ impl AzureClient {
         let container =
             BlobContainerClient::new(url, None, Some(options)).map_err(|error| invalid(of_sdk(&error)))?;
         let polls = Polls { most: config.max_retries, delay: config.retry_delay };
-        Ok(Self(Arc::new(Inner { container, pipeline, name: config.container.clone(), polls })))
+        let name = config.container.clone();
+        Ok(Self(Arc::new(Inner { container, pipeline, name, polls, authorization })))
     }
 
     fn blob(&self, key: &str) -> BlobClient {
@@ -87,6 +88,11 @@ impl AzureClient {
     /// The URL of the container.
     fn url(&self) -> &Url {
         self.0.container.url()
+    }
+
+    /// A URL at which the store serves a blob for a while, if this instance can sign one.
+    pub(crate) fn presign(&self, key: &str) -> Result<Option<Url>> {
+        self.0.authorization.presign(&self.0.name, key, self.blob(key).url().clone())
     }
 
     /// Sends a request of this crate, and reads its whole answer.
@@ -136,13 +142,6 @@ fn connections(config: &AzureConfig) -> Result<HttpClient<transport::RequestBody
         Trust::Known { own, system: !is_plain || config.proxy.is_some() }
     };
     HttpClient::new(trust, config.proxy.as_ref(), config.idle_timeout)
-}
-
-fn authorization(config: &AzureConfig) -> Result<Arc<dyn Policy>> {
-    match &config.credentials {
-        AzureCredentials::SharedKey(key) => Ok(Arc::new(SharedKey::new(&config.account_name, key))),
-        _ => Err(Error::new(ErrorKind::Unsupported).with_message("only `accountkey` so far")),
-    }
 }
 
 fn invalid(error: Error) -> Error {

@@ -34,6 +34,10 @@ pub struct AzureConfig {
     pub container: String,
     /// `accountkey`, and the parameters below `credentials`.
     pub credentials: AzureCredentials,
+    /// A principal that the host found in its environment, for [`AzureCredentials::Chain`]. No parameter sets it.
+    pub environment: Option<ServicePrincipal>,
+    /// Whether programs may be run for a token. No parameter sets it. Default false.
+    pub programs: bool,
     /// `realm`: the domain of the cloud. Default `core.windows.net`.
     pub realm: String,
     /// `serviceurl`: the URL of the account. By default `https://ACCOUNT.blob.REALM`.
@@ -72,10 +76,12 @@ pub struct AzureConfig {
 }
 
 /// Where requests get their credentials from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum AzureCredentials {
-    /// `default_credentials`: the chain of the SDK, with environment, workload identity and managed identity.
+    /// `default_credentials`: the first identity of this process that gives a token: that of
+    /// [`environment`](AzureConfig::environment), its workload identity, its managed identity and, if
+    /// [`programs`](AzureConfig::programs) are allowed, that of the Azure CLI.
     #[default]
     Chain,
     /// `accountkey`, in base64: the key of the account.
@@ -84,6 +90,13 @@ pub enum AzureCredentials {
     ClientSecret(ServicePrincipal),
     /// `workload_identity`: an application that trusts any holder of the token in a file.
     WorkloadIdentity(WorkloadIdentity),
+    /// `managed_identity`: that of this machine, or the one with this client.
+    ManagedIdentity(Option<String>),
+    /// `azure_cli`: whoever has logged in there. Runs the program `az`, which [`programs`](AzureConfig::programs)
+    /// have to be allowed for.
+    Cli,
+    /// `sastoken`: a shared access signature, as the query of a URL.
+    Sas(Secret),
 }
 
 /// An application in a tenant of Entra ID, and the file of the token that it trusts. Unlike
@@ -142,6 +155,24 @@ impl fmt::Debug for AzureConfig {
     }
 }
 
+/// Hides secrets, and names that do not look like one.
+impl fmt::Debug for AzureCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain => f.write_str("Chain"),
+            Self::SharedKey(key) => f.debug_tuple("SharedKey").field(key).finish(),
+            Self::ClientSecret(principal) => f.debug_tuple("ClientSecret").field(principal).finish(),
+            Self::WorkloadIdentity(workload) => f.debug_tuple("WorkloadIdentity").field(workload).finish(),
+            Self::ManagedIdentity(client) => {
+                let client = client.as_deref().map(|client| shown_name(client).unwrap_or("…"));
+                f.debug_tuple("ManagedIdentity").field(&client).finish()
+            }
+            Self::Cli => f.write_str("Cli"),
+            Self::Sas(token) => f.debug_tuple("Sas").field(token).finish(),
+        }
+    }
+}
+
 impl fmt::Debug for ServicePrincipal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServicePrincipal")
@@ -189,6 +220,8 @@ impl AzureConfig {
             account_name: account_name.into(),
             container: container.into(),
             credentials: AzureCredentials::Chain,
+            environment: None,
+            programs: false,
             realm: "core.windows.net".to_owned(),
             service_url: None,
             root_directory: String::new(),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use plugin_registry_core::Secret;
 use url::Url;
 
-use super::{AzureConfig, AzureCredentials, LeadingSlash};
+use super::{AzureConfig, AzureCredentials, LeadingSlash, ServicePrincipal};
 
 macro_rules! setters {
     ($($with:ident($value:ident: $type:ty) sets $field:ident = $set:expr;)+) => {
@@ -24,6 +24,8 @@ macro_rules! setters {
 
 setters! {
     with_credentials(credentials: AzureCredentials) sets credentials = credentials;
+    with_environment(principal: ServicePrincipal) sets environment = Some(principal);
+    with_programs(yes: bool) sets programs = yes;
     with_realm(domain: impl Into<String>) sets realm = domain.into();
     with_service_url(url: Url) sets service_url = Some(url);
     with_root_directory(path: impl AsRef<str>) sets root_directory = path.as_ref().trim_matches('/').to_owned();
@@ -52,6 +54,8 @@ mod tests {
         let url = || Url::parse("http://127.0.0.1:10000/devstoreaccount1").unwrap();
         let config = AzureConfig::new("account", "backup")
             .with_credentials(AzureCredentials::SharedKey(Secret::new("a")))
+            .with_environment(ServicePrincipal::new("client", "tenant", Secret::new("b")))
+            .with_programs(true)
             .with_realm("core.chinacloudapi.cn")
             .with_service_url(url())
             .with_root_directory("/ns/")
@@ -69,6 +73,7 @@ mod tests {
             .with_answer_timeout(Duration::from_secs(4));
         assert_eq!((config.account_name.as_str(), config.container.as_str()), ("account", "backup"));
         assert!(matches!(&config.credentials, AzureCredentials::SharedKey(key) if key.expose() == "a"));
+        assert!(config.programs && config.environment.is_some_and(|given| given.client_id == "client"));
         assert_eq!((config.realm.as_str(), config.service_url), ("core.chinacloudapi.cn", Some(url())));
         assert_eq!((config.root_directory.as_str(), config.leading_slash), ("ns", LeadingSlash::Yes));
         assert_eq!((config.max_retries, config.retry_delay), (1, Duration::from_secs(2)));

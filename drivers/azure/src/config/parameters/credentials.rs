@@ -2,6 +2,7 @@
 
 use plugin_registry_core::{ParameterReader, Parameters, Secret};
 
+use super::connection_string::{self, ConnectionString};
 use crate::config::{AzureCredentials, ServicePrincipal, WorkloadIdentity};
 
 const KEY: &str = "accountkey";
@@ -11,34 +12,47 @@ const TENANT: &str = "credentials.tenantid";
 const SECRET: &str = "credentials.secret";
 
 const TOKEN_FILE: &str = "credentials.tokenfile";
+const SAS_TOKEN: &str = "sastoken";
 
 const SHARED_KEY: &str = "shared_key";
 const CLIENT_SECRET: &str = "client_secret";
 const WORKLOAD_IDENTITY: &str = "workload_identity";
+const MANAGED_IDENTITY: &str = "managed_identity";
+const AZURE_CLI: &str = "azure_cli";
+const SAS: &str = "sas";
 const DEFAULT: &str = "default_credentials";
+
+const KINDS: &[&str] =
+    &[SHARED_KEY, SAS, CLIENT_SECRET, WORKLOAD_IDENTITY, MANAGED_IDENTITY, AZURE_CLI, DEFAULT];
 
 /// Reads the credentials. An empty secret is a mistake, unless other credentials are given and used instead.
 pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
-    let kind = read.choice(TYPE, &[SHARED_KEY, CLIENT_SECRET, WORKLOAD_IDENTITY, DEFAULT]);
+    let kind = read.choice(TYPE, KINDS);
     // Read in any case, so that they count as known.
     let given: Vec<_> = [CLIENT, TENANT, SECRET].into_iter().filter(|key| read.is_given(key)).collect();
-    let has_token = read.is_given(TOKEN_FILE);
-    if read.is_given(KEY) {
+    let (has_token, has_sas) = (read.is_given(TOKEN_FILE), read.is_given("sastoken"));
+    if read.is_given("accountkey") {
         return read.secret(KEY).map(|key| shared_key(read, &key)).unwrap_or_default();
+    }
+    if has_sas && kind.is_some_and(|kind| kind != SAS) {
+        read.mistake(SAS_TOKEN, format_args!("goes with `{TYPE}` {SAS}"));
+    } else if has_sas || kind == Some(SAS) {
+        return sas(read, parameters, &given);
     }
     if has_token && kind != Some(WORKLOAD_IDENTITY) {
         read.mistake(TOKEN_FILE, format_args!("goes with `{TYPE}` {WORKLOAD_IDENTITY}"));
     }
     match kind {
         Some(WORKLOAD_IDENTITY) => return workload_identity(read, given.contains(&SECRET)),
+        Some(MANAGED_IDENTITY) => return managed_identity(read, &given),
         Some(CLIENT_SECRET) => return client_secret(read, parameters),
         Some(SHARED_KEY) => {
             secret(read, parameters, KEY, SHARED_KEY);
         }
-        Some(_) => {
-            // Not used, although the user expects it to be.
-            for key in given {
-                read.mistake(key, format_args!("goes with `{TYPE}` {CLIENT_SECRET}, not {DEFAULT}"));
+        Some(kind) => {
+            unused(read, &given, kind);
+            if kind == AZURE_CLI {
+                return AzureCredentials::Cli;
             }
         }
         // An unknown type is among the mistakes already.
@@ -55,6 +69,29 @@ pub(super) fn credentials(read: &mut ParameterReader<'_>, parameters: &Parameter
         },
     }
     AzureCredentials::Chain
+}
+
+/// They are not used, although the user expects them to be.
+fn unused(read: &mut ParameterReader<'_>, given: &[&'static str], kind: &str) {
+    for key in given {
+        read.mistake(key, format_args!("goes with `{TYPE}` {CLIENT_SECRET}, not {kind}"));
+    }
+}
+
+fn sas(read: &mut ParameterReader<'_>, parameters: &Parameters, given: &[&'static str]) -> AzureCredentials {
+    unused(read, given, SAS);
+    let Some(token) = secret(read, parameters, SAS_TOKEN, SAS) else { return AzureCredentials::Chain };
+    if !token.expose().contains("sig=") {
+        read.mistake(SAS_TOKEN, "is no SAS token: it has no `sig`");
+    }
+    AzureCredentials::Sas(token)
+}
+
+/// The identity of the machine, or the one of a client.
+fn managed_identity(read: &mut ParameterReader<'_>, given: &[&'static str]) -> AzureCredentials {
+    let others: Vec<_> = given.iter().copied().filter(|key| *key != CLIENT).collect();
+    unused(read, &others, MANAGED_IDENTITY);
+    AzureCredentials::ManagedIdentity(read.text(CLIENT))
 }
 
 fn client_secret(read: &mut ParameterReader<'_>, parameters: &Parameters) -> AzureCredentials {
@@ -89,6 +126,21 @@ fn workload_identity(read: &mut ParameterReader<'_>, has_secret: bool) -> AzureC
             AzureCredentials::WorkloadIdentity(WorkloadIdentity::new(client_id, tenant_id, file))
         }
         _ => AzureCredentials::Chain,
+    }
+}
+
+/// Those of a connection string. The key wins, as it does elsewhere.
+pub(super) fn of_string(read: &mut ParameterReader<'_>, string: &ConnectionString) -> AzureCredentials {
+    match (&string.key, &string.sas) {
+        (Some(key), _) => {
+            if !is_base64(key.expose().as_bytes()) {
+                read.mistake(connection_string::KEY, "has an `AccountKey` that is not in padded base64");
+            }
+            AzureCredentials::SharedKey(key.clone())
+        }
+        (None, Some(token)) => AzureCredentials::Sas(token.clone()),
+        // A mistake already.
+        (None, None) => AzureCredentials::Chain,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads the settings from text, under the names of distribution and its fork.
 
 mod connection;
+mod connection_string;
 mod credentials;
 mod names;
 
@@ -8,7 +9,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use plugin_registry_core::{ParameterReader, Parameters, Result};
 
-use super::{AzureConfig, LeadingSlash};
+use super::{AzureConfig, AzureCredentials, LeadingSlash};
 
 /// How often the status of a copy may be requested again. With the longest waits that takes nearly a year.
 const MAX_RETRIES: RangeInclusive<u32> = 1..=1000;
@@ -36,8 +37,9 @@ impl AzureConfig {
     /// Reads the settings from distribution's parameters, including those of 2.8 and of its fork in OpenShift.
     /// Checks everything that can be checked without the store. Reads no file and makes no connection.
     ///
-    /// An `accountkey` takes precedence over the parameters below `credentials`, as in the fork. Without
-    /// either, the SDK's chain is used. `connectionstring` is refused: distribution accepts it and ignores it.
+    /// An `accountkey` takes precedence over the parameters below `credentials`, as in the fork. Without either, the
+    /// identity of the process is used. A `connectionstring` stands for the account, its credentials and its endpoint:
+    /// distribution accepts it and ignores it.
     ///
     /// # Errors
     /// One [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes: what is
@@ -45,11 +47,16 @@ impl AzureConfig {
     pub fn from_parameters(parameters: &Parameters) -> Result<Self> {
         let mut reader = parameters.reader();
         let read = &mut reader;
-        let usual = Self::new(names::account(read), names::container(read));
+        let string = connection_string::read(read);
+        let string = string.as_ref();
+        let usual = Self::new(names::account(read, string), names::container(read));
         let config = Self {
-            credentials: credentials::credentials(read, parameters),
-            realm: names::realm(read).unwrap_or(usual.realm),
-            service_url: connection::service_url(read),
+            credentials: match string {
+                Some(string) => credentials::of_string(read, string),
+                None => credentials::credentials(read, parameters),
+            },
+            realm: names::realm(read, string).unwrap_or(usual.realm),
+            service_url: string.map_or_else(|| connection::service_url(read), |string| string.endpoint.clone()),
             root_directory: read.root_directory("rootdirectory"),
             leading_slash: leading_slash(read),
             max_retries: max_retries(read).unwrap_or(usual.max_retries),
@@ -71,7 +78,6 @@ impl AzureConfig {
             answer_timeout: read.duration("answertimeout", LIMITS).unwrap_or(usual.answer_timeout),
             ..usual
         };
-        refused(read);
         elsewhere(read, parameters);
         contradictions(read, &config);
         reader.finish().map_err(|error| error.with_driver("azure"))?;
@@ -105,17 +111,6 @@ fn max_retries(read: &mut ParameterReader<'_>) -> Option<u32> {
     number
 }
 
-/// It holds the account's key, so a user who sets it expects it to be used.
-fn refused(read: &mut ParameterReader<'_>) {
-    if read.is_given("connectionstring") {
-        read.mistake(
-            "connectionstring",
-            "is not read: give its AccountName as `accountname`, its AccountKey as `accountkey` and its \
-             BlobEndpoint, if it has one, as `serviceurl`",
-        );
-    }
-}
-
 /// These are unknown, but still marked as read, so that each is reported only once.
 fn elsewhere(read: &mut ParameterReader<'_>, parameters: &Parameters) {
     for (key, instead) in ELSEWHERE.iter().filter(|(key, _)| parameters.get(key).is_some()) {
@@ -127,7 +122,7 @@ fn elsewhere(read: &mut ParameterReader<'_>, parameters: &Parameters) {
 /// Values that the SDK would refuse at each request.
 fn contradictions(read: &mut ParameterReader<'_>, config: &AzureConfig) {
     let is_plain = config.service_url.as_ref().is_some_and(|url| url.scheme() == "http");
-    if is_plain && !read.is_given("accountkey") {
+    if is_plain && !matches!(config.credentials, AzureCredentials::SharedKey(_)) {
         read.mistake("serviceurl", "has to be https without `accountkey`: a token would travel unencrypted");
     }
 }

@@ -4,14 +4,21 @@
 
 use plugin_registry_core::ParameterReader;
 
+use super::connection_string::{self, ConnectionString};
+
 /// Containers with a special meaning. `$root` takes no blob with a slash in its name, only Azure writes
 /// `$logs`, and `$web` is open to the world.
 const SPECIAL: &[&str] = &["$root", "$logs", "$web"];
 
-pub(super) fn account(read: &mut ParameterReader<'_>) -> String {
-    let name = read.required("accountname");
+pub(super) fn account(read: &mut ParameterReader<'_>, string: Option<&ConnectionString>) -> String {
+    let (name, what) = match string {
+        // Without a name it is a mistake already.
+        Some(string) => (string.account.clone().unwrap_or_default(), "has an `AccountName` that is not"),
+        None => (read.required("accountname"), "has to be"),
+    };
     if !name.is_empty() && !is_account(&name) {
-        read.mistake("accountname", "has to be 3 to 24 lower-case letters and digits");
+        let key = if string.is_some() { connection_string::KEY } else { "accountname" };
+        read.mistake(key, format_args!("{what} 3 to 24 lower-case letters and digits"));
     }
     name
 }
@@ -29,7 +36,14 @@ pub(super) fn container(read: &mut ParameterReader<'_>) -> String {
     name
 }
 
-pub(super) fn realm(read: &mut ParameterReader<'_>) -> Option<String> {
+pub(super) fn realm(read: &mut ParameterReader<'_>, string: Option<&ConnectionString>) -> Option<String> {
+    if let Some(string) = string {
+        let realm = string.realm.clone()?;
+        if !is_domain(&realm) {
+            read.mistake(connection_string::KEY, "has an `EndpointSuffix` that is no domain");
+        }
+        return Some(realm);
+    }
     let realm = read.text("realm")?;
     if !is_domain(&realm) {
         read.mistake(

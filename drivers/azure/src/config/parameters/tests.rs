@@ -154,6 +154,86 @@ fn where_credentials_come_from() {
 }
 
 #[test]
+fn more_kinds_of_credentials() {
+    let machine = config(&[("credentials.type", "managed_identity")]);
+    assert!(matches!(machine.credentials, AzureCredentials::ManagedIdentity(None)));
+    let named = config(&[("credentials.type", "managed_identity"), ("credentials.clientid", "c")]);
+    assert!(matches!(&named.credentials, AzureCredentials::ManagedIdentity(Some(client)) if client == "c"));
+    assert!(matches!(config(&[("credentials.type", "azure_cli")]).credentials, AzureCredentials::Cli));
+    for pairs in [&[("sastoken", "?sig=canary")][..], &[("sastoken", "sig=canary"), ("credentials.type", "sas")]] {
+        let config = config(pairs);
+        assert!(matches!(config.credentials, AzureCredentials::Sas(_)) && !format!("{config:?}").contains("canary"));
+    }
+    for (pairs, expected) in [
+        (&[("credentials.type", "sas")][..], "`sastoken`: required with `credentials.type` sas, but not given"),
+        (&[("sastoken", "canary")], "`sastoken`: is no SAS token: it has no `sig`"),
+        (
+            &[("sastoken", "sig=canary"), ("credentials.type", "managed_identity")],
+            "`sastoken`: goes with `credentials.type` sas",
+        ),
+        (
+            &[("credentials.type", "managed_identity"), ("credentials.tenantid", "t")],
+            "`credentials.tenantid`: goes with `credentials.type` client_secret, not managed_identity",
+        ),
+        (
+            &[("credentials.type", "azure_cli"), ("credentials.clientid", "c")],
+            "`credentials.clientid`: goes with `credentials.type` client_secret, not azure_cli",
+        ),
+    ] {
+        assert_eq!(mistake(pairs), expected);
+    }
+}
+
+#[test]
+fn a_connection_string_stands_for_the_account() {
+    let read = |text: &str| {
+        let parameters = Parameters::new().with("container", "backup").with("connectionstring", text);
+        AzureConfig::from_parameters(&parameters)
+    };
+    let shown = read("AccountName=account;AccountKey=YWJj;EndpointSuffix=core.chinacloudapi.cn").unwrap();
+    assert_eq!((shown.account_name.as_str(), shown.realm.as_str()), ("account", "core.chinacloudapi.cn"));
+    assert!(matches!(shown.credentials, AzureCredentials::SharedKey(_)));
+    let sas = read("AccountName=account;SharedAccessSignature=sv=2026&sig=x;BlobEndpoint=https://a.example").unwrap();
+    assert!(matches!(sas.credentials, AzureCredentials::Sas(_)));
+    assert_eq!(sas.service_url.unwrap().as_str(), "https://a.example/");
+    for (text, expected) in [
+        ("canary", "`connectionstring`: has a part without `=`"),
+        ("AccountName=CANARY;AccountKey=YWJj", "has an `AccountName` that is not 3 to 24 lower-case letters"),
+        ("AccountName=account;AccountKey=canary", "has an `AccountKey` that is not in padded base64"),
+        ("AccountName=account;AccountKey=YWJj;EndpointSuffix=canary/", "has an `EndpointSuffix` that is no domain"),
+        ("AccountName=account;SharedAccessSignature=sig=x;BlobEndpoint=http://a.example", "has to be https"),
+    ] {
+        let text = read(text).unwrap_err().to_string();
+        assert!(text.contains(expected) && !text.to_lowercase().contains("canary"), "{text}");
+    }
+    let string = ("connectionstring", "AccountName=account;AccountKey=YWJj");
+    assert_eq!(mistake(&[string]), "`accountname`: cannot be given together with `connectionstring`");
+}
+
+#[test]
+fn blocks_and_limits() {
+    let set = config(&[
+        ("chunksize", "1048576"),
+        ("maxconcurrency", "8"),
+        ("maxattempts", "1"),
+        ("idletimeout", "1s"),
+        ("answertimeout", "1h"),
+    ]);
+    assert_eq!((set.chunk_size, set.concurrency, set.max_attempts), (1 << 20, 8, 1));
+    assert_eq!((set.idle_timeout.as_secs(), set.answer_timeout.as_secs()), (1, 3600));
+    for (key, text) in [
+        ("chunksize", "1048575"),
+        ("chunksize", "4194304001"),
+        ("maxconcurrency", "0"),
+        ("maxattempts", "21"),
+        ("idletimeout", "999ms"),
+        ("answertimeout", "2h"),
+    ] {
+        assert!(mistake(&[(key, text)]).starts_with(&format!("`{key}`: has to be")), "{key} {text}");
+    }
+}
+
+#[test]
 fn contradictions_of_credentials() {
     for (pairs, expected) in [
         (
@@ -198,11 +278,11 @@ fn contradictions_of_credentials() {
         ),
         (
             &[("credentials.type", "msi"), ("credentials.clientid", "c")],
-            "`credentials.type`: has to be one of shared_key, client_secret, workload_identity, default_credentials",
+            "`credentials.type`: has to be one of shared_key, sas, client_secret, workload_identity, managed_identity, azure_cli, default_credentials",
         ),
         (
             &[("accountkey", "YWJj"), ("credentials.type", "msi")],
-            "`credentials.type`: has to be one of shared_key, client_secret, workload_identity, default_credentials",
+            "`credentials.type`: has to be one of shared_key, sas, client_secret, workload_identity, managed_identity, azure_cli, default_credentials",
         ),
     ] {
         assert_eq!(mistake(pairs), expected);
@@ -314,11 +394,6 @@ fn slashes_before_names() {
 #[test]
 fn what_is_refused() {
     for (key, expected) in [
-        (
-            "connectionstring",
-            "is not read: give its AccountName as `accountname`, its AccountKey as `accountkey` and its \
-             BlobEndpoint, if it has one, as `serviceurl`",
-        ),
         (
             "spn.client.id",
             "unknown: no driver reads it; write `credentials.clientid`, with `credentials.type` client_secret",

@@ -32,7 +32,7 @@ const SIGNED: [&str; 11] = [
 
 /// The key of an account. It signs each attempt anew, with its time.
 #[derive(Clone)]
-pub(super) struct SharedKey {
+pub(in crate::client) struct SharedKey {
     account: String,
     key: SdkSecret,
 }
@@ -76,7 +76,7 @@ impl Policy for SharedKey {
         next: &[Arc<dyn Policy>],
     ) -> PolicyResult {
         self.authorize(request, OffsetDateTime::now_utc())?;
-        super::send_next(context, request, next).await
+        super::super::send_next(context, request, next).await
     }
 }
 
