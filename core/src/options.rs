@@ -27,6 +27,9 @@ pub struct Capabilities {
     pub retention: bool,
     /// A missing file looks forbidden to these credentials, and costs a second look.
     pub hides_missing: bool,
+    /// The location has names in two forms. This driver reads both and writes one; older software finds the names of
+    /// one form only.
+    pub two_forms: bool,
 }
 
 impl Capabilities {
@@ -62,6 +65,13 @@ impl Capabilities {
     #[must_use]
     pub fn with_hides_missing(mut self, yes: bool) -> Self {
         self.hides_missing = yes;
+        self
+    }
+
+    /// Sets [`two_forms`](Self::two_forms).
+    #[must_use]
+    pub fn with_two_forms(mut self, yes: bool) -> Self {
+        self.two_forms = yes;
         self
     }
 }

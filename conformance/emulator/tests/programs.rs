@@ -17,7 +17,7 @@ use std::{
 };
 
 use plugin_registry_conformance::report;
-use plugin_registry_emulator::programs::{Account, Moto, SeaweedFs};
+use plugin_registry_emulator::programs::{Account, Azurite, Moto, SeaweedFs};
 
 /// What is in `report::skip`'s line.
 const SUITE: &str = "emulator";
@@ -89,6 +89,23 @@ fn moto_starts_and_ends() {
     assert_eq!(status(&moto), "200");
     assert!(moto.log().contains("GET /bucket"), "{}", moto.log());
     drop(moto);
+    assert_ends(process);
+}
+
+#[test]
+fn azurite_starts_and_ends() {
+    let begin = Instant::now();
+    let azurite = match Azurite::start() {
+        Ok(azurite) => azurite,
+        Err(missing) => return report::skip("azurite", "starts_and_ends", &missing.to_string(), SUITE),
+    };
+    let process = azurite.process_id();
+    report("azurite", begin, process);
+    azurite.append_blob(&format!("{}/a/b", azurite.container()), b"content");
+    assert_eq!(azurite.names(azurite.container()), ["a/b"]);
+    azurite.create_container("another");
+    assert!(azurite.names("another").is_empty());
+    drop(azurite);
     assert_ends(process);
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Operation, Permissions,
+    ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter, Operation, Permissions,
     PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_objects::{list, reorder::component_sort_key};
@@ -84,7 +84,7 @@ impl StorageDriver for AzureDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_create_only(true)
+        Capabilities::default().with_create_only(true).with_two_forms(self.other.is_some())
     }
 
     fn permissions(&self) -> &'static Permissions {
@@ -146,10 +146,10 @@ impl StorageDriver for AzureDriver {
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {
         let own = list::list(&*self.store, path, after);
         let Some(other) = &self.other else { return own };
-        // A name that is a file and a directory comes twice, the file first.
-        let is_directory = |entry: &Entry| entry.kind == plugin_registry_core::EntryKind::Directory;
-        merge(own, list::list(&**other, path, after), move |left, right| {
-            (&left.name, is_directory(left)).cmp(&(&right.name, is_directory(right)))
+        merge(own, list::list(&**other, path, after), |left, right| {
+            // A name that is a file and a directory comes twice, the file first.
+            let rank = |entry: &Entry| entry.kind == EntryKind::Directory;
+            left.name.cmp(&right.name).then_with(|| rank(left).cmp(&rank(right)))
         })
     }
 

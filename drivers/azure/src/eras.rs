@@ -4,11 +4,26 @@ use std::cmp::Ordering;
 
 use futures::{
     StreamExt,
-    stream::{self, BoxStream, Peekable},
+    stream::{self, BoxStream},
 };
 use plugin_registry_core::{ErrorKind, Result};
 
-type Items<'a, T> = Peekable<BoxStream<'a, Result<T>>>;
+/// A listing and its next item, which is fetched before it is needed.
+struct Head<'a, T> {
+    items: BoxStream<'a, Result<T>>,
+    next: Option<Result<T>>,
+}
+
+impl<T> Head<'_, T> {
+    async fn step(&mut self) -> Option<Result<T>> {
+        let next = self.items.next().await;
+        std::mem::replace(&mut self.next, next)
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(&self.next, Some(Err(error)) if error.is_not_found())
+    }
+}
 
 /// Merges two listings in the order of `compare`. Of equal items the first listing's comes. A directory that one of
 /// them does not have is missing only if neither has it.
@@ -17,17 +32,19 @@ pub(crate) fn merge<'a, T: Send + 'a>(
     second: BoxStream<'a, Result<T>>,
     compare: fn(&T, &T) -> Ordering,
 ) -> BoxStream<'a, Result<T>> {
-    let state = (first.peekable(), second.peekable(), false);
+    let head = |items| Head { items, next: None };
+    let state = (head(first), head(second), false);
     stream::try_unfold(state, move |(mut first, mut second, has_begun)| async move {
         if !has_begun {
-            match (is_missing(&mut first).await, is_missing(&mut second).await) {
+            (first.step().await, second.step().await);
+            match (first.is_missing(), second.is_missing()) {
                 (true, true) => return Err(ErrorKind::NotFound.into()),
-                (true, false) => first = nothing(),
-                (false, true) => second = nothing(),
+                (true, false) => first.next = None,
+                (false, true) => second.next = None,
                 (false, false) => {}
             }
         }
-        let order = match (peek(&mut first).await, peek(&mut second).await) {
+        let order = match (&first.next, &second.next) {
             (Some(Ok(left)), Some(Ok(right))) => compare(left, right),
             // An error ends the listing, whichever has it.
             (Some(_), None) | (Some(Err(_)), _) => Ordering::Less,
@@ -35,24 +52,12 @@ pub(crate) fn merge<'a, T: Send + 'a>(
             (None, None) => return Ok(None),
         };
         if order == Ordering::Equal {
-            drop(second.next().await);
+            second.step().await;
         }
-        let next = if order == Ordering::Greater { second.next().await } else { first.next().await };
+        let next = if order == Ordering::Greater { second.step().await } else { first.step().await };
         Ok(next.transpose()?.map(|item| (item, (first, second, true))))
     })
     .boxed()
-}
-
-fn nothing<'a, T: Send + 'a>() -> Items<'a, T> {
-    stream::empty().boxed().peekable()
-}
-
-async fn peek<'s, T>(items: &'s mut Items<'_, T>) -> Option<&'s Result<T>> {
-    std::pin::Pin::new(items).peek().await
-}
-
-async fn is_missing<T>(items: &mut Items<'_, T>) -> bool {
-    matches!(peek(items).await, Some(Err(error)) if error.is_not_found())
 }
 
 #[cfg(test)]

@@ -213,16 +213,19 @@ impl Store {
             let (mut again, mut refused) = (Vec::new(), Vec::new());
             for (removal, outcome) in batch.iter().zip(outcomes) {
                 match outcome {
-                    None => again.push(removal),
-                    Some(Err(error)) if error.is_retryable() => again.push(removal),
-                    Some(outcome) => refused.push((removal, outcome)),
+                    None => again.push(removal.clone()),
+                    Some(Err(error)) if error.is_retryable() => again.push(removal.clone()),
+                    Some(outcome) => refused.push((removal.clone(), outcome)),
                 }
             }
-            let one = |removal| async move { (removal, self.remove_one(removal).await) };
+            let one = |removal: Removal| async move {
+                let removed = self.remove_one(&removal).await;
+                (removal, removed)
+            };
             refused.extend(stream::iter(again).map(one).buffer_unordered(DELETES).collect::<Vec<_>>().await);
             failed.extend(refused.into_iter().filter_map(|(removal, outcome)| match outcome {
                 Err(error) if error.is_not_found() || (removal.etag.is_some() && is_condition(&error)) => None,
-                Err(error) => Some((removal.key.clone(), error)),
+                Err(error) => Some((removal.key, error)),
                 Ok(()) => None,
             }));
         }

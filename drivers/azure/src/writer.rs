@@ -19,7 +19,7 @@ use crate::{
     blocks::{LIMITS, MAX_BLOB},
     client::{Blob, BlobMetadata, BlockId, Condition},
     error::is_condition,
-    stage::{self, Form, LoadedStage, StageState, copy_to_file, no_etag},
+    stage::{self, Form, LoadedStage, MAX_INLINE, StageState, copy_to_file, no_etag},
     store::{Settled, Shared, stage_conflict},
     upload::BlockUpload,
 };
@@ -132,6 +132,10 @@ impl AzureWriter {
 
     /// Writes the stage. Of several writers that begin or continue one, the first to do this wins.
     async fn keep(&mut self) -> Result<StageState> {
+        let tail = self.resumed().map_or(0, |loaded| loaded.tail.len());
+        if self.count() == 0 && (tail + self.buffer.len()) as u64 > MAX_INLINE {
+            self.flush().await?;
+        }
         let _held = self.memory.take().map(PartReservation::into_in_flight);
         let (id, has_blocks) = (Uuid::new_v4().to_string(), self.count() > 0);
         let added = if has_blocks { self.finish_blocks().await.map_err(of_close)? } else { Vec::new() };

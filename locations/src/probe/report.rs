@@ -318,6 +318,12 @@ pub(super) fn warnings(report: &ProbeReport, capabilities: Capabilities) -> Vec<
              request; needed: {needed}"
         ));
     }
+    if capabilities.two_forms {
+        warn(
+            "the location has names in two forms, as different versions of distribution write them: all are \
+             read here, but older software finds those of its own form only",
+        );
+    }
     if report.error(ProbeVerb::Stage).is_some() {
         warn("uploads in chunks will fail");
     }

@@ -305,6 +305,7 @@ fn what_a_bucket_keeps_is_said() {
     for (capabilities, words) in [
         (Capabilities::default(), None),
         (Capabilities::default().with_hides_missing(true), Some("leave to see what is missing")),
+        (Capabilities::default().with_two_forms(true), Some("names in two forms")),
         (Capabilities::default().with_versions(true), Some("lifecycle rule")),
         (Capabilities::default().with_versions(true).with_retention(true), Some("until its retention ends")),
     ] {

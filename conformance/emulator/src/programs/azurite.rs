@@ -3,7 +3,7 @@
 use std::{path::Path, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::{
@@ -16,8 +16,10 @@ use super::{
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const CONTAINER: &str = "container";
-/// Of the requests that this harness makes itself. Any time will do, as long as it is the one that was signed.
-const VERSION: &str = "2021-12-02";
+/// Of the requests that this harness makes itself.
+const VERSION: &str = "2022-11-02";
+/// Azurite compares no times.
+const DATE: &str = "Mon, 30 Nov 2026 10:00:00 GMT";
 
 /// A running Azurite, in memory: Microsoft's emulator of blobs, which checks keys, SAS tokens and conditions.
 #[derive(Debug)]
@@ -99,45 +101,74 @@ impl Azurite {
     /// # Panics
     /// If it cannot be created.
     pub fn create_container(&self, name: &str) {
-        let headers = [("x-ms-date", date()), ("x-ms-version", VERSION.to_owned())];
-        self.send("PUT", &format!("/{ACCOUNT}/{name}"), "restype:container", &headers, b"", 201);
+        self.send("PUT", &format!("/{ACCOUNT}/{name}"), &["restype:container"], &[], b"", 201);
     }
 
-    /// Writes an empty append blob and appends content, as distribution 3.0 writes a link. `path` is as in a URL.
+    /// Writes an append blob, as distribution 3.0 writes a link. `path` is the container and the name, as in a URL.
     ///
     /// # Panics
     /// If it cannot be written.
     pub fn append_blob(&self, path: &str, content: &[u8]) {
-        let version = || ("x-ms-version", VERSION.to_owned());
-        let path = format!("/{ACCOUNT}/{CONTAINER}/{path}");
-        let kind = ("x-ms-blob-type", "AppendBlob".to_owned());
-        self.send("PUT", &path, "", &[kind, ("x-ms-date", date()), version()], b"", 201);
-        self.send("PUT", &path, "comp:appendblock", &[("x-ms-date", date()), version()], content, 201);
+        let path = format!("/{ACCOUNT}/{path}");
+        self.send("PUT", &path, &[], &[("x-ms-blob-type", "AppendBlob")], b"", 201);
+        self.send("PUT", &path, &["comp:appendblock"], &[], content, 201);
     }
 
-    /// Makes one request that is signed with the key. `query` is `NAME:VALUE`, or empty.
+    /// The names of the blobs in a container, in order: what a client's view of names cannot hide.
+    ///
+    /// # Panics
+    /// If it cannot be listed.
+    #[must_use]
+    pub fn names(&self, container: &str) -> Vec<String> {
+        let path = format!("/{ACCOUNT}/{container}");
+        let page = self.send("GET", &path, &["comp:list", "restype:container"], &[], b"", 200);
+        let page = String::from_utf8(page).unwrap();
+        let names = page.split("<Name>").skip(1).filter_map(|rest| rest.split_once("</Name>"));
+        names.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// A SAS token for a container, with letters such as `rcwdl`, until a time such as `2030-01-01T00:00:00Z`.
+    #[must_use]
+    pub fn sas(&self, container: &str, permissions: &str, expiry: &str) -> String {
+        let resource = format!("/blob/{ACCOUNT}/{container}");
+        let text = format!("{permissions}\n\n{expiry}\n{resource}\n\n\n\n{VERSION}\nc\n\n\n\n\n\n\n");
+        let signature: String =
+            sign(&text).bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+        let expiry = expiry.replace(':', "%3A");
+        format!("sv={VERSION}&sp={permissions}&se={expiry}&sr=c&sig={signature}")
+    }
+
+    /// Makes one request that is signed with the key. `query` is `NAME:VALUE`, in order.
     fn send(
         &self,
         method: &str,
         path: &str,
-        query: &str,
-        headers: &[(&str, String)],
+        query: &[&str],
+        headers: &[(&str, &str)],
         body: &[u8],
         expected: u16,
-    ) {
+    ) -> Vec<u8> {
+        let mut headers = headers.to_vec();
+        headers.extend([("x-ms-date", DATE), ("x-ms-version", VERSION)]);
         let signed: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
         let length = if body.is_empty() { String::new() } else { body.len().to_string() };
-        let parameter = if query.is_empty() { String::new() } else { format!("\n{query}") };
-        let text = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n{signed}/{ACCOUNT}{path}{parameter}");
-        let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64.decode(KEY).unwrap()).unwrap();
-        mac.update(text.as_bytes());
-        let signature = BASE64.encode(mac.finalize().into_bytes());
+        let parameters: String = query.iter().map(|parameter| format!("\n{parameter}")).collect();
+        let text = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n{signed}/{ACCOUNT}{path}{parameters}");
         let mut lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        lines.push_str(&format!("Authorization: SharedKey {ACCOUNT}:{signature}\r\n"));
-        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.replace(':', "=")) };
+        lines.push_str(&format!("Authorization: SharedKey {ACCOUNT}:{}\r\n", sign(&text)));
+        let query = query.join("&").replace(':', "=");
+        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let (status, answer) = request_with(&self.address, method, &target, &lines, body).unwrap();
         assert_eq!(status, expected, "{method} {target}: {}", String::from_utf8_lossy(&answer));
+        answer
     }
+}
+
+/// The signature of a text with the account's key, in base64.
+fn sign(text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64.decode(KEY).unwrap()).unwrap();
+    mac.update(text.as_bytes());
+    BASE64.encode(mac.finalize().into_bytes())
 }
 
 fn arguments(_directory: &Path) -> Vec<String> {
@@ -146,9 +177,4 @@ fn arguments(_directory: &Path) -> Vec<String> {
         .split(' ')
         .map(str::to_owned)
         .collect()
-}
-
-/// Azurite compares no times.
-fn date() -> String {
-    "Mon, 30 Nov 2026 10:00:00 GMT".to_owned()
 }

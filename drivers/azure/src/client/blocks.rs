@@ -1,5 +1,7 @@
 //! Requests for the blocks of a blob.
 
+use std::time::SystemTime;
+
 use azure_core::http::RequestContent;
 use azure_storage_blob::models::{
     BlockBlobClientCommitBlockListOptions, BlockListType, BlockLookupList,
@@ -8,7 +10,11 @@ use plugin_registry_core::{Error, ErrorKind, Result};
 use plugin_registry_drivers_objects::content::Content;
 use uuid::Uuid;
 
-use super::{AzureClient, BlobMetadata, Condition, blobs::CONTENT_TYPE, upload};
+use super::{
+    AzureClient, BlobMetadata, Condition,
+    blobs::{CONTENT_TYPE, modified},
+    upload,
+};
 use crate::error::of_sdk;
 
 /// The name of a block: unique to its writer, and as long as any other, which the store requires.
@@ -85,14 +91,19 @@ impl AzureClient {
         blocks.collect()
     }
 
-    /// Whether a blob has blocks that no list names yet.
-    pub(crate) async fn has_new_blocks(&self, key: &str) -> Result<bool> {
+    /// The latest time at which blocks can have come that no list names yet. The store does not say when they came,
+    /// so it is the time of its answer.
+    pub(crate) async fn new_blocks(&self, key: &str) -> Result<Option<SystemTime>> {
         let client = self.blob(key).block_blob_client();
         let answer = client.get_block_list(BlockListType::Uncommitted, None).await;
-        let list = answer.and_then(|answer| answer.into_model()).map_err(|error| of_sdk(&error));
-        match list {
-            Ok(list) => Ok(list.uncommitted_blocks.is_some_and(|blocks| !blocks.is_empty())),
-            Err(error) if error.is_not_found() => Ok(false),
+        let found = answer.and_then(|answer| {
+            let now = answer.headers().get_optional_string(&"date".into());
+            Ok((now, answer.into_model()?.uncommitted_blocks.unwrap_or_default()))
+        });
+        match found.map_err(|error| of_sdk(&error)) {
+            Ok((_, blocks)) if blocks.is_empty() => Ok(None),
+            Ok((now, _)) => Ok(now.and_then(|now| modified(&now))),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -52,7 +52,7 @@ pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: Sys
     let Some(Blob { modified: Some(modified), etag: Some(etag), .. }) = look(store, &key).await? else {
         return Ok(0);
     };
-    if modified >= before || store.client.has_new_blocks(&key).await? {
+    if modified >= before || store.client.new_blocks(&key).await?.is_some_and(|latest| latest >= before) {
         return Ok(0);
     }
     let failed = store.remove(vec![Removal { key, etag: Some(etag) }]).await;

@@ -21,8 +21,8 @@ use crate::{
     store::{Store, stage_conflict},
 };
 
-/// The most bytes of a stage without blocks that are read to be continued. More than a block of usual size.
-const MAX_INLINE: u64 = 256 << 20;
+/// The most bytes of a stage without blocks: they are read to be continued.
+pub(crate) const MAX_INLINE: u64 = 64 << 20;
 
 /// How the bytes of a stage lie in its blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,8 +150,8 @@ fn of_condition(error: Error) -> Error {
 /// Reads a small blob into memory. Retries if it breaks off.
 async fn fetch(store: &Store, key: &str, etag: &str, size: u64) -> Result<Bytes> {
     if size > MAX_INLINE {
-        let message = "the stage was written with a larger `chunksize`";
-        return Err(Error::new(ErrorKind::TooLarge).with_message(message));
+        let message = "the stage was not written by this driver";
+        return Err(Error::new(ErrorKind::Corrupted).with_message(message));
     }
     let mut last = Error::new(ErrorKind::Unavailable).with_message("a stage was repeatedly cut off in transit");
     for _ in 0..3 {

@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use plugin_registry_conformance::driver::{Sizes, Store};
+use plugin_registry_conformance::{
+    driver::{Sizes, Store},
+    report,
+};
 use plugin_registry_core::Secret;
 use plugin_registry_drivers_azure::{AzureConfig, AzureCredentials, AzureDriver, LeadingSlash};
 use plugin_registry_emulator::programs::Azurite;
@@ -23,6 +26,20 @@ pub(crate) fn of_azurite() -> Result<AzureConfig, String> {
         .with_service_url(program.endpoint().parse().unwrap())
         .with_credentials(key)
         .with_leading_slash(LeadingSlash::No))
+}
+
+/// Settings for a new, empty container of Azurite, which [`or_skip`] has found.
+pub(crate) fn of_container(program: &Azurite, name: &str) -> AzureConfig {
+    program.create_container(name);
+    let key = AzureCredentials::SharedKey(Secret::new(program.key()));
+    AzureConfig::new(program.account(), name)
+        .with_service_url(program.endpoint().parse().unwrap())
+        .with_credentials(key)
+}
+
+/// Azurite, or a counted skip.
+pub(crate) fn or_skip(test: &str) -> Option<&'static Azurite> {
+    Azurite::shared().map_err(|missing| report::skip("azure", test, &missing.to_string(), "azurite")).ok()
 }
 
 /// The same with small blocks, so that files of the suites have several.
