@@ -15,9 +15,10 @@ use std::{
 /// The package, its folder, and its features.
 const LIBRARIES: &[(&str, &str, &str)] = &[
     ("plugin-registry-core", "core", ""),
-    ("plugin-registry-drivers", "drivers", "memory,fs,s3"),
+    ("plugin-registry-drivers", "drivers", "memory,fs,s3,azure"),
     ("plugin-registry-drivers-memory", "drivers/memory", ""),
     ("plugin-registry-drivers-fs", "drivers/fs", ""),
+    ("plugin-registry-drivers-objects", "drivers/objects", ""),
     ("plugin-registry-drivers-s3", "drivers/s3", ""),
     ("plugin-registry-drivers-gcs", "drivers/gcs", ""),
     ("plugin-registry-drivers-azure", "drivers/azure", ""),

@@ -69,10 +69,10 @@ async fn a_commit_that_broke_off_leaves_the_stage() {
         let staged = writer.close().await.unwrap();
         let mut writer = driver.writer(&upload, WriteMode::Resume(staged.clone())).await.unwrap();
         writer.write(vec![2; more].into()).await.unwrap();
-        // The name is not one of a file, so the commit fails once the stage has been taken over.
         let taken = driver.writer(&upload, WriteMode::Resume(staged.clone())).await.unwrap();
         let target = path("/b/data");
         let mut commit = Box::pin(writer.commit(&target));
+        // Until the stage was taken over, and no further.
         for _ in 0..1000 {
             let polled = futures::poll!(commit.as_mut());
             if polled.is_ready() || driver.find_staged(&upload).await.unwrap().state() != staged.state() {
