@@ -17,8 +17,16 @@ use crate::failure::{Failure, Outcome};
 const MAX_LEN: u64 = 1 << 20;
 
 /// The parameters of all drivers that are credentials, or say where some are.
-const CREDENTIALS: [&str; 6] =
-    ["accesskey", "accountkey", "credentials", "credentials.secret", "credentialsconfigpath", "keyfile"];
+const CREDENTIALS: [&str; 8] = [
+    "accesskey",
+    "accountkey",
+    "connectionstring",
+    "credentials",
+    "credentials.secret",
+    "credentialsconfigpath",
+    "keyfile",
+    "sastoken",
+];
 
 /// Variables: names and values.
 type Pairs = Vec<(String, Secret)>;

@@ -612,7 +612,7 @@ const PARAMETERS: &[Driver] = &[
     (
         "azure",
         &[("accountname", "account"), ("container", "backup"), ("accountkey", KEY)],
-        &["accountkey", "credentials.secret", "credentials", "connectionstring", "proxy", "cabundle"],
+        &["accountkey", "sastoken", "credentials.secret", "credentials", "connectionstring", "proxy", "cabundle"],
         &[
             "accountname",
             "container",
@@ -626,6 +626,11 @@ const PARAMETERS: &[Driver] = &[
             "leadingslash",
             "max_retries",
             "retry_delay",
+            "chunksize",
+            "maxconcurrency",
+            "maxattempts",
+            "idletimeout",
+            "answertimeout",
             "skipverify",
             "cabundlepath",
             "unknown",

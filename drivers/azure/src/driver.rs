@@ -10,14 +10,14 @@ use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter, Operation, Permissions,
     PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
-use plugin_registry_drivers_objects::{list, reorder::component_sort_key};
+use plugin_registry_drivers_objects::{keys::ObjectKeys, list, reorder::component_sort_key};
 use url::Url;
 
 use crate::{
     client::{AzureClient, Removal},
     config::AzureConfig,
     eras::merge,
-    names::Names,
+    names,
     permissions::PERMISSIONS,
     reader, stage,
     store::{Shared, Store},
@@ -43,11 +43,11 @@ impl AzureDriver {
     pub async fn open(config: AzureConfig) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
-            let client = AzureClient::open(&config)?;
-            let names = Names::find(&client, &config.root_directory, config.leading_slash).await?;
-            let store = Store::new(client, names.own, &config);
-            let other = names.other.map(|keys| Arc::new(store.with_keys(keys)));
-            Ok::<_, Error>(Self { store: Arc::new(store), other })
+            let plain = Store::new(AzureClient::open(&config)?, ObjectKeys::new(&config.root_directory), &config);
+            let slash = plain.with_keys(plain.keys.with_leading_slash());
+            let has_root = !config.root_directory.is_empty();
+            let (store, other) = names::choose(plain, slash, has_root, config.leading_slash).await?;
+            Ok::<_, Error>(Self { store: Arc::new(store), other: other.map(Arc::new) })
         };
         opened.await.map_err(|error| error.with_driver("azure").with_operation(Operation::Open))
     }

@@ -22,8 +22,8 @@ use crate::{
 /// How many blobs are deleted in parallel.
 const DELETES: usize = 16;
 
-/// How often a write is retried because another one was in the way.
-const CONFLICTS: u32 = 3;
+/// How often a blob of another type is deleted for one write.
+const CONFLICTS: u32 = 2;
 
 /// One location, in one form of its names.
 #[derive(Debug)]
@@ -77,18 +77,39 @@ impl Store {
 
     /// Writes a blob, whatever is there.
     pub(crate) async fn overwrite(&self, key: &str, content: Content) -> Result<()> {
-        let mut result = Ok(());
+        let put = || self.client.put(key, content.clone(), Condition::Any, BlobMetadata::default());
+        self.replacing(key, put).await.map(drop)
+    }
+
+    /// Copies a blob that has this ETag to a file, without its metadata.
+    pub(crate) async fn copy_to_file(&self, from: &str, etag: &str, key: &str) -> Result<()> {
+        let mark = Uuid::new_v4().to_string();
+        let metadata = BlobMetadata { mark: Some(&mark), ..BlobMetadata::default() };
+        let copy = || self.client.copy(from, etag, key, Condition::Any, metadata);
+        self.replacing(key, copy).await.map(drop)
+    }
+
+    /// Writes a blob, also in the place of one of another type.
+    async fn replacing<T, F>(&self, key: &str, write: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         for _ in 0..CONFLICTS {
-            let put = self.client.put(key, content.clone(), Condition::Any, BlobMetadata::default()).await;
-            result = match put {
-                Err(error) if has_code(&error, "InvalidBlobType") => {
-                    self.remove_foreign(key).await?;
-                    Err(error)
-                }
-                put => return put.map(drop),
-            };
+            match write().await {
+                Err(error) if has_code(&error, "InvalidBlobType") => self.remove_foreign(key).await?,
+                written => return written,
+            }
         }
-        result
+        write().await
+    }
+
+    /// Whether a blob of another type has this name.
+    pub(crate) async fn is_foreign(&self, key: &str) -> Result<bool> {
+        match self.client.peek(key).await {
+            Ok(blob) => Ok(blob.is_foreign),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a blob of another type, which the store does not replace: distribution 3.0 and 3.1 write links as

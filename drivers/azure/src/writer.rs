@@ -19,7 +19,7 @@ use crate::{
     blocks::{LIMITS, MAX_BLOB},
     client::{Blob, BlobMetadata, BlockId, Condition},
     error::is_condition,
-    stage::{self, Form, LoadedStage, MAX_INLINE, StageState, copy_to_file, no_etag},
+    stage::{self, Form, LoadedStage, MAX_INLINE, StageState, no_etag},
     store::{Settled, Shared, stage_conflict},
     upload::BlockUpload,
 };
@@ -99,6 +99,11 @@ impl AzureWriter {
     /// off leaves them in the stage.
     async fn flush(&mut self) -> Result<()> {
         let memory = self.memory.take().map(PartReservation::into_in_flight);
+        if self.upload.is_none() && matches!(self.target, Target::File) && self.store.is_foreign(&self.key).await? {
+            // Such a blob takes no blocks. It stays as it is until all of the new bytes are in the store.
+            (self.key, self.target) =
+                (self.store.keys.staged_apart(&self.path, Uuid::new_v4()), Target::Private);
+        }
         let tail = self.resumed().map(|loaded| std::mem::take(&mut loaded.tail)).unwrap_or_default();
         let (kept, content) = (self.count(), self.buffer.take());
         let new = || BlockUpload::new(self.store.clone(), self.key.clone(), kept);
@@ -196,7 +201,7 @@ impl AzureWriter {
         let written = store.settle(&self.key, written, is_ours).await.and_then(Settled::written);
         let etag = written.map_err(of_close)?.ok_or_else(no_etag)?;
         if has_blocks {
-            copy_to_file(&store, &self.key, &etag, key).await?;
+            store.copy_to_file(&self.key, &etag, key).await?;
         } else {
             store.overwrite(key, content).await?;
         }
@@ -244,7 +249,7 @@ impl AzureWriter {
         }
         // A crash in between leaves a blob in an upload's directory, which a purge deletes.
         let etag = made.ok_or_else(no_etag)?;
-        copy_to_file(&self.store, &self.key, &etag, key).await?;
+        self.store.copy_to_file(&self.key, &etag, key).await?;
         self.store.try_delete(&self.key, Some(&etag)).await;
         Ok(())
     }

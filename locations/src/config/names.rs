@@ -25,7 +25,8 @@ const PRINCIPAL: &[(&str, &str)] = &[
 const MAX_DRIVERS: usize = 10;
 
 /// Parameters of any driver that are secrets themselves. So are names that begin with `credentials`.
-const SECRETS: &[&str] = &["accesskey", "secretkey", "sessiontoken", "accountkey"];
+const SECRETS: &[&str] =
+    &["accesskey", "secretkey", "sessiontoken", "accountkey", "sastoken", "connectionstring"];
 
 /// What a variable means to a driver.
 #[derive(Debug, PartialEq, Eq)]

@@ -39,6 +39,8 @@ pub(crate) struct Blob {
     /// How many of the bytes are staged, if not all of them.
     pub(crate) staged: Option<u64>,
     pub(crate) copy: Option<CopyState>,
+    /// Of another type than what this driver writes: no write replaces it.
+    pub(crate) is_foreign: bool,
     /// A directory of an account with a hierarchical namespace.
     is_directory: bool,
 }
@@ -98,6 +100,7 @@ impl Blob {
             has_blocks: text("x-ms-meta-blocks").is_some(),
             staged: text("x-ms-meta-staged").and_then(|size| size.parse().ok()),
             copy,
+            is_foreign: text("x-ms-blob-type").is_some_and(|kind| kind != "BlockBlob"),
             is_directory: text("x-ms-meta-hdi_isfolder").is_some_and(|yes| yes == "true"),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::http::Etag;
 use azure_storage_blob::models::BlobClientStartCopyFromUrlOptions;
-use plugin_registry_core::{Error, ErrorKind, Result};
+use plugin_registry_core::{Error, ErrorKind, Result, shown, shown_line};
 
 use super::{AzureClient, Blob, BlobMetadata, Condition};
 use crate::error::{has_code, is_condition, of_sdk};
@@ -87,7 +87,7 @@ impl AzureClient {
         let copy = left.copy.as_ref();
         let status = copy.map_or("failed", |copy| copy.status.as_str());
         let reason = copy.and_then(|copy| copy.reason.as_deref()).unwrap_or("without a reason");
-        let (status, reason) = (plugin_registry_core::shown(status), plugin_registry_core::shown_line(reason));
+        let (status, reason) = (shown(status), shown_line(reason));
         let message = format!("the store ended a copy as {status}: {reason}");
         Error::new(ErrorKind::Unavailable).with_message(message)
     }

@@ -12,7 +12,6 @@ mod list;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{Error, ErrorKind, Result, StageId, Staged, StoragePath};
-use uuid::Uuid;
 
 pub(crate) use self::list::{delete_staged, list_staged};
 use crate::{
@@ -178,7 +177,7 @@ pub(crate) async fn commit(store: &Store, staged: &Staged, to: &StoragePath) -> 
             Form::FirstBlocks => cut(store, &from, state, staged.size).await?,
             Form::Bytes | Form::Blocks => state.etag,
         };
-        copy_to_file(store, &from, &etag, &to).await
+        store.copy_to_file(&from, &etag, &to).await
     })
     .await
 }
@@ -190,13 +189,6 @@ async fn cut(store: &Store, key: &str, state: StageState, size: u64) -> Result<S
     let condition = Condition::Same(&state.etag);
     let made = store.client.commit_blocks(key, kept, &[], condition, metadata).await.map_err(of_condition)?;
     made.ok_or_else(no_etag)
-}
-
-/// Copies a blob that has this ETag to a file, without its metadata.
-pub(crate) async fn copy_to_file(store: &Store, from: &str, etag: &str, to: &str) -> Result<()> {
-    let mark = Uuid::new_v4().to_string();
-    let metadata = BlobMetadata { mark: Some(&mark), ..BlobMetadata::default() };
-    store.client.copy(from, etag, to, Condition::Any, metadata).await.map(drop)
 }
 
 /// Deletes a stage, if it still is this one.

@@ -44,10 +44,14 @@ pub trait Lister: std::fmt::Debug + Send + Sync {
 /// # Errors
 /// Those of the store.
 pub async fn has_any(store: &dyn Lister, prefix: &str) -> Result<bool> {
-    let listing = Listing { prefix, limit: Some(1), ..Listing::default() };
-    let page = store.page(&listing, None).await?;
-    // A marker of the directory itself is not a child of it.
-    Ok(page.next.is_some() || page.objects.iter().any(|(key, ..)| key != prefix))
+    let mut pages = Pages::new(store, prefix.to_owned(), None, None).with_limit(1);
+    // A page may be empty although more come, and a marker of the directory itself is not a child of it.
+    while let Some(page) = pages.next().await? {
+        if page.objects.iter().any(|(key, ..)| key != prefix) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The keys below a prefix under which bytes wait to be resumed, at most [`COLLECTED`] and a page. Holds these

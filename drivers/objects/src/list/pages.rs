@@ -84,6 +84,7 @@ pub(super) struct Pages<'a> {
     prefix: String,
     delimiter: Option<String>,
     after: Option<String>,
+    limit: Option<i32>,
     token: Option<String>,
     pub(super) is_done: bool,
     progress: Progress,
@@ -91,9 +92,19 @@ pub(super) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     pub(super) fn new(
-        store: &'a dyn Lister, prefix: String, delimiter: Option<&str>, after: Option<String>) -> Self {
-        let delimiter = delimiter.map(str::to_owned);
-        Self { store, prefix, delimiter, after, token: None, is_done: false, progress: Progress::default() }
+        store: &'a dyn Lister,
+        prefix: String,
+        delimiter: Option<&str>,
+        after: Option<String>,
+    ) -> Self {
+        let (delimiter, progress) = (delimiter.map(str::to_owned), Progress::default());
+        Self { store, prefix, delimiter, after, limit: None, token: None, is_done: false, progress }
+    }
+
+    /// Sets the most keys of a page.
+    pub(super) fn with_limit(mut self, keys: i32) -> Self {
+        self.limit = Some(keys);
+        self
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Page>> {
@@ -104,7 +115,7 @@ impl<'a> Pages<'a> {
             prefix: &self.prefix,
             delimiter: self.delimiter.as_deref(),
             after: self.after.clone(),
-            limit: None,
+            limit: self.limit,
         };
         let page = self.store.page(&listing, self.token.as_deref()).await?;
         let first = page.objects.first().map(|(key, ..)| key).or_else(|| page.prefixes.first());

@@ -35,9 +35,16 @@ fn a_text_that_looks_like_null_is_a_text() {
 /// A secret is always read as text.
 #[test]
 fn a_secret_is_a_text_even_where_it_is_written_like_null() {
-    for name in
-        ["accesskey", "SecretKey", "sessiontoken", "accountkey", "credentials", "credentialsconfigpath"]
-    {
+    for name in [
+        "accesskey",
+        "SecretKey",
+        "sessiontoken",
+        "accountkey",
+        "sastoken",
+        "connectionstring",
+        "credentials",
+        "credentialsconfigpath",
+    ] {
         let expected = texts(&[(&name.to_lowercase(), "null")]);
         assert_eq!(parameters(&format!("{{mine: {{{name}: null}}}}")), expected);
     }
