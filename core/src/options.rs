@@ -27,8 +27,8 @@ pub struct Capabilities {
     pub retention: bool,
     /// A missing file looks forbidden to these credentials, and costs a second look.
     pub hides_missing: bool,
-    /// The location has names in two forms. This driver reads both and writes one; older software finds the names of
-    /// one form only.
+    /// The location has names in two forms. This driver reads both and writes one; older software finds the
+    /// names of one form only.
     pub two_forms: bool,
 }
 

@@ -612,7 +612,15 @@ const PARAMETERS: &[Driver] = &[
     (
         "azure",
         &[("accountname", "account"), ("container", "backup"), ("accountkey", KEY)],
-        &["accountkey", "sastoken", "credentials.secret", "credentials", "connectionstring", "proxy", "cabundle"],
+        &[
+            "accountkey",
+            "sastoken",
+            "credentials.secret",
+            "credentials",
+            "connectionstring",
+            "proxy",
+            "cabundle",
+        ],
         &[
             "accountname",
             "container",
@@ -629,8 +637,6 @@ const PARAMETERS: &[Driver] = &[
             "chunksize",
             "maxconcurrency",
             "maxattempts",
-            "idletimeout",
-            "answertimeout",
             "skipverify",
             "cabundlepath",
             "unknown",

@@ -16,6 +16,7 @@ pub(crate) const LIMITS: PartLimits =
 
 /// The error if a file does not fit into the blocks that Azure accepts.
 pub(crate) fn too_many_blocks() -> Error {
-    let message = "more than 50,000 blocks: announce the size, raise `chunksize`, or close a stage less often";
+    let message =
+        "more than 50,000 blocks: announce the size, raise `chunksize`, or close a stage less often";
     Error::new(ErrorKind::TooLarge).with_message(message)
 }

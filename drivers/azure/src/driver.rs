@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::Method;
 use plugin_registry_core::{
-    ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter, Operation, Permissions,
-    PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
+    ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter,
+    Operation, Permissions, PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
 use plugin_registry_drivers_objects::{keys::ObjectKeys, list, reorder::component_sort_key};
 use url::Url;
@@ -28,8 +28,8 @@ use crate::{
 #[derive(Clone)]
 pub struct AzureDriver {
     store: Shared,
-    /// The same location under names that begin with a slash if those of `store` do not, and the reverse. Only if there
-    /// are such names: they are read and deleted, and never written.
+    /// The same location under names that begin with a slash if those of `store` do not, and the reverse.
+    /// Only if there are such names: they are read and deleted, and never written.
     other: Option<Shared>,
 }
 
@@ -38,12 +38,13 @@ impl AzureDriver {
     /// ([`leading_slash`](AzureConfig::leading_slash)).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and similar kinds come from
-    /// these requests.
+    /// [`ErrorKind::InvalidConfig`] names the parameter; `Unauthenticated`, `Unavailable` and similar kinds
+    /// come from these requests.
     pub async fn open(config: AzureConfig) -> Result<Self> {
         let opened = async {
             let config = config.read_files().await?;
-            let plain = Store::new(AzureClient::open(&config)?, ObjectKeys::new(&config.root_directory), &config);
+            let plain =
+                Store::new(AzureClient::open(&config)?, ObjectKeys::new(&config.root_directory), &config);
             let slash = plain.with_keys(plain.keys.with_leading_slash());
             let has_root = !config.root_directory.is_empty();
             let (store, other) = names::choose(plain, slash, has_root, config.leading_slash).await?;
@@ -176,7 +177,8 @@ impl StorageDriver for AzureDriver {
         })
     }
 
-    /// For a directory: one listing for 5000 blobs, and a request for 256 of them. Holds at most about 100,000 names.
+    /// For a directory: one listing for 5000 blobs, and a request for 256 of them. Holds at most about
+    /// 100,000 names.
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let mut found = false;
         for store in self.stores() {

@@ -25,8 +25,8 @@ impl<T> Head<'_, T> {
     }
 }
 
-/// Merges two listings in the order of `compare`. Of equal items the first listing's comes. A directory that one of
-/// them does not have is missing only if neither has it.
+/// Merges two listings in the order of `compare`. Of equal items the first listing's comes. A directory that
+/// one of them does not have is missing only if neither has it.
 pub(crate) fn merge<'a, T: Send + 'a>(
     first: BoxStream<'a, Result<T>>,
     second: BoxStream<'a, Result<T>>,

@@ -1,12 +1,13 @@
 //! The Azure storage driver of an embedded OCI registry.
 //!
-//! - **Few requests.** A blob of up to one block (10 MiB) is one request to its final name. Of a larger one, blocks
-//!   are sent in parallel, and one request makes it visible.
-//! - **Bounded memory.** All writers of an instance together hold `maxconcurrency` blocks, 30 MiB by default, and 128
-//!   KiB each. A writer whose client takes more than a second to bring a block has separate memory for that block. A
-//!   resumed one also holds the bytes of its stage, if they have no blocks: less than a block.
-//! - **Resumable.** What a close acknowledged is one blob beside the file, which holds the bytes and nothing else. The
-//!   next close appends to it on the condition of its ETag, and a commit is one copy by the store.
+//! - **Few requests.** A blob of up to one block (10 MiB) is one request to its final name. Of a larger one,
+//!   blocks are sent in parallel, and one request makes it visible.
+//! - **Bounded memory.** All writers of an instance together hold `maxconcurrency` blocks, 30 MiB by default,
+//!   and 128 KiB each. A writer whose client takes more than a second to bring a block has separate memory
+//!   for that block. A resumed one also holds the bytes of its stage, if they have no blocks: less than a
+//!   block.
+//! - **Resumable.** What a close acknowledged is one blob beside the file, which holds the bytes and nothing
+//!   else. The next close appends to it on the condition of its ETag, and a commit is one copy by the store.
 //! - **Both forms of names.** Distribution up to 2.8 begins the names of blobs with a slash, 3.x does not
 //!   ([`LeadingSlash`]).
 //!

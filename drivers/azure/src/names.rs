@@ -1,7 +1,8 @@
 //! Whether the names of blobs begin with a slash.
 //!
-//! Distribution up to 2.8 and the fork in OpenShift write `/docker/registry/v2/…`, 3.x writes `docker/registry/v2/…`. An
-//! instance has one answer for what it writes. If the container has both forms, it reads both.
+//! Distribution up to 2.8 and the fork in OpenShift write `/docker/registry/v2/…`, 3.x writes
+//! `docker/registry/v2/…`. An instance has one answer for what it writes. If the container has both forms, it
+//! reads both.
 
 use std::time::SystemTime;
 
@@ -29,8 +30,8 @@ enum Found {
     Both,
 }
 
-/// Chooses where an instance writes, and what it reads as well, if there are names in the other form. Two lists of
-/// one name, unless both forms exist and the setting does not say which.
+/// Chooses where an instance writes, and what it reads as well, if there are names in the other form. Two
+/// lists of one name, unless both forms exist and the setting does not say which.
 pub(crate) async fn choose(
     plain: Store,
     slash: Store,

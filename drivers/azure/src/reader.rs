@@ -80,8 +80,8 @@ async fn empty(client: &AzureClient, key: &str, path: &StoragePath, range: ByteR
     Ok(Reader::new(info(path, &blob), bytes, stream::empty().boxed()))
 }
 
-/// The rest of a body. If a connection breaks, or ends early as if it were complete, another request gets what
-/// is missing, from the same blob (aws-sdk-rust issue 1079, attic issue 341).
+/// The rest of a body. If a connection breaks, or ends early as if it were complete, another request gets
+/// what is missing, from the same blob (aws-sdk-rust issue 1079, attic issue 341).
 struct Body {
     client: AzureClient,
     key: String,

@@ -112,8 +112,8 @@ impl Store {
         }
     }
 
-    /// Deletes a blob of another type, which the store does not replace: distribution 3.0 and 3.1 write links as
-    /// append blobs. For a moment nothing is there.
+    /// Deletes a blob of another type, which the store does not replace: distribution 3.0 and 3.1 write links
+    /// as append blobs. For a moment nothing is there.
     async fn remove_foreign(&self, key: &str) -> Result<()> {
         let found = match self.client.peek(key).await {
             Err(error) if error.is_not_found() => return Ok(()),
@@ -140,8 +140,8 @@ impl Store {
     /// Writes a blob that must not exist yet. Returns its ETag.
     ///
     /// # Errors
-    /// `AlreadyExists` if one exists, unless it is this very write, which the store completed before its answer was
-    /// lost (slatedb issues 766, 1164).
+    /// `AlreadyExists` if one exists, unless it is this very write, which the store completed before its
+    /// answer was lost (slatedb issues 766, 1164).
     pub(crate) async fn create_with(
         &self,
         key: &str,
@@ -198,8 +198,8 @@ impl Store {
         }
     }
 
-    /// The outcome of a conditional write. If it was refused, or there was no answer, the blob shows whether an
-    /// attempt of this very write had succeeded before.
+    /// The outcome of a conditional write. If it was refused, or there was no answer, the blob shows whether
+    /// an attempt of this very write had succeeded before.
     pub(crate) async fn settle(
         &self,
         key: &str,
@@ -217,8 +217,8 @@ impl Store {
         }
     }
 
-    /// Deletes blobs. Returns those that could not be deleted, with the reason. A missing blob is not an error, nor
-    /// is one that was replaced meanwhile.
+    /// Deletes blobs. Returns those that could not be deleted, with the reason. A missing blob is not an
+    /// error, nor is one that was replaced meanwhile.
     pub(crate) async fn remove(&self, removals: Vec<Removal>) -> Vec<(String, Error)> {
         let mut failed = Vec::new();
         for batch in removals.chunks(MAX_BATCH) {
@@ -245,7 +245,9 @@ impl Store {
             };
             refused.extend(stream::iter(again).map(one).buffer_unordered(DELETES).collect::<Vec<_>>().await);
             failed.extend(refused.into_iter().filter_map(|(removal, outcome)| match outcome {
-                Err(error) if error.is_not_found() || (removal.etag.is_some() && is_condition(&error)) => None,
+                Err(error) if error.is_not_found() || (removal.etag.is_some() && is_condition(&error)) => {
+                    None
+                }
                 Err(error) => Some((removal.key, error)),
                 Ok(()) => None,
             }));
@@ -277,7 +279,8 @@ impl Store {
         }
     }
 
-    /// The key of the file at a path, if there is one. Other types of blobs and copies that failed count, too.
+    /// The key of the file at a path, if there is one. Other types of blobs and copies that failed count,
+    /// too.
     async fn file_at(&self, path: &StoragePath) -> Result<Option<String>> {
         let key = match self.keys.visible(path) {
             Err(error) if error.is_not_found() => return Ok(None),

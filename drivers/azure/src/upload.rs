@@ -44,8 +44,8 @@ impl BlockUpload {
         let id = BlockId::new(self.writer, number.ok_or_else(too_many_blocks)?);
         self.ids.push(id);
         let (client, key) = (self.store.client.clone(), self.key.clone());
-        // On the caller's runtime, so that it continues while the caller waits for its next bytes. It ends with the
-        // writer.
+        // On the caller's runtime, so that it continues while the caller waits for its next bytes. It ends
+        // with the writer.
         self.in_flight.spawn(async move {
             let _held = memory;
             client.stage_block(&key, id, content).await
@@ -56,7 +56,9 @@ impl BlockUpload {
     async fn join_block(&mut self) -> Result<()> {
         match self.in_flight.join_next().await {
             Some(Ok(stored)) => stored,
-            Some(Err(_)) => Err(Error::new(ErrorKind::Other).with_message("the upload of a block was stopped")),
+            Some(Err(_)) => {
+                Err(Error::new(ErrorKind::Other).with_message("the upload of a block was stopped"))
+            }
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The staged writer.
 //!
-//! Bytes gather in memory up to one block. A file that fits is one request to its final name. Of a larger one,
-//! blocks are on their way while the next one gathers, and one request makes the blob of them.
+//! Bytes gather in memory up to one block. A file that fits is one request to its final name. Of a larger
+//! one, blocks are on their way while the next one gathers, and one request makes the blob of them.
 
 use std::fmt;
 
@@ -27,8 +27,8 @@ use crate::{
 /// How much a writer holds without a reservation.
 const FREE: usize = 128 << 10;
 
-/// Where the blocks of a writer go. Making a blob of blocks discards the blocks that other writers have sent for the
-/// same name.
+/// Where the blocks of a writer go. Making a blob of blocks discards the blocks that other writers have sent
+/// for the same name.
 enum Target {
     /// To the file's own name: whoever writes it at the same time writes the same bytes.
     File,
@@ -38,8 +38,8 @@ enum Target {
     Stage(LoadedStage),
 }
 
-/// Holds 128 KiB, its share of the blocks that all writers of the instance hold together and, of a stage that it
-/// resumed, the bytes without blocks.
+/// Holds 128 KiB, its share of the blocks that all writers of the instance hold together and, of a stage that
+/// it resumed, the bytes without blocks.
 pub(crate) struct AzureWriter {
     store: Shared,
     path: StoragePath,
@@ -95,11 +95,14 @@ impl AzureWriter {
         usize::try_from(self.sizes.of(self.count() as u64 + 1)).unwrap_or(usize::MAX).saturating_sub(tail)
     }
 
-    /// Sends what has gathered. The bytes of a stage that had no blocks become one of their own: a commit that breaks
-    /// off leaves them in the stage.
+    /// Sends what has gathered. The bytes of a stage that had no blocks become one of their own: a commit
+    /// that breaks off leaves them in the stage.
     async fn flush(&mut self) -> Result<()> {
         let memory = self.memory.take().map(PartReservation::into_in_flight);
-        if self.upload.is_none() && matches!(self.target, Target::File) && self.store.is_foreign(&self.key).await? {
+        if self.upload.is_none()
+            && matches!(self.target, Target::File)
+            && self.store.is_foreign(&self.key).await?
+        {
             // Such a blob takes no blocks. It stays as it is until all of the new bytes are in the store.
             (self.key, self.target) =
                 (self.store.keys.staged_apart(&self.path, Uuid::new_v4()), Target::Private);
@@ -176,8 +179,8 @@ impl AzureWriter {
         Ok(StageState { form, etag, id })
     }
 
-    /// Commits what continues a stage. From its first write on no other writer that has resumed the stage can close,
-    /// and until its last one the stage is as it was closed.
+    /// Commits what continues a stage. From its first write on no other writer that has resumed the stage can
+    /// close, and until its last one the stage is as it was closed.
     async fn commit_resumed(mut self, key: &str) -> Result<()> {
         let _held = self.memory.take().map(PartReservation::into_in_flight);
         let (store, has_blocks) = (self.store.clone(), self.count() > 0);
@@ -196,7 +199,8 @@ impl AzureWriter {
         };
         let whole = self.size;
         let is_ours = |blob: &Blob| {
-            blob.stage.as_ref() == Some(&state.id) && (!has_blocks || (blob.size, blob.staged) == (whole, Some(size)))
+            blob.stage.as_ref() == Some(&state.id)
+                && (!has_blocks || (blob.size, blob.staged) == (whole, Some(size)))
         };
         let written = store.settle(&self.key, written, is_ours).await.and_then(Settled::written);
         let etag = written.map_err(of_close)?.ok_or_else(no_etag)?;
@@ -212,17 +216,20 @@ impl AzureWriter {
     /// Makes a blob of the blocks under a name that no other writer uses. Returns its ETag.
     async fn make_private(&self, added: &[BlockId]) -> Result<String> {
         let metadata = BlobMetadata::default();
-        let made = self.store.client.commit_blocks(&self.key, Vec::new(), added, Condition::Any, metadata).await;
+        let made =
+            self.store.client.commit_blocks(&self.key, Vec::new(), added, Condition::Any, metadata).await;
         made?.ok_or_else(no_etag)
     }
 
     /// Makes the file of blocks that were sent to its own name.
     ///
-    /// There is no condition: a damaged file of the same size has to be replaced. If the blocks are gone, another
-    /// writer has written this name since they were sent. Then it is the same file, if it is as large.
+    /// There is no condition: a damaged file of the same size has to be replaced. If the blocks are gone,
+    /// another writer has written this name since they were sent. Then it is the same file, if it is as
+    /// large.
     async fn make_file(&self, added: &[BlockId]) -> Result<Option<String>> {
         let metadata = BlobMetadata::default();
-        let made = self.store.client.commit_blocks(&self.key, Vec::new(), added, Condition::Any, metadata).await;
+        let made =
+            self.store.client.commit_blocks(&self.key, Vec::new(), added, Condition::Any, metadata).await;
         let lost = match made {
             Err(error) if error.kind() == ErrorKind::Conflict => error,
             made => return made,
@@ -325,6 +332,9 @@ impl FileWriter for AzureWriter {
 
 impl fmt::Debug for AzureWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AzureWriter").field("path", &self.path).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("AzureWriter")
+            .field("path", &self.path)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,5 @@
-//! The driver suite and the API suite over Azurite: with blocks of the usual size, with small ones, and with names
-//! that begin with a slash. One program, so that Azurite is started once.
+//! The driver suite and the API suite over Azurite: with blocks of the usual size, with small ones, and with
+//! names that begin with a slash. One program, so that Azurite is started once.
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
 

@@ -49,7 +49,11 @@ impl PartSizes {
         let doublings = if self.grows { number.saturating_sub(1) / 900 } else { 0 };
         let doublings = u32::try_from(doublings).unwrap_or(u32::MAX);
         // A shift that loses bits would give a small part.
-        if doublings >= self.first.leading_zeros() { self.most } else { (self.first << doublings).min(self.most) }
+        if doublings >= self.first.leading_zeros() {
+            self.most
+        } else {
+            (self.first << doublings).min(self.most)
+        }
     }
 }
 

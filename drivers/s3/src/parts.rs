@@ -1,7 +1,7 @@
 //! What S3 accepts of the parts of one file.
 
-pub(crate) use plugin_registry_drivers_objects::parts::PartSizes;
 use plugin_registry_drivers_objects::parts::PartLimits;
+pub(crate) use plugin_registry_drivers_objects::parts::PartSizes;
 
 /// The most parts that S3 accepts.
 pub(crate) const MAX_PARTS: u64 = 10_000;

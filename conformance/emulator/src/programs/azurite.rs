@@ -104,7 +104,8 @@ impl Azurite {
         self.send("PUT", &format!("/{ACCOUNT}/{name}"), &["restype:container"], &[], b"", 201);
     }
 
-    /// Writes an append blob, as distribution 3.0 writes a link. `path` is the container and the name, as in a URL.
+    /// Writes an append blob, as distribution 3.0 writes a link. `path` is the container and the name, as in
+    /// a URL.
     ///
     /// # Panics
     /// If it cannot be written.
@@ -127,13 +128,22 @@ impl Azurite {
         names.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// A SAS token for a container, with letters such as `rcwdl`, until a time such as `2030-01-01T00:00:00Z`.
+    /// A SAS token for a container, with letters such as `rcwdl`, until a time such as
+    /// `2030-01-01T00:00:00Z`.
     #[must_use]
     pub fn sas(&self, container: &str, permissions: &str, expiry: &str) -> String {
         let resource = format!("/blob/{ACCOUNT}/{container}");
         let text = format!("{permissions}\n\n{expiry}\n{resource}\n\n\n\n{VERSION}\nc\n\n\n\n\n\n\n");
-        let signature: String =
-            sign(&text).bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+        let signature: String = sign(&text)
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect();
         let expiry = expiry.replace(':', "%3A");
         format!("sv={VERSION}&sp={permissions}&se={expiry}&sr=c&sig={signature}")
     }

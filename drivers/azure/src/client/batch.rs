@@ -1,4 +1,5 @@
-//! Deletes in batches, which the SDK does not have: <https://learn.microsoft.com/rest/api/storageservices/blob-batch>.
+//! Deletes in batches, which the SDK does not have:
+//! <https://learn.microsoft.com/rest/api/storageservices/blob-batch>.
 
 use azure_core::http::{Method, Request};
 use plugin_registry_core::{Error, ErrorKind, Result};
@@ -78,7 +79,9 @@ fn outcomes(text: &str, count: usize) -> Result<Vec<Result<()>>> {
     let is_whole = found.iter().all(Option::is_some);
     if !is_whole {
         // Of all of them nothing is known: it would be one answer, which is an error.
-        return Err(Error::new(ErrorKind::Unsupported).with_message("the store does not answer a batch in parts"));
+        return Err(
+            Error::new(ErrorKind::Unsupported).with_message("the store does not answer a batch in parts")
+        );
     }
     Ok(found.into_iter().flatten().collect())
 }
@@ -89,7 +92,12 @@ fn outcome(status: u16, answer: &str) -> Result<()> {
     }
     let code = last_header(answer, "x-ms-error-code");
     let request_id = last_header(answer, "x-ms-request-id");
-    Err(of_answer(&Answer { status: Some(status), code: code.as_deref(), request_id: request_id.as_deref(), ..Answer::default() }))
+    Err(of_answer(&Answer {
+        status: Some(status),
+        code: code.as_deref(),
+        request_id: request_id.as_deref(),
+        ..Answer::default()
+    }))
 }
 
 /// The value of the last line of a header with this name.

@@ -7,8 +7,8 @@ use azure_core::{
     time::parse_rfc7231,
 };
 use azure_storage_blob::models::{
-    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetPropertiesOptions, BlockBlobClientUploadOptions, DeleteSnapshotsOptionType,
-    HttpRange,
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetPropertiesOptions,
+    BlockBlobClientUploadOptions, DeleteSnapshotsOptionType, HttpRange,
 };
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -18,7 +18,8 @@ use plugin_registry_drivers_objects::content::Content;
 use super::{AzureClient, upload};
 use crate::error::{of_body, of_sdk};
 
-/// Larger than any blob: the SDK would cut a download into parts and hold each one. JavaScript can count so far.
+/// Larger than any blob: the SDK would cut a download into parts and hold each one. JavaScript can count so
+/// far.
 const WHOLE: NonZero<usize> = NonZero::new(1 << 53).unwrap();
 
 /// The type of everything that is written, as of distribution.
@@ -155,8 +156,8 @@ impl AzureClient {
         Ok(Blob::of_headers(answer.headers()))
     }
 
-    /// Reads a blob, or the bytes from the first to the last of a range, if it has this ETag. The SDK asks twice
-    /// for an empty one: no range of it exists.
+    /// Reads a blob, or the bytes from the first to the last of a range, if it has this ETag. The SDK asks
+    /// twice for an empty one: no range of it exists.
     ///
     /// # Errors
     /// `InvalidOffset` if no byte is in the range; `NotFound` if the blob is not whole.
@@ -216,7 +217,8 @@ impl AzureClient {
             ..Default::default()
         };
         let client = self.blob(key).block_blob_client();
-        let put = client.upload(upload::body(content), Some(options)).await.map_err(|error| of_sdk(&error))?;
+        let put =
+            client.upload(upload::body(content), Some(options)).await.map_err(|error| of_sdk(&error))?;
         Ok(put.etag.map(|etag| etag.to_string()))
     }
 

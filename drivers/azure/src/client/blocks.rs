@@ -3,9 +3,7 @@
 use std::time::SystemTime;
 
 use azure_core::http::RequestContent;
-use azure_storage_blob::models::{
-    BlockBlobClientCommitBlockListOptions, BlockListType, BlockLookupList,
-};
+use azure_storage_blob::models::{BlockBlobClientCommitBlockListOptions, BlockListType, BlockLookupList};
 use plugin_registry_core::{Error, ErrorKind, Result};
 use plugin_registry_drivers_objects::content::Content;
 use uuid::Uuid;
@@ -82,7 +80,8 @@ impl AzureClient {
         if answer.headers().get_optional_str(&"etag".into()) != Some(etag) {
             return Err(ErrorKind::Conflict.into());
         }
-        let damaged = || Error::new(ErrorKind::Unavailable).with_message("a list of blocks that cannot be read");
+        let damaged =
+            || Error::new(ErrorKind::Unavailable).with_message("a list of blocks that cannot be read");
         let list = answer.into_model().map_err(|error| of_sdk(&error))?;
         let blocks = list.committed_blocks.unwrap_or_default().into_iter().map(|block| {
             let size = block.size.and_then(|size| u64::try_from(size).ok()).ok_or_else(damaged)?;
@@ -91,8 +90,8 @@ impl AzureClient {
         blocks.collect()
     }
 
-    /// The latest time at which blocks can have come that no list names yet. The store does not say when they came,
-    /// so it is the time of its answer.
+    /// The latest time at which blocks can have come that no list names yet. The store does not say when they
+    /// came, so it is the time of its answer.
     pub(crate) async fn new_blocks(&self, key: &str) -> Result<Option<SystemTime>> {
         let client = self.blob(key).block_blob_client();
         let answer = client.get_block_list(BlockListType::Uncommitted, None).await;

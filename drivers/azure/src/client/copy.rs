@@ -17,12 +17,12 @@ pub(super) struct Polls {
 }
 
 impl AzureClient {
-    /// Copies the bytes of a blob that has this ETag, with metadata of their own. Waits until the store has copied
-    /// all of them; it usually has when it answers. Returns the ETag of the copy.
+    /// Copies the bytes of a blob that has this ETag, with metadata of their own. Waits until the store has
+    /// copied all of them; it usually has when it answers. Returns the ETag of the copy.
     ///
     /// # Errors
-    /// `Conflict` if it has another ETag, `NotFound` if it is gone, `AlreadyExists` if `condition` does not hold,
-    /// `Timeout` if the copy does not end. It may still end by itself then.
+    /// `Conflict` if it has another ETag, `NotFound` if it is gone, `AlreadyExists` if `condition` does not
+    /// hold, `Timeout` if the copy does not end. It may still end by itself then.
     pub(crate) async fn copy(
         &self,
         from: &str,

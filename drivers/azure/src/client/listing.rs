@@ -87,8 +87,8 @@ impl Name {
 }
 
 impl AzureClient {
-    /// Lists one page. `token` comes from the page before. The store cannot begin after a key, so earlier keys come
-    /// too.
+    /// Lists one page. `token` comes from the page before. The store cannot begin after a key, so earlier
+    /// keys come too.
     pub(crate) async fn list(&self, listing: &Listing<'_>, token: Option<&str>) -> Result<Page> {
         let mut url = self.url().clone();
         {

@@ -1,8 +1,8 @@
 //! The SDK, set up for one location. Its types do not leave this module and `error`.
 //!
-//! `azure_storage_blob` reads, writes, describes, copies and deletes blobs. What it lacks goes through the same
-//! pipeline as requests of this crate: lists with a delimiter, and deletes in batches. So all of them have the
-//! same authorization, retries and connections.
+//! `azure_storage_blob` reads, writes, describes, copies and deletes blobs. What it lacks goes through the
+//! same pipeline as requests of this crate: lists with a delimiter, and deletes in batches. So all of them
+//! have the same authorization, retries and connections.
 
 mod authorization;
 mod batch;
@@ -17,7 +17,8 @@ mod upload;
 use std::{fmt, sync::Arc};
 
 use azure_core::http::{
-    ClientOptions, Context, HttpClient as SdkHttpClient, Pipeline, Request, RetryOptions, Transport as SdkTransport,
+    ClientOptions, Context, HttpClient as SdkHttpClient, Pipeline, Request, RetryOptions,
+    Transport as SdkTransport,
     policies::{Policy, PolicyResult},
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
@@ -120,7 +121,8 @@ async fn send_next(context: &Context<'_>, request: &mut Request, next: &[Arc<dyn
 
 /// `https://ACCOUNT.blob.REALM/CONTAINER`, or the container below `serviceurl`.
 fn container_url(config: &AzureConfig) -> Result<Url> {
-    let wrong = || Error::new(ErrorKind::InvalidConfig).with_message("check `serviceurl`, `accountname` and `realm`");
+    let wrong =
+        || Error::new(ErrorKind::InvalidConfig).with_message("check `serviceurl`, `accountname` and `realm`");
     let mut url = match &config.service_url {
         Some(url) => url.clone(),
         None => {

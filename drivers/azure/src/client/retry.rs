@@ -14,8 +14,8 @@ use azure_core::{
 const MAX_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 const FIRST_WAIT: i64 = 100;
 
-/// Retries what may pass: no answer, or one that asks for another attempt. A request that was given up because it
-/// stalled is sent again as well.
+/// Retries what may pass: no answer, or one that asks for another attempt. A request that was given up
+/// because it stalled is sent again as well.
 #[derive(Debug)]
 pub(super) struct Retries {
     attempts: u32,

@@ -21,10 +21,11 @@ use futures::{Stream, StreamExt, stream};
 use http_body::{Body, Frame, SizeHint};
 use plugin_registry_drivers_objects::connections::{HttpClient, Limits, ResponseBody};
 
-/// The most bytes of an answer that is not a blob: a page of 5000 names of 1024 characters, and a list of 50,000
-/// blocks, have less.
+/// The most bytes of an answer that is not a blob: a page of 5000 names of 1024 characters, and a list of
+/// 50,000 blocks, have less.
 const MAX_ANSWER: u64 = 32 << 20;
-/// The factor by which the store may take longer to begin its answer to a copy, or to making a blob of its blocks.
+/// The factor by which the store may take longer to begin its answer to a copy, or to making a blob of its
+/// blocks.
 const LONG: u32 = 10;
 
 /// Sends the SDK's requests.
@@ -49,7 +50,11 @@ impl SdkHttpClient for Transport {
         let most = |status: http::StatusCode| kind.most(status.is_success());
         let answer = self.connections.send(sent, limits, most, |_| {}).await;
         let (head, body) = answer.map_err(|error| Error::new(ErrorKind::Io, error))?.into_parts();
-        Ok(AsyncRawResponse::new(StatusCode::from(head.status.as_u16()), headers(&head.headers), pieces(body)))
+        Ok(AsyncRawResponse::new(
+            StatusCode::from(head.status.as_u16()),
+            headers(&head.headers),
+            pieces(body),
+        ))
     }
 }
 
@@ -89,10 +94,7 @@ fn headers(found: &http::HeaderMap) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in found {
         if let Ok(value) = value.to_str() {
-            headers.insert(
-                HeaderName::from(name.as_str().to_owned()),
-                HeaderValue::from(value.to_owned()),
-            );
+            headers.insert(HeaderName::from(name.as_str().to_owned()), HeaderValue::from(value.to_owned()));
         }
     }
     headers

@@ -34,7 +34,8 @@ pub struct AzureConfig {
     pub container: String,
     /// `accountkey`, and the parameters below `credentials`.
     pub credentials: AzureCredentials,
-    /// A principal that the host found in its environment, for [`AzureCredentials::Chain`]. No parameter sets it.
+    /// A principal that the host found in its environment, for [`AzureCredentials::Chain`]. No parameter sets
+    /// it.
     pub environment: Option<ServicePrincipal>,
     /// Whether programs may be run for a token. No parameter sets it. Default false.
     pub programs: bool,
@@ -46,8 +47,8 @@ pub struct AzureConfig {
     pub root_directory: String,
     /// `leadingslash`: whether the names of blobs begin with a slash. Default [`LeadingSlash::Detect`].
     pub leading_slash: LeadingSlash,
-    /// `max_retries`: how often the status of a copy that makes no progress is requested again. 0 means never, which
-    /// the parameter calls -1. Default 5.
+    /// `max_retries`: how often the status of a copy that makes no progress is requested again. 0 means
+    /// never, which the parameter calls -1. Default 5.
     pub max_retries: u32,
     /// `retry_delay`: the wait before the first of these requests. Before the second it is twice as long,
     /// before the third three times, and so on. Default 100 ms.
@@ -62,16 +63,16 @@ pub struct AzureConfig {
     pub proxy: Option<Secret>,
     /// `chunksize`: bytes in a block, 1 MiB to 4000 MiB. Default 10 MiB.
     pub chunk_size: u64,
-    /// `maxconcurrency`: blocks in memory at a time, gathering or on their way, of all writers of the instance. 1
-    /// counts as 2. Default 3.
+    /// `maxconcurrency`: blocks in memory at a time, gathering or on their way, of all writers of the
+    /// instance. 1 counts as 2. Default 3.
     pub concurrency: usize,
     /// `maxattempts`: attempts of one request, including the first. Default 5.
     pub max_attempts: u32,
-    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for this long. Default
-    /// 60 s.
+    /// `idletimeout`: a request is given up when no byte of it, or of its answer, has moved for this long.
+    /// Default 60 s.
     pub idle_timeout: Duration,
-    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its answer. Ten
-    /// times that if it makes a blob of blocks or copies one. Default 60 s.
+    /// `answertimeout`: how long the store may take from the last byte of a request to the first of its
+    /// answer. Ten times that if it makes a blob of blocks or copies one. Default 60 s.
     pub answer_timeout: Duration,
 }
 
@@ -92,8 +93,8 @@ pub enum AzureCredentials {
     WorkloadIdentity(WorkloadIdentity),
     /// `managed_identity`: that of this machine, or the one with this client.
     ManagedIdentity(Option<String>),
-    /// `azure_cli`: whoever has logged in there. Runs the program `az`, which [`programs`](AzureConfig::programs)
-    /// have to be allowed for.
+    /// `azure_cli`: whoever has logged in there. Runs the program `az`, which
+    /// [`programs`](AzureConfig::programs) have to be allowed for.
     Cli,
     /// `sastoken`: a shared access signature, as the query of a URL.
     Sas(Secret),
@@ -124,9 +125,9 @@ pub struct ServicePrincipal {
     pub secret: Secret,
 }
 
-/// Whether the names of blobs begin with a slash, also before [`root_directory`](AzureConfig::root_directory).
-/// Distribution up to 2.8 and the fork in OpenShift write `/docker/…`, distribution 3.x writes `docker/…`.
-/// Neither finds what the other wrote.
+/// Whether the names of blobs begin with a slash, also before
+/// [`root_directory`](AzureConfig::root_directory). Distribution up to 2.8 and the fork in OpenShift write
+/// `/docker/…`, distribution 3.x writes `docker/…`. Neither finds what the other wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeadingSlash {

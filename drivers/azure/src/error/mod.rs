@@ -133,7 +133,8 @@ pub(crate) fn kind(status: Option<u16>, code: Option<&str>) -> ErrorKind {
     by_code.or_else(by_status).unwrap_or_else(by_class)
 }
 
-/// Turns an answer into an error that says what to look at. It quotes no URL and no header: they may be signed.
+/// Turns an answer into an error that says what to look at. It quotes no URL and no header: they may be
+/// signed.
 pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
     let kind = kind(answer.status, answer.code);
     let mut text = match (answer.code, answer.status) {
@@ -185,9 +186,9 @@ fn hint(answer: &Answer<'_>, kind: ErrorKind) -> Option<String> {
         Some("BlobImmutableDueToPolicy") => {
             "an immutability policy retains this blob: it can be deleted or replaced when its time is over"
         }
-        Some(
-            "LeaseIdMissing" | "LeaseIdMismatchWithBlobOperation" | "LeaseNotPresentWithBlobOperation",
-        ) => "somebody holds a lease on this blob: it can be deleted or replaced when the lease is released",
+        Some("LeaseIdMissing" | "LeaseIdMismatchWithBlobOperation" | "LeaseNotPresentWithBlobOperation") => {
+            "somebody holds a lease on this blob: it can be deleted or replaced when the lease is released"
+        }
         Some("InvalidBlobOrBlock") => {
             "another program has blocks of this blob on their way: they vanish within a week"
         }
@@ -233,9 +234,7 @@ pub(crate) fn of_sdk(error: &SdkError) -> Error {
         SdkErrorKind::HttpResponse { status, raw_response, .. } => {
             of_response(u16::from(*status), raw_response.as_deref())
         }
-        SdkErrorKind::Credential => {
-            Error::new(of_credentials(error)).with_message(causes(error))
-        }
+        SdkErrorKind::Credential => Error::new(of_credentials(error)).with_message(causes(error)),
         _ if caused_by::<Stalled>(error) => Error::new(ErrorKind::Timeout).with_message(causes(error)),
         // It would happen again.
         _ if caused_by::<ResponseTooLarge>(error) => {
@@ -251,7 +250,8 @@ pub(crate) fn of_sdk(error: &SdkError) -> Error {
 /// An answer that is an error.
 pub(crate) fn of_response(status: u16, answer: Option<&RawResponse>) -> Error {
     let document: &[u8] = answer.map(|answer| answer.body().as_ref()).unwrap_or_default();
-    let header = |name: &'static str| answer.and_then(|answer| answer.headers().get_optional_str(&name.into()));
+    let header =
+        |name: &'static str| answer.and_then(|answer| answer.headers().get_optional_str(&name.into()));
     of_answer(&Answer {
         status: Some(status),
         code: header("x-ms-error-code").or_else(|| element(document, "Code")),
@@ -274,7 +274,9 @@ fn of_credentials(error: &SdkError) -> ErrorKind {
     match kinds.find(|kind| !matches!(kind, SdkErrorKind::Credential | SdkErrorKind::Other)) {
         _ if caused_by::<Stalled>(error) => ErrorKind::Timeout,
         Some(SdkErrorKind::Io | SdkErrorKind::Connection) => ErrorKind::Unavailable,
-        Some(SdkErrorKind::HttpResponse { status, .. }) if u16::from(*status) >= 500 => ErrorKind::Unavailable,
+        Some(SdkErrorKind::HttpResponse { status, .. }) if u16::from(*status) >= 500 => {
+            ErrorKind::Unavailable
+        }
         _ => ErrorKind::Unauthenticated,
     }
 }

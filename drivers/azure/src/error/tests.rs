@@ -95,7 +95,8 @@ fn a_clock_that_is_off_and_a_token_that_expired_are_said() {
     );
     assert!(expired.contains("until Mon, 02 Nov 2026 00:00:00 GMT"), "{expired}");
     // It quotes what was signed, and the signature.
-    let wrong = refused("The MAC signature found in the HTTP request 'canary' is not the same as any computed one.");
+    let wrong =
+        refused("The MAC signature found in the HTTP request 'canary' is not the same as any computed one.");
     assert!(!wrong.contains("canary") && wrong.contains("`accountkey`"), "{wrong}");
 }
 
@@ -125,7 +126,8 @@ fn a_code_is_remembered() {
 
 #[test]
 fn codes_are_found_in_headers_and_documents() {
-    let document = b"<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code><Message>It is gone.</Message></Error>";
+    let document =
+        b"<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code><Message>It is gone.</Message></Error>";
     assert_eq!(element(document, "Code"), Some("BlobNotFound"));
     for document in ["", "<Error/>", "<Code>", "</Code>"] {
         assert_eq!(element(document.as_bytes(), "Code"), None);

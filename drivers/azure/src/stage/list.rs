@@ -40,8 +40,9 @@ async fn look(store: &Store, key: &str) -> Result<Option<Blob>> {
     }
 }
 
-/// Deletes what is staged for a path and changed before a time of the store's clock. A writer that has resumed it and
-/// sends blocks keeps it: they have no times, so those of a killed writer keep it for a week, too.
+/// Deletes what is staged for a path and changed before a time of the store's clock. A writer that has
+/// resumed it and sends blocks keeps it: they have no times, so those of a killed writer keep it for a week,
+/// too.
 pub(crate) async fn delete_staged(store: &Store, path: &StoragePath, before: SystemTime) -> Result<usize> {
     match store.keys.visible(path) {
         // No file can have this name, so nothing is staged for it.

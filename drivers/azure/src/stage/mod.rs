@@ -1,11 +1,12 @@
 //! Staged bytes: one blob beside the file, which holds them.
 //!
-//! Its metadata names the close that wrote it. A close appends by a list of the blocks that the blob has and of new
-//! ones, on the condition of its ETag: what was acknowledged stays as it is, or is part of what replaces it, whatever
-//! happens. Up to a block the bytes are written in one request, and written again by the next close.
+//! Its metadata names the close that wrote it. A close appends by a list of the blocks that the blob has and
+//! of new ones, on the condition of its ETag: what was acknowledged stays as it is, or is part of what
+//! replaces it, whatever happens. Up to a block the bytes are written in one request, and written again by
+//! the next close.
 //!
-//! A commit of a writer that has sent blocks appends in the same way, and then copies. Until it has, the metadata says
-//! how many of the bytes are staged, and that they are still those of the last close.
+//! A commit of a writer that has sent blocks appends in the same way, and then copies. Until it has, the
+//! metadata says how many of the bytes are staged, and that they are still those of the last close.
 
 mod list;
 
@@ -99,9 +100,13 @@ pub(crate) async fn find(store: &Store, path: &StoragePath) -> Result<Staged> {
     Ok(StageState { form, etag, id }.value(path, size).with_modified(blob.modified))
 }
 
-/// Does something with a stage as it was when its value was made. If its blob has another ETag, but still holds the
-/// bytes of the same close, it is done with the blob as it is now.
-async fn with_current<'a, T, F>(store: &'a Store, staged: &'a Staged, act: impl Fn(StageState) -> F) -> Result<T>
+/// Does something with a stage as it was when its value was made. If its blob has another ETag, but still
+/// holds the bytes of the same close, it is done with the blob as it is now.
+async fn with_current<'a, T, F>(
+    store: &'a Store,
+    staged: &'a Staged,
+    act: impl Fn(StageState) -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
@@ -152,7 +157,8 @@ async fn fetch(store: &Store, key: &str, etag: &str, size: u64) -> Result<Bytes>
         let message = "the stage was not written by this driver";
         return Err(Error::new(ErrorKind::Corrupted).with_message(message));
     }
-    let mut last = Error::new(ErrorKind::Unavailable).with_message("a stage was repeatedly cut off in transit");
+    let mut last =
+        Error::new(ErrorKind::Unavailable).with_message("a stage was repeatedly cut off in transit");
     for _ in 0..3 {
         let Download { blob, body, .. } = store.client.get(key, None, Some(etag)).await?;
         if blob.size != size {

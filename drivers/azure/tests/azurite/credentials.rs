@@ -50,7 +50,9 @@ async fn what_a_sas_token_does_not_allow_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_wrong_key_and_a_wrong_container_say_what_to_check() {
-    let Some(azurite) = common::or_skip("a_wrong_key_and_a_wrong_container_say_what_to_check") else { return };
+    let Some(azurite) = common::or_skip("a_wrong_key_and_a_wrong_container_say_what_to_check") else {
+        return;
+    };
     let config = common::of_container(azurite, "wrong");
     let wrong = "d3Jvbmcga2V5IG9mIGFuIGFjY291bnQ=";
     let key = AzureCredentials::SharedKey(Secret::new(wrong));
@@ -67,8 +69,10 @@ async fn a_wrong_key_and_a_wrong_container_say_what_to_check() {
 
 #[tokio::test]
 async fn identities_are_not_sent_unencrypted_and_programs_need_the_host() {
-    let plain = AzureConfig::new("account", "backup").with_service_url("http://store.example/account".parse().unwrap());
-    for credentials in [AzureCredentials::Sas(Secret::new("sig=x")), AzureCredentials::ManagedIdentity(None)] {
+    let plain = AzureConfig::new("account", "backup")
+        .with_service_url("http://store.example/account".parse().unwrap());
+    for credentials in [AzureCredentials::Sas(Secret::new("sig=x")), AzureCredentials::ManagedIdentity(None)]
+    {
         let refused = AzureDriver::open(plain.clone().with_credentials(credentials)).await.unwrap_err();
         assert!(refused.to_string().contains("has to be https"), "{refused}");
     }

@@ -15,7 +15,9 @@ async fn open(config: &AzureConfig, slash: LeadingSlash) -> AzureDriver {
 
 #[tokio::test]
 async fn an_empty_container_gets_names_that_older_software_reads() {
-    let Some(azurite) = common::or_skip("an_empty_container_gets_names_that_older_software_reads") else { return };
+    let Some(azurite) = common::or_skip("an_empty_container_gets_names_that_older_software_reads") else {
+        return;
+    };
     let config = common::of_container(azurite, "forms-empty");
     let driver = open(&config, LeadingSlash::Detect).await;
     assert!(azurite.names("forms-empty").is_empty(), "opening writes nothing");
@@ -29,7 +31,9 @@ async fn an_empty_container_gets_names_that_older_software_reads() {
 #[tokio::test]
 async fn names_are_as_the_container_has_them() {
     let Some(azurite) = common::or_skip("names_are_as_the_container_has_them") else { return };
-    for (name, slash, begin) in [("forms-with", LeadingSlash::Yes, "/docker"), ("forms-without", LeadingSlash::No, "docker")] {
+    for (name, slash, begin) in
+        [("forms-with", LeadingSlash::Yes, "/docker"), ("forms-without", LeadingSlash::No, "docker")]
+    {
         for root in ["", "ns"] {
             let container = format!("{name}{root}");
             let config = common::of_container(azurite, &container).with_root_directory(root);
@@ -64,9 +68,10 @@ async fn with_both(container: &str, newer: LeadingSlash) -> Option<AzureConfig> 
 
 #[tokio::test]
 async fn both_forms_are_read_and_writes_go_where_the_newer_tags_are() {
-    for (container, newer, begin) in
-        [("forms-newer-with", LeadingSlash::Yes, "/docker"), ("forms-newer-without", LeadingSlash::No, "docker")]
-    {
+    for (container, newer, begin) in [
+        ("forms-newer-with", LeadingSlash::Yes, "/docker"),
+        ("forms-newer-without", LeadingSlash::No, "docker"),
+    ] {
         let Some(config) = with_both(container, newer).await else { return };
         let azurite = common::or_skip(container).unwrap();
         let driver = open(&config, LeadingSlash::Detect).await;
@@ -75,7 +80,10 @@ async fn both_forms_are_read_and_writes_go_where_the_newer_tags_are() {
         assert_eq!(driver.get_content(&path(LINK), 10).await.unwrap(), "new");
         assert_eq!(driver.get_content(&path(BLOB), 10).await.unwrap(), "only old");
         let tags = ["0", "1", "2"].map(|tag| LINK.replace("/1/", &format!("/{tag}/")));
-        assert_eq!(walked(&driver).await, [BLOB.to_owned(), tags[0].clone(), tags[1].clone(), tags[2].clone()]);
+        assert_eq!(
+            walked(&driver).await,
+            [BLOB.to_owned(), tags[0].clone(), tags[1].clone(), tags[2].clone()]
+        );
         let directory = path("/docker/registry/v2/repositories/a/_manifests/tags");
         let listed: Vec<String> =
             driver.list(&directory, None).map_ok(|entry| entry.name).try_collect().await.unwrap();
@@ -90,7 +98,8 @@ async fn both_forms_are_read_and_writes_go_where_the_newer_tags_are() {
         let mut writer = driver.writer(&path("/docker/registry/v2/y"), WriteMode::direct()).await.unwrap();
         writer.write("y".into()).await.unwrap();
         writer.commit(&path("/docker/registry/v2/y")).await.unwrap();
-        let added: Vec<_> = azurite.names(container).into_iter().filter(|name| !before.contains(name)).collect();
+        let added: Vec<_> =
+            azurite.names(container).into_iter().filter(|name| !before.contains(name)).collect();
         assert!(added.len() == 2 && added.iter().all(|name| name.starts_with(begin)), "{added:?}");
         let taken = driver.put_content(&path(BLOB), "other".into(), PutMode::CreateOnly).await;
         assert_eq!(taken.unwrap_err().kind(), ErrorKind::AlreadyExists, "it exists in the other form");
@@ -105,7 +114,9 @@ async fn both_forms_are_read_and_writes_go_where_the_newer_tags_are() {
 
 #[tokio::test]
 async fn a_form_that_is_set_is_written_and_the_other_is_read() {
-    let Some(azurite) = common::or_skip("a_form_that_is_set_is_written_and_the_other_is_read") else { return };
+    let Some(azurite) = common::or_skip("a_form_that_is_set_is_written_and_the_other_is_read") else {
+        return;
+    };
     let config = common::of_container(azurite, "forms-set");
     open(&config, LeadingSlash::No).await.put(&path(LINK), "x").await.unwrap();
     let driver = open(&config, LeadingSlash::Yes).await;

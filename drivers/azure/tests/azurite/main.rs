@@ -1,5 +1,5 @@
-//! What the suites cannot ask of every store, over Azurite: both forms of names, blobs of other programs, kinds of
-//! credentials, and writers of one name.
+//! What the suites cannot ask of every store, over Azurite: both forms of names, blobs of other programs,
+//! kinds of credentials, and writers of one name.
 
 #![allow(
     clippy::unwrap_used,

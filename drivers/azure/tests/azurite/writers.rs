@@ -56,8 +56,8 @@ async fn a_damaged_file_of_the_same_size_is_replaced() {
     assert!(driver.get_content(&file, 100 << 20).await.unwrap() == content);
 }
 
-/// A commit that was dropped leaves the stage as it was closed. It can be continued or committed then, without the
-/// bytes that only the commit had.
+/// A commit that was dropped leaves the stage as it was closed. It can be continued or committed then,
+/// without the bytes that only the commit had.
 #[tokio::test]
 async fn a_commit_that_broke_off_leaves_the_stage() {
     let Some(driver) = driver("writers-broken").await else { return };

@@ -54,8 +54,8 @@ pub(crate) fn in_a_directory(config: AzureConfig) -> AzureConfig {
     config.with_root_directory(format!("{}-{number}/root", std::process::id()))
 }
 
-/// A store of the suites over a program that may not be installed, and does not say when it has finished what it was
-/// asked.
+/// A store of the suites over a program that may not be installed, and does not say when it has finished what
+/// it was asked.
 pub(crate) fn store_of(config: Result<AzureConfig, String>) -> Store {
     let store = |config: AzureConfig| {
         let config = in_a_directory(config);

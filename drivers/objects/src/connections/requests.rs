@@ -52,8 +52,8 @@ where
 {
     /// Sends a request and waits for the beginning of its answer.
     ///
-    /// `most` is the most bytes of the answer's body for a status. `watch` gets the connection that the request
-    /// will use, before there is one.
+    /// `most` is the most bytes of the answer's body for a status. `watch` gets the connection that the
+    /// request will use, before there is one.
     ///
     /// # Errors
     /// If there is no answer. An answer that is an error is an answer.

@@ -7,9 +7,7 @@ use super::{
     Lister, Pages, has_any,
     level::{Level, Order},
 };
-use crate::{
-    reorder::{ReorderBuffer, component_sort_key, directory_prefixes},
-};
+use crate::reorder::{ReorderBuffer, component_sort_key, directory_prefixes};
 
 /// Lists as S3 does with the delimiter `/` + marker: one request for 1000 directories, whatever they hold.
 /// Stores that lose directories from page to page, or do not know such a delimiter, are asked directory by
@@ -53,7 +51,12 @@ enum State<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(store: &'a dyn Lister, path: &'a StoragePath, marker: &'a str, after: Option<&'a StoragePath>) -> Self {
+    fn new(
+        store: &'a dyn Lister,
+        path: &'a StoragePath,
+        marker: &'a str,
+        after: Option<&'a StoragePath>,
+    ) -> Self {
         let below = store.keys().below(path);
         // `a-b` and `a/b` come after `a`, in either order: everything before its first component is done.
         let first = after.and_then(|after| after.strip_prefix(path)?.split('/').next().map(str::to_owned));

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Entry, EntryKind, Error, ErrorKind, FileInfo, Result, StoragePath};
 
-use self::{
-    level::{Child, Level, Order},
-    pages::Pages,
-};
 pub use self::{
     directories::find_directories,
     pages::{Listing, Page, Progress},
+};
+use self::{
+    level::{Child, Level, Order},
+    pages::Pages,
 };
 use crate::keys::{ObjectKeys, is_staged};
 
@@ -116,11 +116,8 @@ pub fn walk<'a>(
     path: &'a StoragePath,
     after: Option<&'a StoragePath>,
 ) -> BoxStream<'a, Result<FileInfo>> {
-    let files = if store.has_directories() {
-        by_levels(store, path, after)
-    } else {
-        by_keys(store, path, after)
-    };
+    let files =
+        if store.has_directories() { by_levels(store, path, after) } else { by_keys(store, path, after) };
     let is_certain = path.is_root() || after.is_some();
     // The first item shows whether the directory exists.
     stream::once(async move {

@@ -30,11 +30,7 @@ use plugin_registry_core::{
 };
 
 use super::credentials::CredentialsFailure;
-use crate::{
-    config::S3Config,
-    files::read_text,
-    error,
-};
+use crate::{config::S3Config, error, files::read_text};
 
 /// The longest token: AWS accepts 20,000 characters.
 const MAX_TOKEN: u64 = 32 << 10;

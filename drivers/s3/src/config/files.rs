@@ -2,7 +2,6 @@
 
 use plugin_registry_core::Result;
 
-
 use super::S3Config;
 use crate::files::read_certificates;
 

@@ -20,8 +20,8 @@ use crate::error::causes;
 /// No link has given a token yet.
 const NONE: usize = usize::MAX;
 
-/// Asks each credential in turn. From the first token on, only the one that gave it is asked: an instance never
-/// changes its identity.
+/// Asks each credential in turn. From the first token on, only the one that gave it is asked: an instance
+/// never changes its identity.
 pub(super) struct Chain {
     links: Vec<(&'static str, Arc<dyn TokenCredential>)>,
     chosen: AtomicUsize,
@@ -35,7 +35,11 @@ impl Chain {
 
 #[async_trait]
 impl TokenCredential for Chain {
-    async fn get_token(&self, scopes: &[&str], options: Option<TokenRequestOptions<'_>>) -> Result<AccessToken> {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> Result<AccessToken> {
         let chosen = self.chosen.load(Ordering::Relaxed);
         if let Some((_, credential)) = self.links.get(chosen) {
             return credential.get_token(scopes, options).await;
@@ -83,9 +87,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_that_gives_a_token_is_kept() {
-        let links = [None, Some("second"), Some("third")].map(|name| Arc::new(Link(name, AtomicUsize::new(0))));
+        let links =
+            [None, Some("second"), Some("third")].map(|name| Arc::new(Link(name, AtomicUsize::new(0))));
         let names = ["one", "two", "three"];
-        let chain = Chain::new(names.into_iter().zip(links.clone()).map(|(name, link)| (name, link as _)).collect());
+        let chain =
+            Chain::new(names.into_iter().zip(links.clone()).map(|(name, link)| (name, link as _)).collect());
         for _ in 0..3 {
             assert_eq!(chain.get_token(&["s"], None).await.unwrap().token.secret(), "second");
         }

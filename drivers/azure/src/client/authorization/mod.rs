@@ -1,7 +1,7 @@
 //! Who a request comes from: a policy that each attempt passes.
 //!
-//! The SDK takes tokens alone, and each of its clients its own. Here a request is authorized by one policy, whatever
-//! makes it: the account's key, a SAS token, or a token of an identity.
+//! The SDK takes tokens alone, and each of its clients its own. Here a request is authorized by one policy,
+//! whatever makes it: the account's key, a SAS token, or a token of an identity.
 
 mod chain;
 mod cloud;
@@ -50,9 +50,11 @@ impl Authorization {
             AzureCredentials::Sas(token) => Self::Sas(SasToken::new(token)?),
             identity => Self::Token(tokens::credential(identity, config)?),
         };
-        let is_plain = config.service_url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url));
+        let is_plain =
+            config.service_url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url));
         if is_plain && !matches!(authorization, Self::SharedKey(_)) {
-            let message = "`serviceurl`: has to be https without `accountkey`: a token would travel unencrypted";
+            let message =
+                "`serviceurl`: has to be https without `accountkey`: a token would travel unencrypted";
             return Err(Error::new(ErrorKind::InvalidConfig).with_message(message));
         }
         Ok(authorization)
@@ -100,7 +102,8 @@ impl Authorization {
     pub(super) fn presign(&self, container: &str, key: &str, url: Url) -> Result<Option<Url>> {
         match self {
             Self::SharedKey(signer) => sas::presign(signer, container, key, url).map(Some),
-            // A SAS token of an instance allows more than this one blob, and a token of an identity signs nothing.
+            // A SAS token of an instance allows more than this one blob, and a token of an identity signs
+            // nothing.
             Self::Sas(_) | Self::Token(_) => Ok(None),
         }
     }

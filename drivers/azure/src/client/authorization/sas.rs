@@ -88,12 +88,7 @@ impl SasToken {
 #[expect(elided_lifetimes_in_paths, reason = "as the trait has it, or the lifetimes would not match")]
 #[async_trait]
 impl Policy for SasToken {
-    async fn send(
-        &self,
-        context: &Context,
-        request: &mut Request,
-        next: &[Arc<dyn Policy>],
-    ) -> PolicyResult {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         self.extend(request.url_mut());
         let answer = send_next(context, request, next).await?;
         match self.refusal(&answer) {
@@ -105,7 +100,9 @@ impl Policy for SasToken {
 
 /// A URL at which a blob can be read for 20 minutes. The time is this machine's: no store is asked.
 pub(super) fn presign(signer: &SharedKey, container: &str, key: &str, mut url: Url) -> Result<Url> {
-    let expiry = to_rfc3339(&(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::now_utc()) + VALID));
+    let expiry = to_rfc3339(
+        &(OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::now_utc()) + VALID),
+    );
     let protocol = if url.scheme() == "https" { "https" } else { "https,http" };
     let text = string_to_sign(signer.account(), container, key, &expiry, protocol);
     let signature = signer.sign(&text).map_err(|error| of_sdk(&error))?;
@@ -119,8 +116,9 @@ pub(super) fn presign(signer: &SharedKey, container: &str, key: &str, mut url: U
     Ok(url)
 }
 
-/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>: permissions, start, expiry, resource,
-/// identifier, addresses, protocol, version, kind of resource, and seven empty lines of snapshot, scope and headers.
+/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>: permissions, start, expiry,
+/// resource, identifier, addresses, protocol, version, kind of resource, and seven empty lines of snapshot,
+/// scope and headers.
 fn string_to_sign(account: &str, container: &str, key: &str, expiry: &str, protocol: &str) -> String {
     format!("r\n\n{expiry}\n/blob/{account}/{container}/{key}\n\n\n{protocol}\n{VERSION}\nb\n\n\n\n\n\n\n")
 }
@@ -148,7 +146,10 @@ mod tests {
         }
         for text in ["", "sv=2026", "sig=", "canary"] {
             let error = SasToken::new(&Secret::new(text)).unwrap_err();
-            assert_eq!(error.to_string(), "invalid configuration: `sastoken`: is no SAS token: it has no `sig`");
+            assert_eq!(
+                error.to_string(),
+                "invalid configuration: `sastoken`: is no SAS token: it has no `sig`"
+            );
         }
     }
 

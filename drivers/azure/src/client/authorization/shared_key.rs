@@ -69,25 +69,22 @@ impl SharedKey {
 #[expect(elided_lifetimes_in_paths, reason = "as the trait has it, or the lifetimes would not match")]
 #[async_trait]
 impl Policy for SharedKey {
-    async fn send(
-        &self,
-        context: &Context,
-        request: &mut Request,
-        next: &[Arc<dyn Policy>],
-    ) -> PolicyResult {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         self.authorize(request, OffsetDateTime::now_utc())?;
         super::super::send_next(context, request, next).await
     }
 }
 
-/// What is signed of a request: <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
+/// What is signed of a request:
+/// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
 fn string_to_sign(account: &str, request: &Request) -> String {
     let headers: BTreeMap<&str, &str> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_str().trim())).collect();
     let mut text = format!("{}\n", request.method().as_ref());
     for name in SIGNED {
         // The length that the transport will send.
-        let length = request.body().len().filter(|_| name == "content-length").map(|length| length.to_string());
+        let length =
+            request.body().len().filter(|_| name == "content-length").map(|length| length.to_string());
         let value = headers.get(name).map(|value| (*value).to_owned()).or(length).unwrap_or_default();
         let is_left_out = name == "date" || (name == "content-length" && value == "0");
         text.push_str(if is_left_out { "" } else { &value });
@@ -121,7 +118,8 @@ mod tests {
     use super::*;
 
     /// The well-known key of the emulators.
-    const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+    const KEY: &str =
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
     fn request(method: Method, url: &str) -> Request {
         Request::new(url.parse().unwrap(), method)
@@ -130,7 +128,8 @@ mod tests {
     /// The example of the documentation, of a list with parameters.
     #[test]
     fn a_list_is_signed_as_documented() {
-        let url = "https://myaccount.blob.core.windows.net/mycontainer?restype=container&comp=metadata&timeout=20";
+        let url =
+            "https://myaccount.blob.core.windows.net/mycontainer?restype=container&comp=metadata&timeout=20";
         let mut request = request(Method::Get, url);
         request.insert_header("x-ms-version", "2015-02-21");
         request.insert_header("x-ms-date", "Fri, 26 Jun 2015 23:39:12 GMT");
@@ -143,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_write_is_signed_with_its_length_and_conditions() {
-        let mut request = request(Method::Put, "http://127.0.0.1:10000/devstoreaccount1/c/%2Fa%2Fb?comp=block");
+        let mut request =
+            request(Method::Put, "http://127.0.0.1:10000/devstoreaccount1/c/%2Fa%2Fb?comp=block");
         request.insert_header("content-type", "application/xml");
         request.insert_header("if-match", "\"etag\"");
         request.insert_header("x-ms-meta-stage", "id");

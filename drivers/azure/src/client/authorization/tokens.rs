@@ -7,9 +7,9 @@ use azure_core::{
     http::{ClientOptions, HttpClient as SdkHttpClient, RetryOptions, Transport as SdkTransport},
 };
 use azure_identity::{
-    AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use plugin_registry_core::{Error, ErrorKind, Result, Secret};
 use plugin_registry_drivers_objects::connections::{HttpClient, Trust};

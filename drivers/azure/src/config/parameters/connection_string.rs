@@ -68,10 +68,14 @@ fn parse(text: &str) -> Result<ConnectionString, &'static str> {
             "AccountName" => found.account = Some(value.to_owned()),
             "AccountKey" => found.key = Some(Secret::new(value)),
             "SharedAccessSignature" => found.sas = Some(Secret::new(value)),
-            "BlobEndpoint" => found.endpoint = Some(store_url(value).ok_or("has a `BlobEndpoint` that is no URL")?),
+            "BlobEndpoint" => {
+                found.endpoint = Some(store_url(value).ok_or("has a `BlobEndpoint` that is no URL")?)
+            }
             "EndpointSuffix" => found.realm = Some(value.to_owned()),
             "DefaultEndpointsProtocol" if matches!(value, "http" | "https") => protocol = value,
-            "DefaultEndpointsProtocol" => return Err("has a `DefaultEndpointsProtocol` other than http and https"),
+            "DefaultEndpointsProtocol" => {
+                return Err("has a `DefaultEndpointsProtocol` other than http and https");
+            }
             other if OTHERS.contains(&other) => {}
             _ => return Err("has a part with an unknown name"),
         }
@@ -100,7 +104,10 @@ mod tests {
             "DefaultEndpointsProtocol=https;AccountName=account;AccountKey=YWJj+/==;EndpointSuffix=core.windows.net",
         )
         .unwrap();
-        assert_eq!((found.account.as_deref(), found.realm.as_deref()), (Some("account"), Some("core.windows.net")));
+        assert_eq!(
+            (found.account.as_deref(), found.realm.as_deref()),
+            (Some("account"), Some("core.windows.net"))
+        );
         assert_eq!((found.key.unwrap().expose(), found.endpoint), ("YWJj+/==", None));
         let emulator = "AccountName=devstoreaccount1;AccountKey=YWJj;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;";
         let url = parse(emulator).unwrap().endpoint.unwrap();

@@ -34,12 +34,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl AzureConfig {
-    /// Reads the settings from distribution's parameters, including those of 2.8 and of its fork in OpenShift.
-    /// Checks everything that can be checked without the store. Reads no file and makes no connection.
+    /// Reads the settings from distribution's parameters, including those of 2.8 and of its fork in
+    /// OpenShift. Checks everything that can be checked without the store. Reads no file and makes no
+    /// connection.
     ///
-    /// An `accountkey` takes precedence over the parameters below `credentials`, as in the fork. Without either, the
-    /// identity of the process is used. A `connectionstring` stands for the account, its credentials and its endpoint:
-    /// distribution accepts it and ignores it.
+    /// An `accountkey` takes precedence over the parameters below `credentials`, as in the fork. Without
+    /// either, the identity of the process is used. A `connectionstring` stands for the account, its
+    /// credentials and its endpoint: distribution accepts it and ignores it.
     ///
     /// # Errors
     /// One [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) that lists all mistakes: what is
@@ -56,7 +57,8 @@ impl AzureConfig {
                 None => credentials::credentials(read, parameters),
             },
             realm: names::realm(read, string).unwrap_or(usual.realm),
-            service_url: string.map_or_else(|| connection::service_url(read), |string| string.endpoint.clone()),
+            service_url: string
+                .map_or_else(|| connection::service_url(read), |string| string.endpoint.clone()),
             root_directory: read.root_directory("rootdirectory"),
             leading_slash: leading_slash(read),
             max_retries: max_retries(read).unwrap_or(usual.max_retries),

@@ -160,12 +160,20 @@ fn more_kinds_of_credentials() {
     let named = config(&[("credentials.type", "managed_identity"), ("credentials.clientid", "c")]);
     assert!(matches!(&named.credentials, AzureCredentials::ManagedIdentity(Some(client)) if client == "c"));
     assert!(matches!(config(&[("credentials.type", "azure_cli")]).credentials, AzureCredentials::Cli));
-    for pairs in [&[("sastoken", "?sig=canary")][..], &[("sastoken", "sig=canary"), ("credentials.type", "sas")]] {
+    for pairs in
+        [&[("sastoken", "?sig=canary")][..], &[("sastoken", "sig=canary"), ("credentials.type", "sas")]]
+    {
         let config = config(pairs);
-        assert!(matches!(config.credentials, AzureCredentials::Sas(_)) && !format!("{config:?}").contains("canary"));
+        assert!(
+            matches!(config.credentials, AzureCredentials::Sas(_))
+                && !format!("{config:?}").contains("canary")
+        );
     }
     for (pairs, expected) in [
-        (&[("credentials.type", "sas")][..], "`sastoken`: required with `credentials.type` sas, but not given"),
+        (
+            &[("credentials.type", "sas")][..],
+            "`sastoken`: required with `credentials.type` sas, but not given",
+        ),
         (&[("sastoken", "canary")], "`sastoken`: is no SAS token: it has no `sig`"),
         (
             &[("sastoken", "sig=canary"), ("credentials.type", "managed_identity")],
@@ -193,14 +201,18 @@ fn a_connection_string_stands_for_the_account() {
     let shown = read("AccountName=account;AccountKey=YWJj;EndpointSuffix=core.chinacloudapi.cn").unwrap();
     assert_eq!((shown.account_name.as_str(), shown.realm.as_str()), ("account", "core.chinacloudapi.cn"));
     assert!(matches!(shown.credentials, AzureCredentials::SharedKey(_)));
-    let sas = read("AccountName=account;SharedAccessSignature=sv=2026&sig=x;BlobEndpoint=https://a.example").unwrap();
+    let sas = read("AccountName=account;SharedAccessSignature=sv=2026&sig=x;BlobEndpoint=https://a.example")
+        .unwrap();
     assert!(matches!(sas.credentials, AzureCredentials::Sas(_)));
     assert_eq!(sas.service_url.unwrap().as_str(), "https://a.example/");
     for (text, expected) in [
         ("canary", "`connectionstring`: has a part without `=`"),
         ("AccountName=CANARY;AccountKey=YWJj", "has an `AccountName` that is not 3 to 24 lower-case letters"),
         ("AccountName=account;AccountKey=canary", "has an `AccountKey` that is not in padded base64"),
-        ("AccountName=account;AccountKey=YWJj;EndpointSuffix=canary/", "has an `EndpointSuffix` that is no domain"),
+        (
+            "AccountName=account;AccountKey=YWJj;EndpointSuffix=canary/",
+            "has an `EndpointSuffix` that is no domain",
+        ),
         ("AccountName=account;SharedAccessSignature=sig=x;BlobEndpoint=http://a.example", "has to be https"),
     ] {
         let text = read(text).unwrap_err().to_string();
