@@ -20,6 +20,7 @@ pages! {
     introduction: "introduction.md",
     tutorial_quickstart: "tutorial/quickstart.md",
     how_to_embed: "how-to/embed.md",
+    how_to_from_a_registry: "how-to/from-a-registry.md",
     how_to_s3: "how-to/s3.md",
     how_to_logs: "how-to/logs.md",
     how_to_tenants: "how-to/tenants.md",

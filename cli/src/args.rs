@@ -2,16 +2,25 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use plugin_registry::ReferencePolicy;
 use plugin_registry_copy::ImageReference;
-use plugin_registry_core::{Reference, RepositoryName};
+use plugin_registry_core::RepositoryName;
 
 use crate::{
+    named::{Image, image, repository},
+    outcome::Outcome,
     source::{SOURCES, Source},
     store::Place,
 };
+
+const EXAMPLES: &str = "Examples:
+  plugin-registry quickstart
+  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
+  plugin-registry verify --all --root ./backup
+  plugin-registry ls --config /etc/docker/registry/config.yml
+  plugin-registry location check --location bsl.yaml --credentials cloud";
 
 /// An OCI registry in a directory: no deployment, no route, no port
 #[derive(Debug, Parser)]
@@ -19,18 +28,7 @@ use crate::{
     name = "plugin-registry",
     version,
     arg_required_else_help = true,
-    after_help = "Examples:
-  plugin-registry quickstart
-  plugin-registry copy oci:./image:1.0 registry:ns/app:1.0 --root ./backup
-  plugin-registry verify --all --root ./backup
-  plugin-registry ls --config /etc/docker/registry/config.yml
-  plugin-registry location check --location bsl.yaml --credentials cloud
-
-Exit codes:
-  0  ok
-  1  failed, or wrong usage
-  2  not found
-  3  stored content is damaged"
+    after_help = format!("{EXAMPLES}\n\n{}", Outcome::table())
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -56,18 +54,22 @@ pub(crate) enum Command {
 ///
 /// Makes an image of two platforms from files of this machine, backs it up into a directory under two names,
 /// drops the registry, opens a new one, verifies it, restores the image and compares every byte. Opens no
-/// port and needs no network. The directories are kept, so that you can look at them.
+/// port and needs no network. The directories are kept, so that you can look at them. Asks before it writes
+/// into anything but a new or empty directory; without a terminal, --yes has to answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry quickstart
   plugin-registry quickstart --root ./backup --format json
-  plugin-registry quickstart --config ./s3.yml")]
+  plugin-registry quickstart --config ./s3.yml --yes")]
 pub(crate) struct Quickstart {
     /// The directory of the registry; default: a new one in the system's temporary directory
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
+    /// Do not ask before writing into a registry that is not a new directory
+    #[arg(long, short)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
@@ -92,12 +94,12 @@ pub(crate) struct Copy {
     #[arg(value_name = "DST")]
     pub(crate) destination: ImageReference,
     /// The directory of the registry; created if it is missing and DST is in it
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: Source,
     /// How many blobs to copy at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
     /// Also copy what refers to the image, such as signatures and attestations
     #[arg(long)]
@@ -105,9 +107,12 @@ pub(crate) struct Copy {
     /// Skip platforms of an index that SRC does not have
     #[arg(long)]
     pub(crate) sparse: bool,
-    /// Also look below an index that DST already has, for content that was lost
+    /// Read what DST already has of the image, and replace what is missing or damaged there
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Fail if DST has no registry or layout yet, instead of creating one
+    #[arg(long)]
+    pub(crate) no_create: bool,
     /// Do not print progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -134,7 +139,7 @@ pub(crate) struct Ls {
   plugin-registry tags ns/app --root ./backup")]
 pub(crate) struct Tags {
     /// The repository
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_hint = ValueHint::Other, value_parser = repository)]
     pub(crate) name: RepositoryName,
     #[command(flatten)]
     pub(crate) root: Root,
@@ -150,7 +155,7 @@ pub(crate) struct Tags {
   plugin-registry inspect ns/app:1.0 --raw --root ./backup | sha256sum")]
 pub(crate) struct Inspect {
     /// The image; without a tag or digest, the tag `latest`
-    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_hint = ValueHint::Other, value_parser = image)]
     pub(crate) image: Image,
     /// Print the manifest's bytes, exactly as they are stored
     #[arg(long, conflicts_with = "format")]
@@ -164,20 +169,23 @@ pub(crate) struct Inspect {
 /// Removes a tag, a manifest with its tags, or a repository
 ///
 /// NAME:TAG removes only the tag: the image stays under its digest. NAME@DIGEST removes the manifest and
-/// every tag that names it. NAME with --all removes the repository. The bytes of blobs stay in the store,
-/// since other repositories may share them.
+/// every tag that names it. NAME with --all removes the repository. The bytes of manifests and blobs stay in
+/// the store, since other repositories may share them; what stays is printed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry rm ns/app:1.0 --root ./backup
   plugin-registry rm ns/app@sha256:… --root ./backup
-  plugin-registry rm ns/app --all --root ./backup")]
+  plugin-registry rm ns/app --all --root ./backup --dry-run")]
 pub(crate) struct Rm {
     /// What to remove
-    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_parser = image)]
+    #[arg(value_name = "NAME[:TAG|@DIGEST]", value_hint = ValueHint::Other, value_parser = image)]
     pub(crate) image: Image,
     /// Remove the whole repository, but not the repositories below it (NAME/…)
     #[arg(long)]
     pub(crate) all: bool,
+    /// Only print what would be removed, and what would stay
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) root: Root,
     #[command(flatten)]
@@ -186,16 +194,23 @@ pub(crate) struct Rm {
 
 /// Reads everything and checks every link, size and digest
 ///
-/// Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
+/// NAME:TAG and NAME@DIGEST check one image, NAME a repository. Changes nothing. Exits with 3 if something is damaged or missing. Oddities that do not prevent reading are
 /// notes: layer links that a garbage collection left, files of other programs, wrong sizes in a manifest.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plugin-registry verify ns/app --root ./backup
+  plugin-registry verify ns/app:1.0 --root ./backup
   plugin-registry verify --all --root ./backup --format json")]
 pub(crate) struct Verify {
-    /// The repository
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
-    pub(crate) name: Option<RepositoryName>,
+    /// The repository, or one of its images
+    #[arg(
+        value_name = "NAME[:TAG|@DIGEST]",
+        value_parser = image,
+        value_hint = ValueHint::Other,
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(crate) name: Option<Image>,
     /// All repositories
     #[arg(long)]
     pub(crate) all: bool,
@@ -225,7 +240,7 @@ pub(crate) struct Verify {
   plugin-registry purge --root ./backup --older-than 2days --format json")]
 pub(crate) struct Purge {
     /// How long an upload must be unchanged: 168h, 7days, 90min; be generous, deleted uploads cannot continue
-    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, default_value = "168h", value_parser = humantime::parse_duration)]
     pub(crate) older_than: Duration,
     /// Only print what would be deleted
     #[arg(long)]
@@ -252,7 +267,7 @@ pub(crate) struct Serve {
     pub(crate) store: Store,
     /// Where to listen: HOST:PORT (port 0 is any free one) or unix:/PATH; default: `http.addr` of the
     /// configuration file if that is a loopback address, otherwise 127.0.0.1:0
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_hint = ValueHint::Other)]
     pub(crate) listen: Option<String>,
     /// Refuse every change
     #[arg(long)]
@@ -266,7 +281,7 @@ pub(crate) struct Serve {
     pub(crate) references: Option<References>,
     /// Maximum entries in a page of tags, repositories or referrers; default: as in the configuration file,
     /// otherwise 1000
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub(crate) max_page: Option<usize>,
     /// Do not wait for the disk: faster, but a power cut may lose or damage acknowledged content
     #[arg(long, requires = "root", conflicts_with_all = SOURCES, conflicts_with = "memory")]
@@ -276,6 +291,7 @@ pub(crate) struct Serve {
     #[arg(
         long,
         value_name = "SECONDS",
+        value_hint = ValueHint::Other,
         default_value_t = 300,
         value_parser = clap::value_parser!(u64).range(0..=86_400)
     )]
@@ -352,7 +368,7 @@ pub(crate) struct LocationShow {
 #[command(group(places().arg("memory")))]
 pub(crate) struct Store {
     /// The directory of the registry, created if missing
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -366,7 +382,7 @@ pub(crate) struct Store {
 #[command(group(places()))]
 pub(crate) struct Root {
     /// The directory of the registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = SOURCES)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = SOURCES)]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
@@ -391,12 +407,13 @@ impl Root {
 #[derive(Debug, Args)]
 pub(crate) struct Printing {
     /// How to print the result: lines for people, or one JSON document
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    #[default]
     Text,
     Json,
 }
@@ -431,28 +448,6 @@ pub(crate) enum Level {
     Trace,
 }
 
-/// An image of the registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Image {
-    pub(crate) repository: RepositoryName,
-    pub(crate) reference: Option<Reference>,
-}
-
-/// Reads `NAME[:TAG|@DIGEST]`; `registry:` before it, as `copy` wants it, does no harm.
-fn image(text: &str) -> Result<Image, String> {
-    let with_transport = match text.strip_prefix("registry:") {
-        Some(_) => text.to_owned(),
-        None => format!("registry:{text}"),
-    };
-    match with_transport.parse() {
-        Ok(ImageReference::Registry { repository, reference }) => Ok(Image { repository, reference }),
-        Ok(_) => Err("write NAME, NAME:TAG or NAME@DIGEST".to_owned()),
-        Err(error) => {
-            Err(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,13 +464,5 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Examples:\n  plugin-registry "), "{}", command.get_name());
         }
-    }
-
-    #[test]
-    fn images_with_and_without_the_transport() {
-        assert_eq!(image("a/b:1").unwrap(), image("registry:a/b:1").unwrap());
-        assert_eq!(image("a/b").unwrap().reference, None);
-        assert!(image("A").is_err());
-        assert!(image("oci:dir").unwrap().reference.is_some(), "a repository may have the name oci");
     }
 }

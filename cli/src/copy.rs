@@ -10,13 +10,11 @@ use serde::Serialize;
 use crate::{
     args::Copy,
     failure::Failure,
+    missing,
     output::{Bytes, Output, count},
     progress::Reporter,
     store::{self, Place},
 };
-
-/// More tags are not listed.
-const MAX_LISTED: usize = 10;
 
 /// The output of a copy.
 #[derive(Serialize)]
@@ -27,6 +25,7 @@ pub(crate) struct Report {
     pub(crate) manifests: usize,
     pub(crate) manifests_present: usize,
     pub(crate) blobs_copied: usize,
+    pub(crate) blobs_mended: usize,
     pub(crate) blobs_deduplicated: usize,
     pub(crate) blobs_present: usize,
     pub(crate) bytes_copied: u64,
@@ -45,14 +44,17 @@ struct Document {
 
 pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
     let place = Place::of(options.root.as_deref(), &options.registry);
-    let registry = Opener { place, sparse: options.sparse };
+    let registry = Opener { place, sparse: options.sparse, creates: !options.no_create };
     let source = registry.source(&options.source).await?;
     // Problems of the source are reported before anything is created at the destination.
     if let Err(error) = source.root().await {
         let failure = Failure::from(error);
-        return Err(match registry.tags(&options.source).await {
-            Some(tags) if failure.is_not_found() => failure.with_hint(tags),
-            _ => failure,
+        if !failure.is_not_found() {
+            return Err(failure);
+        }
+        return Err(match registry.instead_of(&options.source).await {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
         });
     }
     let destination = registry.destination(&options.destination).await?;
@@ -61,7 +63,7 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
         .with_referrers(options.referrers)
         .with_sparse(options.sparse)
         .with_repair(options.repair);
-    let reporter = Reporter::new(options.quiet);
+    let reporter = Reporter::of_copy(options.quiet, &*source).await;
     let report = Report::from(copy(&*source, &*destination, &settings, &reporter).await?);
     drop(reporter);
     let (from, to) = (options.source.to_string(), options.destination.to_string());
@@ -77,6 +79,9 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
             count(report.blobs_copied, "blob"),
             Bytes(report.bytes_copied)
         )?;
+        if report.blobs_mended > 0 {
+            writeln!(out, "{} replaced", count(report.blobs_mended, "damaged blob"))?;
+        }
         let there = report.blobs_deduplicated + report.blobs_present;
         if there > 0 {
             writeln!(out, "{} already there, {}", count(there, "blob"), Bytes(report.bytes_deduplicated))?;
@@ -90,6 +95,8 @@ pub(crate) async fn run(options: Copy) -> Result<(), Failure> {
 struct Opener<'a> {
     place: Option<Place<'a>>,
     sparse: bool,
+    /// Whether it makes a destination that does not exist.
+    creates: bool,
 }
 
 impl Opener<'_> {
@@ -101,7 +108,7 @@ impl Opener<'_> {
                 Ok(Box::new(LayoutImage::new(layout, image.clone())))
             }
             _ => {
-                let registry = self.require_place()?.open().await?.builder().read_only(true).build();
+                let registry = self.require_place()?.existing().await?.builder().read_only(true).build();
                 Ok(Box::new(in_registry(&registry, image)?))
             }
         }
@@ -110,12 +117,17 @@ impl Opener<'_> {
     async fn destination(&self, image: &ImageReference) -> Result<Box<dyn Destination>, Failure> {
         match image {
             ImageReference::Layout { directory, image } => {
-                let driver = store::layout(directory, true).await?;
-                let layout = OciLayout::create(driver, directory.display()).await?.with_directory(directory);
-                Ok(Box::new(LayoutImage::new(layout, image.clone())))
+                let driver = store::layout(directory, self.creates).await?;
+                let layout = if self.creates {
+                    OciLayout::create(driver, directory.display()).await?
+                } else {
+                    OciLayout::open(driver, directory.display()).await?
+                };
+                Ok(Box::new(LayoutImage::new(layout.with_directory(directory), image.clone())))
             }
             _ => {
-                let opened = self.require_place()?.make().await?;
+                let place = self.require_place()?;
+                let opened = if self.creates { place.make().await? } else { place.existing().await? };
                 let references =
                     if self.sparse { ReferencePolicy::SparseIndexes } else { ReferencePolicy::Complete };
                 let registry = opened.builder().references(references).build();
@@ -124,19 +136,16 @@ impl Opener<'_> {
         }
     }
 
-    /// Suggests images that the repository has instead of a missing one.
-    async fn tags(&self, image: &ImageReference) -> Option<String> {
-        let ImageReference::Registry { repository, .. } = image else { return None };
+    /// Says what the registry has instead of a missing image.
+    async fn instead_of(&self, image: &ImageReference) -> Option<String> {
+        let ImageReference::Registry { repository, reference } = image else { return None };
         let registry = self.place?.open().await.ok()?.builder().read_only(true).build();
-        let page = registry.repository(repository.clone()).tags().list(None, MAX_LISTED).await.ok()?;
-        let tags: Vec<String> = page.entries.iter().map(ToString::to_string).collect();
-        let more = if page.has_more { ", and others" } else { "" };
-        (!tags.is_empty()).then(|| format!("`{repository}` has the tags {}{more}.", tags.join(", ")))
+        missing::hint(&registry, repository, reference.as_ref()).await
     }
 
     fn require_place(&self) -> Result<Place<'_>, Failure> {
         self.place.ok_or_else(|| {
-            Failure::failed("registry:… names an image in a registry, but no registry is given")
+            Failure::usage("registry:… names an image in a registry, but no registry is given")
                 .with_hint("Add --root DIR, --config FILE or --location FILE.")
         })
     }
@@ -162,6 +171,7 @@ impl From<CopyReport> for Report {
             manifests: report.manifests,
             manifests_present: report.manifests_present,
             blobs_copied: report.blobs_copied,
+            blobs_mended: report.blobs_mended,
             blobs_deduplicated: report.blobs_deduplicated,
             blobs_present: report.blobs_present,
             bytes_copied: report.bytes_copied,

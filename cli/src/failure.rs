@@ -1,13 +1,14 @@
 //! How a command ends when it does not succeed.
 
-use std::{
-    fmt::{self, Write as _},
-    process::ExitCode,
-};
+use std::fmt::{self, Write as _};
 
 use plugin_registry::RegistryError;
 use plugin_registry_copy::CopyError;
-use plugin_registry_core::ErrorKind;
+use plugin_registry_core::{ErrorKind, Operation};
+
+use crate::hint::of_document;
+
+pub(crate) use crate::outcome::Outcome;
 
 const NOT_A_LAYOUT: &str = "Name a directory with an OCI image layout, or an empty one to write to. \
      `skopeo copy docker-archive:FILE oci:DIR` makes one from the output of `docker save`.";
@@ -18,27 +19,30 @@ pub(crate) struct Failure {
     outcome: Outcome,
     message: String,
     hint: Option<String>,
+    cause: Option<Cause>,
     is_silent: bool,
 }
 
-/// The exit codes.
+/// The facts about a failure of a store, for a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// 1: everything that is neither of the others, also wrong usage.
-    Failed,
-    /// 2: what was asked for is not there.
-    NotFound,
-    /// 3: what is stored is not what it should be.
-    Damaged,
+pub(crate) struct Cause {
+    pub(crate) kind: ErrorKind,
+    pub(crate) driver: Option<&'static str>,
+    pub(crate) operation: Option<Operation>,
 }
 
 impl Failure {
     pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self { outcome, message: message.into(), hint: None, is_silent: false }
+        Self { outcome, message: message.into(), hint: None, cause: None, is_silent: false }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Outcome::Failed, message)
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Outcome::Usage, message)
     }
 
     /// Says before the message where the mistake is.
@@ -59,12 +63,22 @@ impl Failure {
         self
     }
 
+    /// Says what to do, in place of a hint that knew less.
+    pub(crate) fn with_only_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
     pub(crate) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause
     }
 
     /// Whether there is nothing to report: the reader of the output went away by itself.
@@ -77,12 +91,8 @@ impl Failure {
         self.outcome == Outcome::NotFound
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.outcome {
-            Outcome::Failed => 1,
-            Outcome::NotFound => 2,
-            Outcome::Damaged => 3,
-        })
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
     }
 }
 
@@ -105,7 +115,7 @@ impl fmt::Display for Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let message = chain(&error);
+        let message = error.to_string();
         match &error {
             RegistryError::Damaged(_) => Self::new(Outcome::Damaged, message),
             RegistryError::Storage(storage) => Self::of_storage(storage, message),
@@ -117,15 +127,15 @@ impl From<RegistryError> for Failure {
 
 impl From<CopyError> for Failure {
     fn from(error: CopyError) -> Self {
-        let message = chain(&error);
+        let message = error.to_string();
         match &error {
             error if error.is_damaged() => Self::new(Outcome::Damaged, message),
             error if error.is_not_found() => Self::new(Outcome::NotFound, message),
             CopyError::NotALayout { .. } => Self::failed(message).with_hint(NOT_A_LAYOUT),
             CopyError::Ambiguous { .. } => Self::failed(message)
                 .with_hint("Write oci:DIR:NAME, or oci:DIR@DIGEST if several images have the same name."),
-            CopyError::Registry { source: RegistryError::Storage(storage), .. }
-            | CopyError::Storage { source: storage, .. } => Self::of_storage(storage, message),
+            CopyError::Registry { error: RegistryError::Storage(storage), .. }
+            | CopyError::Storage { error: storage, .. } => Self::of_storage(storage, message),
             _ => Self::failed(message),
         }
     }
@@ -133,8 +143,12 @@ impl From<CopyError> for Failure {
 
 impl From<plugin_registry_core::Error> for Failure {
     fn from(error: plugin_registry_core::Error) -> Self {
-        let message = chain(&error);
-        Self::of_storage(&error, message)
+        let message = error.to_string();
+        let failure = Self::of_storage(&error, message);
+        match of_document(&error) {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -147,7 +161,7 @@ impl From<std::io::Error> for Failure {
 
 impl Failure {
     fn of_storage(error: &plugin_registry_core::Error, message: String) -> Self {
-        match error.kind() {
+        let failure = match error.kind() {
             ErrorKind::Corrupted => Self::new(Outcome::Damaged, message),
             ErrorKind::NoSpace => {
                 Self::failed(message).with_hint("Free some space in the store and run it again.")
@@ -155,21 +169,8 @@ impl Failure {
             ErrorKind::PermissionDenied if error.driver() == Some("filesystem") => Self::failed(message)
                 .with_hint("Run it as the user who owns the directory, or change its mode."),
             _ => Self::failed(message),
-        }
+        };
+        let cause = Cause { kind: error.kind(), driver: error.driver(), operation: error.operation() };
+        Self { cause: Some(cause), ..failure }
     }
-}
-
-/// An error with its causes, each said once.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::{
     args::Inspect,
     failure::Failure,
+    missing,
     output::{Bytes, Output},
 };
 
@@ -63,11 +64,15 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Inspect) -> Result<(), Failure> {
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let repository = registry.repository(options.image.repository.clone());
-    let image = RegistryImage::named(repository.clone(), options.image.reference)?;
+    let given = options.image.reference;
+    let image = RegistryImage::named(repository.clone(), given.clone())?;
     let reference = image.reference();
-    let manifest = repository.manifests().get(reference).await?;
+    let manifest = match repository.manifests().get(reference).await {
+        Ok(manifest) => manifest,
+        Err(error) => return Err(missing::failure(&registry, error, given.as_ref()).await),
+    };
     if options.raw {
         let mut out = io::stdout().lock();
         out.write_all(manifest.bytes())?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     args::{Ls, Tags},
     failure::Failure,
+    missing,
     output::Output,
 };
 
@@ -16,7 +17,7 @@ pub(crate) async fn repositories(options: Ls) -> Result<(), Failure> {
     struct Document {
         repositories: Vec<String>,
     }
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let mut document = Document { repositories: Vec::new() };
     let mut last = None;
     loop {
@@ -37,11 +38,14 @@ pub(crate) async fn tags(options: Tags) -> Result<(), Failure> {
         name: String,
         tags: Vec<String>,
     }
-    let registry = options.root.place().open().await?.builder().read_only(true).build();
+    let registry = options.root.place().existing().await?.builder().read_only(true).build();
     let tags = registry.repository(options.name.clone()).tags();
     let mut document = Document { name: options.name.to_string(), tags: Vec::new() };
     loop {
-        let page = tags.list(document.tags.last().map(String::as_str), PAGE).await?;
+        let page = match tags.list(document.tags.last().map(String::as_str), PAGE).await {
+            Ok(page) => page,
+            Err(error) => return Err(missing::failure(&registry, error, None).await),
+        };
         document.tags.extend(page.entries.iter().map(ToString::to_string));
         if !page.has_more || page.entries.is_empty() {
             break;

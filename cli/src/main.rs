@@ -5,46 +5,43 @@ mod args;
 mod completion;
 mod copy;
 mod failure;
+mod hint;
 mod inspect;
 mod list;
 mod location;
+mod missing;
+mod named;
+mod outcome;
 mod output;
 mod progress;
 mod purge;
 mod quickstart;
 mod remove;
+mod report;
 mod serve;
 mod source;
 mod store;
 mod verify;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
 use crate::{
     args::{Arguments, Command},
-    failure::Failure,
+    failure::{Failure, Outcome},
 };
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(usage) => {
-            // Help and version go to standard output and are not failures. Everything else is one.
-            let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-            return if usage.print().is_ok() { code } else { ExitCode::FAILURE };
-        }
+        Err(error) => return report::unparsed(&error, &words).into(),
     };
+    let told = report::Told::of(&arguments);
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !failure.is_silent() {
-                // If standard error is closed, there is nowhere left to report it.
-                let _ = writeln!(std::io::stderr(), "{failure}");
-            }
-            failure.exit_code()
-        }
+        Ok(()) => Outcome::Ok.into(),
+        Err(failure) => told.failure(&failure).into(),
     }
 }
 
@@ -54,7 +51,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(async {
-        match arguments.command {
+        // The command takes the options, and a hint about its failure needs what they name.
+        let source = arguments.command.source().cloned();
+        let ended = match arguments.command {
             Command::Quickstart(options) => Box::pin(quickstart::run(options)).await,
             Command::Copy(options) => Box::pin(copy::run(options)).await,
             Command::Ls(options) => list::repositories(options).await,
@@ -66,6 +65,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Location(options) => Box::pin(location::run(options)).await,
             Command::Serve(options) => Box::pin(serve::run(options)).await,
             Command::Completion(options) => completion::run(&options),
-        }
+        };
+        ended.map_err(|failure| match source {
+            Some(source) => source.advise(failure),
+            None => failure,
+        })
     })
 }

@@ -2,7 +2,12 @@
 
 use std::{io, io::Write, time::Duration};
 
-use plugin_registry::upload::{PurgeReport, StaleUpload};
+use futures::TryStreamExt;
+use plugin_registry::{
+    layout,
+    upload::{PurgeReport, StaleUpload},
+};
+use plugin_registry_core::StorageDriver;
 use serde::Serialize;
 
 use crate::{
@@ -19,6 +24,9 @@ struct Document {
     staged: Vec<Entry>,
     bytes: u64,
     kept: usize,
+    kept_staged: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_due_seconds: Option<u64>,
     unknown: Vec<String>,
 }
 
@@ -31,7 +39,16 @@ struct Entry {
 }
 
 pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
-    let registry = options.root.place().open().await?.builder().build();
+    let opened = options.root.place().open().await?;
+    if let Err(absent) = opened.require_registry().await {
+        // Writers that were killed before their first object leave stages, and nothing else.
+        let is_staged =
+            absent.is_not_found() && opened.driver.list_staged(&layout::root()).try_next().await?.is_some();
+        if !is_staged {
+            return Err(absent);
+        }
+    }
+    let registry = opened.builder().build();
     let report = registry.purge_uploads(options.older_than, options.dry_run).await?;
     let document = Document::new(&report, options.dry_run);
     Output::new(options.printing.format).print(&document, |out| {
@@ -44,13 +61,30 @@ pub(crate) async fn run(options: Purge) -> Result<(), Failure> {
         }
         writeln!(
             out,
-            "{verb} {} and {}, {}; {} younger kept",
-            count(report.uploads.len(), "upload"),
-            count(report.staged.len(), "staged file"),
+            "{verb} {}, {}",
+            uploads(report.uploads.len(), report.staged.len()),
             Bytes(report.bytes()),
-            report.kept
-        )
+        )?;
+        if let Some(due) = report.next_due {
+            writeln!(
+                out,
+                "kept {} younger than {}; the oldest is due in {}",
+                uploads(report.kept, report.kept_staged),
+                humantime::format_duration(options.older_than),
+                humantime::format_duration(Duration::from_secs(seconds_until(due)))
+            )?;
+        }
+        Ok(())
     })
+}
+
+fn uploads(sessions: usize, staged: usize) -> String {
+    format!("{} and {}", count(sessions, "upload"), count(staged, "staged file"))
+}
+
+/// Whole seconds after which something is due: a purge before that would keep it.
+fn seconds_until(due: Duration) -> u64 {
+    due.as_secs().saturating_add(1)
 }
 
 fn line(out: &mut dyn Write, verb: &str, stale: &StaleUpload) -> io::Result<()> {
@@ -74,6 +108,8 @@ impl Document {
             staged: entries(&report.staged),
             bytes: report.bytes(),
             kept: report.kept,
+            kept_staged: report.kept_staged,
+            next_due_seconds: report.next_due.map(seconds_until),
             unknown: report.unknown.iter().map(ToString::to_string).collect(),
         }
     }

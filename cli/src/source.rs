@@ -5,13 +5,17 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
-use clap::Args;
-use plugin_registry_core::{Secret, shown_name, shown_path};
+use clap::{Args, ValueHint};
+use plugin_registry_core::{Error, Secret, shown_path};
 use plugin_registry_locations::{BackupStorageLocation, Config, LocationCredentials, config::EnvPairs};
 
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    hint::{self, Known},
+};
 
 /// No such file is longer, and one that was named by mistake may be.
 const MAX_LEN: u64 = 1 << 20;
@@ -40,28 +44,31 @@ pub(crate) const SOURCES: [&str; 7] =
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Source {
     /// The registry of a configuration file of CNCF distribution, instead of --root
-    #[arg(long, value_name = "FILE", conflicts_with = "location")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "location")]
     pub(crate) config: Option<PathBuf>,
     /// The registry of a Velero BackupStorageLocation, in YAML or JSON, instead of --root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) location: Option<PathBuf>,
     /// The credentials of --location, in the same form as in its Secret: AWS profiles, AZURE_…=… lines, or
     /// Google's JSON; default, if the location names no Secret: what the cloud's SDK finds
-    #[arg(long, value_name = "FILE", requires = "location")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "location")]
     pub(crate) credentials: Option<PathBuf>,
     /// A file that --credentials may name as a web identity token, such as
     /// /var/run/secrets/openshift/serviceaccount/token; can be repeated
-    #[arg(long, value_name = "FILE", requires = "credentials")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "credentials")]
     pub(crate) token_file: Vec<PathBuf>,
     /// Allow the identity of this process, which the cloud's SDK finds, if --credentials gives none
     #[arg(long, requires = "location")]
     pub(crate) ambient: bool,
     /// REGISTRY_… variables, one NAME=VALUE a line: alone, or on top of --config, --location or --from-env
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) env_file: Option<PathBuf>,
     /// REGISTRY_… variables of this process's environment: alone, or on top of --config or --location
     #[arg(long)]
     pub(crate) from_env: bool,
+    // What was read, for the hint of a failure that comes later. Clones share it.
+    #[arg(skip)]
+    pub(crate) known: Arc<OnceLock<Known>>,
 }
 
 /// The configuration that was read.
@@ -69,7 +76,7 @@ pub(crate) struct Configured {
     pub(crate) config: Config,
     /// The location, if it came from one.
     pub(crate) location: Option<BackupStorageLocation>,
-    /// Whether credentials are among it, those of the location or some in variables.
+    /// Whether credentials are among it: those of the location, in the file or in variables.
     pub(crate) has_credentials: bool,
     /// The names of the files, for messages about mistakes.
     pub(crate) place: String,
@@ -88,6 +95,15 @@ impl Source {
 
     /// The same options again, to show them.
     pub(crate) fn options(&self) -> Option<String> {
+        self.options_with(|path| path.display().to_string())
+    }
+
+    /// The same for messages: text that is not written like a path may be the secret itself.
+    pub(crate) fn shown_options(&self) -> Option<String> {
+        self.options_with(|path| path.to_str().and_then(shown_path).unwrap_or("…").to_owned())
+    }
+
+    fn options_with(&self, shown: impl Fn(&Path) -> String) -> Option<String> {
         let files = [
             ("config", &self.config),
             ("location", &self.location),
@@ -96,7 +112,7 @@ impl Source {
         ];
         let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)));
         let tokens = self.token_file.iter().map(|file| ("token-file", file));
-        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", file.display()));
+        let files = files.chain(tokens).map(|(name, file)| format!("--{name} {}", shown(file)));
         let flags = [("--ambient", self.ambient), ("--from-env", self.from_env)];
         let flags = flags.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.to_owned());
         let all: Vec<_> = files.chain(flags).collect();
@@ -114,6 +130,14 @@ impl Source {
     }
 
     fn read_for(&self, showing: bool) -> Result<Configured, Failure> {
+        let configured = self.read_files(showing)?;
+        let Configured { location, has_credentials, .. } = &configured;
+        // A command that reads it again finds the same.
+        let _ = self.known.set(Known { location: location.clone(), has_credentials: *has_credentials });
+        Ok(configured)
+    }
+
+    fn read_files(&self, showing: bool) -> Result<Configured, Failure> {
         let pairs = self.pairs()?;
         if let Some(file) = &self.location {
             return self.read_location(file, pairs, showing);
@@ -127,7 +151,8 @@ impl Source {
             None => Config::from_env(pairs),
         };
         let config = config.map_err(|error| Failure::from(error).in_place(&place))?;
-        Ok(Configured { config, location: None, has_credentials: true, place })
+        let has_credentials = has_credentials(&config);
+        Ok(Configured { config, location: None, has_credentials, place })
     }
 
     fn read_location(&self, file: &Path, pairs: Pairs, showing: bool) -> Result<Configured, Failure> {
@@ -135,7 +160,7 @@ impl Source {
             Some(credentials) => format!("{} with {}", shown(file), shown(credentials)),
             None => shown(file),
         };
-        let in_place = |error| Failure::from(error).in_place(&place);
+        let in_place = |error: Error| Failure::from(error).in_place(&place);
         let location = BackupStorageLocation::from_text(&text(file, "the location")?).map_err(in_place)?;
         let mut credentials = match &self.credentials {
             Some(file) => LocationCredentials::from_contents(text(file, "the credentials file")?),
@@ -150,12 +175,15 @@ impl Source {
             if pairs.is_empty() { Ok(config) } else { config.merge_env(pairs.clone()) }
         };
         let config = match &self.credentials {
-            Some(_) => read(&credentials).map_err(in_place)?,
+            Some(_) => read(&credentials).map_err(|error| match hint::of_credentials(&error, &location) {
+                Some(hint) => in_place(error).with_only_hint(hint),
+                None => in_place(error),
+            })?,
             None => {
                 // Variables may have what the location's Secret would.
                 let config = read(&LocationCredentials::external()).map_err(in_place)?;
                 if !showing && !has_credentials(&config) {
-                    let refused = |error| in_place(error).with_hint(missing(&location));
+                    let refused = |error| in_place(error).with_hint(hint::of_missing_credentials(&location));
                     read(&credentials).map_err(refused)?;
                 }
                 config
@@ -194,23 +222,6 @@ impl Source {
 /// Whether a parameter holds credentials. An empty one counts as unset.
 fn has_credentials(config: &Config) -> bool {
     CREDENTIALS.iter().any(|name| config.parameters.get(name).is_some_and(|value| !value.is_empty()))
-}
-
-/// What to do about credentials that a location names and that are not given.
-fn missing(location: &BackupStorageLocation) -> String {
-    let secret = location.credential_secret().map_or_else(
-        |_| "its Secret".to_owned(),
-        |secret| {
-            let namespace = &location.metadata.namespace;
-            let [key, namespace, name] =
-                [&secret.key, namespace, &secret.name].map(|text| shown_name(text).unwrap_or("…"));
-            format!("key `{key}` of Secret `{namespace}/{name}`")
-        },
-    );
-    format!(
-        "The location's credentials are in {secret}: save its value as a file and add --credentials FILE. \
-         --ambient uses the identity of this process instead."
-    )
 }
 
 fn shown(file: &Path) -> String {

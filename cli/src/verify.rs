@@ -1,13 +1,14 @@
 //! `verify`.
 
-use std::collections::BTreeSet;
-
-use plugin_registry::verify::{VerifyReport, VerifyScope};
+use plugin_registry::verify::{ImageName, VerifyReport, VerifyScope};
+use plugin_registry_core::Reference;
 use serde::Serialize;
 
 use crate::{
-    args::Verify,
+    args::{References, Verify},
     failure::{Failure, Outcome},
+    missing,
+    named::Image,
     output::{Bytes, Output, count},
     progress::Reporter,
 };
@@ -35,22 +36,32 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     problem: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
 }
 
 pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
-    let registry = options
-        .root
-        .place()
-        .open()
-        .await?
-        .builder()
-        .read_only(true)
-        .references(options.references.into())
-        .build();
-    let scope = options.name.map_or(VerifyScope::All, VerifyScope::Repository);
-    let reporter = Reporter::new(options.quiet);
-    let mut bytes = 0;
-    let report = registry.verify(scope, |event| reporter.verified(&event, &mut bytes)).await?;
+    let place = options.root.place();
+    let opened = place.existing().await?;
+    let mend = Mend {
+        place: place.options(),
+        is_read_only: opened.is_read_only(),
+        is_sparse: options.references != References::Complete,
+    };
+    let registry = opened.builder().read_only(true).references(options.references.into()).build();
+    let given = options.name.as_ref().and_then(|image| image.reference.clone());
+    let scope = match options.name {
+        None => VerifyScope::All,
+        Some(Image { repository, reference: None }) => VerifyScope::Repository(repository),
+        Some(Image { repository, reference: Some(reference) }) => {
+            VerifyScope::Image(ImageName::new(repository, reference))
+        }
+    };
+    let reporter = Reporter::of_verify(options.quiet, &registry, &scope).await;
+    let report = match registry.verify(scope, |event| reporter.verified(&event)).await {
+        Ok(report) => report,
+        Err(error) => return Err(missing::failure(&registry, error, given.as_ref()).await),
+    };
     drop(reporter);
     let document = Document::from(&report);
     Output::new(options.printing.format).print(&document, |out| {
@@ -80,7 +91,7 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     if !report.findings.is_empty() {
         let mut message = format!("{} found", count(report.findings.len(), "problem"));
         message.extend(ended.map(|ended| format!("; {ended}")));
-        return Err(Failure::new(Outcome::Damaged, message).with_hint(hint(&report)));
+        return Err(Failure::new(Outcome::Damaged, message).with_hint(mend.hint(&report)));
     }
     if let Some(ended) = ended {
         return Err(Failure::failed(ended).with_hint("Run it again when the store answers."));
@@ -94,26 +105,64 @@ pub(crate) async fn run(options: Verify) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to do about damage. Only files that are there and hold wrong bytes are to be removed.
-fn hint(report: &VerifyReport) -> String {
-    let again = "copy the images again from a good source, with --repair";
-    let blocks_repair: BTreeSet<&str> = report
-        .findings
-        .iter()
-        .filter(|finding| finding.blocks_repair)
-        .map(|finding| finding.path.as_str())
-        .collect();
-    let mut named = blocks_repair.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    match blocks_repair.len() {
-        0 => return format!("There is nothing to remove: {again}."),
-        more if more > MOST_NAMED => named.push_str(&format!(" and {} more", more - MOST_NAMED)),
-        _ => {}
-    }
-    format!("Remove the files with wrong bytes ({named}), and nothing else, then {again}.")
+/// The most commands that a hint names; all images are in the report.
+const MOST_NAMED: usize = 3;
+
+/// What a command that mends damage needs besides the image.
+struct Mend {
+    /// The options that name the registry.
+    place: String,
+    is_read_only: bool,
+    is_sparse: bool,
 }
 
-/// The most files that a hint names; all are in the report.
-const MOST_NAMED: usize = 3;
+impl Mend {
+    /// Says what to run about damage, if a copy mends it.
+    fn hint(&self, report: &VerifyReport) -> String {
+        let mut images: Vec<&ImageName> = Vec::new();
+        for image in report.findings.iter().filter_map(|finding| finding.image.as_ref()) {
+            if !images.contains(&image) {
+                images.push(image);
+            }
+        }
+        let lasting = report.findings.iter().filter(|finding| finding.image.is_none()).count();
+        let Some(first) = images.first() else {
+            return "A copy does not mend this: no image here needs it, it cannot be read, or a manifest itself \
+                    is wrong."
+                .to_owned();
+        };
+        let mut lines = vec![format!(
+            "{}Mend it from a good copy of the image (SRC), such as oci:DIR{}:",
+            if self.is_read_only {
+                "This registry is configured as read-only: allow changes first. "
+            } else {
+                ""
+            },
+            match &first.reference {
+                Reference::Tag(tag) => format!(":{tag}"),
+                Reference::Digest(digest) => format!("@{digest}"),
+            }
+        )];
+        lines.extend(images.iter().take(MOST_NAMED).map(|image| self.command(image)));
+        if images.len() > MOST_NAMED {
+            lines.push(format!(
+                "and {} more (--format json names each)",
+                count(images.len() - MOST_NAMED, "image")
+            ));
+        }
+        if lasting > 0 {
+            lines.push(format!("A copy does not mend {lasting} of the problems."));
+        }
+        lines.join("\n  ")
+    }
+
+    fn command(&self, image: &ImageName) -> String {
+        let sparse = if self.is_sparse { " --sparse" } else { "" };
+        format!("  plugin-registry copy --repair{sparse} SRC registry:{image} {}", self.place)
+            .trim_end()
+            .to_owned()
+    }
+}
 
 impl From<&VerifyReport> for Document {
     fn from(report: &VerifyReport) -> Self {
@@ -122,12 +171,14 @@ impl From<&VerifyReport> for Document {
             path: finding.path.to_string(),
             kind: None,
             problem: finding.problem.clone(),
+            image: finding.image.as_ref().map(ToString::to_string),
         });
         let notes = report.notes.iter().map(|note| Entry {
             repository: note.repository.to_string(),
             path: note.path.to_string(),
             kind: Some(note.kind.as_str()),
             problem: note.text.clone(),
+            image: None,
         });
         Self {
             sound: report.is_sound(),

@@ -11,7 +11,7 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{Backup, command, files, largest_blob, run};
+use common::{Backup, Ran, command, files, largest_blob, run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -81,9 +81,9 @@ fn ls_tags_inspect_and_rm() {
     assert_eq!(serde_json::from_str::<Value>(&raw).unwrap()["schemaVersion"], 2);
     assert_eq!(raw.len() as u64, index["size"].as_u64().unwrap());
 
-    assert_eq!(backup.run(&["rm", "quickstart/app"]).code, 1, "a name alone removes nothing");
+    assert_eq!(backup.run(&["rm", "quickstart/app"]).code, 64, "a name alone removes nothing");
     let removed = backup.run(&["rm", "quickstart/app:1.0"]).ok().out;
-    assert_eq!(removed, "removed tag 1.0 of quickstart/app\n");
+    assert!(removed.starts_with("removed tag 1.0 of quickstart/app\n"), "{removed}");
     assert_eq!(backup.run(&["rm", "quickstart/app:1.0"]).code, 2);
     backup.run(&["inspect", &child]).ok();
     backup.run(&["rm", &child]).ok();
@@ -127,22 +127,50 @@ fn damage_is_3_and_named() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(!backup.path("out/index.json").exists(), "a damaged image is not entered");
 
-    // The advice that verify gives works.
-    assert!(
-        text.err.contains(&format!(
-            "Remove the files with wrong bytes (/docker/registry/v2/blobs/sha256/{}/{hex}/data)",
-            &hex[..2]
-        )),
-        "{text:?}"
-    );
-    fs::remove_file(&blob).unwrap();
-    let gone = backup.run(&["verify", "--all"]);
-    assert_eq!(gone.code, 3);
-    assert!(gone.err.contains("There is nothing to remove"), "{gone:?}");
+    // The command that verify prints works, as it is: nothing has to be removed before.
+    let by_tag = backup.run(&["verify", "quickstart/app:1.0"]);
+    assert_eq!(by_tag.code, 3, "{by_tag:?}");
     let source = format!("oci:{}", backup.image().display());
-    let ran = backup.run(&["copy", &source, "registry:quickstart/app:1.0", "--repair", "--format", "json"]);
-    assert_eq!(ran.ok().json()["blobsCopied"], 1);
-    backup.run(&["verify", "--all"]).ok();
+    let line = |ran: &Ran| {
+        let line = ran.err.lines().find(|line| line.trim().starts_with("plugin-registry ")).unwrap();
+        line.trim().replace("SRC", &source)
+    };
+    let command = line(&text);
+    assert_eq!(line(&by_tag), command);
+    assert_eq!(
+        command,
+        format!(
+            "plugin-registry copy --repair {source} registry:quickstart/app:1.0 --root {}",
+            backup.root()
+        )
+    );
+    assert!(text.err.contains("1 problem found") && !text.err.contains("emove"), "{text:?}");
+    let ran = run(command.split(' ').skip(1)).ok();
+    assert!(ran.out.contains("\n1 damaged blob replaced\n"), "{ran:?}");
+    for arguments in
+        [&["verify", "--all"][..], &["verify", "quickstart/app:1.0"], &["verify", "quickstart/copy"]]
+    {
+        backup.run(arguments).ok();
+    }
+    let digest = backup.document["digest"].as_str().unwrap();
+    backup.run(&["verify", &format!("quickstart/app@{digest}")]).ok();
+    assert_eq!(backup.run(&["verify", "quickstart/app:nope"]).code, 2);
+}
+
+/// What no copy mends gets no command.
+#[test]
+fn a_manifest_that_is_wrong_gets_no_command() {
+    let backup = Backup::make();
+    let repositories = Path::new(&backup.root()).join("docker/registry/v2/repositories");
+    let tag = repositories.join("quickstart/app/_manifests/tags/1.0/current/link");
+    fs::remove_file(&tag).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &tag).unwrap();
+    let ran = backup.run(&["verify", "--all"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(
+        ran.err.contains("A copy does not mend this") && !ran.err.contains("plugin-registry copy"),
+        "{ran:?}"
+    );
 }
 
 /// A link out of the root cannot be read, by root neither. The run goes on to what is damaged.
@@ -199,7 +227,7 @@ fn leftovers_and_foreign_files_are_notes() {
     assert_eq!(kinds[4], "dangling_links");
     let strict = backup.run(&["verify", "--all", "--strict"]);
     assert_eq!(strict.code, 3, "{strict:?}");
-    assert!(!strict.err.contains("Remove"), "{strict:?}");
+    assert!(!strict.err.contains("--repair"), "{strict:?}");
 }
 
 /// Text of a manifest reaches the terminal escaped, whatever it is.
@@ -236,13 +264,14 @@ fn a_manifest_steers_no_terminal() {
     );
     put("type", &json!({ "schemaVersion": 2, "mediaType": steers, "manifests": [child] }));
     put("twice", &json!({ "schemaVersion": 2, "MediaType": steers, "mediaType": steers, "manifests": [] }));
+    let out = format!("oci:{}", backup.path("out-index").display());
     for arguments in [
         &["inspect", "quickstart/app:index"][..],
         &["inspect", "quickstart/app:type"],
         &["inspect", "quickstart/app:twice"],
         &["verify", "--all"],
         &["tags", "quickstart/app"],
-        &["copy", "registry:quickstart/app:index", "oci:./out-index"],
+        &["copy", "registry:quickstart/app:index", &out],
         &["copy", "registry:quickstart/app:type", "registry:other/app:1"],
         &["copy", "registry:quickstart/app:twice", "registry:other/app:2"],
     ] {
@@ -297,7 +326,7 @@ fn what_is_not_there_is_2() {
 }
 
 #[test]
-fn wrong_usage_is_1() {
+fn wrong_usage_is_64() {
     let directory = TempDir::new().unwrap();
     let root = directory.path().display().to_string();
     fs::write(directory.path().join("file"), "").unwrap();
@@ -307,7 +336,6 @@ fn wrong_usage_is_1() {
         vec!["frobnicate"],
         vec!["ls"],
         vec!["ls", "--root"],
-        vec!["ls", "--root", &file],
         vec!["ls", "--root", &root, "--format", "yaml"],
         vec!["tags", "NOT/A/NAME", "--root", &root],
         vec!["copy", "docker://a/b", "registry:a", "--root", &root],
@@ -318,12 +346,18 @@ fn wrong_usage_is_1() {
         vec!["serve"],
         vec!["serve", "--memory", "--root", &root],
         vec!["serve", "--memory", "--listen", "nonsense"],
-        vec!["serve", "--memory", "--listen", &format!("unix:{file}")],
         vec!["completion", "cmd.exe"],
     ] {
         let ran = run(&arguments);
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{arguments:?}: {ran:?}");
         assert!(!ran.err.is_empty(), "{arguments:?}");
+    }
+    // These are written well, and fail.
+    for arguments in
+        [vec!["ls", "--root", &file], vec!["serve", "--memory", "--listen", &format!("unix:{file}")]]
+    {
+        let ran = run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{arguments:?}: {ran:?}");
     }
 }
 

@@ -54,7 +54,7 @@ fn every_command_works_on_the_registry_of_a_file() {
     with_config(&["purge", "--dry-run"]).ok();
     with_config(&["copy", "registry:quickstart/app:1.0", "registry:other/app:2", "--quiet"]).ok();
     with_config(&["rm", "other/app:2"]).ok();
-    let shown = with_config(&["quickstart"]).ok().out;
+    let shown = with_config(&["quickstart", "--yes"]).ok().out;
     assert!(shown.contains(&format!("plugin-registry ls --config {config}")), "{shown}");
 }
 
@@ -79,12 +79,12 @@ fn a_missing_file_or_directory_is_not_found_and_not_made() {
 #[test]
 fn one_place_is_named() {
     let both = run(["ls", "--root", "a", "--config", "b"]);
-    assert_eq!(both.code, 1, "{both:?}");
+    assert_eq!(both.code, 64, "{both:?}");
     assert!(both.err.contains("cannot be used with"), "{both:?}");
-    assert_eq!(run(["ls"]).code, 1);
-    assert_eq!(run(["serve", "--memory", "--config", "b"]).code, 1);
-    assert_eq!(run(["serve", "--no-durable", "--config", "b"]).code, 1);
-    assert_eq!(run(["quickstart", "--root", "a", "--config", "b"]).code, 1);
+    assert_eq!(run(["ls"]).code, 64);
+    assert_eq!(run(["serve", "--memory", "--config", "b"]).code, 64);
+    assert_eq!(run(["serve", "--no-durable", "--config", "b"]).code, 64);
+    assert_eq!(run(["quickstart", "--root", "a", "--config", "b"]).code, 64);
     let neither = run(["copy", "registry:a:1", "registry:b:1"]);
     assert!(neither.err.contains("Add --root DIR, --config FILE or --location FILE."), "{neither:?}");
 }

@@ -5,5 +5,5 @@ use plugin_registry_drivers_memory::MemoryDriver;
 
 plugin_registry_conformance::driver_suite! {
     name: memory,
-    open: Store::of_clones(MemoryDriver::new()).with_sizes(Sizes::small()),
+    open: Store::of_clones(MemoryDriver::new()).in_memory().with_sizes(Sizes::small()),
 }

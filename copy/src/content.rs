@@ -119,6 +119,19 @@ pub(crate) fn damaged_blob(place: &str, digest: &Digest, error: &VerifyError) ->
     CopyError::Damaged { place: place.to_owned(), what, problem: error.to_string() }
 }
 
+/// Returns the error for a damaged blob of a destination that could not be replaced. Even content that may be
+/// missing is an error then.
+pub(crate) fn unmended(place: &str, digest: &Digest, error: CopyError) -> CopyError {
+    match error {
+        CopyError::NotFound { place: source, what } => {
+            let problem =
+                format!("the stored bytes do not hash to it, and {source} has no {what} to replace them");
+            CopyError::Damaged { place: place.to_owned(), what: format!("blob {digest}"), problem }
+        }
+        error => error,
+    }
+}
+
 impl fmt::Debug for BlobContent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobContent")

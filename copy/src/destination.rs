@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use plugin_registry::{
+    Registry,
     integrity::Flaw,
     manifest::{Links, Manifest},
 };
@@ -16,6 +17,18 @@ use crate::{content::BlobContent, error::Result, progress::BlobOutcome};
 pub trait Destination: fmt::Debug + Send + Sync {
     /// Returns what to call it in messages.
     fn label(&self) -> String;
+
+    /// Returns which image it is, for the log: the place with a tag or digest. Default: the label.
+    fn image(&self) -> String {
+        self.label()
+    }
+
+    /// Returns the registry that the image is in, if that is one of this process. Default: none.
+    ///
+    /// What a copy logs belongs to the registry of its destination, or else of its source.
+    fn registry(&self) -> Option<Registry> {
+        None
+    }
 
     /// Returns whether [`put_manifest`](Self::put_manifest) refuses a manifest with missing content.
     ///
@@ -40,6 +53,15 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// Those of the content, those of the store, and [`Damaged`](crate::CopyError::Damaged) if the content is
     /// not what it should be.
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
+
+    /// Makes sure that a blob is whole, for [`CopyOptions::repair`](crate::CopyOptions::repair).
+    ///
+    /// Reads what is stored. If that hashes to the digest, `content` is not polled. If not, the content replaces
+    /// it, all at once: what is damaged is never deleted first.
+    ///
+    /// # Errors
+    /// Those of [`put_blob`](Self::put_blob). Then what was stored is as before.
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome>;
 }
 
 /// A manifest's role in the copy.

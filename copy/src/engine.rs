@@ -8,13 +8,15 @@ use std::{
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use plugin_registry::{
     integrity::{self, ContentKind, Flaw, Verdict},
-    manifest::{Manifest, ManifestKind, flaws_of, links_of},
+    manifest::{Links, Manifest, ManifestKind, flaws_of, links_of},
 };
 use plugin_registry_core::{Descriptor, Digest};
+use tracing::{Instrument, level_filters::LevelFilter};
 
 use crate::{
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
+    log::{self, Begun},
     options::CopyOptions,
     progress::{BlobOutcome, CopyEvent, Progress},
     report::{CopyNote, CopyReport, Skipped},
@@ -36,8 +38,23 @@ const MAX_DEPTH: usize = 16;
 ///
 /// # Errors
 /// Fails with a [`CopyError`] that names the end where it happened.
-#[tracing::instrument(level = "debug", skip_all, fields(source = %source.label(), destination = %destination.label()))]
 pub async fn copy(
+    source: &dyn Source,
+    destination: &dyn Destination,
+    options: &CopyOptions,
+    progress: &dyn Progress,
+) -> Result<CopyReport> {
+    let span = log::span(source, destination);
+    let copied = async {
+        let begun = Begun::now(LevelFilter::INFO);
+        let report = copy_image(source, destination, options, progress).await?;
+        log::image(source, destination, &report, &begun);
+        Ok(report)
+    };
+    copied.instrument(span).await
+}
+
+async fn copy_image(
     source: &dyn Source,
     destination: &dyn Destination,
     options: &CopyOptions,
@@ -54,6 +71,7 @@ pub async fn copy(
         done: HashSet::new(),
         copied: Vec::new(),
         noted: HashSet::new(),
+        mended: HashSet::new(),
     };
     if options.referrers {
         engine.manifest(&root, Role::Child, 0).await?;
@@ -76,6 +94,8 @@ struct Engine<'a> {
     /// The same manifests, in order, for their referrers.
     copied: Vec<Digest>,
     noted: HashSet<CopyNote>,
+    /// Blobs that a repair found whole, or mended. Each is read once, however many manifests name it.
+    mended: HashSet<Digest>,
 }
 
 impl Engine<'_> {
@@ -96,16 +116,18 @@ impl Engine<'_> {
             self.progress.on_event(CopyEvent::Manifest(&descriptor));
             let links = links_of(manifest);
             // A destination does not ask for optional blobs, so it has to be asked about them.
-            let looks_below = self.options.repair && !links.manifests.is_empty();
-            let begins_with_manifest =
-                self.destination.checks_references() && links.optional_blobs.is_empty() && !looks_below;
-            let lacking = if begins_with_manifest {
+            let begins_with_manifest = self.destination.checks_references()
+                && links.optional_blobs.is_empty()
+                && !self.options.repair;
+            let lacking = if self.options.repair {
+                self.distrusted(&links)
+            } else if begins_with_manifest {
                 self.destination.put_manifest(manifest, role).await?
             } else {
                 self.destination.missing(&links).await?
             };
             let is_stored = begins_with_manifest && !matches!(lacking, PutOutcome::Missing { .. });
-            let (blobs, mut manifests) = match lacking {
+            let (blobs, manifests) = match lacking {
                 PutOutcome::Stored => (Vec::new(), Vec::new()),
                 PutOutcome::Flawed(flaws) => {
                     self.notes(manifest, flaws);
@@ -113,14 +135,16 @@ impl Engine<'_> {
                 }
                 PutOutcome::Missing { blobs, manifests } => (blobs, manifests),
             };
-            if looks_below {
-                manifests.clone_from(&links.manifests);
-            }
             let named = links.blobs.iter().chain(&links.optional_blobs);
             let absent: HashSet<Digest> = blobs.iter().map(|blob| blob.digest).collect();
             for present in named.filter(|named| !absent.contains(&named.digest)) {
                 self.report.blobs_present += 1;
                 self.report.bytes_deduplicated += present.size;
+                self.progress.on_event(CopyEvent::Present(present));
+            }
+            let absent: HashSet<Digest> = manifests.iter().map(|manifest| manifest.digest).collect();
+            for present in links.manifests.iter().filter(|named| !absent.contains(&named.digest)) {
+                self.progress.on_event(CopyEvent::Present(present));
             }
             self.report.manifests_present += links.manifests.len() - manifests.len();
             self.children(manifest, &manifests, depth).await?;
@@ -133,6 +157,13 @@ impl Engine<'_> {
             Ok(())
         }
         .boxed()
+    }
+
+    /// Returns everything that a manifest names and a repair has not looked at yet.
+    fn distrusted(&mut self, links: &Links) -> PutOutcome {
+        let named = links.blobs.iter().chain(&links.optional_blobs);
+        let blobs = named.filter(|blob| self.mended.insert(blob.digest)).cloned().collect();
+        PutOutcome::Missing { blobs, manifests: links.manifests.clone() }
     }
 
     /// Refuses a manifest if something that it may name would not be copied. Notes what is odd but harmless.
@@ -257,6 +288,7 @@ impl Engine<'_> {
         optional: &HashSet<Digest>,
     ) -> Result<(Descriptor, BlobOutcome, u64)> {
         self.progress.on_event(CopyEvent::BlobStarted(&descriptor));
+        let begun = Begun::now(LevelFilter::DEBUG);
         let size = integrity::named_size(&descriptor).filter(|_| is_sized);
         let content = self.source.blob(&descriptor.digest, size);
         let moved = AtomicU64::new(0);
@@ -264,13 +296,19 @@ impl Engine<'_> {
             moved.fetch_add(bytes, Ordering::Relaxed);
             self.progress.on_event(CopyEvent::BlobMoved(&descriptor, bytes));
         });
-        let outcome = match self.destination.put_blob(&descriptor, content).await {
+        let put = if self.options.repair {
+            self.destination.mend_blob(&descriptor, content).await
+        } else {
+            self.destination.put_blob(&descriptor, content).await
+        };
+        let outcome = match put {
             Err(CopyError::NotFound { .. }) if optional.contains(&descriptor.digest) => BlobOutcome::Skipped,
             Err(CopyError::NotFound { place, what }) => return Err(CopyError::Incomplete { place, what }),
             outcome => outcome?,
         };
         self.progress.on_event(CopyEvent::BlobEnded(&descriptor, outcome));
         let moved = moved.into_inner();
+        log::blob(&descriptor, outcome, moved, &begun);
         Ok((descriptor, outcome, moved))
     }
 
@@ -280,11 +318,24 @@ impl Engine<'_> {
                 self.report.blobs_copied += 1;
                 self.report.bytes_copied += moved;
             }
+            BlobOutcome::Mended => {
+                self.report.blobs_copied += 1;
+                self.report.blobs_mended += 1;
+                self.report.bytes_copied += moved;
+            }
+            BlobOutcome::Present => {
+                self.report.blobs_present += 1;
+                self.report.bytes_deduplicated += descriptor.size;
+            }
             BlobOutcome::Deduplicated => {
                 self.report.blobs_deduplicated += 1;
                 self.report.bytes_deduplicated += descriptor.size;
             }
-            BlobOutcome::Skipped => self.report.skipped.push(Skipped::NonDistributable(descriptor)),
+            BlobOutcome::Skipped => {
+                // Another manifest may need it.
+                self.mended.remove(&descriptor.digest);
+                self.report.skipped.push(Skipped::NonDistributable(descriptor));
+            }
         }
     }
 

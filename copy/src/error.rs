@@ -82,26 +82,26 @@ pub enum CopyError {
         missing: Vec<Descriptor>,
     },
     /// The embedded registry refused or failed.
-    #[error("{place}: {source}")]
+    #[error("{place}: {error}")]
     Registry {
         /// Which repository.
         place: String,
         /// Why.
-        source: RegistryError,
+        error: RegistryError,
     },
     /// The store of a layout failed.
-    #[error("{place}: {source}")]
+    #[error("{place}: {error}")]
     Storage {
         /// Which layout.
         place: String,
         /// Why.
-        source: plugin_registry_core::Error,
+        error: plugin_registry_core::Error,
     },
 }
 
 impl CopyError {
-    pub(crate) fn storage(place: &str, source: plugin_registry_core::Error) -> Self {
-        Self::Storage { place: place.to_owned(), source }
+    pub(crate) fn storage(place: &str, error: plugin_registry_core::Error) -> Self {
+        Self::Storage { place: place.to_owned(), error }
     }
 
     /// Converts an error of a registry. An error of the other end that came through a body becomes that error
@@ -111,13 +111,13 @@ impl CopyError {
         match error {
             RegistryError::Body(cause) => match cause.downcast::<Self>() {
                 Ok(own) => *own,
-                Err(cause) => Self::Registry { place, source: RegistryError::Body(cause) },
+                Err(cause) => Self::Registry { place, error: RegistryError::Body(cause) },
             },
             RegistryError::Damaged(problem) => {
                 Self::Damaged { place, what: "stored content".to_owned(), problem }
             }
-            source if is_unknown(&source) => Self::NotFound { place, what: what_is_unknown(&source) },
-            source => Self::Registry { place, source },
+            error if is_unknown(&error) => Self::NotFound { place, what: what_is_unknown(&error) },
+            error => Self::Registry { place, error },
         }
     }
 
@@ -126,7 +126,7 @@ impl CopyError {
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::NotFound { .. } => true,
-            Self::Storage { source, .. } => source.is_not_found(),
+            Self::Storage { error, .. } => error.is_not_found(),
             _ => false,
         }
     }
@@ -136,9 +136,9 @@ impl CopyError {
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Incomplete { .. } => true,
-            Self::Storage { source, .. } => source.kind() == ErrorKind::Corrupted,
-            Self::Registry { source: RegistryError::Storage(source), .. } => {
-                source.kind() == ErrorKind::Corrupted
+            Self::Storage { error, .. } => error.kind() == ErrorKind::Corrupted,
+            Self::Registry { error: RegistryError::Storage(error), .. } => {
+                error.kind() == ErrorKind::Corrupted
             }
             _ => false,
         }
@@ -154,6 +154,36 @@ fn what_is_unknown(error: &RegistryError) -> String {
     match error {
         RegistryError::BlobUnknown { digest, .. } => format!("blob {digest}"),
         RegistryError::ManifestUnknown { reference, .. } => format!("manifest {reference}"),
+        RegistryError::RepositoryUnknown(name) => format!("repository {name}"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_registry_core::Error;
+
+    #[test]
+    fn the_text_has_every_cause_once() {
+        let storage = || Error::new(ErrorKind::Other).with_driver("lab").with_source("the disk is on fire");
+        let body = || RegistryError::Body(std::io::Error::other("the wire is cut").into());
+        for (error, text) in [
+            (CopyError::storage("oci:d", storage()), "oci:d: lab driver: failed: the disk is on fire"),
+            (
+                CopyError::registry("registry:a", storage().into()),
+                "registry:a: lab driver: failed: the disk is on fire",
+            ),
+            (CopyError::registry("registry:a", body()), "registry:a: the body ended early: the wire is cut"),
+        ] {
+            assert_eq!(error.to_string(), text);
+            assert!(std::error::Error::source(&error).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_repository_is_named() {
+        let missing = RegistryError::RepositoryUnknown("a".parse().unwrap());
+        assert_eq!(CopyError::registry("registry:a", missing).to_string(), "registry:a has no repository a");
     }
 }

@@ -73,6 +73,7 @@ mod content;
 mod destination;
 mod engine;
 mod error;
+mod log;
 mod oci_layout;
 mod options;
 mod progress;

@@ -12,10 +12,12 @@ pub struct CopyOptions {
     ///
     /// Default: no, they are an error. If it is set, the destination has to allow sparse indexes.
     pub sparse: bool,
-    /// Whether to look at the children of an index even if the destination has them.
+    /// Whether to read what the destination has of the image, and to replace what is damaged there.
     ///
-    /// So their content is copied again if it was lost there. Default: no, whatever the destination has is
-    /// trusted to be whole. Damaged content of the right size is not found; verify the registry for that.
+    /// Default: no, content of the right size is trusted to be whole. With it, the copy looks at every child of an
+    /// index and reads every blob at the destination. It moves only blobs that are missing, or that do not hash
+    /// to their digest. Once it has succeeded, the image is whole, and so is every other image that shares its
+    /// blobs.
     pub repair: bool,
 }
 

@@ -16,6 +16,8 @@ pub trait Progress: Sync {
 pub enum CopyEvent<'a> {
     /// A manifest or index was read at the source.
     Manifest(&'a Descriptor),
+    /// The destination has this blob, or this manifest with everything that it names.
+    Present(&'a Descriptor),
     /// A blob begins to move.
     BlobStarted(&'a Descriptor),
     /// More of a blob has moved.
@@ -30,6 +32,10 @@ pub enum CopyEvent<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlobOutcome {
+    /// It was there, and a repair read it and found it whole.
+    Present,
+    /// It was there, but damaged, and a repair replaced it.
+    Mended,
     /// Its bytes were moved.
     Copied,
     /// The destination's store had the bytes; only a link was written.

@@ -6,17 +6,11 @@ use plugin_registry_core::{
     Algorithm, Digest, DigestError, NameError, Reference, RepositoryName, shown_words,
 };
 
-/// The other transports of skopeo, which people also use to name images.
-const TRANSPORTS: &[&str] = &[
-    "containers-storage",
-    "dir",
-    "docker",
-    "docker-archive",
-    "docker-daemon",
-    "oci-archive",
-    "ostree",
-    "sif",
-];
+/// The transport of skopeo for an image in a remote registry.
+const REMOTE: &str = "docker";
+/// Its other transports, which people also use to name images.
+const TRANSPORTS: &[&str] =
+    &["containers-storage", "dir", "docker-archive", "docker-daemon", "oci-archive", "ostree", "sif"];
 
 /// Where an image is: `oci:DIR[:NAME|@DIGEST]` or `registry:NAME[:TAG|@DIGEST]`.
 ///
@@ -63,10 +57,27 @@ pub enum LayoutReference {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// It does not begin with a known transport. The text is shown only if it looks like names: otherwise a
-    /// password may follow the transport.
-    #[error("{0} is not an image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]")]
-    Transport(String),
+    /// It does not begin with a transport. The text is shown only if it looks like names: otherwise it may hold a
+    /// password.
+    #[error("{text} is not an image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]{}",
+        meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
+    NoTransport {
+        /// The text, or what stands for it.
+        text: String,
+        /// What it is with the transport that was probably meant.
+        meant: Option<String>,
+    },
+    /// The image is in a remote registry.
+    #[error(
+        "`docker://…` is in a remote registry, which cannot be reached yet: \
+        copy it from or to oci:DIR with `skopeo copy`, and write oci:DIR here"
+    )]
+    Remote,
+    /// It begins with another transport of skopeo. The rest is not shown: a password may be in it.
+    #[error(
+        "`{0}:…` is not supported: copy it from or to oci:DIR with `skopeo copy`, and write oci:DIR here"
+    )]
+    Transport(&'static str),
     /// A layout without a directory.
     #[error("`{0}` does not name a directory: write oci:DIR[:NAME|@DIGEST]")]
     Directory(String),
@@ -74,21 +85,24 @@ pub enum ReferenceError {
     #[error("`{0}`: a name in a layout is made of letters and digits, separated by single -._:@/+")]
     Name(String),
     /// The digest of an image in a layout does not parse.
-    #[error("`{text}`: {source}")]
+    #[error("`{text}`: {error}")]
     Digest {
         /// The whole text.
         text: String,
         /// What is wrong with it.
-        source: DigestError,
+        error: DigestError,
     },
     /// The repository name, tag or digest does not parse.
-    #[error("`{text}`: {source}")]
+    #[error("`{text}`: {error}")]
     Registry {
         /// The whole text.
         text: String,
         /// What is wrong with it.
-        source: NameError,
+        error: NameError,
     },
+    /// An image of the registry has a tag and a digest.
+    #[error("`{0}`: write a tag or a digest, not both")]
+    TagAndDigest(String),
 }
 
 impl FromStr for ImageReference {
@@ -97,18 +111,36 @@ impl FromStr for ImageReference {
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         match text.split_once(':') {
             Some(("oci", rest)) => layout(text, rest),
-            Some(("registry", rest)) => {
-                registry(rest).map_err(|source| ReferenceError::Registry { text: text.to_owned(), source })
-            }
-            Some((word, _)) if TRANSPORTS.contains(&word) => Err(ReferenceError::Transport(format!(
-                "`{word}:…` uses an unsupported transport (skopeo can copy it to oci:DIR) and"
-            ))),
-            _ => Err(ReferenceError::Transport(match shown_words(text, "._-/:") {
-                Some(text) => format!("`{text}`"),
-                None => "the text".to_owned(),
-            })),
+            Some(("registry", rest)) => match registry(rest) {
+                Err(_) if has_tag_and_digest(rest) => Err(ReferenceError::TagAndDigest(text.to_owned())),
+                parsed => parsed.map_err(|error| ReferenceError::Registry { text: text.to_owned(), error }),
+            },
+            Some((REMOTE, _)) => Err(ReferenceError::Remote),
+            Some((word, _)) => match TRANSPORTS.iter().find(|known| **known == word) {
+                Some(known) => Err(ReferenceError::Transport(known)),
+                None => Err(without_transport(text)),
+            },
+            None => Err(without_transport(text)),
         }
     }
+}
+
+fn without_transport(text: &str) -> ReferenceError {
+    let Some(text) = shown_words(text, "._-/:") else {
+        return ReferenceError::NoTransport { text: "the text".to_owned(), meant: None };
+    };
+    let meant = if text.starts_with(['.', '/']) {
+        Some(format!("oci:{text}"))
+    } else {
+        registry(text).is_ok().then(|| format!("registry:{text}"))
+    };
+    ReferenceError::NoTransport { text: format!("`{text}`"), meant }
+}
+
+fn has_tag_and_digest(rest: &str) -> bool {
+    rest.split_once('@').is_some_and(|(before, digest)| {
+        before.contains(':') && registry(before).is_ok() && digest.parse::<Digest>().is_ok()
+    })
 }
 
 fn layout(text: &str, rest: &str) -> Result<ImageReference, ReferenceError> {
@@ -116,7 +148,7 @@ fn layout(text: &str, rest: &str) -> Result<ImageReference, ReferenceError> {
     let (before, digest) = match rest.rsplit_once('@') {
         Some((before, digest)) if is_like_digest(digest) => {
             let parsed = digest.parse();
-            (before, Some(parsed.map_err(|source| ReferenceError::Digest { text: text.to_owned(), source })?))
+            (before, Some(parsed.map_err(|error| ReferenceError::Digest { text: text.to_owned(), error })?))
         }
         _ => (rest, None),
     };
@@ -252,11 +284,36 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
         let error = "docker://host/a".parse::<ImageReference>().unwrap_err().to_string();
-        assert!(
-            error.starts_with("`docker:…` uses an unsupported transport") && error.contains("oci:DIR["),
-            "{error}"
+        assert_eq!(
+            error,
+            "`docker://…` is in a remote registry, which cannot be reached yet: copy it from or to oci:DIR with \
+             `skopeo copy`, and write oci:DIR here"
         );
-        let error = "ns/app:1.0".parse::<ImageReference>().unwrap_err().to_string();
-        assert!(error.starts_with("`ns/app:1.0` is not an image: write oci:DIR"), "{error}");
+    }
+
+    #[test]
+    fn the_error_says_what_to_write() {
+        const NEITHER: &str = "is not an image: write oci:DIR[:NAME|@DIGEST] or registry:NAME[:TAG|@DIGEST]";
+        let digest = Digest::sha256(b"");
+        for (text, expected) in [
+            ("ns/app:1.0".to_owned(), format!("`ns/app:1.0` {NEITHER}; did you mean `registry:ns/app:1.0`?")),
+            ("./image".to_owned(), format!("`./image` {NEITHER}; did you mean `oci:./image`?")),
+            ("/srv/image:1".to_owned(), format!("`/srv/image:1` {NEITHER}; did you mean `oci:/srv/image:1`?")),
+            ("NS".to_owned(), format!("`NS` {NEITHER}")),
+            (
+                "docker-archive:a.tar".to_owned(),
+                "`docker-archive:…` is not supported: copy it from or to oci:DIR with `skopeo copy`, and write \
+                 oci:DIR here"
+                    .to_owned(),
+            ),
+            (
+                format!("registry:a:1@{digest}"),
+                format!("`registry:a:1@{digest}`: write a tag or a digest, not both"),
+            ),
+        ] {
+            let error = text.parse::<ImageReference>().unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert!(std::error::Error::source(&error).is_none());
+        }
     }
 }

@@ -5,18 +5,19 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use plugin_registry::{
-    ReferencePolicy, RegistryError, Repository,
-    blob::PushOutcome,
+    ReferencePolicy, Registry, RegistryError, Repository,
+    blob::{BlobState, PushOutcome},
     manifest::{Links, Manifest},
     referrers::Referrer,
 };
 use plugin_registry_core::{ByteRange, Descriptor, Digest, MediaType, Reference, Tag, VerifyError};
 
 use crate::{
-    content::{BlobContent, damaged_blob},
+    content::{BlobContent, damaged_blob, unmended},
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     progress::BlobOutcome,
+    reference::ImageReference,
     source::Source,
 };
 
@@ -73,6 +74,15 @@ impl Source for RegistryImage {
         format!("registry:{}", self.repository.name())
     }
 
+    fn image(&self) -> String {
+        let reference = Some(self.reference.clone());
+        ImageReference::Registry { repository: self.repository.name().clone(), reference }.to_string()
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        Some(self.repository.registry())
+    }
+
     async fn root(&self) -> Result<Manifest> {
         self.repository.manifests().get(&self.reference).await.map_err(|error| self.error(error))
     }
@@ -123,6 +133,14 @@ impl Source for RegistryImage {
 impl Destination for RegistryImage {
     fn label(&self) -> String {
         Source::label(self)
+    }
+
+    fn image(&self) -> String {
+        Source::image(self)
+    }
+
+    fn registry(&self) -> Option<Registry> {
+        Some(self.repository.registry())
     }
 
     fn checks_references(&self) -> bool {
@@ -184,6 +202,21 @@ impl Destination for RegistryImage {
             Ok(_) => Ok(BlobOutcome::Copied),
             Err(RegistryError::Mismatch(error)) => Err(damaged_blob(&from, &descriptor.digest, &error)),
             Err(error) => Err(self.error(error)),
+        }
+    }
+
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
+        let blobs = self.repository.blobs();
+        match blobs.examine(descriptor).await.map_err(|error| self.error(error))? {
+            BlobState::Whole => return Ok(BlobOutcome::Present),
+            BlobState::Damaged => {}
+            _ => return self.put_blob(descriptor, content).await,
+        }
+        let from = content.label().to_owned();
+        match blobs.replace(descriptor, content.into_unverified()).await {
+            Ok(_) => Ok(BlobOutcome::Mended),
+            Err(RegistryError::Mismatch(error)) => Err(damaged_blob(&from, &descriptor.digest, &error)),
+            Err(error) => Err(unmended(&Source::label(self), &descriptor.digest, self.error(error))),
         }
     }
 }

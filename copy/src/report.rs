@@ -15,8 +15,10 @@ pub struct CopyReport {
     pub manifests: usize,
     /// Manifests that the destination had, with everything that they name. They were not read.
     pub manifests_present: usize,
-    /// Blobs whose bytes were moved.
+    /// Blobs whose bytes were moved, those that were mended included.
     pub blobs_copied: usize,
+    /// Blobs that were damaged at the destination, and that a repair replaced.
+    pub blobs_mended: usize,
     /// Blobs whose bytes the destination's store had under another name. Only a link was written.
     pub blobs_deduplicated: usize,
     /// Blobs that the destination had.
@@ -64,6 +66,7 @@ impl CopyReport {
             manifests: 0,
             manifests_present: 0,
             blobs_copied: 0,
+            blobs_mended: 0,
             blobs_deduplicated: 0,
             blobs_present: 0,
             bytes_copied: 0,

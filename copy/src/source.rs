@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use plugin_registry::manifest::Manifest;
+use plugin_registry::{Registry, manifest::Manifest};
 use plugin_registry_core::{Descriptor, Digest};
 
 use crate::{content::BlobContent, error::Result};
@@ -13,6 +13,18 @@ use crate::{content::BlobContent, error::Result};
 pub trait Source: fmt::Debug + Send + Sync {
     /// Returns what to call it in messages.
     fn label(&self) -> String;
+
+    /// Returns which image it is, for the log: the place with a tag or digest. Default: the label.
+    fn image(&self) -> String {
+        self.label()
+    }
+
+    /// Returns the registry that the image is in, if that is one of this process. Default: none.
+    ///
+    /// What a copy logs belongs to the registry of its destination, or else of its source.
+    fn registry(&self) -> Option<Registry> {
+        None
+    }
 
     /// Reads the image's manifest or index, verified.
     ///

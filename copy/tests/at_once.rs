@@ -136,7 +136,7 @@ async fn a_program_that_never_stops_is_an_error() {
     });
     let error = enter(driver, "ours").await.unwrap_err();
     assert!(
-        matches!(&error, CopyError::Storage { source, .. } if source.kind() == ErrorKind::Conflict),
+        matches!(&error, CopyError::Storage { error, .. } if error.kind() == ErrorKind::Conflict),
         "{error:?}"
     );
     assert!(error.to_string().contains("index.json") && error.to_string().contains("again"), "{error}");

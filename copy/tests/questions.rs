@@ -66,6 +66,15 @@ impl Destination for Asked {
         self.note("blob");
         self.image.put_blob(descriptor, content).await
     }
+
+    async fn mend_blob(
+        &self,
+        descriptor: &Descriptor,
+        content: BlobContent<'_>,
+    ) -> Result<BlobOutcome, CopyError> {
+        self.note("mend");
+        self.image.mend_blob(descriptor, content).await
+    }
 }
 
 #[tokio::test]
@@ -85,7 +94,7 @@ async fn a_destination_that_checks_references_gets_the_manifest_first() {
     copy(&source, &stored, &options, &()).await.unwrap();
     assert_eq!(stored.calls(), ["manifest"], "all is there, and nothing is asked for one by one");
 
-    // A repair has to look below the index, which would be taken as it is.
+    // A repair has to read what is below the index, which would be taken as it is.
     copy(&source, &stored, &options.with_repair(true), &()).await.unwrap();
-    assert_eq!(stored.calls(), ["missing", "manifest", "manifest"]);
+    assert_eq!(stored.calls(), ["mend", "mend", "manifest", "manifest"]);
 }

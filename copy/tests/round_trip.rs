@@ -389,3 +389,24 @@ async fn blobs_travel_side_by_side_and_the_config_after_them() {
         assert!(under_way <= 2);
     }
 }
+
+/// So an observer that knows the total can follow a copy to its end.
+#[tokio::test]
+async fn content_that_is_there_is_reported() {
+    let fixture = Fixture::new().await;
+    let root = fixture.image("app", &["1", "2"]).await;
+    fixture.entries(&[("", &root)]).await;
+    let registry = Registry::builder(MemoryDriver::new()).build();
+    let source = fixture.open(None).await.unwrap();
+    for (tag, blobs) in [("1", 0), ("2", 3)] {
+        let present = Mutex::new(0);
+        let observer = |event: CopyEvent<'_>| {
+            if matches!(event, CopyEvent::Present(_)) {
+                *present.lock().unwrap() += 1;
+            }
+        };
+        let target = image_of(&registry, "a", tag);
+        let report = copy(&source, &target, &CopyOptions::default(), &observer).await.unwrap();
+        assert_eq!((present.into_inner().unwrap(), report.blobs_present), (blobs, blobs));
+    }
+}

@@ -1,4 +1,10 @@
 //! The one storage error: what failed, in which driver, in which operation, on which path.
+//!
+//! The rule for every error of this workspace: its `Display` says all of it, with the text of the error that it
+//! wraps and of that one's causes. So its [`source`](StdError::source) is `None`, and a host that logs `{error}`
+//! and a host that walks the chain read the same words, once. Programs find the wrapped error in the variant, or
+//! with [`Error::get_ref`]. (`#[error(transparent)]` fits; a field named `source`, `#[source]` and `#[from]` on
+//! any other variant do not, since they show the cause twice.)
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
@@ -95,13 +101,15 @@ impl fmt::Display for ErrorKind {
 ///
 /// It is one pointer wide. [`Checked`](crate::Checked) fills in the driver's name, the operation and the path
 /// if the driver left them out. The text names these three and never a secret: drivers put no signed URL and no
-/// header into messages or sources.
+/// header into messages or sources. The text includes the causes, so [`source`](StdError::source) is `None`;
+/// [`get_ref`](Self::get_ref) returns the cause.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
+    context: Option<String>,
     driver: Option<&'static str>,
     operation: Option<Operation>,
     path: Option<String>,
@@ -117,6 +125,7 @@ impl Error {
     pub fn new(kind: ErrorKind) -> Self {
         Self(Box::new(Inner {
             kind,
+            context: None,
             driver: None,
             operation: None,
             path: None,
@@ -141,7 +150,19 @@ impl Error {
         self
     }
 
-    /// Adds the error that caused this one. It must not hold secrets.
+    /// Says first what could not be done because of this error: `location `x` cannot be opened`. A later context
+    /// comes before an earlier one.
+    #[must_use]
+    pub fn with_context(mut self, context: impl Into<String>) -> Self {
+        let context = context.into();
+        self.0.context = Some(match self.0.context.take() {
+            Some(earlier) => format!("{context}: {earlier}"),
+            None => context,
+        });
+        self
+    }
+
+    /// Adds the error that caused this one. It becomes part of the text, and must not hold secrets.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
         self.0.source = Some(source.into().into());
@@ -224,6 +245,12 @@ impl Error {
         listed.iter().map(String::as_str).chain(message)
     }
 
+    /// Returns the error that caused this one, if the driver added it. The text already includes it.
+    #[must_use]
+    pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.source.as_deref()
+    }
+
     /// Returns whether the same call may succeed later without any change in between.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -246,36 +273,64 @@ impl From<ErrorKind> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
+        if let Some(context) = &inner.context {
+            write!(f, "{context}: ")?;
+        }
         if let Some(driver) = inner.driver {
             write!(f, "{driver} driver: ")?;
         }
-        if let Some(operation) = inner.operation {
-            write!(f, "{operation} ")?;
+        match (inner.operation, &inner.path) {
+            (Some(operation), Some(path)) => write!(f, "{operation} {path}: ")?,
+            (Some(operation), None) => write!(f, "{operation}: ")?,
+            (None, Some(path)) => write!(f, "{path}: ")?,
+            (None, None) => {}
         }
-        if let Some(path) = &inner.path {
-            write!(f, "{path}: ")?;
-        }
-        write!(f, "{}", inner.kind)?;
+        let mut said = inner.kind.to_string();
         if let Some(message) = &inner.message {
-            write!(f, ": {message}")?;
+            said.push_str(": ");
+            said.push_str(message);
         }
-        Ok(())
+        add_causes(&mut said, self.get_ref().map(|source| source as &(dyn StdError + 'static)));
+        f.write_str(&said)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        if let Some(source) = &self.0.source {
-            write!(f, " (caused by {source:?})")?;
-        }
-        Ok(())
+        write!(f, "{self}")
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+/// `source` is `None`: the text includes the cause.
+impl StdError for Error {}
+
+/// Returns the text of any error with that of its causes, each once.
+///
+/// It is for errors of other crates, whose text usually leaves out the cause. Some include it, so a cause whose
+/// words are already there is not repeated.
+///
+/// ```
+/// use plugin_registry_core::{Error, ErrorKind, error_text};
+/// let error = Error::new(ErrorKind::Timeout).with_source(std::io::Error::other("no answer"));
+/// assert_eq!(error.to_string(), "timed out: no answer");
+/// assert_eq!(error_text(&error), error.to_string());
+/// ```
+#[must_use]
+pub fn error_text(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    add_causes(&mut text, error.source());
+    text
+}
+
+fn add_causes(text: &mut String, first: Option<&(dyn StdError + 'static)>) {
+    let mut next = first;
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
     }
 }
 
@@ -298,6 +353,12 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_may_have_no_path() {
+        let error = Error::new(ErrorKind::Timeout).with_operation(Operation::List).with_driver("s3");
+        assert_eq!(error.to_string(), "s3 driver: list: timed out");
+    }
+
+    #[test]
     fn the_first_name_wins() {
         let error =
             Error::new(ErrorKind::Other).with_driver("inner").with_driver("outer").with_raw_path("/x\n");
@@ -310,7 +371,38 @@ mod tests {
         let error = Error::new(ErrorKind::Other).with_path(&"/a".parse().unwrap()).with_source("a cause");
         let clone = error.clone();
         assert_eq!(format!("{clone:?}"), format!("{error:?}"));
-        assert_eq!(clone.source().unwrap().to_string(), "a cause");
+        assert_eq!(clone.get_ref().unwrap().to_string(), "a cause");
+    }
+
+    /// An error of another crate, whose text leaves out its cause.
+    #[derive(Debug, thiserror::Error)]
+    #[error("no connection")]
+    struct Foreign(#[source] std::io::Error);
+
+    #[test]
+    fn the_text_has_every_cause_once() {
+        let foreign = || Foreign(std::io::Error::other("the wire is cut"));
+        let error = Error::new(ErrorKind::Unavailable).with_driver("s3").with_source(foreign());
+        assert_eq!(error.to_string(), "s3 driver: store unavailable: no connection: the wire is cut");
+        assert!(error.source().is_none() && error.get_ref().unwrap().is::<Foreign>());
+        let told = error.with_message("the wire is cut");
+        assert_eq!(told.to_string(), "s3 driver: store unavailable: the wire is cut: no connection");
+        assert_eq!(error_text(&foreign()), "no connection: the wire is cut");
+    }
+
+    #[test]
+    fn a_context_is_said_first_and_changes_nothing_else() {
+        let error = Error::new(ErrorKind::InvalidConfig)
+            .with_message("2 mistakes")
+            .with_mistakes(vec!["a".to_owned(), "b".to_owned()])
+            .with_driver("s3")
+            .with_context("location `x` cannot be opened")
+            .with_context("the backup failed");
+        assert_eq!(
+            error.to_string(),
+            "the backup failed: location `x` cannot be opened: s3 driver: invalid configuration: 2 mistakes"
+        );
+        assert_eq!((error.kind(), error.mistakes().count()), (ErrorKind::InvalidConfig, 2));
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub use self::{
     digest::{Algorithm, Digest, DigestError, HashState, HashStateError, Hasher, Verifier, VerifyError},
     driver::{FileWriter, StorageDriver},
     driver_ext::StorageDriverExt,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, error_text},
     file::{ByteRange, DeleteReport, Entry, EntryKind, FileInfo, Reader},
     metrics::{Metrics, Operation, OperationCounts},
     name::{MAX_NAME_LEN, MAX_TAG_LEN, NameError, Reference, RepositoryName, Tag},

@@ -1,6 +1,7 @@
 //! Operations and their counters.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -96,8 +97,38 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Returns what `work` returns, and how many driver calls of this instance began in it.
+    ///
+    /// The unit is that of [`OperationCounts::driver_calls`]. Calls count that begin on this thread, beside
+    /// whatever other threads do. To count the calls of a future, count each of its polls. Calls in a
+    /// `count_calls` within `work` belong to that one alone.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    /// # use plugin_registry_core::{Checked, StorageDriver};
+    /// # let driver = Checked::new(std::sync::Arc::new(plugin_registry_drivers_memory::MemoryDriver::new()));
+    /// # let path = "/a".parse()?;
+    /// let (found, calls) = driver.metrics().count_calls(|| block_on(driver.stat(&path)));
+    /// assert!(found.is_err());
+    /// assert_eq!(calls, 1);
+    /// # Ok::<(), plugin_registry_core::Error>(())
+    /// ```
+    pub fn count_calls<T>(&self, work: impl FnOnce() -> T) -> (T, u64) {
+        let counting = Counting { outer: COUNTED.replace(Counted { whose: self.address(), calls: 0 }) };
+        let value = work();
+        (value, counting.calls())
+    }
+
     pub(crate) fn record_call(&self, operation: Operation) {
         add(self.calls.get(operation as usize), 1);
+        let counted = COUNTED.get();
+        if counted.whose == self.address() && (operation as usize) < DRIVER_CALLS {
+            COUNTED.set(Counted { calls: counted.calls + 1, ..counted });
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(crate) fn record_failure(&self, operation: Operation) {
@@ -121,6 +152,36 @@ impl Metrics {
             bytes_read: load(Some(&self.bytes_read)),
             bytes_written: load(Some(&self.bytes_written)),
         }
+    }
+}
+
+/// The calls that are being counted on a thread. Where nothing is counted, the address is nobody's.
+#[derive(Clone, Copy)]
+struct Counted {
+    /// The address of the metrics whose calls count: another driver's calls may begin in the same work.
+    whose: usize,
+    calls: u64,
+}
+
+thread_local! {
+    // A thread polls one future at a time, so a plain cell counts exactly, without a lock or an allocation.
+    static COUNTED: Cell<Counted> = const { Cell::new(Counted { whose: 0, calls: 0 }) };
+}
+
+/// Puts back the count around this one, also if the work panics.
+struct Counting {
+    outer: Counted,
+}
+
+impl Counting {
+    fn calls(&self) -> u64 {
+        COUNTED.get().calls
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        COUNTED.set(self.outer);
     }
 }
 
@@ -210,5 +271,23 @@ mod tests {
         assert_eq!(delta.failures(Operation::PutContent), 1);
         assert_eq!(delta.driver_calls(), 1, "a writer's commit is part of the writer");
         assert_eq!(delta.bytes_written(), 7);
+    }
+
+    #[test]
+    fn work_counts_the_calls_of_its_own_driver_and_not_those_of_work_within() {
+        let (one, other) = (Metrics::default(), Metrics::default());
+        one.record_call(Operation::Stat);
+        let ((), calls) = one.count_calls(|| {
+            one.record_call(Operation::Writer);
+            one.record_call(Operation::WriterWrite);
+            other.record_call(Operation::Stat);
+            let ((), within) = one.count_calls(|| one.record_call(Operation::Stat));
+            assert_eq!(within, 1);
+            let panicked = std::panic::catch_unwind(|| one.count_calls(|| panic!("in the work")));
+            assert!(panicked.is_err());
+            one.record_call(Operation::List);
+        });
+        assert_eq!(calls, 2);
+        assert_eq!(one.snapshot().driver_calls(), 4);
     }
 }

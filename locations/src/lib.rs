@@ -83,6 +83,7 @@
 
 pub mod bsl;
 pub mod config;
+mod document;
 pub mod logging;
 pub mod pool;
 pub mod probe;
@@ -90,6 +91,7 @@ pub mod probe;
 pub use self::{
     bsl::{BackupStorageLocation, LocationCredentials},
     config::Config,
+    document::{DocumentKind, WrongDocument},
     pool::{Location, PooledRegistry, RegistryPool},
     probe::probe,
 };

@@ -1,9 +1,17 @@
 //! The repositories of a registry.
 
+use std::pin::pin;
+
 use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{RepositoryName, StorageDriver};
 
-use crate::{error::Result, layout, registry::Registry, tag::Page};
+use crate::{
+    error::Result,
+    layout,
+    operation::{About, operation},
+    registry::Registry,
+    tag::Page,
+};
 
 impl Registry {
     /// Lists at most `limit` repositories after `last`.
@@ -14,10 +22,6 @@ impl Registry {
     ///
     /// # Errors
     /// Only those of the store.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(location = self.shared.location(), instance = self.shared.instance())
-    )]
     pub async fn catalog(&self, last: Option<&RepositoryName>, limit: usize) -> Result<Page<RepositoryName>> {
         self.list(last, limit, |_| true).await
     }
@@ -37,6 +41,17 @@ impl Registry {
     }
 
     async fn list(
+        &self,
+        last: Option<&RepositoryName>,
+        limit: usize,
+        is_wanted: impl Fn(&RepositoryName) -> bool + Send,
+    ) -> Result<Page<RepositoryName>> {
+        let operation = operation!("catalog", self.shared, About::default());
+        let page = self.page(last, limit, is_wanted);
+        operation.run(pin!(page), |page, record| record.entries = Some(page.entries.len())).await
+    }
+
+    async fn page(
         &self,
         last: Option<&RepositoryName>,
         limit: usize,

@@ -1,7 +1,9 @@
 //! The errors of a registry, and their codes in the specification.
 
 use http::StatusCode;
-use plugin_registry_core::{Digest, NameError, Reference, RepositoryName, VerifyError};
+use plugin_registry_core::{
+    Digest, ErrorKind, NameError, Reference, RepositoryName, VerifyError, error_text,
+};
 
 use crate::{manifest::ManifestError, upload::id::UploadIdError};
 
@@ -42,7 +44,7 @@ pub enum RegistryError {
     },
     /// The manifest's bytes cannot be accepted.
     #[error("the manifest is not valid: {0}")]
-    ManifestInvalid(#[from] ManifestError),
+    ManifestInvalid(ManifestError),
     /// The manifest is larger than the limit in bytes.
     #[error("the manifest is larger than {limit} bytes")]
     ManifestTooLarge {
@@ -50,7 +52,8 @@ pub enum RegistryError {
         limit: u64,
     },
     /// The manifest names content that is not in the repository. Nothing was stored.
-    #[error("the manifest names {} blobs or manifests that are not in the repository", .0.len())]
+    #[error("the manifest names {} blobs or manifests that are not in the repository, first {}",
+        .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     ReferencesUnknown(Vec<Digest>),
     /// Content does not have the announced digest or size.
     #[error(transparent)]
@@ -82,8 +85,8 @@ pub enum RegistryError {
     #[error("deletes are switched off")]
     DeletesOff,
     /// The caller's body failed before its end.
-    #[error("the body ended early")]
-    Body(#[source] BoxError),
+    #[error("the body ended early: {}", error_text(&**.0))]
+    Body(BoxError),
     /// Stored content is not what it should be.
     #[error("stored content is damaged: {0}")]
     Damaged(String),
@@ -161,6 +164,13 @@ impl ErrorCode {
     }
 }
 
+/// By hand, since `#[from]` would make the error its `source` too, and the text includes it already.
+impl From<ManifestError> for RegistryError {
+    fn from(error: ManifestError) -> Self {
+        Self::ManifestInvalid(error)
+    }
+}
+
 impl From<UploadIdError> for RegistryError {
     fn from(_: UploadIdError) -> Self {
         Self::UploadUnknown
@@ -168,6 +178,15 @@ impl From<UploadIdError> for RegistryError {
 }
 
 impl RegistryError {
+    /// Whether stored bytes are not what they should be, as their digest or the store itself says.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Storage(error) => error.kind() == ErrorKind::Corrupted,
+            _ => false,
+        }
+    }
+
     /// Returns the status and code that the specification has for this cause.
     #[must_use]
     pub fn code(&self) -> (StatusCode, ErrorCode) {
@@ -209,6 +228,12 @@ impl RegistryError {
         }
     }
 
+    /// Reports damage that nothing else has reported, and returns the error for it.
+    pub(crate) fn damaged(problem: String) -> Self {
+        tracing::error!(problem, "stored content is damaged");
+        Self::Damaged(problem)
+    }
+
     /// Whether content has more bytes than the limit that was asked for.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self, Self::Storage(error) if error.kind() == plugin_registry_core::ErrorKind::TooLarge)
@@ -224,7 +249,36 @@ impl RegistryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::integrity::Flaw;
     use plugin_registry_core::{Error, ErrorKind};
+
+    /// Whoever logs the text knows why, and whoever walks the chain reads nothing twice.
+    #[test]
+    fn the_text_has_every_cause_once() {
+        let why = || std::io::Error::other("the wire is cut");
+        let digest = "sha256:x".parse::<Digest>().unwrap_err();
+        let wrong = || ManifestError::Digest { digest: "sha256:x".to_owned(), error: digest };
+        let rows: Vec<(RegistryError, String)> = vec![
+            (RegistryError::Body(why().into()), "the body ended early: the wire is cut".to_owned()),
+            (
+                Error::new(ErrorKind::Other).with_driver("lab").with_source(why()).into(),
+                "lab driver: failed: the wire is cut".to_owned(),
+            ),
+            (NameError::Digest(digest).into(), digest.to_string()),
+            (
+                wrong().into(),
+                format!("the manifest is not valid: descriptor with digest `sha256:x`: {digest}"),
+            ),
+            (
+                ManifestError::from(Flaw::UnreadValue).into(),
+                format!("the manifest is not valid: {}", Flaw::UnreadValue),
+            ),
+        ];
+        for (error, text) in rows {
+            assert_eq!(error.to_string(), text);
+            assert!(std::error::Error::source(&error).is_none(), "{text}");
+        }
+    }
 
     /// One row per cause: status and code.
     #[test]

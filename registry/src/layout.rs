@@ -19,6 +19,11 @@ pub fn root() -> StoragePath {
     path(ROOT.to_owned())
 }
 
+/// Whether a directory below [`ROOT`] of this name holds the content of a registry.
+pub(crate) fn is_content(name: &str) -> bool {
+    matches!(name, "blobs" | "repositories")
+}
+
 /// The path of a small object that is written to read the store's clock, and deleted at once.
 pub(crate) fn clock_probe(id: &uuid::Uuid) -> StoragePath {
     path(format!("{ROOT}/gc/clock/{id}"))

@@ -114,6 +114,7 @@ mod limiter;
 mod link;
 mod manifests;
 mod names;
+mod operation;
 mod options;
 mod registry;
 mod repository;

@@ -16,6 +16,7 @@ use crate::{
         summary::{CompactReferrer, ManifestSummary},
     },
     manifests::Manifests,
+    operation::operation,
     repository::Repository,
 };
 
@@ -123,14 +124,20 @@ impl<'a> Referrers<'a> {
     /// API served the store (distribution-spec, "Enabling the Referrers API").
     ///
     /// Holds the page, one large manifest, and the small ones that are read at a time.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub(crate) async fn page(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<ReferrerPage> {
+        let about = self.repository.about().with_digest(subject);
+        let operation = operation!("referrers", self.repository.shared, about);
+        let page = self.read(subject, artifact_type, last, limit);
+        operation.run(pin!(page), |page, record| record.entries = Some(page.referrers.len())).await
+    }
+
+    async fn read(
         &self,
         subject: &Digest,
         artifact_type: Option<&str>,

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_registry_core::{Checked, Metrics, Secret, StorageDriver};
+use futures::TryStreamExt;
+use plugin_registry_core::{Checked, EntryKind, Metrics, Secret, StorageDriver};
 
 use crate::{
+    error::Result,
+    layout,
     options::{Options, ReferencePolicy, UrlPolicy},
     shared::{Identity, Shared},
 };
@@ -79,6 +82,37 @@ impl Registry {
     #[must_use]
     pub fn instance(&self) -> Option<&str> {
         self.shared.instance()
+    }
+
+    /// Returns whether there is a registry: blobs or repositories below [`layout::ROOT`], if only an unfinished
+    /// upload.
+    ///
+    /// A registry need not exist yet to be written to, and reads like an empty one until then. A caller that
+    /// reads, and expects content, asks this first: an absent mount and a wrong prefix look like an empty
+    /// registry, too. An empty `docker/registry/v2` does not count, nor do the objects of a probe.
+    ///
+    /// Only reads. 1 driver call: a listing that ends with its first page. Cancel safe.
+    ///
+    /// # Errors
+    /// Only those of the store. One that is not there at all, such as a missing bucket, is an error.
+    #[tracing::instrument(
+        level = "error", skip(self),
+        fields(location = self.shared.location(), instance = self.shared.instance())
+    )]
+    pub async fn exists(&self) -> Result<bool> {
+        let root = layout::root();
+        let mut entries = self.shared.driver.list(&root, None);
+        loop {
+            match entries.try_next().await {
+                Ok(Some(entry)) if entry.kind == EntryKind::Directory && layout::is_content(&entry.name) => {
+                    return Ok(true);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(error) if error.is_not_found() => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Whether it refuses every change ([`RegistryBuilder::read_only`]).

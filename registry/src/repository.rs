@@ -31,6 +31,12 @@ impl Repository {
         &self.name
     }
 
+    /// Returns the registry that it belongs to.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        Registry { shared: self.shared.clone() }
+    }
+
     /// Returns which content its manifests may reference although the repository does not have it.
     ///
     /// Only under [`ReferencePolicy::Complete`] does an accepted manifest mean that everything is there.

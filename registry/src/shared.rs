@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     identity: Identity,
 }
 
-/// How spans name a registry. Spans have the level `error`, so that every log line names its registry.
+/// How spans name a registry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
     pub(crate) location: Option<Arc<str>>,

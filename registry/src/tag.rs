@@ -1,5 +1,7 @@
 //! The tags of one repository.
 
+use std::pin::pin;
+
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use plugin_registry_core::{Digest, EntryKind, StorageDriver, StorageDriverExt, Tag};
 
@@ -7,6 +9,7 @@ use crate::{
     error::{RegistryError, Result},
     layout,
     link::LinkStore,
+    operation::operation,
     repository::Repository,
 };
 
@@ -43,11 +46,13 @@ impl Tags {
     ///
     /// # Errors
     /// Only those of the store.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(location = self.repository.shared.location(), instance = self.repository.shared.instance(), repository = %self.repository.name)
-    )]
     pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+        let about = self.repository.about().with_tags(std::slice::from_ref(tag));
+        let operation = operation!("tag.resolve", self.repository.shared, about);
+        operation.run(pin!(self.current(tag)), |digest, record| record.digest = *digest).await
+    }
+
+    pub(crate) async fn current(&self, tag: &Tag) -> Result<Option<Digest>> {
         self.links().read(&layout::tag_current(&self.repository.name, tag)).await
     }
 
@@ -57,14 +62,13 @@ impl Tags {
     ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`] if the repository holds nothing.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn list(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
+        let operation = operation!("tag.list", self.repository.shared, self.repository.about());
+        let page = self.page(last, limit);
+        operation.run(pin!(page), |page, record| record.entries = Some(page.entries.len())).await
+    }
+
+    pub(crate) async fn page(&self, last: Option<&str>, limit: usize) -> Result<Page<Tag>> {
         let directory = layout::tags(&self.repository.name);
         let mut entries = self.repository.shared.driver.list(&directory, last);
         let mut page = Page { entries: Vec::new(), has_more: false };
@@ -120,14 +124,13 @@ impl Tags {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`] if there is no such tag; [`RegistryError::DeletesOff`] if deletes are
     /// off.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn delete(&self, tag: &Tag) -> Result<()> {
+        let about = self.repository.about().with_tags(std::slice::from_ref(tag));
+        let operation = operation!("tag.delete", self.repository.shared, about);
+        operation.run(pin!(self.remove(tag)), |_, _| ()).await
+    }
+
+    pub(crate) async fn remove(&self, tag: &Tag) -> Result<()> {
         self.repository.shared.require_delete()?;
         match self.repository.shared.driver.delete(&layout::tag(&self.repository.name, tag)).await {
             Err(error) if error.is_not_found() => Err(RegistryError::ManifestUnknown {
@@ -151,7 +154,7 @@ impl Tags {
         });
         let resolved = entries.map(|tag| async move {
             let tag = tag?;
-            let digest = self.resolve(&tag).await?;
+            let digest = self.current(&tag).await?;
             Ok::<_, RegistryError>(digest.filter(|digest| digests.contains(digest)).map(|_| tag))
         });
         resolved

@@ -7,10 +7,13 @@
 use std::{convert::Infallible, future::poll_fn};
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use plugin_registry::{Body, Registry, layout};
-use plugin_registry_core::{Descriptor, Digest, MediaType, Reference, RepositoryName, StorageDriverExt};
+use plugin_registry_core::{
+    Descriptor, Digest, MediaType, Reference, RepositoryName, StorageDriver, StorageDriverExt, StoragePath,
+};
 use plugin_registry_drivers_memory::MemoryDriver;
 use tower_service::Service;
 
@@ -295,4 +298,36 @@ async fn links_are_listed_while_that_is_cheaper_than_to_read_them() {
         let calls = cold.count(async { assert_eq!(blobs.missing(&wanted).await.unwrap(), wanted) }).await;
         assert_eq!(calls, expected, "{} of 2500 links", wanted.len());
     }
+}
+
+/// Whether there is a registry is one listing, which writes nothing, whatever the store holds.
+#[tokio::test]
+async fn a_registry_exists_once_it_has_content() {
+    let root = layout::ROOT;
+    let id = "6f0f3c9e-0b1a-4c6e-9b68-0e3a2f1d4c5b";
+    for (files, exists) in [
+        (vec![], false),
+        // A directory of another program, and names that only begin or end like ours.
+        (vec!["/backups/one/x".to_owned(), "/docker/registry/v22/blobs/x".to_owned()], false),
+        (vec!["/prefix/docker/registry/v2/blobs/x".to_owned()], false),
+        (vec![format!("{root}/blobs"), format!("{root}/note"), format!("{root}/repositories-old/x")], false),
+        // What a probe or a purge that was killed has left.
+        (vec![format!("{root}/gc/probe/{id}/object"), format!("{root}/gc/clock/{id}")], false),
+        (vec![format!("{root}/blobs/sha256/00/0/data")], true),
+        (vec![format!("{root}/repositories/a/_uploads/{id}/startedat")], true),
+        (vec![format!("{root}/gc/clock/{id}"), format!("{root}/repositories/a/_layers/sha256/0/link")], true),
+    ] {
+        let bench = Bench::new();
+        for file in &files {
+            bench.store.put(&file.parse().unwrap(), "x").await.unwrap();
+        }
+        let registry = Registry::builder(bench.store.clone()).read_only(true).build();
+        assert_eq!(registry.exists().await.unwrap(), exists, "{files:?}");
+        assert_eq!(registry.metrics().snapshot().driver_calls(), 1, "{files:?}");
+        assert_eq!(bench.store.walk(&StoragePath::root(), None).count().await, files.len());
+    }
+    let bench = Bench::new();
+    bench.push_blob("ns/app", &content(1, 10)).await;
+    let calls = bench.count(async { assert!(bench.registry.exists().await.unwrap()) }).await;
+    row("whether there is a registry", calls, 1, 1);
 }

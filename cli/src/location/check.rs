@@ -9,10 +9,7 @@ use plugin_registry_core::{Error, StorageDriver};
 use plugin_registry_locations::{probe, probe::ProbeReport};
 use serde::Serialize;
 
-use super::{
-    hint::hint,
-    show::{Summary, head},
-};
+use super::show::{Summary, head};
 use crate::{
     args::{Format, LocationCheck},
     failure::{Failure, Outcome},
@@ -49,8 +46,7 @@ pub(crate) async fn run(options: LocationCheck) -> Result<(), Failure> {
         }
         place => (place.open().await?, None),
     };
-    let read_only =
-        options.read_only || opened.configured.as_ref().is_some_and(|configured| configured.config.read_only);
+    let read_only = options.read_only || opened.is_read_only();
     let registry = opened.builder().read_only(read_only).build();
     let probe = probe(&registry).await;
     let document = Document { location: location.as_ref(), probe: Some(&probe), error: None };
@@ -69,16 +65,11 @@ async fn open(source: &Source, format: Format) -> Result<(Opened, Summary), Fail
     let configured = source.read()?;
     let summary = Summary::of(&configured);
     let error = match answering(&configured).await {
-        Ok(driver) => return Ok((Opened { driver, configured: Some(configured) }, summary)),
+        Ok(driver) => return Ok((Opened::of(driver, configured), summary)),
         Err(error) => error,
     };
     let kind = error.kind().as_str();
-    let hint = hint(&error, source, &configured);
-    let failure = configured.failure(error);
-    let failure = match hint {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
-    };
+    let failure = source.advise(configured.failure(error));
     let refusal = Refusal { kind, error: failure.message(), hint: failure.hint() };
     let document = Document { location: Some(&summary), probe: None, error: Some(refusal) };
     Output::new(format).print(&document, |out| {

@@ -1,7 +1,6 @@
 //! `location`.
 
 mod check;
-mod hint;
 mod show;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_registry_core::{shown_name, shown_path, shown_words};
-use plugin_registry_locations::Config;
+use plugin_registry_locations::{BackupStorageLocation, Config, config::WarningKind};
 use serde::Serialize;
 
 use crate::{args::LocationShow, failure::Failure, output::Output, source::Configured};
@@ -79,7 +79,7 @@ pub(super) struct Summary {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     assumed: Vec<String>,
     read_only: bool,
-    delete: bool,
+    deletes: Deletes,
     #[serde(skip_serializing_if = "Option::is_none")]
     log_level: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +91,17 @@ pub(super) struct Summary {
     credentials: Option<String>,
 }
 
+/// Who may delete. `rm` only heeds that a registry is read-only.
+#[derive(Clone, Copy, Serialize)]
+struct Deletes {
+    rm: bool,
+    clients: bool,
+}
+
 pub(super) fn run(options: &LocationShow) -> Result<(), Failure> {
     if !options.source.is_given() {
         let hint = "Name a --location, a --config, an --env-file, or --from-env.";
-        return Err(Failure::failed("there is nothing to show").with_hint(hint));
+        return Err(Failure::usage("there is nothing to show").with_hint(hint));
     }
     let summary = Summary::of(&options.source.read_to_show()?);
     Output::new(options.printing.format).print(&summary, |out| {
@@ -129,10 +136,10 @@ pub(super) fn head(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{name}: {value}")?;
         }
     }
-    let changes = match (summary.read_only, summary.delete) {
-        (true, _) => "none: read-only",
-        (false, true) => "pushes and deletes",
-        (false, false) => "pushes; no deletes",
+    let changes = match (summary.deletes.rm, summary.deletes.clients) {
+        (false, _) => "none: read-only",
+        (true, true) => "pushes and deletes",
+        (true, false) => "pushes, and deletes by `rm`; no deletes by clients",
     };
     writeln!(out, "changes: {changes}")
 }
@@ -147,7 +154,7 @@ impl Summary {
             parameters: parameters(config),
             assumed: plugin_registry_drivers::assumptions(&config.storage()),
             read_only: config.read_only,
-            delete: config.delete,
+            deletes: Deletes { rm: !config.read_only, clients: config.delete && !config.read_only },
             log_level: config.log.level.map(|level| level.to_string().to_lowercase()),
             purge: config.purge.map(|purge| {
                 let time = humantime::format_duration;
@@ -173,12 +180,12 @@ impl Summary {
 /// Returns the warnings about the location, and about the variables laid over it.
 fn warnings(configured: &Configured) -> Vec<String> {
     let Configured { config, location, .. } = configured;
-    let Some(location) = location else { return config.warnings() };
-    let mut warnings = location.warnings();
-    if !warnings.iter().any(|warning| warning.contains("uses http to another machine")) {
+    let mut warnings = location.as_ref().map(BackupStorageLocation::warnings).unwrap_or_default();
+    // The location names the same endpoint, in the words of its user.
+    if !warnings.iter().any(|warning| warning.kind == WarningKind::Cleartext) {
         warnings.extend(config.warnings());
     }
-    warnings
+    warnings.iter().map(ToString::to_string).collect()
 }
 
 /// The name of an object in a cluster.

@@ -1,6 +1,7 @@
 //! `quickstart`: an image goes in, an image comes out.
 
 mod compare;
+mod consent;
 mod image;
 
 use std::{
@@ -67,6 +68,9 @@ struct Step {
 }
 
 pub(crate) async fn run(options: Quickstart) -> Result<(), Failure> {
+    if let Some(place) = Place::of(options.root.as_deref(), &options.source).filter(|_| !options.yes) {
+        consent::require(place)?;
+    }
     let work = tempfile::Builder::new()
         .prefix("plugin-registry-quickstart-")
         .tempdir()
@@ -133,8 +137,7 @@ async fn back_up(
 ) -> Result<(CopyReport, CopyReport), Failure> {
     let opened = place.make().await?;
     if opened.driver.name() == "inmemory" {
-        return Err(Failure::failed("a registry in memory does not last until the image is restored")
-            .with_hint("Name a directory with --root DIR, or a file with another driver."));
+        return Err(consent::no_memory());
     }
     let registry = opened.builder().build();
     let mut calls = Calls::of(registry.metrics());
@@ -267,5 +270,13 @@ fn print(document: &Document, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  {}/docker/registry/v2    the registry's files", root.display())?;
     }
     writeln!(out, "  {}    the image that went in", document.image.display())?;
-    writeln!(out, "  {}    the image that came out", document.restored.display())
+    writeln!(out, "  {}    the image that came out", document.restored.display())?;
+    if document.registry.is_some() {
+        writeln!(out)?;
+        writeln!(out, "Remove the images from the registry:")?;
+        for (name, _) in NAMES {
+            writeln!(out, "  plugin-registry rm {name} --all {place}")?;
+        }
+    }
+    Ok(())
 }

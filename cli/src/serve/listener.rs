@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host},
 };
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 
 /// How long a connection may be silent before the kernel probes the client's machine, how long it waits for
 /// an answer, and how often it probes. A machine that is gone is noticed after two minutes.
@@ -65,7 +65,11 @@ impl Listener {
                 ErrorKind::PermissionDenied => "Ports below 1024 need privileges; choose a higher one.",
                 _ => "Write --listen 127.0.0.1:0, --listen HOST:PORT or --listen unix:/PATH.",
             };
-            Failure::failed(format!("cannot listen on `{text}`: {error}")).with_hint(hint)
+            let outcome = match error.kind() {
+                ErrorKind::InvalidInput => Outcome::Usage,
+                _ => Outcome::Failed,
+            };
+            Failure::new(outcome, format!("cannot listen on `{text}`: {error}")).with_hint(hint)
         };
         let addresses: Vec<SocketAddr> = lookup_host(text).await.map_err(failed)?.collect();
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;

@@ -15,7 +15,7 @@ conditional write: passed (… ms)
 stage: passed (… ms)
 find stages: passed (… ms)
 delete: passed (… ms)
-layout: no repositories and no blobs found
+layout: no registry yet at docker/registry/v2
 ";
 
 #[test]
@@ -27,7 +27,9 @@ fn named_in_each_way() {
     let variables =
         format!("REGISTRY_STORAGE=filesystem\nREGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY={root}\n");
     let env = place.write("r.env", variables);
-    let head = format!("driver: filesystem\n  rootdirectory: {root}\nchanges: pushes; no deletes\n");
+    let head = format!(
+        "driver: filesystem\n  rootdirectory: {root}\nchanges: pushes, and deletes by `rm`; no deletes by clients\n"
+    );
     for (arguments, head) in [
         (["--root", root.as_str()], ""),
         (["--config", &config], head.as_str()),

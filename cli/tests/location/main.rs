@@ -15,6 +15,7 @@ mod directory;
 #[cfg(feature = "s3")]
 mod fields;
 mod files;
+mod hints;
 mod identity;
 #[cfg(all(feature = "s3", target_os = "linux"))]
 mod opened;

@@ -206,7 +206,10 @@ fn only_what_is_passed() {
     );
     let by_content = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
     let mut quickstart = command();
-    quickstart.args(["quickstart", "--format", "json"]).args(by_content).env("TMPDIR", files.path("."));
+    quickstart
+        .args(["quickstart", "--yes", "--format", "json"])
+        .args(by_content)
+        .env("TMPDIR", files.path("."));
     let made = quickstart.output().unwrap();
     assert!(made.status.success(), "{made:?}");
     let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();

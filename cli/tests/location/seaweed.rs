@@ -1,10 +1,7 @@
 //! `location check` against SeaweedFS, which checks keys, rights and buckets.
 
 use std::{
-    fs,
     io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
     sync::LazyLock,
     thread::sleep,
     time::{Duration, Instant},
@@ -28,9 +25,6 @@ const STEPS: [&str; 9] =
 
 /// How long the first write to a new bucket may take.
 const FIRST_WRITE: Duration = Duration::from_secs(120);
-
-/// How often its shell is started.
-const TRIES: usize = 5;
 
 /// Names of users, which are in their keys, and what they may do with the bucket's objects and the bucket.
 const USERS: [(&str, &str); 4] = [
@@ -86,13 +80,6 @@ fn checked(program: &SeaweedFs, access_key: &str, secret_key: &str) -> Ran {
 /// By its own shell, as an administrator would.
 fn add_users(program: &SeaweedFs) {
     let files = Files::new();
-    let process = PathBuf::from(format!("/proc/{}", program.process_id()));
-    let line = String::from_utf8(fs::read(process.join("cmdline")).unwrap()).unwrap();
-    let arguments: Vec<&str> = line.split('\0').collect();
-    let port = |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name)).unwrap();
-    let address = |name: &str| {
-        format!("127.0.0.1:{}.{}", port(&format!("-{name}.port=")), port(&format!("-{name}.port.grpc=")))
-    };
     let mut script = String::new();
     let bucket = program.bucket();
     for (user, rights) in USERS {
@@ -111,23 +98,7 @@ fn add_users(program: &SeaweedFs) {
             "s3.configure -user={user} -access_key={user}-key -secret_key={user}-secret -policies={user} -apply\n"
         );
     }
-    // It may wait for ever for a master that has just begun to answer: then it is asked again.
-    let output = (0..TRIES).find_map(|_| {
-        let mut shell = Command::new("timeout")
-            .args(["30", arguments[0], "shell"])
-            .args([format!("-master={}", address("master")), format!("-filer={}", address("filer"))])
-            .current_dir(files.root())
-            .env("HOME", files.root())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        let output = shell.wait_with_output().unwrap();
-        output.status.success().then_some(output)
-    });
-    let output = output.expect("the shell of SeaweedFS does not answer");
+    let said = program.shell(&script);
     // The store hears of them a moment later.
     let begun = Instant::now();
     for (user, _) in USERS {
@@ -137,7 +108,7 @@ fn add_users(program: &SeaweedFs) {
                 .contains("InvalidAccessKeyId")
         };
         while !knows() {
-            assert!(begun.elapsed() < FIRST_WRITE, "{user} is unknown: {output:?}");
+            assert!(begun.elapsed() < FIRST_WRITE, "{user} is unknown: {said}");
             sleep(Duration::from_millis(200));
         }
     }
@@ -165,7 +136,7 @@ fn right_is_0() {
     let ran = right(program).ok();
     assert!(ran.out.starts_with(HEAD) && ran.err.is_empty(), "{ran:?}");
     assert_eq!(failed(&ran), [""; 0]);
-    assert!(ran.out.contains("\nlayout: no repositories and no blobs found\n"), "{ran:?}");
+    assert!(ran.out.contains("\nlayout: no registry yet at docker/registry/v2\n"), "{ran:?}");
 }
 
 #[test]
@@ -185,7 +156,7 @@ fn both_forms_of_the_provider_and_any_form_of_the_file_are_right() {
     assert!(ran.out.contains("\n  rootdirectory: images\n"), "{ran:?}");
     // A location that passed the check can be used.
     let from = ["--location", &location, "--credentials", &cloud, "--env-file", &env];
-    run(["quickstart"].iter().chain(&from)).ok();
+    run(["quickstart", "--yes"].iter().chain(&from)).ok();
     assert_eq!(run(["ls"].iter().chain(&from)).ok().out, "quickstart/app\nquickstart/copy\n");
     let ran = check(&from).ok();
     assert!(ran.out.contains("\nlayout: 2 repositories; blobs (sha256)\n"), "{ran:?}");
@@ -213,12 +184,16 @@ fn wrong_keys_are_told_apart() {
         let arguments = ["--location", &location, "--credentials", &cloud];
         let ran = check(&arguments);
         let expected = format!(
-            "error: `{location}` with `{cloud}`: s3 driver: list not authenticated: {why}, request …\n  The \
+            "error: `{location}` with `{cloud}`: s3 driver: list: not authenticated: {why}, request …\n  The \
              credentials are wrong or expired: check the access key, the secret key, the session token or the role in \
              `{cloud}`, and this machine's clock.\n"
         );
         assert_eq!((ran.code, steady(&ran.err)), (1, expected));
-        assert!(ran.out.starts_with(HEAD) && ran.out.ends_with("changes: pushes; no deletes\n"), "{ran:?}");
+        assert!(
+            ran.out.starts_with(HEAD)
+                && ran.out.ends_with("changes: pushes, and deletes by `rm`; no deletes by clients\n"),
+            "{ran:?}"
+        );
         let document = check(&[&arguments[..], &["--format", "json"]].concat()).json();
         let error = &document["error"];
         assert_eq!(error["kind"], "not authenticated");
@@ -236,7 +211,7 @@ fn a_wrong_bucket_is_told() {
     let cloud = files.cloud(program.access_key(), program.secret_key());
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: list invalid configuration: NoSuchBucket: The specified bucket \
+        "error: `{location}` with `{cloud}`: s3 driver: list: invalid configuration: NoSuchBucket: The specified bucket \
          does not exist (check `bucket` and `regionendpoint`), request …\n  Check the bucket (`objectStorage.bucket`), \
          the region (`region`) and the endpoint (`s3Url`).\n"
     );
@@ -252,7 +227,7 @@ fn an_endpoint_where_nobody_listens_is_told() {
     let cloud = files.cloud("key", "secret");
     let ran = check(&["--location", &location, "--credentials", &cloud]);
     let expected = format!(
-        "error: `{location}` with `{cloud}`: s3 driver: list store unavailable: dispatch failure: io error: client \
+        "error: `{location}` with `{cloud}`: s3 driver: list: store unavailable: dispatch failure: io error: client \
          error (Connect): tcp connect error: Connection refused (os error 111)\n  Check the endpoint (`s3Url`), its \
          certificate, the network and the proxy, and the state of the store itself.\n"
     );
@@ -275,7 +250,7 @@ fn missing_credentials_are_told_with_where_they_are() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let secret = "key `cloud` of Secret `velero/cloud-credentials`";
     assert!(out.contains(&format!("\ncredentials: none given; they are in {secret}\n")), "{out}");
-    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list not authenticated: ")), "{err}");
+    assert!(err.starts_with(&format!("error: `{location}`: s3 driver: list: not authenticated: ")), "{err}");
     let hint = format!(
         "\n  Without --credentials, the SDK looks for some by itself. The location's credentials are in \
          {secret}: save its value as a file and add --credentials FILE.\n"
@@ -324,7 +299,7 @@ fn who_may_not_delete_is_told_so() {
     // Leftovers of uploads stay; images can be pushed.
     assert_eq!((ran.code, &*ran.err), (0, ""), "{ran:?}");
     assert_eq!(failed(&ran), ["delete"]);
-    assert!(ran.out.contains("\nchanges: pushes; no deletes\n"), "{ran:?}");
+    assert!(ran.out.contains("\nchanges: pushes, and deletes by `rm`; no deletes by clients\n"), "{ran:?}");
     let delete = step(&ran, "delete");
     assert!(delete.starts_with("not permitted: "), "{delete}");
     assert!(delete.contains("; needed: s3:DeleteObject, "), "{delete}");
@@ -364,7 +339,10 @@ fn a_store_that_answers_makes_nobody_tell_secrets() {
     let (code, out, err) = server.wait();
     assert_eq!(code, Some(0));
     assert!(err.lines().count() > 3, "it was asked to say everything: {err}");
-    let ran = run(["ls"].iter().chain(&from)).ok();
+    // Nothing was written, so there is no registry yet: the message names the bucket and the prefix.
+    let ran = run(["ls"].iter().chain(&from));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("no repositories at `silent/docker/registry/v2` in bucket"), "{ran:?}");
     for said in [&out, &err, &ran.out, &ran.err] {
         assert!(!said.contains(program.secret_key()) && !said.contains("canary"), "{said}");
     }

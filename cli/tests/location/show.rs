@@ -22,7 +22,7 @@ driver: s3
 assumed: conditions on writes are honoured, until the store is known; the first write finds out, with at most 6 requests
 assumed: keys are in directories, until the store is known; the first write finds out, with at most 6 requests
 assumed: uploads carry a CRC32 until the store refuses it
-changes: pushes; no deletes
+changes: pushes, and deletes by `rm`; no deletes by clients
 ignored: BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images are stored at the root of the bucket, as always
 warning: `spec.config.s3Url` uses http to another machine: anyone on the network path can read and change images, and copy signatures and session tokens; use https
 ";
@@ -47,7 +47,7 @@ warning: `spec.config.s3Url` uses http to another machine: anyone on the network
             "uploads carry a CRC32 until the store refuses it",
         ],
         "readOnly": false,
-        "delete": false,
+        "deletes": { "rm": true, "clients": false },
         "ignored": ["BackupStorageLocation velero/default: spec.objectStorage.prefix is ignored: images are \
                      stored at the root of the bucket, as always"],
         "warnings": ["`spec.config.s3Url` uses http to another machine: anyone on the network path can read \

@@ -11,7 +11,7 @@ const PLACES: &str = "<--root <DIR>|--config <FILE>|--location <FILE>|--env-file
 fn a_registry_has_to_be_named_and_the_message_says_how() {
     for line in ["ls", "tags a", "inspect a", "rm a:1", "verify --all", "purge", "location check"] {
         let ran = run(line.split(' '));
-        assert_eq!(ran.code, 1, "{line}");
+        assert_eq!(ran.code, 64, "{line}");
         let begin =
             format!("error: the following required arguments were not provided:\n  {PLACES}\n\nUsage: ");
         assert!(ran.err.starts_with(&begin), "{line}: {}", ran.err);
@@ -20,11 +20,11 @@ fn a_registry_has_to_be_named_and_the_message_says_how() {
     }
     let ran = run(["serve"]);
     let places = PLACES.replace("--from-env>", "--from-env|--memory>");
-    assert!(ran.code == 1 && ran.err.contains(&format!("\n  {places}\n")), "{ran:?}");
+    assert!(ran.code == 64 && ran.err.contains(&format!("\n  {places}\n")), "{ran:?}");
     let ran = crate::show(&[]);
     let expected =
         "error: there is nothing to show\n  Name a --location, a --config, an --env-file, or --from-env.\n";
-    assert_eq!((ran.code, ran.err.as_str()), (1, expected));
+    assert_eq!((ran.code, ran.err.as_str()), (64, expected));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn what_cannot_go_together_is_refused() {
         ("location show --config a --location b", "--config <FILE>", "--location <FILE>"),
     ] {
         let ran = run(line.split(' '));
-        assert_eq!(ran.code, 1, "{line}");
+        assert_eq!(ran.code, 64, "{line}");
         let begin = format!("error: the argument '{first}' cannot be used with '{second}'\n");
         assert!(ran.err.starts_with(&begin), "{line}: {}", ran.err);
     }
@@ -53,7 +53,7 @@ fn what_cannot_go_together_is_refused() {
 fn credentials_are_those_of_a_location() {
     for line in ["ls --credentials c", "location show --credentials c", "quickstart --credentials c"] {
         let ran = run(line.split(' '));
-        assert_eq!(ran.code, 1, "{line}");
+        assert_eq!(ran.code, 64, "{line}");
         let missing = "error: the following required arguments were not provided:\n  ";
         assert!(ran.err.starts_with(missing) && ran.err.contains("--location <FILE>"), "{line}: {}", ran.err);
     }
@@ -160,7 +160,7 @@ fn every_command_takes_variables() {
         format!("REGISTRY_STORAGE=filesystem\nREGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY={root}\n"),
     );
     check(&["--env-file", &env]).ok();
-    let shown = run(["quickstart", "--env-file", &env]).ok().out;
+    let shown = run(["quickstart", "--yes", "--env-file", &env]).ok().out;
     assert!(shown.contains(&format!("plugin-registry ls --env-file {env}")), "{shown}");
     assert_eq!(run(["ls", "--env-file", &env]).ok().out, "quickstart/app\nquickstart/copy\n");
     run(["verify", "--all", "--quiet", "--env-file", &env]).ok();

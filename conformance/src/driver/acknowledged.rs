@@ -13,9 +13,6 @@ use super::{
     sample,
 };
 
-/// More than one part in any store.
-const PART: usize = 6 << 20;
-
 /// The steps of each of two writers: open, write much, write little, end.
 const STEPS: usize = 4;
 
@@ -47,6 +44,7 @@ const OTHER_ENDS: [[End; 2]; 9] = [
 /// Plays two writers in all orders of their steps. After each step, exactly what the last close
 /// acknowledged is found. At the end these bytes, and no others, become visible.
 pub async fn acknowledged_bytes_are_never_touched(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     for (index, order) in orders().into_iter().enumerate() {
         let play = async |name: &str, ends: [End; 2], kept: usize, more: [usize; 2], knows_first: bool| {
@@ -60,12 +58,12 @@ pub async fn acknowledged_bytes_are_never_touched(cx: &Context) {
             let ends = OTHER_ENDS[(index + shift) % OTHER_ENDS.len()];
             play(&format!("other{shift}"), ends, index % 4, [10, 10], (index / 2 + shift) % 2 == 0).await;
         }
-        let kept = if index % 3 == 2 { PART } else { 10 };
-        let more = [[PART, PART], [PART, 20], [20, PART]][index % 3];
+        let kept = if index % 3 == 2 { part } else { 10 };
+        let more = [[part, part], [part, 20], [20, part]][index % 3];
         play("both-large", both, kept, more, index % 2 == 1).await;
         if index % 3 == 0 {
             let ends = OTHER_ENDS[index / 3 % OTHER_ENDS.len()];
-            play("other-large", ends, kept, [PART, PART], index % 2 == 0).await;
+            play("other-large", ends, kept, [part, part], index % 2 == 0).await;
         }
     }
 }
@@ -153,6 +151,7 @@ impl<'a> Play<'a> {
     }
 
     async fn end(&mut self, side: &mut Side) {
+        let part = self.cx.part();
         let Some((mut writer, (resumed, content))) = side.writer.take().zip(side.resumed.take()) else {
             return;
         };
@@ -175,7 +174,7 @@ impl<'a> Play<'a> {
             }
             End::Drop => return drop(writer),
             End::Torn(polls) => {
-                poll_then_drop(writer.write(sample::bytes(99, PART)), polls).await;
+                poll_then_drop(writer.write(sample::bytes(99, part)), polls).await;
                 return drop(writer);
             }
         };

@@ -13,17 +13,16 @@ use super::{
     sample,
 };
 
-const SIZES: [usize; 6] = [0, 1, 10, 100_000, 6 << 20, 17 << 20];
-
 /// `commit_staged` makes exactly the staged bytes visible.
 ///
 /// Commits through the instance that closed the stage and through another one. Commits to the stage's own
 /// path and to another path, with and without an existing file there, in all sizes, after one close or
 /// several. Commits again after a commit that left the stage.
 pub async fn commit_staged_makes_exactly_these_visible(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
-    for (round, size) in SIZES.into_iter().enumerate() {
+    for (round, size) in [0, 1, 10, 100_000, part, 3 * part - 1].into_iter().enumerate() {
         let content = sample::bytes(round as u64, size);
         for (to, old) in [(&file, None), (&target, None), (&file, Some(300_000)), (&target, Some(3))] {
             for driver in [cx.driver(), &*other] {
@@ -89,8 +88,9 @@ async fn again(cx: &Context, driver: &dyn StorageDriver, staged: &Staged, conten
 
 /// Leftovers of a dropped writer are not part of the committed bytes.
 async fn after_a_torn_writer(cx: &Context, other: &Driver) {
+    let part = cx.part();
     let (file, target) = (cx.path("torn/file"), cx.path("torn/target"));
-    for (kept, torn) in [(0, 10), (10, 1), (10, 6 << 20), (6 << 20, 6 << 20)] {
+    for (kept, torn) in [(0, 10), (10, 1), (10, part), (part, part)] {
         let content = sample::bytes(1, kept);
         let staged = stage(cx.driver(), &file, content.clone()).await;
         for driver in [cx.driver(), &**other] {
@@ -108,10 +108,11 @@ async fn after_a_torn_writer(cx: &Context, other: &Driver) {
 /// A commit races with a writer that resumes the same bytes: all of them become visible or none, and what
 /// is closed stays.
 async fn beside_a_writer(cx: &Context, other: &Driver) {
+    let part = cx.part();
     for round in 0..20 {
         let (file, target) =
             (cx.path(&format!("beside{round}/file")), cx.path(&format!("beside{round}/target")));
-        let content = sample::bytes(1, if round % 4 == 3 { 6 << 20 } else { 10 });
+        let content = sample::bytes(1, if round % 4 == 3 { part } else { 10 });
         let staged = stage(cx.driver(), &file, content.clone()).await;
         let (committed, closed) = tokio::join!(
             cx.driver().commit_staged(&staged, &target),
@@ -146,12 +147,13 @@ async fn beside_a_writer(cx: &Context, other: &Driver) {
 /// This holds for the value of the close and for one that was found. The bytes that are staged instead stay
 /// as they are.
 pub async fn commit_staged_of_others_is_refused(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
     for how in CHANGES {
         for to in [&file, &target] {
             for (index, driver) in [cx.driver(), &*other].into_iter().enumerate() {
-                for size in [0, 3, 6 << 20] {
+                for size in [0, 3, part] {
                     let content = sample::bytes(1, size);
                     let mut staged = stage(cx.driver(), &file, content.clone()).await;
                     if index == 1 {

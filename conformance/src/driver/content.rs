@@ -14,7 +14,9 @@ use tokio::task::JoinSet;
 
 use super::{
     Context,
-    context::{LIMIT, assert_file, assert_missing, drain, get, kind, put, read_all, write_file},
+    context::{
+        LIMIT, assert_bytes, assert_file, assert_missing, drain, get, kind, put, read_all, write_file,
+    },
     sample,
 };
 
@@ -48,14 +50,21 @@ pub async fn get_content_over_limit_is_too_large(cx: &Context) {
     for size in [1, 1000, 3 << 20] {
         let content = sample::bytes(size, size as usize);
         write_file(cx.driver(), &file, content.clone()).await;
-        assert!(cx.driver().get_content(&file, size).await.unwrap() == content);
-        assert!(cx.driver().get_content(&file, size + 1).await.unwrap() == content);
+        for limit in [size, size + 1] {
+            let found = cx.driver().get_content(&file, limit).await.unwrap();
+            assert_bytes("get_content", &file, &found, &content);
+        }
         for limit in [0, size - 1, size / 2] {
-            assert_eq!(kind(cx.driver().get_content(&file, limit).await), ErrorKind::TooLarge);
+            let found = cx.driver().get_content(&file, limit).await;
+            assert_eq!(
+                kind(found),
+                ErrorKind::TooLarge,
+                "get_content of {file}: {size} bytes, limit {limit}"
+            );
         }
     }
     put(cx.driver(), &file, "").await;
-    assert!(cx.driver().get_content(&file, 0).await.unwrap().is_empty());
+    assert_bytes("get_content", &file, &cx.driver().get_content(&file, 0).await.unwrap(), b"");
     let before = cx.driver().metrics().snapshot();
     let large = sample::Large::new(1, 16 << 20);
     let mut writer = super::context::direct(cx.driver(), &file).await;
@@ -64,7 +73,8 @@ pub async fn get_content_over_limit_is_too_large(cx: &Context) {
     }
     writer.commit(&file).await.unwrap();
     assert_eq!(kind(cx.driver().get_content(&file, 10).await), ErrorKind::TooLarge);
-    assert_eq!(cx.driver().metrics().snapshot().since(&before).bytes_read(), 0);
+    let read = cx.driver().metrics().snapshot().since(&before).bytes_read();
+    assert_eq!(read, 0, "get_content of {file}: it reads what it refuses");
 }
 
 /// Shorter content leaves nothing of longer content.
@@ -123,7 +133,7 @@ async fn race(cx: &Context, name: &str, sizes: [usize; 4]) {
     }
     ended.store(true, Ordering::Relaxed);
     while let Some(seen) = tasks.join_next().await {
-        assert!(seen.unwrap() > 0);
+        assert!(seen.unwrap() > 0, "{file}: a reader has seen no whole content while it was replaced");
     }
 }
 
@@ -158,7 +168,8 @@ pub async fn put_content_create_only_keeps_the_first(cx: &Context) {
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
                         // The winner's file is there, whole.
-                        assert!([5, 50_000].contains(&get(&*driver, &file).await.len()));
+                        let size = get(&*driver, &file).await.len();
+                        assert!([5, 50_000].contains(&size), "{file}: {size} bytes, which no creator wrote");
                         None
                     }
                 }
@@ -166,6 +177,6 @@ pub async fn put_content_create_only_keeps_the_first(cx: &Context) {
         }
         let winners: Vec<Bytes> = tasks.join_all().await.into_iter().flatten().collect();
         assert_eq!(winners.len(), 1, "exactly one of several creators wins");
-        assert!(read_all(cx.driver(), &file).await == winners[0], "the winner's bytes are there");
+        assert_bytes("reader", &file, &read_all(cx.driver(), &file).await, &winners[0]);
     }
 }

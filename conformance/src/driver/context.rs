@@ -74,6 +74,11 @@ impl Context {
         self.store.sizes()
     }
 
+    /// Bytes of a file that takes more than one part.
+    pub(crate) fn part(&self) -> usize {
+        self.sizes().part
+    }
+
     /// The directory of this behavior. The store contains nothing else.
     #[must_use]
     pub fn base(&self) -> &StoragePath {
@@ -114,7 +119,11 @@ impl Context {
             // Directories without files: a delete that was interrupted in the store left them.
             left.clear();
         }
-        assert!(left.is_empty(), "the root is empty after the test, but for {left:?}");
+        assert!(
+            left.is_empty(),
+            "{}: expected an empty root after `delete` of everything, saw {left:?}",
+            self.behavior
+        );
     }
 }
 
@@ -134,7 +143,38 @@ pub(crate) fn path(text: &str) -> StoragePath {
 /// The error kind of a call that must fail.
 #[track_caller]
 pub(crate) fn kind<T: fmt::Debug>(result: Result<T>) -> ErrorKind {
-    result.expect_err("this call must fail").kind()
+    match result {
+        Ok(found) => panic!("expected an error, saw a success: {found:?}"),
+        Err(error) => error.kind(),
+    }
+}
+
+/// Checks that an operation returned these bytes. Shows where they differ, and not the bytes.
+#[track_caller]
+pub(crate) fn assert_bytes(operation: &str, path: &StoragePath, found: &[u8], expected: &[u8]) {
+    if found != expected {
+        let first = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+        panic!(
+            "{operation} of {path}: expected {} bytes, saw {}, which differ from byte {first} on",
+            expected.len(),
+            found.len()
+        );
+    }
+}
+
+/// Checks that a listing returned these names or paths. Shows where they differ, and not all of them.
+#[track_caller]
+pub(crate) fn assert_names(operation: &str, path: &StoragePath, found: &[String], expected: &[String]) {
+    if found != expected {
+        let first = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+        panic!(
+            "{operation} of {path}: expected {} names, saw {}; at index {first}, expected {:?}, saw {:?}",
+            expected.len(),
+            found.len(),
+            expected.get(first),
+            found.get(first)
+        );
+    }
 }
 
 pub(crate) async fn put(driver: &dyn StorageDriver, path: &StoragePath, content: impl Into<Bytes>) {
@@ -148,11 +188,15 @@ pub(crate) async fn get(driver: &dyn StorageDriver, path: &StoragePath) -> Bytes
 /// Reads a range through the streaming reader and compares what it announced with what arrived.
 pub(crate) async fn read(driver: &dyn StorageDriver, path: &StoragePath, range: ByteRange) -> Result<Bytes> {
     let reader = driver.reader(path, range).await?;
-    assert_eq!(reader.info().path, *path);
-    assert_eq!(reader.range(), range.resolve(reader.info().size)?);
+    assert_eq!(reader.info().path, *path, "reader of {path}: it describes another file");
+    assert_eq!(reader.range(), range.resolve(reader.info().size)?, "reader of {path}: for {range:?}");
     let announced = reader.content_length();
     let content = drain(reader).await?;
-    assert_eq!(content.len() as u64, announced, "a stream that ends without an error is complete");
+    assert_eq!(
+        content.len() as u64,
+        announced,
+        "reader of {path}: a stream that ends without an error has all announced bytes"
+    );
     Ok(content)
 }
 
@@ -182,7 +226,7 @@ pub(crate) async fn digest(driver: &dyn StorageDriver, path: &StoragePath) -> Di
 
 async fn open_new(driver: &dyn StorageDriver, path: &StoragePath, mode: WriteMode) -> Writer {
     let writer = driver.writer(path, mode).await.unwrap();
-    assert_eq!(writer.size(), 0, "a new writer starts at zero");
+    assert_eq!(writer.size(), 0, "writer of {path}: a new one starts at zero");
     writer
 }
 
@@ -236,14 +280,14 @@ pub(crate) async fn write(writer: &mut Writer, chunk: impl Into<Bytes>) {
     let chunk = chunk.into();
     let size = writer.size() + chunk.len() as u64;
     writer.write(chunk).await.unwrap();
-    assert_eq!(writer.size(), size);
+    assert_eq!(writer.size(), size, "`size` counts what was written, and what was resumed");
 }
 
 /// Closes and checks that the returned stage describes these bytes.
 pub(crate) async fn close(writer: Writer, path: &StoragePath) -> Staged {
     let size = writer.size();
     let staged = writer.close().await.unwrap();
-    assert_eq!((&staged.path, staged.size), (path, size));
+    assert_eq!((&staged.path, staged.size), (path, size), "close: the path and the size of all bytes");
     staged
 }
 
@@ -289,18 +333,23 @@ pub(crate) async fn find(driver: &dyn StorageDriver, path: &StoragePath) -> Opti
 pub(crate) async fn assert_staged(driver: &dyn StorageDriver, staged: &Staged) {
     let found = find(driver, &staged.path).await;
     let found = found.as_ref().map(|found| (&found.path, found.size, &found.id));
-    assert_eq!(found, Some((&staged.path, staged.size, &staged.id)));
+    let expected = (&staged.path, staged.size, &staged.id);
+    assert_eq!(found, Some(expected), "find_staged of {}: the last close gave the right side", staged.path);
 }
 
 /// Checks that nothing is staged for the path.
 pub(crate) async fn assert_not_staged(driver: &dyn StorageDriver, path: &StoragePath) {
-    assert_eq!(find(driver, path).await, None, "{path} is staged");
+    assert_eq!(find(driver, path).await, None, "find_staged of {path}: nothing is staged for it");
 }
 
 /// Checks for one of the errors that refuse bytes which are no longer staged.
 #[track_caller]
 pub(crate) fn assert_refused(error: &Error) {
-    assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound), "{error:?}");
+    let is_refusal = matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
+    assert!(
+        is_refusal,
+        "expected `Conflict` or `NotFound`, as the bytes are no longer staged, saw: {error:?}"
+    );
 }
 
 /// Polls a future this many times, then drops it. Returns its output if it has finished.
@@ -366,26 +415,40 @@ pub(crate) async fn marked(
 
 /// Checks that nothing is at the path, in every way to look at it.
 pub(crate) async fn assert_missing(driver: &dyn StorageDriver, path: &StoragePath) {
-    assert!(!driver.exists(path).await.unwrap(), "{path}: it exists");
-    assert_eq!(kind(driver.stat(path).await), ErrorKind::NotFound, "{path}: stat");
-    assert_eq!(kind(driver.get_content(path, LIMIT).await), ErrorKind::NotFound, "{path}: get_content");
-    assert_eq!(kind(driver.reader(path, ByteRange::full()).await), ErrorKind::NotFound, "{path}: reader");
-    assert_eq!(kind(entries(driver, path, None).await), ErrorKind::NotFound, "{path}: list");
-    assert_eq!(kind(walk(driver, path, None).await), ErrorKind::NotFound, "{path}: walk");
+    assert!(!driver.exists(path).await.unwrap(), "{path}: nothing is there, but it is found");
+    assert_eq!(kind(driver.stat(path).await), ErrorKind::NotFound, "stat of {path}: nothing is there");
+    assert_eq!(
+        kind(driver.get_content(path, LIMIT).await),
+        ErrorKind::NotFound,
+        "get_content of {path}: nothing is there"
+    );
+    assert_eq!(
+        kind(driver.reader(path, ByteRange::full()).await),
+        ErrorKind::NotFound,
+        "reader of {path}: nothing is there"
+    );
+    assert_eq!(
+        kind(entries(driver, path, None).await),
+        ErrorKind::NotFound,
+        "list of {path}: nothing is there"
+    );
+    assert_eq!(kind(walk(driver, path, None).await), ErrorKind::NotFound, "walk of {path}: nothing is there");
     let (parent, name) = (path.parent().unwrap(), path.file_name().unwrap());
     if driver.exists(&parent).await.unwrap() {
         let siblings = entries(driver, &parent, None).await.unwrap_or_default();
-        assert!(siblings.iter().all(|entry| entry.name != name), "{path}: listed in its directory");
+        assert!(
+            siblings.iter().all(|entry| entry.name != name),
+            "{path}: nothing is there, but `list` of its directory shows it"
+        );
     }
 }
 
 /// Checks that exactly this file is at the path, in every way to look at it.
 pub(crate) async fn assert_file(driver: &dyn StorageDriver, path: &StoragePath, content: &Bytes) {
     let info = driver.stat(path).await.unwrap();
-    assert_eq!((&info.path, info.size), (path, content.len() as u64));
-    // Not with `assert_eq!`, which would print the bytes.
-    assert!(get(driver, path).await == *content, "{path}: get_content gives other bytes");
-    assert!(read_all(driver, path).await == *content, "{path}: reader gives other bytes");
+    assert_eq!((&info.path, info.size), (path, content.len() as u64), "stat of {path}: its path and size");
+    assert_bytes("get_content", path, &get(driver, path).await, content);
+    assert_bytes("reader", path, &read_all(driver, path).await, content);
 }
 
 pub(crate) async fn pause(milliseconds: u64) {

@@ -5,13 +5,15 @@ use plugin_registry_core::{ErrorKind, StorageDriver, StoragePath};
 
 use super::{
     Context,
-    context::{LIMIT, assert_file, get, kind, names, path, put, read_all, write_file},
+    context::{
+        LIMIT, assert_bytes, assert_file, assert_names, get, kind, names, path, put, read_all, write_file,
+    },
     sample,
 };
 
 /// `RootExists`: the root of an empty store is listed.
 pub async fn root_exists(cx: &Context) {
-    assert!(names(cx.driver(), &StoragePath::root(), None).await.is_empty());
+    assert_names("list", &StoragePath::root(), &names(cx.driver(), &StoragePath::root(), None).await, &[]);
 }
 
 /// `ValidPaths`: 16 forms of paths, each written, read and deleted.
@@ -59,7 +61,7 @@ pub async fn invalid_paths(cx: &Context) {
 async fn write_read(cx: &Context, content: impl Into<Bytes>) {
     let (file, content) = (cx.path("dir/file"), content.into());
     put(cx.driver(), &file, content.clone()).await;
-    assert!(get(cx.driver(), &file).await == content);
+    assert_bytes("get_content", &file, &get(cx.driver(), &file).await, &content);
 }
 
 /// `WriteRead1`: one byte.
@@ -105,6 +107,6 @@ pub async fn put_content_multiple_times(cx: &Context) {
     for (seed, size) in [(1, 4 << 10), (2, 4 << 20), (3, 4 << 10), (4, 5 << 20), (5, 100)] {
         let content = sample::bytes(seed, size);
         put(cx.driver(), &file, content.clone()).await;
-        assert!(read_all(cx.driver(), &file).await == content);
+        assert_bytes("reader", &file, &read_all(cx.driver(), &file).await, &content);
     }
 }

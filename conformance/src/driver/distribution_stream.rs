@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use super::{
     Context,
     context::{
-        assert_file, assert_missing, close, commit, digest, direct, drain, first, go_on, kind, put, read,
-        read_all, resume, write, write_file,
+        assert_bytes, assert_file, assert_missing, close, commit, digest, direct, drain, first, go_on, kind,
+        put, read, read_all, resume, write, write_file,
     },
     sample::{self, Large},
 };
@@ -16,7 +16,7 @@ use super::{
 async fn write_read_streams(cx: &Context, content: impl Into<Bytes>) {
     let (file, content) = (cx.path("dir/file"), content.into());
     write_file(cx.driver(), &file, content.clone()).await;
-    assert!(read_all(cx.driver(), &file).await == content);
+    assert_bytes("reader", &file, &read_all(cx.driver(), &file).await, &content);
 }
 
 /// `WriteReadStreams1`: one byte.
@@ -142,9 +142,10 @@ pub async fn concurrent_stream_reads(cx: &Context) {
         tasks.spawn(async move {
             if index % 3 == 2 {
                 let range = ByteRange::from(driver.stat(&file).await.unwrap().size / 2 + 1);
-                assert!(drain(driver.reader(&file, range).await.unwrap()).await.unwrap() == end);
+                let found = drain(driver.reader(&file, range).await.unwrap()).await.unwrap();
+                assert_bytes("reader", &file, &found, &end);
             } else {
-                assert_eq!(digest(&*driver, &file).await, expected);
+                assert_eq!(digest(&*driver, &file).await, expected, "reader of {file}: other bytes");
             }
         });
     }

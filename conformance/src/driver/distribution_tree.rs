@@ -65,8 +65,11 @@ pub async fn redirect_url(cx: &Context) {
     for method in [Method::GET, Method::HEAD] {
         if let Some(url) = cx.driver().redirect_url(&file, &method).await.unwrap() {
             let (status, body) = cx.store().fetch(method.clone(), url).await;
-            assert_eq!(status, 200);
-            assert!(method == Method::HEAD || body == content);
+            assert_eq!(status, 200, "redirect_url of {file}: {method}");
+            assert!(
+                method == Method::HEAD || body == content,
+                "redirect_url of {file}: it serves other bytes"
+            );
         }
     }
 }
@@ -84,7 +87,7 @@ pub async fn stat_call(cx: &Context) {
     put(cx.driver(), &file, sample::bytes(2, 2049)).await;
     let second = cx.driver().stat(&file).await.unwrap();
     assert_eq!(second.size, 2049);
-    assert!(second.modified >= first.modified);
+    assert!(second.modified >= first.modified, "stat of {file}: {second:?} after {first:?}");
     for directory in [dir, StoragePath::root()] {
         assert_eq!(kind(cx.driver().stat(&directory).await), ErrorKind::NotFound, "{directory}");
         assert!(cx.driver().exists(&directory).await.unwrap(), "{directory}");

@@ -5,7 +5,7 @@ use plugin_registry_core::{Entry, EntryKind, ErrorKind, StorageDriver, StoragePa
 
 use super::{
     Context,
-    context::{entries, kind, names, put, stage},
+    context::{assert_names, entries, kind, names, put, stage},
 };
 
 /// Files and directories whose names begin with each other's. `CHILDREN` is in byte order of the name alone.
@@ -54,12 +54,13 @@ pub async fn list_yields_direct_children_in_order(cx: &Context) {
         expected.push(name);
     }
     cx.put_all(&files.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    assert!(names(cx.driver(), &cx.path("many"), None).await == expected);
     let many = cx.path("many");
+    assert_names("list", &many, &names(cx.driver(), &many, None).await, &expected);
     let some = cx.driver().list(&many, None).take(3).map_ok(|entry| entry.name);
     assert_eq!(some.try_collect::<Vec<_>>().await.unwrap(), expected[..3], "a listing may be left");
     let middle = expected.len() / 2;
-    assert!(names(cx.driver(), &cx.path("many"), Some(&expected[middle])).await == expected[middle + 1..]);
+    let later = names(cx.driver(), &many, Some(&expected[middle])).await;
+    assert_names("list", &many, &later, &expected[middle + 1..]);
 }
 
 /// `list` yields only names greater than `after`, which need not exist. A page can be continued from any child.
@@ -85,8 +86,8 @@ pub async fn list_missing_is_not_found(cx: &Context) {
     for rest in ["missing", "a", "ab/fil", "c", "gone", "gone/sub", "missing/deep"] {
         assert_eq!(kind(entries(cx.driver(), &cx.path(rest), None).await), ErrorKind::NotFound, "{rest}");
         match entries(cx.driver(), &cx.path(rest), Some("x")).await {
-            Ok(found) => assert!(found.is_empty()),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+            Ok(found) => assert!(found.is_empty(), "list of {rest}: it is missing, and has {found:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
         }
     }
     assert!(names(cx.driver(), &cx.path("ab"), Some("zzz")).await.is_empty());
@@ -95,14 +96,14 @@ pub async fn list_missing_is_not_found(cx: &Context) {
 /// An empty store has an empty root. After everything is deleted, the root is empty again.
 pub async fn list_root_always_succeeds(cx: &Context) {
     let root = StoragePath::root();
-    assert!(names(cx.driver(), &root, None).await.is_empty());
-    assert!(names(cx.driver(), &root, Some("x")).await.is_empty());
+    assert_names("list", &root, &names(cx.driver(), &root, None).await, &[]);
+    assert_names("list", &root, &names(cx.driver(), &root, Some("x")).await, &[]);
     put(cx.driver(), &root.join("x").unwrap(), "x").await;
     put(cx.driver(), &root.join("y/z").unwrap(), "x").await;
     assert_eq!(names(cx.driver(), &root, None).await, ["x", "y"]);
     cx.driver().delete(&root.join("x").unwrap()).await.unwrap();
     cx.driver().delete(&root.join("y/z").unwrap()).await.unwrap();
-    assert!(names(cx.driver(), &root, None).await.is_empty());
+    assert_names("list", &root, &names(cx.driver(), &root, None).await, &[]);
 }
 
 /// A file has no children.

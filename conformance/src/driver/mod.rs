@@ -5,10 +5,12 @@
 //! ```text
 //! plugin_registry_conformance::driver_suite! {
 //!     name: memory,
-//!     open: Store::of_clones(MemoryDriver::new()).with_sizes(Sizes::small()),
-//!     unsupported: [("redirect_url", "memory has no URLs")],
+//!     open: Store::of_clones(MemoryDriver::new()).in_memory().with_sizes(Sizes::small()),
 //! }
 //! ```
+//!
+//! A failure names the operation, the path, what was expected and what was seen. The path begins with `/suite/`
+//! and the name of the behavior, whose function is in the file of this directory that is named after its subject.
 //!
 //! Each behavior is one test on its own [`Store`], which must leave the root empty. A behavior of the
 //! contract has the name of its bullet. Those of distribution's suite have distribution's names. The rest
@@ -30,8 +32,10 @@ mod reader;
 mod remove;
 mod resume;
 mod run;
+mod runtime;
 mod sample;
 mod staged;
+mod stages;
 mod stat;
 mod store;
 mod walk;
@@ -98,6 +102,10 @@ macro_rules! __driver_behaviors {
                 delete_staged_keeps_younger_stages,
                 delete_staged_keeps_the_visible_file,
             ]
+            stages: [
+                list_staged_yields_every_stage,
+                list_staged_tolerates_concurrent_deletes,
+            ]
             stat: [
                 stat_file,
                 stat_directory_is_not_found,
@@ -129,6 +137,9 @@ macro_rules! __driver_behaviors {
                 delete_many_ignores_missing_files,
                 delete_many_deletes_stages,
                 redirect_url_serves_the_file_or_is_none,
+            ]
+            runtime: [
+                calls_do_not_block_the_runtime,
             ]
             names: [
                 names_with_a_common_prefix_are_apart,

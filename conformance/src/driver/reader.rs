@@ -7,7 +7,10 @@ use tokio::task::JoinSet;
 
 use super::{
     Context,
-    context::{assert_missing, commit, drain, forget, kind, pause, put, read, read_all, stage, write_file},
+    context::{
+        assert_bytes, assert_missing, commit, drain, forget, kind, pause, put, read, read_all, stage,
+        write_file,
+    },
     faulty::{Fault, Faulty},
     sample,
 };
@@ -23,14 +26,15 @@ pub async fn reader_streams_the_range(cx: &Context) {
         let lengths = [0, 1, 2, end / 2, end - 1, end, end + 1, 65_536, 1 << 20, u64::MAX];
         for offset in offsets.into_iter().filter(|offset| *offset <= end) {
             let rest = content.slice(offset as usize..);
-            assert!(read(cx.driver(), &file, ByteRange::from(offset)).await.unwrap() == rest);
+            let found = read(cx.driver(), &file, ByteRange::from(offset)).await.unwrap();
+            assert_bytes("reader", &file, &found, &rest);
             for length in lengths {
                 let wanted = rest.slice(..rest.len().min(usize::try_from(length).unwrap_or(usize::MAX)));
                 let found = read(cx.driver(), &file, ByteRange::new(offset, length)).await.unwrap();
-                assert!(found == wanted, "{size} bytes, {length} from {offset}: {} came", found.len());
+                assert_bytes(&format!("reader for {length} bytes from {offset}"), &file, &found, &wanted);
             }
         }
-        assert!(read_all(cx.driver(), &file).await == content);
+        assert_bytes("reader", &file, &read_all(cx.driver(), &file).await, &content);
     }
     let file = cx.path("file10");
     let info = cx.driver().stat(&file).await.unwrap();
@@ -45,7 +49,7 @@ pub async fn reader_at_the_end_is_empty(cx: &Context) {
         let file = cx.path("file");
         put(cx.driver(), &file, sample::bytes(1, size as usize)).await;
         for range in [ByteRange::from(size), ByteRange::new(size, 5), ByteRange::new(size, 0)] {
-            assert!(read(cx.driver(), &file, range).await.unwrap().is_empty());
+            assert_bytes("reader", &file, &read(cx.driver(), &file, range).await.unwrap(), b"");
         }
     }
 }
@@ -99,13 +103,16 @@ pub async fn reader_survives_replacement(cx: &Context) {
             let rest: Result<Vec<Bytes>, _> = stream.try_collect().await;
             if let Ok(rest) = rest {
                 rest.iter().for_each(|piece| begun.extend_from_slice(piece));
-                assert!(begun == old, "bytes that were never together in the file");
+                assert!(begun == old, "reader of {file}: bytes that were never together in it");
             }
             if let Ok(found) = drain(unread).await {
-                assert!(found == old, "announced as the old file, read as another");
+                assert!(found == old, "reader of {file}: announced as the old file, read as another");
             }
             if let Ok(found) = drain(ranged).await {
-                assert!(found == old.slice(5..5 + (6 << 20)), "announced as the old file");
+                assert!(
+                    found == old.slice(5..5 + (6 << 20)),
+                    "reader of {file}: not the range of the old file"
+                );
             }
         }
     }

@@ -67,7 +67,7 @@ pub async fn delete_missing_is_not_found(cx: &Context) {
     assert_eq!(walked(cx.driver(), cx.base(), None).await, ["ab/file", "cd-e/f"]);
 }
 
-/// A delete also removes staged bytes below a directory and at a file.
+/// A delete also removes staged bytes below a directory and at a file, and those that are alone there.
 pub async fn delete_removes_staged_bytes(cx: &Context) {
     cx.put_all(&["dir/file", "dir/sub/file", "dir-x/file"]).await;
     let rests = ["dir/staged", "dir/file", "dir/sub/staged", "dir/new/deep/staged"];
@@ -84,6 +84,16 @@ pub async fn delete_removes_staged_bytes(cx: &Context) {
     }
     assert_staged(cx.driver(), &kept).await;
     resume(cx.driver(), &kept).await.cancel().await.unwrap();
+
+    // Nothing visible is there: `NotFound` is right, and so is success.
+    for (at, below) in [("alone/file", "alone/file"), ("alone/dir", "alone/dir/sub/file")] {
+        let staged = stage(cx.driver(), &cx.path(below), "staged").await;
+        match cx.driver().delete(&cx.path(at)).await {
+            Err(error) if !error.is_not_found() => panic!("{error}, and only staged bytes are there"),
+            _ => assert_not_staged(cx.driver(), &staged.path).await,
+        }
+        assert_missing(cx.driver(), &cx.path("alone")).await;
+    }
 }
 
 /// A directory is left alone, and reported if the driver notices it. Everything else is deleted.
@@ -141,7 +151,7 @@ pub async fn delete_many_ignores_missing_files(cx: &Context) {
             let stages = std::slice::from_ref(&gone);
             let report = cx.driver().delete_many(files.clone(), stages).await.unwrap();
             assert_eq!(report.failed.len(), 0);
-            assert!(report.deleted >= files.len());
+            assert!(report.deleted >= files.len(), "delete_many of {files:?}: {} deleted", report.deleted);
             assert_missing(cx.driver(), &cx.path("up")).await;
         }
     }
@@ -156,10 +166,11 @@ pub async fn delete_many_ignores_missing_files(cx: &Context) {
 ///
 /// Other files and the stages of other paths stay. Leftovers of a commit are deleted as well.
 pub async fn delete_many_deletes_stages(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     let (started, data) = (cx.path("up/a/startedat"), cx.path("up/a/data"));
     let kept = stage(&*other, &cx.path("up/a-b/data"), "kept").await;
-    for (is_file, size) in [(true, 3), (false, 3), (true, 6 << 20), (false, 0)] {
+    for (is_file, size) in [(true, 3), (false, 3), (true, part), (false, 0)] {
         for driver in [cx.driver(), &*other] {
             for found in [false, true] {
                 cx.put_all(&["up/a/startedat", "up/a-b/startedat", "up/ab"]).await;

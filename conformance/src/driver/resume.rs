@@ -13,19 +13,18 @@ use super::{
     sample,
 };
 
-const PART: usize = 6 << 20;
-
 async fn open(driver: &dyn StorageDriver, staged: &Staged) -> Result<Writer> {
     driver.writer(&staged.path, WriteMode::Resume(staged.clone())).await
 }
 
 /// A resumed writer starts at exactly the size of the last close, in any instance, for chunks of any size.
 pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
+    let part = cx.part();
     let instances = [cx.reopen().await, cx.shared()];
     for (name, sizes) in [
         ("small", &[1, 2, 3, 0, 5][..]),
         ("mixed", &[1, 100_000, 0, (5 << 20) + 3, 17, 65_536][..]),
-        ("parts", &[PART, 1, PART][..]),
+        ("parts", &[part, 1, part][..]),
     ] {
         let file = cx.path(&format!("{name}/file"));
         let mut staged = stage(cx.driver(), &file, "").await;
@@ -57,9 +56,10 @@ pub async fn writer_resume_goes_on_after_exactly_these(cx: &Context) {
 
 /// Bytes of a writer that was dropped before its close do not count, even after several such writers.
 pub async fn writer_resume_cuts_a_torn_tail(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     for (index, (kept, torn)) in
-        [(0, 10), (1, 1), (100_000, 7), (100_000, PART), (PART, PART), (PART, 2 * PART)]
+        [(0, 10), (1, 1), (100_000, 7), (100_000, part), (part, part), (part, 2 * part)]
             .into_iter()
             .enumerate()
     {
@@ -198,13 +198,14 @@ async fn end(
 /// It may have been opened before the change or after it. Nothing becomes visible, and what the change
 /// left is not touched.
 pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     let (file, target) = (cx.path("up/file"), cx.path("dir/target"));
     for how in CHANGES {
         for ending in [End::Close, End::Commit, End::CommitElsewhere] {
-            for (kept, more) in [(3, 0), (0, 10), (3, 10), (PART, PART)] {
+            for (kept, more) in [(3, 0), (0, 10), (3, 10), (part, part)] {
                 for (before, written) in [(false, false), (true, false), (true, true)] {
-                    if kept == PART && (before != written || matches!(ending, End::Commit)) {
+                    if kept == part && (before != written || matches!(ending, End::Commit)) {
                         continue;
                     }
                     let (content, chunk) = (sample::bytes(1, kept), sample::bytes(2, more));
@@ -240,7 +241,7 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
                     let case = format!("{how}, {ending:?}, {kept} + {more}, before: {before}, {written}");
                     let refusal = outcome.expect_err(&case);
                     // For a part of an upload that was ended meanwhile, moto answers 500.
-                    if !(written && kept == PART && refusal.kind() == ErrorKind::Unavailable) {
+                    if !(written && kept == part && refusal.kind() == ErrorKind::Unavailable) {
                         assert_refused(&refusal);
                     }
                     assert_missing(cx.driver(), &file).await;
@@ -256,17 +257,18 @@ pub async fn writer_resume_of_what_is_gone_is_refused(cx: &Context) {
 ///
 /// The other one is refused when it is opened, or at its close. However a writer ends, another one may go on.
 pub async fn writer_resume_is_exclusive(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     for (index, (kept, one, two)) in [
         (3, 1, 2),
         (3, 1, 1),
         (0, 5, 5),
-        (10, PART, PART),
-        (10, PART, 10),
-        (10, 10, PART),
-        (PART, PART, PART),
-        (PART, 2 * PART + 5, PART),
-        (PART, 10, 3 * PART),
+        (10, part, part),
+        (10, part, 10),
+        (10, 10, part),
+        (part, part, part),
+        (part, 2 * part + 5, part),
+        (part, 10, 3 * part),
     ]
     .into_iter()
     .enumerate()
@@ -369,12 +371,13 @@ async fn others_go_on(cx: &Context, other: &Driver) {
 
 /// One of two is dropped while it sends a part, before or after the other closes.
 async fn dropped_amid(cx: &Context, other: &Driver) {
+    let part = cx.part();
     for polls in 1..9 {
         for after_the_close in [false, true] {
             let file = cx.path(&format!("amid{polls}-{after_the_close}/file"));
-            let mut content = sample::bytes(1, if polls % 2 == 0 { PART } else { 10 }).to_vec();
+            let mut content = sample::bytes(1, if polls % 2 == 0 { part } else { 10 }).to_vec();
             let mut staged = stage(cx.driver(), &file, content.clone()).await;
-            let (more, torn) = (sample::bytes(2, PART), sample::bytes(3, PART));
+            let (more, torn) = (sample::bytes(2, part), sample::bytes(3, part));
             // If the driver locks, only the writer that is opened first succeeds.
             let (stays, goes) = if polls % 4 < 2 {
                 let stays = open(cx.driver(), &staged).await;

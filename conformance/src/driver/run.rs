@@ -37,7 +37,10 @@ pub fn run(
         })
         .await
     });
-    assert!(done.is_ok(), "{behavior} has not ended after {DEADLINE:?}");
+    assert!(
+        done.is_ok(),
+        "{behavior} [{suite}] has not ended after {DEADLINE:?}: a call of the driver never returns"
+    );
 }
 
 /// Checks that each behavior named as unsupported exists, so that a skip does not outlive a rename.
@@ -46,7 +49,7 @@ pub fn run(
 /// If one does not exist or has no reason.
 pub fn check_unsupported(unsupported: &[(&str, &str)]) {
     for (name, reason) in unsupported {
-        assert!(BEHAVIORS.contains(name), "`{name}` is no behavior");
-        assert!(!reason.is_empty(), "`{name}` is skipped without a reason");
+        assert!(BEHAVIORS.contains(name), "unknown behavior `{name}` in `unsupported`");
+        assert!(!reason.is_empty(), "`{name}` in `unsupported` has no reason");
     }
 }

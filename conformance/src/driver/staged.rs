@@ -19,7 +19,11 @@ async fn staged(driver: &dyn StorageDriver, path: &StoragePath) -> Vec<FileInfo>
     let mut found: Vec<FileInfo> = driver.list_staged(path).try_collect().await.unwrap();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     for info in &found {
-        assert!(info.modified.is_some(), "{}: age cannot be judged", info.path);
+        assert!(
+            info.modified.is_some(),
+            "list_staged: {} has no `modified`, so nothing knows its age",
+            info.path
+        );
     }
     found
 }
@@ -36,14 +40,15 @@ fn later(found: &[FileInfo]) -> SystemTime {
 /// Every instance finds the stage, whatever its size, and whatever other writers are open, were dropped,
 /// or committed.
 pub async fn find_staged_finds_what_was_closed(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
-    for (index, size) in [0, 1, 10, 100_000, 6 << 20, 17 << 20].into_iter().enumerate() {
+    for (index, size) in [0, 1, 10, 100_000, part, 3 * part - 1].into_iter().enumerate() {
         let file = cx.path(&format!("dir{index}/file"));
         if index % 2 == 1 {
             put(cx.driver(), &file, "visible").await;
         }
         let mut staged = stage(cx.driver(), &file, sample::bytes(1, size)).await;
-        for more in [0, 1, 100_000, 6 << 20] {
+        for more in [0, 1, 100_000, part] {
             let late = cx.reopen().await;
             for driver in [cx.driver(), &*other, &*late] {
                 assert_staged(driver, &staged).await;
@@ -65,7 +70,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
             write(&mut writer, sample::bytes(4, more)).await;
             staged = close(writer, &file).await;
         }
-        assert_eq!(staged.size, (size + 1 + 100_000 + (6 << 20)) as u64);
+        assert_eq!(staged.size, (size + 1 + 100_000 + part) as u64);
         write_file(&*other, &file, "another one's").await;
         assert_staged(cx.driver(), &staged).await;
         commit(&*other, &staged, &file).await;
@@ -94,6 +99,7 @@ pub async fn find_staged_finds_what_was_closed(cx: &Context) {
 /// That includes paths with a visible file, paths whose writers are open or were dropped before any
 /// close, and every way in which a stage goes away.
 pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     cx.put_all(&["dir/file", "dir/sub/file", "whole"]).await;
     put(cx.driver(), &cx.path("empty"), "").await;
@@ -120,7 +126,7 @@ pub async fn find_staged_of_nothing_is_not_found(cx: &Context) {
         assert_not_staged(cx.driver(), &cx.path(rest)).await;
         assert_not_staged(&*other, &cx.path(rest)).await;
     }
-    for size in [0, 10, 6 << 20] {
+    for size in [0, 10, part] {
         for in_one_go in [true, false] {
             let file = cx.path("dropped/file");
             let mut writer =
@@ -196,7 +202,8 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
     append(&*other, &found, "more").await.unwrap();
     let again = staged(cx.driver(), &cx.path("a/file")).await;
     assert_eq!(again.iter().map(|info| info.size).max(), Some(17));
-    assert!(again.iter().all(|info| info.modified.unwrap() < before + Duration::from_secs(60)));
+    let is_soon = |info: &FileInfo| info.modified.unwrap() < before + Duration::from_secs(60);
+    assert!(again.iter().all(is_soon), "list_staged: a time of the future: {again:?}, before {before:?}");
     go_on(cx.driver(), &cx.path("a/file")).await.commit(&cx.path("a/file")).await.unwrap();
     go_on(cx.driver(), &cx.path("a-b/file")).await.cancel().await.unwrap();
     cx.driver().delete(&cx.path("dir")).await.unwrap();
@@ -208,7 +215,11 @@ pub async fn list_staged_finds_what_was_closed(cx: &Context) {
 
 /// Nothing is listed for an empty store, a missing directory, or one with visible files only.
 pub async fn list_staged_of_nothing_is_empty(cx: &Context) {
-    assert!(staged(cx.driver(), &StoragePath::root()).await.is_empty());
+    assert_eq!(
+        paths(cx.driver(), &StoragePath::root()).await,
+        Vec::<String>::new(),
+        "list_staged of the root"
+    );
     assert!(staged(cx.driver(), &cx.path("missing/deep")).await.is_empty());
     cx.put_all(&["dir/a", "dir/b/c"]).await;
     write_file(cx.driver(), &cx.path("dir/d"), sample::bytes(1, 100_000)).await;
@@ -252,7 +263,7 @@ pub async fn delete_staged_keeps_younger_stages(cx: &Context) {
     // The lock of that writer may take a moment to go.
     pause(50).await;
     assert_eq!(other.delete_staged(&file, second + Duration::from_millis(1)).await.unwrap(), 1);
-    assert!(staged(cx.driver(), cx.base()).await.is_empty());
+    assert_eq!(paths(cx.driver(), cx.base()).await, Vec::<String>::new(), "list_staged: it was deleted");
     assert_not_staged(cx.driver(), &file).await;
     assert_eq!(
         other.delete_staged(&file, later(&[FileInfo::new(file.clone(), 0, Some(second))])).await.unwrap(),

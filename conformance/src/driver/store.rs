@@ -27,6 +27,7 @@ pub struct Store {
     sizes: Sizes,
     missing: Option<String>,
     settle: Option<Arc<Settle>>,
+    in_memory: bool,
 }
 
 impl Store {
@@ -48,15 +49,19 @@ impl Store {
                 driver
             })
         });
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing: None, settle: None }
+        Self::opened_by(open, None)
+    }
+
+    fn opened_by(open: Arc<Open>, missing: Option<String>) -> Self {
+        let sizes = Sizes::default();
+        Self { open, truncate: None, fetch: None, sizes, missing, settle: None, in_memory: false }
     }
 
     /// Makes a store that is unavailable here. Its tests are skipped, with this reason, and counted as skipped.
     #[must_use]
     pub fn missing(reason: impl Into<String>) -> Self {
         let open: Arc<Open> = Arc::new(|| panic!("a missing store is not opened"));
-        let missing = Some(reason.into());
-        Self { open, truncate: None, fetch: None, sizes: Sizes::default(), missing, settle: None }
+        Self::opened_by(open, Some(reason.into()))
     }
 
     /// Why the store is unavailable, if it is.
@@ -104,6 +109,19 @@ impl Store {
     {
         self.settle = Some(Arc::new(move || Box::pin(settle())));
         self
+    }
+
+    /// Says that the store is memory of this process: no call waits for anything, so none can block.
+    ///
+    /// `calls_do_not_block_the_runtime` then shows that no call waits.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     pub(crate) async fn settle(&self) {
@@ -167,6 +185,8 @@ pub struct Sizes {
     pub write_size: u64,
     /// Files of a directory that takes more than one page. Object stores list 1000 at a time.
     pub many_files: usize,
+    /// Bytes of a file that takes more than one part. In most stores no part is smaller than 5 MiB.
+    pub part: usize,
 }
 
 impl Default for Sizes {
@@ -179,6 +199,7 @@ impl Default for Sizes {
             writers: 32,
             write_size: 32 * MIB,
             many_files: 1100,
+            part: 6 << 20,
         }
     }
 }

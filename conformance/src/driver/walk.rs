@@ -5,7 +5,7 @@ use plugin_registry_core::{ErrorKind, FileInfo, StorageDriver, StoragePath};
 
 use super::{
     Context,
-    context::{kind, marked, path, put, stage, walk, walked},
+    context::{assert_names, kind, marked, path, put, stage, walk, walked},
 };
 
 /// In byte order of the whole path: `-` and `.` come before `/`.
@@ -29,7 +29,7 @@ pub async fn walk_yields_all_files_in_order(cx: &Context) {
     assert_eq!(walked(cx.driver(), &dir.join("a").unwrap(), None).await, ["-", "b-/x", "b/c/d"]);
     let root = walk(cx.driver(), &StoragePath::root(), None).await.unwrap();
     assert_eq!(root.len(), FILES.len() + 3);
-    assert!(root.is_sorted_by_key(|info| info.path.clone()));
+    assert!(root.is_sorted_by_key(|info| info.path.clone()), "walk of the root: not in byte order: {root:?}");
 
     let mut many: Vec<String> =
         (0..cx.sizes().many_files).map(|index| format!("{:03}/{}-{index}/f", index / 7, index % 3)).collect();
@@ -44,7 +44,8 @@ pub async fn walk_yields_all_files_in_order(cx: &Context) {
     )
     .await;
     many.sort();
-    assert!(walked(cx.driver(), &cx.path("many"), None).await == many);
+    let dir = cx.path("many");
+    assert_names("walk", &dir, &walked(cx.driver(), &dir, None).await, &many);
 }
 
 /// `walk` yields only paths greater than `after`.
@@ -76,13 +77,14 @@ pub async fn walk_starts_after(cx: &Context) {
 /// `walk` fails with `NotFound` for a missing directory or a file. With `after`, an empty stream is
 /// allowed. The root of an empty store is empty.
 pub async fn walk_missing_is_not_found(cx: &Context) {
-    assert!(walk(cx.driver(), &StoragePath::root(), None).await.unwrap().is_empty());
+    let root = walk(cx.driver(), &StoragePath::root(), None).await.unwrap();
+    assert!(root.is_empty(), "walk of the root: the store is empty, and it has {root:?}");
     cx.put_all(&["ab/file", "file"]).await;
     for rest in ["missing", "a", "file", "ab/file", "ab/fil", "file/below"] {
         assert_eq!(kind(walk(cx.driver(), &cx.path(rest), None).await), ErrorKind::NotFound, "{rest}");
         match walk(cx.driver(), &cx.path(rest), Some(cx.base())).await {
-            Ok(found) => assert!(found.is_empty()),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+            Ok(found) => assert!(found.is_empty(), "walk of {rest}: it is missing, and has {found:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
         }
     }
 }

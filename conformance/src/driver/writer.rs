@@ -17,11 +17,12 @@ use super::{
 
 /// Written bytes are invisible to every call, in any size. A file that was visible before stays.
 pub async fn writer_is_invisible_before_commit(cx: &Context) {
+    let part = cx.part();
     let (dir, file, other) = (cx.path("dir"), cx.path("dir/file"), cx.reopen().await);
     put(cx.driver(), &cx.path("dir/a"), "x").await;
     put(cx.driver(), &cx.path("dir/z"), "x").await;
-    for size in [0, 10, 100_000, (6 << 20) + 1] {
-        let content = sample::bytes(size, size as usize);
+    for size in [0, 10, 100_000, part + 1] {
+        let content = sample::bytes(size as u64, size);
         let mut in_one_go = direct(cx.driver(), &file).await;
         write(&mut in_one_go, content.clone()).await;
         let mut writer = first(cx.driver(), &file).await;
@@ -116,10 +117,9 @@ pub async fn writer_does_not_disturb_others(cx: &Context) {
 
 /// However a writer ends that has not resumed the stage, the stage is as it was.
 async fn stages_stay(cx: &Context, other: &Driver) {
+    let part = cx.part();
     let (file, elsewhere) = (cx.path("stays/file"), cx.path("elsewhere"));
-    for (index, (kept, size)) in
-        [(0, 10), (3, 0), (3, 3), (6 << 20, 10), (10, 6 << 20)].into_iter().enumerate()
-    {
+    for (index, (kept, size)) in [(0, 10), (3, 0), (3, 3), (part, 10), (10, part)].into_iter().enumerate() {
         let mut content = sample::bytes(1, kept).to_vec();
         for end in ["commit", "commit elsewhere", "cancel", "drop", "close"] {
             // Opened before the stage was closed, or after it.
@@ -166,11 +166,10 @@ async fn stages_stay(cx: &Context, other: &Driver) {
 /// Of writers that begin a stage, one is closed. The close of the others is a conflict, and the stage
 /// that was kept stays.
 pub async fn writer_first_close_creates(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
     for (index, (winner, loser)) in
-        [(3, 3), (3, 4), (0, 0), (0, 5), (5, 0), (10, 6 << 20), (6 << 20, 10), (6 << 20, 6 << 20)]
-            .into_iter()
-            .enumerate()
+        [(3, 3), (3, 4), (0, 0), (0, 5), (5, 0), (10, part), (part, 10), (part, part)].into_iter().enumerate()
     {
         let file = cx.path(&format!("dir{index}/file"));
         let (kept, refused) = (sample::bytes(1, winner), sample::bytes(2, loser));
@@ -197,7 +196,7 @@ pub async fn writer_first_close_creates(cx: &Context) {
         assert_file(&*other, &file, &refused).await;
         forget(cx.driver(), &staged).await;
     }
-    for (writers, rounds, size) in [(2, 10, 50_000), (8, 10, 10), (2, 3, 6 << 20), (8, 2, 6 << 20)] {
+    for (writers, rounds, size) in [(2, 10, 50_000), (8, 10, 10), (2, 3, part), (8, 2, part)] {
         for round in 0..rounds {
             let file = cx.path(&format!("race{writers}-{size}/{round}"));
             one_of(cx, &other, &file, writers, size).await;
@@ -256,7 +255,8 @@ async fn check_whole(driver: &dyn StorageDriver, staged: Staged, content: &Bytes
 /// Everything written before a close is there for another instance, but not visible. A direct writer
 /// keeps nothing.
 pub async fn writer_close_is_durable_and_invisible(cx: &Context) {
-    for (index, size) in [0, 1, 100_000, 6 << 20].into_iter().enumerate() {
+    let part = cx.part();
+    for (index, size) in [0, 1, 100_000, part].into_iter().enumerate() {
         let file = cx.path(&format!("dir{index}/file"));
         let content = sample::bytes(1, size);
         let first_instance = cx.reopen().await;
@@ -308,7 +308,8 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
         }
         // Without more bytes the identity may stay. `find_staged` returns the same as the close.
         let staged = close(resume(&*other, &staged).await, &file).await;
-        assert!(seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id));
+        let is_new = seen.iter().rev().skip(1).all(|earlier| earlier.id != staged.id);
+        assert!(is_new, "{file}: a close without more bytes has the identity of an older stage");
         assert_staged(cx.driver(), &staged).await;
         // Ways in which a stage goes away. A filesystem gives its inode to the next file.
         match round % 4 {
@@ -337,6 +338,7 @@ pub async fn writer_close_gives_an_identity_of_its_own(cx: &Context) {
 
 /// After a cancel nothing is left to resume. The visible file stays.
 pub async fn writer_cancel_leaves_nothing(cx: &Context) {
+    let part = cx.part();
     let file = cx.path("dir/file");
     for visible in [false, true] {
         let content = Bytes::from("visible");
@@ -354,7 +356,7 @@ pub async fn writer_cancel_leaves_nothing(cx: &Context) {
                 closed = Some(staged);
             }
             if step > 2 {
-                write(&mut writer, sample::bytes(2, 6 << 20)).await;
+                write(&mut writer, sample::bytes(2, part)).await;
             }
             writer.cancel().await.unwrap();
             assert_not_staged(cx.driver(), &file).await;
@@ -374,11 +376,11 @@ pub async fn writer_cancel_leaves_nothing(cx: &Context) {
 
 /// A commit makes exactly `size` bytes visible, all at once, also for zero bytes.
 pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
+    let part = cx.part();
     let other = cx.reopen().await;
-    for (index, sizes) in
-        [vec![], vec![0], vec![1], vec![0, 5, 0], vec![65_536; 9], vec![6 << 20, 1, 5 << 20]]
-            .into_iter()
-            .enumerate()
+    for (index, sizes) in [vec![], vec![0], vec![1], vec![0, 5, 0], vec![65_536; 9], vec![part, 1, part - 5]]
+        .into_iter()
+        .enumerate()
     {
         for in_one_go in [true, false] {
             let file = cx.path(&format!("dir{index}-{in_one_go}/sub/file"));
@@ -412,7 +414,8 @@ pub async fn writer_commit_is_visible_and_whole(cx: &Context) {
 
 /// The bytes are visible there, whole. Nothing is left at the writer's own path.
 pub async fn writer_commit_to_another_path(cx: &Context) {
-    for (index, size) in [0, 1, 300_000, (6 << 20) + 1].into_iter().enumerate() {
+    let part = cx.part();
+    for (index, size) in [0, 1, 300_000, part + 1].into_iter().enumerate() {
         let own = cx.path(&format!("uploads{index}/1/data"));
         let content = sample::bytes(index as u64, size);
         for (step, target) in ["blobs/a/data", "blobs/a/data", "blobs/b", "blobs/b"].into_iter().enumerate() {

@@ -1,7 +1,11 @@
 //! Damage in the store is never served as good, and a push repairs it (design, decision 12).
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use plugin_registry_core::Algorithm;
+use futures::stream;
+use plugin_registry::{Registry, RegistryError, blob::BlobState};
+use plugin_registry_core::{Algorithm, Descriptor, MediaType};
 
 use super::{
     Lab, body,
@@ -91,6 +95,40 @@ pub async fn end_6_push_repairs_a_damaged_blob(lab: &Lab) {
             assert_eq!(lab.tree().await.get(&data(&blob)), Some(&blob), "{way}, damage {case}");
         }
     }
+}
+
+/// Bytes that were read and do not hash to their digest are replaced at once, for every repository that shares
+/// them. Reading writes nothing, wrong content changes nothing, and nothing needs the right to delete.
+pub async fn damaged_blobs_are_found_and_replaced(lab: &Lab) {
+    let client = lab.client();
+    let blob = content(1, 5000);
+    client.push("a", &blob).await;
+    client.push("b", &blob).await;
+    let registry = Registry::builder(lab.shared()).build();
+    let blobs = |name: &str| registry.repository(name.parse().unwrap()).blobs();
+    let descriptor = Descriptor::of(MediaType::ImageLayerGzip, &blob);
+    let state = async |name: &str| blobs(name).examine(&descriptor).await.unwrap();
+    let of = |bytes: &Bytes| stream::iter([Ok::<_, Infallible>(bytes.clone())]);
+    assert_eq!((state("a").await, state("c").await), (BlobState::Whole, BlobState::Unlinked));
+    for bad in damaged(&blob) {
+        lab.write(&data(&blob), bad.clone()).await;
+        let before = lab.tree().await;
+        assert_eq!((state("b").await, state("c").await), (BlobState::Damaged, BlobState::Damaged));
+        let refused = blobs("a").replace(&descriptor, of(&bad)).await;
+        assert!(matches!(refused, Err(RegistryError::Mismatch(_))), "{refused:?}");
+        let read_only = Registry::builder(lab.shared()).read_only(true).build();
+        let refused =
+            read_only.repository("a".parse().unwrap()).blobs().replace(&descriptor, of(&blob)).await;
+        assert!(matches!(refused, Err(RegistryError::ReadOnly)), "{refused:?}");
+        lab.tree().await.assert_is(&before);
+        blobs("a").replace(&descriptor, of(&blob)).await.unwrap();
+        assert_eq!((state("a").await, state("b").await), (BlobState::Whole, BlobState::Whole));
+        client.assert_blob("b", &blob).await;
+    }
+    let other_size = Descriptor::new(MediaType::ImageLayerGzip, descriptor.digest, 4999);
+    assert_eq!(blobs("a").examine(&other_size).await.unwrap(), BlobState::Damaged);
+    lab.remove(&data(&blob)).await;
+    assert_eq!(state("a").await, BlobState::Absent);
 }
 
 /// A push of other bytes does not overwrite good ones.

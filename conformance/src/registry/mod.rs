@@ -280,6 +280,7 @@ macro_rules! __api_requirements {
             damage: [
                 end_2_damaged_blob_never_ends_cleanly,
                 end_6_push_repairs_a_damaged_blob,
+                damaged_blobs_are_found_and_replaced,
                 end_6_a_wrong_push_leaves_good_bytes,
                 end_6_a_lost_stage_vouches_for_nothing,
                 end_3_damaged_manifest_is_never_served,
@@ -302,6 +303,7 @@ macro_rules! __api_requirements {
                 purge_removes_idle_uploads,
                 purge_judges_by_the_last_activity,
                 purge_removes_what_dead_writers_staged,
+                purge_counts_each_stage,
                 purge_of_a_read_only_registry,
                 purge_during_an_upload,
                 purge_keeps_what_somebody_just_went_on_with,
@@ -324,6 +326,7 @@ macro_rules! __api_requirements {
             verify: [
                 verify_of_a_sound_store,
                 verify_finds_every_damage,
+                verify_of_one_image,
                 verify_goes_on_beside_files_that_cannot_be_read,
                 verify_goes_on_beside_directories_that_cannot_be_listed,
                 verify_ends_where_the_store_fails,

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use futures::poll;
+use futures::{StreamExt, TryStreamExt, poll};
 use plugin_registry::{Registry, RegistryError, upload::PurgeReport};
-use plugin_registry_core::{Operation, WriteMode};
+use plugin_registry_core::{FileInfo, Operation, StoragePath, WriteMode};
 
 use super::{
     Lab,
@@ -66,6 +66,7 @@ pub async fn purge_removes_idle_uploads(lab: &Lab) {
 
     let young = lab.registry().purge_uploads(DAY, false).await.unwrap();
     assert_eq!((young.uploads.len(), young.staged.len(), young.kept), (0, 0, 5));
+    assert!(young.next_due.is_some_and(|due| due <= DAY && due > DAY / 2), "{young:?}");
     let before = lab.tree().await;
     let dry = purge(lab.registry(), true).await;
     lab.tree().await.assert_is(&before);
@@ -161,6 +162,38 @@ pub async fn purge_removes_what_dead_writers_staged(lab: &Lab) {
     client.get(format!("/v2/a/blobs/{}", digest(&missing))).send().await.refused(404, "BLOB_UNKNOWN");
     client.push("a", &missing).await;
     client.assert_blob("a", &missing).await;
+}
+
+/// A path may have several stages. Each counts, whether it is purged or too young, and a dry run says the same.
+pub async fn purge_counts_each_stage(lab: &Lab) {
+    let digest = digest(&content(1, 3000));
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    let path: StoragePath = format!("{ROOT}/blobs/sha256/{}/{hex}/data", &hex[..2]).parse().unwrap();
+    let stage = async |mode| {
+        let mut writer = lab.driver().writer(&path, mode).await.unwrap();
+        writer.write(content(1, 1000)).await.unwrap();
+        writer
+    };
+    // Some stores keep what an open writer has staged, others only what was closed.
+    let _open = [stage(WriteMode::direct()).await, stage(WriteMode::direct()).await];
+    let _ = stage(WriteMode::Stage).await.close().await.unwrap();
+    let root: StoragePath = ROOT.parse().unwrap();
+    let staged: Vec<FileInfo> = lab.driver().list_staged(&root).try_collect().await.unwrap();
+    let bytes: u64 = staged.iter().map(|stage| stage.size).sum();
+    assert!(!staged.is_empty());
+
+    for dry_run in [true, false] {
+        let young = lab.registry().purge_uploads(DAY, dry_run).await.unwrap();
+        assert_eq!((young.staged.len(), young.kept, young.kept_staged), (0, 0, staged.len()), "{young:?}");
+        assert!(young.next_due.is_some_and(|due| due <= DAY && due > DAY / 2), "{young:?}");
+    }
+    for dry_run in [true, false] {
+        let old = purge(lab.registry(), dry_run).await;
+        assert_eq!((old.staged.len(), old.bytes(), old.kept_staged), (staged.len(), bytes, 0), "{old:?}");
+        assert!(old.staged.iter().all(|stage| stage.path == path) && old.next_due.is_none(), "{old:?}");
+    }
+    assert_eq!(lab.driver().list_staged(&root).count().await, 0);
+    assert_eq!(purge(lab.registry(), false).await, PurgeReport::default());
 }
 
 /// A read-only registry may look but not purge. In an empty store nothing is purged, and nothing is written.

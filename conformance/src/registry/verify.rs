@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use plugin_registry::{
     Registry, RegistryError,
-    verify::{VerifyReport, VerifyScope},
+    verify::{ImageName, VerifyReport, VerifyScope},
 };
-use plugin_registry_core::{ErrorKind, Operation, StoragePath};
+use plugin_registry_core::{ErrorKind, Operation, Reference, StoragePath};
 
 use super::{
     Lab, Wrapped,
@@ -15,6 +15,11 @@ use super::{
 };
 
 const ROOT: &str = "/docker/registry/v2";
+
+fn named(repository: &str, reference: &str) -> ImageName {
+    let reference: Reference = reference.parse().unwrap();
+    ImageName::new(repository.parse().unwrap(), reference)
+}
 
 async fn verify(lab: &Lab) -> VerifyReport {
     // A registry that remembers nothing.
@@ -103,11 +108,69 @@ pub async fn verify_finds_every_damage(lab: &Lab) {
         let report = verify(lab).await;
         let found = report.findings.iter().any(|found| found.path.to_string() == finding);
         assert!(found, "{path} {damage:?}: {:?}", report.findings);
+        // A copy of the whole mends each of them.
+        let images: Vec<_> = report.findings.iter().map(|found| found.image.clone()).collect();
+        assert!(
+            images.iter().all(|image| *image == Some(named("a", "both"))),
+            "{path} {damage:?}: {images:?}"
+        );
         lab.tree().await.assert_is(&before);
         lab.write(&path, sound).await;
         let report = verify(lab).await;
         assert!(report.is_sound(), "{path}: {report:?}");
     }
+}
+
+/// One image is verified with everything below it and nothing beside it, by its tag or its digest.
+pub async fn verify_of_one_image(lab: &Lab) {
+    let [first, second] = fill(lab).await;
+    let registry = Registry::builder(lab.shared()).read_only(true).build();
+    let verify =
+        async |reference: &str| registry.verify(VerifyScope::Image(named("a", reference)), |_| ()).await;
+    for (reference, manifests, blobs) in
+        [("both", 3, 6), (first.digest().as_str(), 1, 3), (second.digest().as_str(), 1, 3)]
+    {
+        let report = verify(reference).await.unwrap();
+        assert!(report.is_clean(), "{reference}: {report:?}");
+        assert_eq!(
+            (report.repositories, report.manifests, report.blobs),
+            (1, manifests, blobs),
+            "{reference}"
+        );
+    }
+    for missing in ["missing", &digest(b"missing")] {
+        let unknown = verify(missing).await;
+        assert!(matches!(unknown, Err(RegistryError::ManifestUnknown { .. })), "{missing}: {unknown:?}");
+    }
+    let layer = link("a", "_layers", &second.blobs[2]);
+    let revision = link("a", "_manifests/revisions", &second.manifest);
+    let whole = second.blobs[1].clone();
+    for (path, bytes) in [
+        (data(&second.blobs[1]), Some(content(9, whole.len()))),
+        (data(&second.blobs[1]), None),
+        (data(&second.manifest), Some("{}".into())),
+        (data(&second.manifest), None),
+        (layer.clone(), Some(Bytes::new())),
+        (layer.clone(), None),
+        (revision, Some(Bytes::new())),
+    ] {
+        let sound = lab.tree().await.get(&path).unwrap().clone();
+        match bytes {
+            Some(bytes) => lab.write(&path, bytes).await,
+            None => lab.remove(&path).await,
+        }
+        for reference in ["both", &second.digest()] {
+            let report = verify(reference).await.unwrap();
+            assert!(paths(&report).contains(&path.as_str()), "{reference} {path}: {report:?}");
+            let image = Some(named("a", reference));
+            assert!(report.findings.iter().all(|finding| finding.image == image), "{path}: {report:?}");
+        }
+        assert!(verify(&first.digest()).await.unwrap().is_clean(), "{path}");
+        lab.write(&path, sound).await;
+    }
+    let tag = format!("{ROOT}/repositories/a/_manifests/tags/both/current/link");
+    lab.write(&tag, "sha256:short").await;
+    assert_eq!(paths(&verify("both").await.unwrap()), [tag]);
 }
 
 /// Uploads, deleted content, empty leftovers and files of other software are not damage.
@@ -183,7 +246,10 @@ pub async fn verify_goes_on_beside_files_that_cannot_be_read(lab: &Lab) {
             assert_eq!(report.repositories, 3, "{path}");
             assert_eq!(paths(&report), [&path, &last], "{kind:?}: {:?}", report.findings);
             let finding = &report.findings[0];
-            assert!(finding.problem.contains(kind.as_str()) && !finding.blocks_repair, "{finding}");
+            assert!(finding.problem.contains(kind.as_str()), "{finding}");
+            // Only what the store itself calls corrupted is wrong for sure, and only if its bytes are read.
+            let is_mended = kind == ErrorKind::Corrupted && path.ends_with("/data");
+            assert_eq!(finding.image.is_some(), is_mended, "{kind:?}: {finding}");
         }
     }
 }

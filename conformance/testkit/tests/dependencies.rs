@@ -71,6 +71,11 @@ const ALLOWED: &[(&str, &str)] = &[
     ("plugin-registry-emulator", "*"),
     ("plugin-registry-benches", "*"),
     ("plugin-registry-docs", "*"),
+    (
+        "plugin-registry-examples",
+        "plugin-registry plugin-registry-copy plugin-registry-drivers plugin-registry-drivers-fs \
+         plugin-registry-locations futures tokio",
+    ),
 ];
 
 /// Never a normal dependency outside the command: servers, and other registries.

@@ -8,11 +8,11 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, lock::Mutex, stream};
 use plugin_registry::manifest::{Links, Manifest};
-use plugin_registry_core::{Descriptor, Digest};
+use plugin_registry_core::{Descriptor, Digest, shown};
 
 use super::OciLayout;
 use crate::{
-    content::BlobContent,
+    content::{BlobContent, unmended},
     destination::{Destination, PutOutcome, Role},
     error::{CopyError, Result},
     progress::BlobOutcome,
@@ -68,6 +68,15 @@ impl Source for LayoutImage {
         self.layout.label().to_owned()
     }
 
+    fn image(&self) -> String {
+        let label = self.layout.label();
+        match &self.reference {
+            Some(LayoutReference::Name(name)) => format!("{label}:{}", shown(name)),
+            Some(LayoutReference::Digest(digest)) => format!("{label}@{digest}"),
+            None => label.to_owned(),
+        }
+    }
+
     async fn root(&self) -> Result<Manifest> {
         let descriptor = self.layout.resolve(self.reference.as_ref()).await?;
         match self.layout.manifest(&descriptor).await {
@@ -98,6 +107,10 @@ impl Source for LayoutImage {
 impl Destination for LayoutImage {
     fn label(&self) -> String {
         self.layout.label().to_owned()
+    }
+
+    fn image(&self) -> String {
+        Source::image(self)
     }
 
     fn checks_references(&self) -> bool {
@@ -144,5 +157,18 @@ impl Destination for LayoutImage {
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
         self.layout.put_blob(descriptor, content).await?;
         Ok(BlobOutcome::Copied)
+    }
+
+    async fn mend_blob(&self, descriptor: &Descriptor, content: BlobContent<'_>) -> Result<BlobOutcome> {
+        match self.layout.is_whole(descriptor).await? {
+            Some(true) => Ok(BlobOutcome::Present),
+            None => self.put_blob(descriptor, content).await,
+            Some(false) => {
+                let replaced = self.layout.put_blob(descriptor, content).await;
+                let replaced =
+                    replaced.map_err(|error| unmended(self.layout.label(), &descriptor.digest, error));
+                replaced.map(|()| BlobOutcome::Mended)
+            }
+        }
     }
 }

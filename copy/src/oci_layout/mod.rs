@@ -13,7 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, lock::Mutex};
-use plugin_registry::manifest::{MAX_MANIFEST_SIZE, Manifest};
+use plugin_registry::{
+    integrity,
+    manifest::{MAX_MANIFEST_SIZE, Manifest},
+};
 use plugin_registry_core::{
     ByteRange, Checked, Descriptor, Digest, Error, ErrorKind, Metrics, StorageDriver, StorageDriverExt,
     StoragePath, VerifyError, WriteMode, shown,
@@ -205,6 +208,18 @@ impl OciLayout {
             Ok(info) => Ok(info.size == descriptor.size),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(self.storage(error)),
+        }
+    }
+
+    /// Reads a blob to its end, and returns whether it is what the descriptor names; `None` if there is none. 1
+    /// driver call.
+    async fn is_whole(&self, descriptor: &Descriptor) -> Result<Option<bool>> {
+        let content = self.blob(&descriptor.digest, integrity::named_size(descriptor));
+        match content.into_verified().try_for_each(|_| std::future::ready(Ok(()))).await {
+            Ok(()) => Ok(Some(true)),
+            Err(CopyError::NotFound { .. }) => Ok(None),
+            Err(error) if error.is_damaged() => Ok(Some(false)),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The wrapper that every driver gets.
 //!
-//! `scope` names and counts errors, `reader` holds a body to what was announced, and `writer` latches.
-//! The path rules and the spans are here.
+//! `scope` names and counts errors, `span` names calls, `reader` holds a body to what was announced, and
+//! `writer` latches. The path rules are here.
 
 mod reader;
 mod scope;
+mod span;
 mod writer;
 
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -31,8 +32,8 @@ use crate::{
 ///
 /// - the root is refused where a file is expected,
 /// - every error names the driver, the operation and the path,
-/// - every call that reaches the driver is counted in [`Metrics`], and each but listings and those of a writer
-///   has a `tracing` span at debug level,
+/// - every call that reaches the driver is counted in [`Metrics`] and has a `tracing` span `storage` at debug
+///   level, with its driver, operation and path; listings and bodies are polled in theirs,
 /// - a writer that failed once fails for ever, so nothing truncated is ever committed,
 /// - a direct writer is never closed.
 ///
@@ -73,7 +74,7 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         self.metrics.record_call(operation);
-        let span = tracing::debug_span!("storage", driver = (*self.driver).name(), %operation, %path);
+        let span = span::storage((*self.driver).name(), operation, path);
         call.instrument(span).await.map_err(|error| self.scope(operation, path).fail(error))
     }
 
@@ -103,7 +104,8 @@ impl<D: StorageDriver + ?Sized> Checked<D> {
     ) -> BoxStream<'a, Result<T>> {
         self.metrics.record_call(operation);
         let scope = self.scope(operation, path);
-        stream.map(move |item| item.map_err(|error| scope.fail(error))).boxed()
+        let span = scope.span(operation);
+        span::within(span, stream.map(move |item| item.map_err(|error| scope.fail(error))))
     }
 }
 

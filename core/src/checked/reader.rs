@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
 
-use super::scope::Scope;
+use super::{scope::Scope, span};
 use crate::{
     error::{Error, ErrorKind, Result},
     file::Reader,
+    metrics::Operation,
 };
 
 /// Wraps a reader so that it yields exactly the announced bytes or ends in an error.
@@ -17,7 +18,8 @@ pub(super) fn exact(reader: Reader, scope: Scope) -> Reader {
     let mut missing = reader.content_length();
     let not_empty = |piece: &Result<Bytes>| future::ready(!matches!(piece, Ok(piece) if piece.is_empty()));
     // An empty piece marks the end for the check. The filter behind it removes it again.
-    let end = stream::once(async { Ok(Bytes::new()) });
+    let end = stream::once(future::ready(Ok(Bytes::new())));
+    let span = scope.span(Operation::ReadBody);
     let stream = reader.into_stream().filter(not_empty).chain(end).map(move |piece| {
         let piece = piece.map_err(|error| scope.fail(error))?;
         scope.metrics.record_read(piece.len());
@@ -30,5 +32,5 @@ pub(super) fn exact(reader: Reader, scope: Scope) -> Reader {
         }
         Ok(piece)
     });
-    Reader::new(info, range, stream.filter(not_empty).boxed())
+    Reader::new(info, range, span::within(span, stream.filter(not_empty)))
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
+use super::span;
 use crate::{
     error::Error,
     metrics::{Metrics, Operation},
@@ -18,6 +21,11 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// The span of an operation of this call: a writer and a body have several.
+    pub(super) fn span(&self, operation: Operation) -> Span {
+        span::storage(self.driver, operation, &self.path)
+    }
+
     pub(super) fn fail(&self, error: Error) -> Error {
         self.fail_as(self.operation, error)
     }

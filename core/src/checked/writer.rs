@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::scope::Scope;
 use crate::{
@@ -44,7 +45,9 @@ impl FileWriter for CheckedWriter {
         let size = chunk.len();
         // Set before the call, so that a dropped future counts as a failure.
         self.failed = true;
-        self.writer.write(chunk).await.map_err(|error| self.scope.fail_as(Operation::WriterWrite, error))?;
+        let span = self.scope.span(Operation::WriterWrite);
+        let written = self.writer.write(chunk).instrument(span).await;
+        written.map_err(|error| self.scope.fail_as(Operation::WriterWrite, error))?;
         self.failed = false;
         self.scope.metrics.record_written(size);
         Ok(())
@@ -61,13 +64,15 @@ impl FileWriter for CheckedWriter {
             let error = Error::new(ErrorKind::Other).with_message("a direct writer keeps nothing to resume");
             return Err(scope.fail_as(Operation::WriterClose, error.with_retryable(false)));
         }
-        writer.close().await.map_err(|error| scope.fail_as(Operation::WriterClose, error))
+        let span = scope.span(Operation::WriterClose);
+        writer.close().instrument(span).await.map_err(|error| scope.fail_as(Operation::WriterClose, error))
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
         let Self { writer, scope, .. } = *self;
         scope.metrics.record_call(Operation::WriterCancel);
-        writer.cancel().await.map_err(|error| scope.fail_as(Operation::WriterCancel, error))
+        let span = scope.span(Operation::WriterCancel);
+        writer.cancel().instrument(span).await.map_err(|error| scope.fail_as(Operation::WriterCancel, error))
     }
 
     async fn commit(self: Box<Self>, to: &StoragePath) -> Result<()> {
@@ -77,6 +82,11 @@ impl FileWriter for CheckedWriter {
             let error = Error::new(ErrorKind::InvalidPath).with_message("the root is not a file");
             return Err(scope.fail_as(Operation::WriterCommit, error));
         }
-        writer.commit(to).await.map_err(|error| scope.fail_as(Operation::WriterCommit, error))
+        let span = scope.span(Operation::WriterCommit);
+        writer
+            .commit(to)
+            .instrument(span)
+            .await
+            .map_err(|error| scope.fail_as(Operation::WriterCommit, error))
     }
 }

@@ -42,6 +42,15 @@ use crate::{
 ///   how much.
 /// - **Clocks**: times are the store's, and are never compared with the local clock.
 /// - **Paths**: only the listings accept the root. `/a` is not above `/ab`.
+/// - **Threads**: the thread that polls a call runs every other request of the host. Work that blocks (a file, an
+///   embedded database, a lock that is held for long, compressing) goes to `tokio::task::spawn_blocking`. Tokio
+///   may have one thread, so `block_in_place` is not for a driver.
+///
+/// # Behavior
+/// - `calls_do_not_block_the_runtime`: a call that changes the store, lists, or moves more than a piece waits for
+///   other threads or for the network, instead of doing its work on the thread that polls it. A look at one
+///   small thing (`stat`, `find_staged`, opening a reader or writer) may be answered at once from memory. A store
+///   in memory has nothing to wait for.
 ///
 /// # Staged bytes
 ///
@@ -321,6 +330,10 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     ///   became empty.
     /// - `delete_keeps_siblings`: deleting `/a` never touches `/ab`, `/a-b`, `/a.b`.
     /// - `delete_missing_is_not_found`.
+    /// - `delete_removes_staged_bytes`: those for the path and those below it. If nothing else is there, they
+    ///   are removed too. The answer is then `NotFound`, as staged bytes are invisible, or success, if the store
+    ///   has a directory for them. So a caller that only wants it gone accepts both
+    ///   ([`delete_if_exists`](crate::StorageDriverExt::delete_if_exists)).
     async fn delete(&self, path: &StoragePath) -> Result<()>;
 
     /// Deletes single files and stages, in batches if the store has them.
@@ -367,6 +380,9 @@ pub trait StorageDriver: fmt::Debug + Send + Sync + 'static {
     /// # Behavior
     /// - `list_staged_finds_what_was_closed`: stages that wait to be resumed, at the path itself and below it.
     ///   Also those of open or killed writers, if the store keeps them. Never visible files.
+    /// - `list_staged_yields_every_stage`: at the path and below it, however many there are. A stream that ends
+    ///   without an error is complete: if the store's next page fails, the stream ends with that error.
+    /// - `list_staged_tolerates_concurrent_deletes`: stages that vanish meanwhile do not end it.
     /// - `list_staged_of_nothing_is_empty`: also for a missing path.
     fn list_staged<'a>(&'a self, path: &'a StoragePath) -> BoxStream<'a, Result<FileInfo>>;
 
@@ -441,6 +457,10 @@ pub trait FileWriter: fmt::Debug + Send {
     /// Makes exactly [`size`](Self::size) bytes visible at a path, all at once, durable when it returns.
     ///
     /// The path is the writer's, or another one for content whose name is known only at the end (ADR 0004).
+    ///
+    /// # Cancel safety
+    /// If the call is dropped, all of the file becomes visible or nothing. A stage that was resumed is gone, is as
+    /// it was closed, or holds the whole file and can only be committed or deleted: the commit had begun.
     ///
     /// # Behavior
     /// - `writer_commit_is_visible_and_whole`: also for zero bytes.

@@ -9,7 +9,7 @@ use std::{
 use super::{assert_none, pages, repository};
 
 /// The command of this workspace, built first, so that no stale one is asked.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(crate) static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let own = std::env::current_exe().unwrap();
     let directory = own.parent().and_then(Path::parent).unwrap();
     let mut build = Command::new(env!("CARGO"));

@@ -9,11 +9,14 @@
 )]
 
 mod commands;
+mod driver;
 mod example;
 mod links;
 mod markdown;
 mod named;
 mod parameters;
+mod plugin;
+mod recipe;
 mod reference;
 
 use std::{

@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "conformance/",
     "benches/",
     "docs/",
+    "examples/",
     ".ci/",
 ];
 

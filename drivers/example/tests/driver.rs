@@ -5,5 +5,5 @@ use plugin_registry_drivers_example::Example;
 
 plugin_registry_conformance::driver_suite! {
     name: example,
-    open: Store::of_clones(Example::new(1 << 30)).with_sizes(Sizes::small()),
+    open: Store::of_clones(Example::new(1 << 30)).in_memory().with_sizes(Sizes::small()),
 }

@@ -21,7 +21,7 @@ pub async fn read_certificates(key: &str, path: PathBuf) -> Result<String> {
     match tokio::task::spawn_blocking(move || read_text(&path, MAX_FILE)).await {
         Ok(Ok(pem)) if is_pem(&pem) => Ok(pem),
         Ok(Ok(_)) => Err(wrong("holds no PEM certificate")),
-        Ok(Err(error)) => Err(wrong("cannot be read").with_source(error)),
+        Ok(Err(error)) => Err(wrong(&format!("cannot be read: {error}")).with_source(error)),
         Err(error) => Err(wrong("could not be read completely").with_source(error)),
     }
 }

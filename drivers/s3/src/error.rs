@@ -4,7 +4,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_registry_core::{Error, ErrorKind, profiles::is_region, shown, shown_line};
-use plugin_registry_drivers_objects::connections::{ResponseTooLarge, Stalled};
+use plugin_registry_drivers_objects::connections::{ResponseTooLarge, Stalled, hint as connection_hint};
 
 use crate::client::{CredentialsFailure, element};
 
@@ -104,7 +104,8 @@ impl std::error::Error for NotUnderstood {}
 
 /// Whether a store may not have understood a header: 501, or 400 with a code that says nothing else.
 pub(crate) fn is_not_understood(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unsupported || caused_by::<NotUnderstood>(error)
+    let is_vague = error.get_ref().is_some_and(|cause| cause.is::<NotUnderstood>());
+    error.kind() == ErrorKind::Unsupported || is_vague
 }
 
 /// The facts about an answer that is an error.
@@ -157,7 +158,7 @@ pub(crate) fn of_answer(answer: &Answer<'_>) -> Error {
 }
 
 /// Which setting or permission to look at.
-fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> Option<String> {
+fn hint(&Answer { status, code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> Option<String> {
     let text = match code {
         _ if kind == ErrorKind::PermissionDenied && is_retained(code, message) => {
             "the store retains this object (Object Lock): it can be deleted or replaced when its retention ends"
@@ -206,6 +207,10 @@ fn hint(&Answer { code, message, region, .. }: &Answer<'_>, kind: ErrorKind) -> 
             return region
                 .map(|region| format!("the bucket is in the region `{region}`: set `region` to it"));
         }
+        // A server of TLS says this to a request without it, and S3 to a HEAD, whose answer has no body.
+        None if status == Some(400) => {
+            "check `regionendpoint`, with https:// if the store uses TLS, `region` and the session token"
+        }
         _ if kind == ErrorKind::PermissionDenied => {
             "the credentials need s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:GetObject, \
              s3:PutObject, s3:DeleteObject, s3:ListMultipartUploadParts and s3:AbortMultipartUpload on its objects"
@@ -251,7 +256,11 @@ where
                 Some(error) if error.is_user() => ErrorKind::InvalidConfig,
                 _ => ErrorKind::Unavailable,
             };
-            Error::new(kind).with_message(causes(error))
+            let said = match cause::<CredentialsFailure>(error) {
+                Some(failure) => shown_line(&failure.to_string()),
+                None => with_hint(causes(error), error),
+            };
+            Error::new(kind).with_message(said)
         }
         SdkError::ResponseError(context) => {
             let kind = match context.raw().status().as_u16() {
@@ -259,7 +268,7 @@ where
                 200..300 => ErrorKind::Unavailable,
                 status => kind(Some(status), None),
             };
-            let found = Error::new(kind).with_message(causes(error));
+            let found = Error::new(kind).with_message(with_hint(causes(error), error));
             // It would happen again.
             if caused_by::<ResponseTooLarge>(error) { found.with_retryable(false) } else { found }
         }
@@ -271,6 +280,13 @@ where
 pub(crate) fn of_body(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, String) {
     let kind = if caused_by::<Stalled>(error) { ErrorKind::Timeout } else { ErrorKind::Unavailable };
     (kind, causes(error))
+}
+
+fn with_hint(said: String, error: &(dyn std::error::Error + 'static)) -> String {
+    match connection_hint(error) {
+        Some(hint) => format!("{said} ({hint})"),
+        None => said,
+    }
 }
 
 /// A credentials provider may be down, or slow. Everything else is a refusal.
@@ -290,7 +306,7 @@ fn cause<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error +
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }
 
-fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
     cause::<E>(error).is_some()
 }
 
@@ -391,6 +407,8 @@ mod tests {
         assert!(of_answer(&answer).to_string().contains("`regionendpoint`"), "{}", of_answer(&answer));
         assert!(["eu-west-1", "auto"].into_iter().all(is_region));
         assert!(!["", "a b", "x`y", &"r".repeat(64)].into_iter().any(is_region));
+        let plain = Answer { status: Some(400), ..Answer::default() };
+        assert!(of_answer(&plain).to_string().contains("https://"), "{}", of_answer(&plain));
         let head = Answer { status: Some(403), ..Answer::default() };
         assert!(of_answer(&head).to_string().contains("s3:ListBucket"), "{}", of_answer(&head));
         for (code, message) in [

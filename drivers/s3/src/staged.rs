@@ -138,8 +138,8 @@ pub(crate) async fn commit_parts(
 
 /// Aborts the multipart upload of a stage, if it has one and still exists.
 pub(crate) async fn abort(store: &Store, staged: &Staged) -> Result<()> {
-    // An object with an ETag is the bytes themselves. Fewer bytes are not a part.
-    if !staged.state().is_empty() || staged.size < MIN_PART {
+    // An object with an ETag is the bytes themselves. Fewer bytes than any part are not in an upload.
+    if !staged.state().is_empty() || staged.size < MIN_PART.min(store.chunk_size) {
         return Ok(());
     }
     let found = match open(store, staged).await {
@@ -201,6 +201,7 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
             promised.extend(stage.as_ref().and_then(|stage| Some(stage.upload.as_ref()?.id.clone())));
             found.push(FileInfo::new(target, stage.map_or(0, |stage| stage.size), modified));
         }
+        let stages = found.len();
         let root = store.keys.below(path);
         let prefix = if path.is_root() { root } else { root.trim_end_matches('/').to_owned() };
         for OpenUpload { key, id, begun } in open_uploads(store, &prefix).await? {
@@ -214,7 +215,15 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
                 continue;
             }
             match store.client.staged_parts(&key, &id).await {
-                Ok((size, last)) => found.push(FileInfo::new(target, size, last.max(begun))),
+                Ok((size, last)) => {
+                    let last = last.max(begun);
+                    // These may be the parts of a writer that has resumed the stage: `delete_staged` keeps it.
+                    let resumed = found.iter_mut().take(stages).find(|stage| stage.path == target);
+                    if let Some(stage) = resumed {
+                        stage.modified = stage.modified.max(last);
+                    }
+                    found.push(FileInfo::new(target, size, last));
+                }
                 // Completed or aborted meanwhile.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),

@@ -270,6 +270,12 @@ async fn lists() {
         assert_eq!(names["repositories"].as_array().unwrap().len(), 200);
     };
     bench.count("catalog of 200 repositories", 1, 2, list).await;
+
+    let exists = async { assert!(bench.registry.exists().await.unwrap()) };
+    bench.count("whether there is a registry", 1, 1, exists).await;
+    let bench = Bench::new().await;
+    let absent = async { assert!(!bench.registry.exists().await.unwrap()) };
+    bench.count("whether there is a registry, in an empty bucket", 1, 1, absent).await;
 }
 
 /// With a checksum on each upload, S3 needs its algorithm when the upload begins, and the checksums of all

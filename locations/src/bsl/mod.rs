@@ -24,7 +24,7 @@ pub use self::{
     provider::Provider,
     resource::{BackupStorageLocation, LocationMetadata, LocationSpec, ObjectStorage, SecretKeyRef},
 };
-use crate::config::Config;
+use crate::{config::Config, document::expect_credentials};
 
 impl Config {
     /// Makes a configuration from a location and its credentials.
@@ -57,12 +57,17 @@ impl Config {
     /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes: an
     /// unsupported provider, missing settings, unknown keys of `spec.config`, wrong values and invalid
     /// credentials. Each names its place, such as `spec.config.s3Url` or line 3 of the credentials file, and
-    /// none holds a secret. Values that only the driver can judge are checked when it is opened.
+    /// none holds a secret. Values that only the driver can judge are checked when it is opened. If the
+    /// credentials are a Kubernetes Secret or still base64, that is the only mistake, with
+    /// [`WrongDocument`](crate::WrongDocument) as its cause.
     pub fn from_backup_location(
         location: &BackupStorageLocation,
         credentials: &LocationCredentials,
     ) -> Result<Self> {
         let provider = location.provider()?;
+        if let Some(contents) = &credentials.contents {
+            expect_credentials(contents.expose(), &location.credential_secret()?.key)?;
+        }
         let mut settings = Settings::new(location);
         settings.shared(provider, credentials);
         match provider {

@@ -8,10 +8,13 @@ use super::{
     provider::GROUP,
     resource::{BackupStorageLocation, LocationMetadata, LocationSpec, ObjectStorage, SecretKeyRef},
 };
-use crate::config::{
-    mistakes::Mistakes,
-    source::shown,
-    yaml::{self, Entry, Node, Value},
+use crate::{
+    config::{
+        mistakes::Mistakes,
+        source::shown,
+        yaml::{self, Entry, Node, Value},
+    },
+    document::{expect_location, expect_no_credentials},
 };
 
 const KIND: &str = "BackupStorageLocation";
@@ -24,11 +27,14 @@ impl BackupStorageLocation {
     /// # Errors
     /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes
     /// with their lines. Mistakes are text that is neither YAML nor JSON, another `kind`, such as a list of
-    /// locations, several documents, and fields of another type.
+    /// locations, several documents, and fields of another type. If the text is a Secret, credentials or a
+    /// configuration, the cause is [`WrongDocument`](crate::WrongDocument).
     /// [`Config::from_backup_location`](crate::config::Config::from_backup_location) checks whether the
     /// settings make sense.
     pub fn from_text(text: &str) -> Result<Self> {
+        expect_no_credentials(text)?;
         let document = yaml::parse(text.trim_start_matches('\u{feff}'))?;
+        expect_location(&document.root)?;
         let mut found = Found { mistakes: document.mistakes };
         let location = found.location(document.root);
         found.mistakes.finish()?;

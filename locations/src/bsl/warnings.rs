@@ -3,7 +3,10 @@
 use plugin_registry_core::go_bool;
 
 use super::{provider::Provider, resource::BackupStorageLocation};
-use crate::config::cleartext::{CLEARTEXT, is_cleartext};
+use crate::config::{
+    Warning, WarningKind,
+    cleartext::{CLEARTEXT, is_cleartext},
+};
 
 /// Where images are in every bucket.
 const IMAGES: &str = "docker/registry/v2";
@@ -11,29 +14,33 @@ const IMAGES: &str = "docker/registry/v2";
 impl BackupStorageLocation {
     /// Returns warnings for the user who set the location up. The registry still works.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        warnings.extend(self.prefix());
+        let mut warn = |kind, text: String| warnings.push(Warning::new(kind, text));
+        if let Some(text) = self.prefix() {
+            warn(WarningKind::Prefix, text);
+        }
         if self.is_read_only() {
-            warnings
-                .push("`spec.accessMode` is ReadOnly: images can be restored, but not backed up".to_owned());
+            let text = "`spec.accessMode` is ReadOnly: images can be restored, but not backed up";
+            warn(WarningKind::ReadOnly, text.to_owned());
         }
         let is_on = |key| self.spec.config.get(key).is_some_and(|text| go_bool(text) == Some(true));
         if is_on("insecureSkipTLSVerify") {
             let what = "is true: any certificate is accepted, so others can read and change what is stored";
-            warnings.push(format!("`spec.config.insecureSkipTLSVerify` {what}; use `caCert` instead"));
+            warn(
+                WarningKind::AnyCertificate,
+                format!("`spec.config.insecureSkipTLSVerify` {what}; use `caCert` instead"),
+            );
         }
         for key in ["s3Url", "storageAccountURI", "storeEndpoint"] {
             if self.spec.config.get(key).is_some_and(|url| is_cleartext(url)) {
-                warnings.push(format!("`spec.config.{key}` {CLEARTEXT}"));
+                warn(WarningKind::Cleartext, format!("`spec.config.{key}` {CLEARTEXT}"));
             }
         }
         let has_no_region = self.spec.config.get("region").is_none_or(String::is_empty);
         if matches!(self.provider(), Ok(Provider::Aws)) && is_on("s3ForcePathStyle") && has_no_region {
-            warnings.push(
-                "`spec.config.region` is not set: oadp-operator refuses `s3ForcePathStyle` without it"
-                    .to_owned(),
-            );
+            let text = "`spec.config.region` is not set: oadp-operator refuses `s3ForcePathStyle` without it";
+            warn(WarningKind::NoRegion, text.to_owned());
         }
         warnings
     }

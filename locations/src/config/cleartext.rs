@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use plugin_registry_core::{go_bool, store_url};
 
-use super::Config;
+use super::{Config, Warning, WarningKind};
 
 /// The text about http: what others on the network can then do.
 pub(crate) const CLEARTEXT: &str = "uses http to another machine: anyone on the network path can read and \
@@ -29,7 +29,7 @@ impl Config {
     /// Returns warnings for the user who set this up. The registry still works. Warnings about a location are
     /// in [`BackupStorageLocation::warnings`](crate::BackupStorageLocation::warnings).
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let value = |key: &str| self.parameters.get(key).unwrap_or_default();
         let secure = go_bool(value("secure")) != Some(false);
         let is_open = |key: &&&str| {
@@ -38,7 +38,8 @@ impl Config {
             let is_without = **key == "regionendpoint" && !has_scheme && !text.is_empty() && !secure;
             is_cleartext(text) || (is_without && is_cleartext(&format!("http://{text}")))
         };
-        ENDPOINTS.iter().filter(is_open).map(|key| format!("`{key}` {CLEARTEXT}")).collect()
+        let warning = |key: &&str| Warning::new(WarningKind::Cleartext, format!("`{key}` {CLEARTEXT}"));
+        ENDPOINTS.iter().filter(is_open).map(warning).collect()
     }
 }
 
@@ -86,7 +87,9 @@ mod tests {
             &[("S3_REGIONENDPOINT", "minio:9000"), ("S3_SECURE", "false")],
         ] {
             let found = of(pairs);
-            assert!(found[0].starts_with("`regionendpoint` uses http to another machine"), "{found:?}");
+            let text = found[0].to_string();
+            assert!(text.starts_with("`regionendpoint` uses http to another machine"), "{found:?}");
+            assert_eq!(found[0].kind, WarningKind::Cleartext);
         }
         for pairs in [
             &[("S3_REGIONENDPOINT", "minio:9000")][..],
@@ -94,7 +97,7 @@ mod tests {
             &[("S3_REGIONENDPOINT", "https://minio:9000"), ("S3_SECURE", "false")],
             &[("S3_SECURE", "false")],
         ] {
-            assert_eq!(of(pairs), [""; 0], "{pairs:?}");
+            assert_eq!(of(pairs), [], "{pairs:?}");
         }
         assert_eq!(of(&[("S3_STSENDPOINT", "http://sts")]).len(), 1);
     }

@@ -20,6 +20,7 @@ mod raw;
 mod read;
 pub(crate) mod source;
 mod walk;
+mod warning;
 pub(crate) mod yaml;
 
 use std::{fmt, sync::Arc};
@@ -34,7 +35,9 @@ pub use self::{
     pairs::EnvPairs,
     purge::PurgeSettings,
     source::{Ignored, Source},
+    warning::{Warning, WarningKind},
 };
+use crate::document::expect_configuration;
 
 /// The settings of distribution (version 0.1) that concern an embedded registry.
 ///
@@ -109,9 +112,10 @@ impl Config {
     /// # Errors
     /// Fails with [`InvalidConfig`](plugin_registry_core::ErrorKind::InvalidConfig) and lists the mistakes with
     /// their lines: invalid YAML, unknown keys, wrong values, no driver or more than one. The driver's
-    /// parameters are checked when the driver is opened.
+    /// parameters are checked when the driver is opened. An object of Kubernetes, such as a
+    /// BackupStorageLocation, is one mistake, with [`WrongDocument`](crate::WrongDocument) as its cause.
     pub fn from_yaml(text: &str) -> Result<Self> {
-        Self::read(walk::walk(yaml::parse(text)?))
+        Self::read(Self::found(text)?)
     }
 
     /// Reads variables alone: pairs of a name and a value, which may be a secret.
@@ -156,7 +160,7 @@ impl Config {
         K: AsRef<str>,
         V: Into<Secret>,
     {
-        Self::with_env(walk::walk(yaml::parse(text)?), pairs)
+        Self::with_env(Self::found(text)?, pairs)
     }
 
     /// Lays variables over the settings that this was read from, and reads the result.
@@ -172,6 +176,12 @@ impl Config {
         V: Into<Secret>,
     {
         Self::with_env(self.raw.clone().into(), pairs)
+    }
+
+    fn found(text: &str) -> Result<Found> {
+        let document = yaml::parse(text)?;
+        expect_configuration(&document.root)?;
+        Ok(walk::walk(document))
     }
 
     fn with_env<K, V>(mut found: Found, pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self>

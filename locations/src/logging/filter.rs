@@ -83,8 +83,9 @@ where
         *event.metadata().level() <= self.level_in(context.event_span(event))
     }
 
+    /// At least the level of the spans of registries, which have to be made for whatever is heard in them.
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.max_level())
+        Some(self.max_level().max(LevelFilter::INFO))
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

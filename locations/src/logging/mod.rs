@@ -49,8 +49,8 @@
 //! # Cost
 //!
 //! Tracing drops events that are more verbose than any subscriber wants at the cost of one comparison. That
-//! stays so: the filter asks for the most verbose of the host's level and those of the instances. For events up
-//! to that verbosity, tracing asks each time, in the whole process. That costs a call into the subscriber and a
+//! stays so: the filter asks for the most verbose of the host's level and those of the instances, and at least
+//! for `info`, the level of a registry's spans. For events up to that verbosity, tracing asks each time, in the whole process. That costs a call into the subscriber and a
 //! walk over the spans around the event, up to the first that has an instance. So one instance at `debug` makes
 //! all `debug` events of the process cost that much, until its level changes or it is removed. With no level
 //! above `info`, they cost only the comparison.

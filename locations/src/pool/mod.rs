@@ -124,8 +124,7 @@ impl RegistryPool {
     /// Dropping the future is safe: if other callers wait for the same open, one of them starts it again.
     ///
     /// # Errors
-    /// Fails with the errors of the driver's `open`, with the location's name. The cause is the
-    /// [source](std::error::Error::source).
+    /// Fails with the errors of the driver's `open`, after the location's name.
     pub async fn get_or_open(&self, location: &Location) -> Result<PooledRegistry> {
         let inner = &self.inner;
         let key = location.key(&inner.key);
@@ -235,11 +234,11 @@ impl Inner {
         // Boxed, since many of these futures exist at once.
         let purged = timeout(self.purge_timeout, Box::pin(purge)).await.unwrap_or_else(|_| {
             let message = format!("the purge did not finish within {} s", self.purge_timeout.as_secs());
-            Err(Error::new(ErrorKind::Timeout).with_message(message).into())
-        });
-        if let Err(error) = &purged {
+            let error = Error::new(ErrorKind::Timeout).with_message(message);
+            // Any other failure is reported by the registry.
             tracing::warn!(location = &*location, %error, "uploads could not be purged");
-        }
+            Err(error.into())
+        });
         Some(LocationPurge { location, purged })
     }
 
@@ -254,7 +253,7 @@ impl Inner {
         let instance = transport(&config.driver);
         // Before the span is made, which asks for the settings only once.
         let log = self.logs.insert(instance.clone(), config.log.clone());
-        let span = tracing::error_span!("open", location = &*key.location, instance = &*instance);
+        let span = tracing::info_span!("open", location = &*key.location, instance = &*instance);
         let opened = async {
             let driver = self.drivers.open_driver(&config.storage()).await?;
             let builder = config.builder(driver).identity(key.location.clone(), instance.clone());
@@ -344,11 +343,7 @@ impl Drop for Inner {
 }
 
 fn failed(location: &Location, cause: &Arc<Error>) -> Error {
-    let message = format!("location `{location}` cannot be opened");
-    Error::new(cause.kind())
-        .with_message(message)
-        .with_retryable(cause.is_retryable())
-        .with_source(cause.clone())
+    Error::clone(cause).with_context(format!("location `{location}` cannot be opened"))
 }
 
 impl std::fmt::Debug for Inner {

@@ -1,8 +1,6 @@
 //! Explains failed steps in words, with what to check.
 
-use std::{error::Error as _, fmt::Write as _};
-
-use plugin_registry_core::{Error, ErrorKind, Permissions};
+use plugin_registry_core::{ErrorKind, Permissions};
 
 use super::report::ProbeVerb;
 
@@ -93,21 +91,6 @@ pub(super) fn hint(store: &Permissions, verb: ProbeVerb, kind: ErrorKind) -> Str
     }
 }
 
-/// An error with its causes, each once.
-pub(super) fn error_chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(this) = cause {
-        let words = this.to_string();
-        if !text.contains(&words) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {words}");
-        }
-        cause = this.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use plugin_registry_core::StorageDriver;
@@ -187,14 +170,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        let io = || std::io::Error::other("disk on fire");
-        let error = Error::new(ErrorKind::Other).with_driver("filesystem").with_source(io());
-        assert_eq!(error_chain(&error), "filesystem driver: failed: disk on fire");
-        let error = error.with_message("disk on fire");
-        assert_eq!(error_chain(&error), "filesystem driver: failed: disk on fire");
     }
 }

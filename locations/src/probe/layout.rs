@@ -8,7 +8,6 @@ use plugin_registry_core::{EntryKind, Error, RepositoryName, Result, StorageDriv
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use uuid::Uuid;
 
-use super::hints::error_chain;
 use plugin_registry::layout;
 
 /// How many names of one directory are read at most.
@@ -27,9 +26,11 @@ const VELERO: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins
 /// The listings cover the first names of a directory and the first repositories. What the findings name
 /// exists; what they do not name may also exist.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LayoutFindings {
-    /// Whether anything is below `docker/registry/v2`.
+    /// Whether there is a registry: blobs or repositories below `docker/registry/v2`, if only an unfinished upload.
+    /// It is the answer of [`Registry::exists`](plugin_registry::Registry::exists).
     pub exists: bool,
     /// The directories of blobs, named after their algorithms.
     pub algorithms: Vec<String>,
@@ -156,7 +157,7 @@ impl LayoutFindings {
 
     async fn read_registry(&mut self, driver: &dyn StorageDriver, page: &Page) {
         let root = layout::root();
-        self.exists = !page.names.is_empty();
+        self.exists = page.has("blobs") || page.has("repositories");
         for (name, _) in &page.names {
             match name.as_str() {
                 "blobs" | "repositories" => {}
@@ -293,7 +294,7 @@ impl LayoutFindings {
             );
         }
         if !self.failures.is_empty() {
-            let first = self.failures.first().map(error_chain).unwrap_or_default();
+            let first = self.failures.first().map(ToString::to_string).unwrap_or_default();
             warnings.push(format!("not all of the layout could be read: {first}"));
         }
         warnings
@@ -304,6 +305,9 @@ impl fmt::Display for LayoutFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.has_more_repositories { " or more" } else { "" };
         match (self.repositories, self.has_blobs()) {
+            (0, false) if !self.exists && self.failures.is_empty() => {
+                write!(f, "layout: no registry yet at {}", layout::ROOT.trim_start_matches('/'))?;
+            }
             (0, false) => write!(f, "layout: no repositories and no blobs found")?,
             (0, true) => write!(f, "layout: blobs ({}), and no repositories", self.algorithms.join(", "))?,
             (1, true) => write!(f, "layout: 1 repository; blobs ({})", self.algorithms.join(", "))?,
@@ -367,6 +371,6 @@ fn as_errors<S: Serializer>(errors: &[Error], serializer: S) -> Result<S::Ok, S:
         error: String,
     }
     serializer.collect_seq(
-        errors.iter().map(|error| View { kind: error.kind().as_str(), error: error_chain(error) }),
+        errors.iter().map(|error| View { kind: error.kind().as_str(), error: error.to_string() }),
     )
 }

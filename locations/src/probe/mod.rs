@@ -71,7 +71,7 @@ use plugin_registry_core::StorageDriver;
 /// # }
 /// ```
 #[tracing::instrument(
-    level = "error", skip_all,
+    level = "info", skip_all,
     fields(location = registry.location(), instance = registry.instance())
 )]
 pub async fn probe(registry: &Registry) -> ProbeReport {

@@ -6,15 +6,15 @@ use plugin_registry_core::{Capabilities, Error, ErrorKind, Permissions, StorageP
 use serde::{Serialize, Serializer};
 
 use super::{
-    hints::{error_chain, headline, hint, needed},
+    hints::{headline, hint, needed},
     layout::LayoutFindings,
 };
 
 /// What [`probe`](super::probe()) found out.
 ///
-/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say. A step is an object
-/// with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed` with `kind`,
-/// `error` and `hint`). [`Display`](fmt::Display) writes lines for people; the last one has no line end.
+/// Serializes to an object with what its fields and [`is_usable`](Self::is_usable) say, with names in camelCase.
+/// A step is an object with `verb` and `outcome` (`passed` with `seconds`, `skipped` with `reason`, or `failed`
+/// with `kind`, `error` and `hint`). [`Display`](fmt::Display) writes lines for people; the last one has no line end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProbeReport {
@@ -150,6 +150,7 @@ impl fmt::Display for ProbeReport {
 impl Serialize for ProbeReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
         struct View<'a> {
             driver: &'a str,
             usable: bool,
@@ -216,7 +217,7 @@ impl Serialize for ProbeStep {
             ProbeOutcome::Failed(error) => View::Failed {
                 verb,
                 kind: error.kind().as_str(),
-                error: error_chain(error),
+                error: error.to_string(),
                 hint: self.hint(),
             },
         };
@@ -266,7 +267,7 @@ impl fmt::Display for ProbeOutcome {
         match self {
             Self::Passed(time) => write!(f, "passed ({} ms)", time.as_millis()),
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
-            Self::Failed(error) => write!(f, "{}: {}", headline(error.kind()), error_chain(error)),
+            Self::Failed(error) => write!(f, "{}: {error}", headline(error.kind())),
         }
     }
 }

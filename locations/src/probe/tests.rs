@@ -483,7 +483,7 @@ fn a_report_as_json() {
                 "exists": false,
                 "algorithms": [],
                 "repositories": 0,
-                "has_more_repositories": false,
+                "hasMoreRepositories": false,
                 "sampled": [],
                 "traces": [{"kind": "own_objects", "path": path}],
                 "beside": [],
@@ -491,7 +491,7 @@ fn a_report_as_json() {
                 "failures": [{"kind": "timed out", "error": "timed out"}],
             },
             "warnings": null,
-            "left_over": path,
+            "leftOver": path,
         })
     );
 }

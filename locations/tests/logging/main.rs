@@ -1,11 +1,16 @@
 //! Logs of several registries in one process, each at its own level. Every subscriber here is scoped.
 
-#![allow(clippy::unwrap_used, reason = "a test: a failed check is a panic of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a failed check is a panic of it")]
 
 mod attribution;
+mod copies;
+mod events;
 mod levels;
 mod lines;
+mod operations;
 mod real;
+mod spoken;
+mod storage;
 
 use std::{
     io::{self, Write},
@@ -79,7 +84,7 @@ impl Host {
 
 /// The span of an operation, as the registry makes it.
 fn operation(instance: &str) -> Span {
-    tracing::error_span!("operation", location = "velero/default", instance)
+    tracing::info_span!("operation", location = "velero/default", instance)
 }
 
 /// A line without its time.

@@ -55,10 +55,7 @@ fn a_push_and_a_damaged_link() {
         })
     });
     let lines: Vec<_> = host.output.take().iter().map(|line| timeless(line)).collect();
-    let pushed = format!(
-        "instance=registry-memory-a location=velero/a repository=ns/app service=registry size={}",
-        descriptor.size
-    );
+    let pushed = "instance=registry-memory-a location=velero/a repository=ns/app service=registry";
     let (sent, rest) = lines.split_first().unwrap();
     assert!(
         sent.starts_with(&format!("level=debug msg=sending digest=\"{}\" ", descriptor.digest)),
@@ -66,7 +63,10 @@ fn a_push_and_a_damaged_link() {
     );
     let (connected, rest) = rest.split_first().unwrap();
     assert!(connected.starts_with("level=info msg=connected "), "{connected}");
-    assert!(sent.ends_with(&pushed) && connected.ends_with(&pushed), "{lines:?}");
+    assert!(sent.ends_with(pushed) && connected.ends_with(pushed), "{lines:?}");
+    let (done, rest) = rest.split_first().unwrap();
+    assert!(done.starts_with("level=debug msg=done bytes=2 "), "{done}");
+    assert!(done.ends_with("instance=registry-memory-a location=velero/a operation=blob.push repository=ns/app service=registry"), "{done}");
     assert_eq!(
         rest,
         [format!(

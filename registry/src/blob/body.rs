@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use plugin_registry_core::{Digest, Reader};
-use tracing::Span;
 
 use crate::{
     error::{RegistryError, Result},
@@ -28,23 +27,23 @@ struct Verification {
     held: Option<Bytes>,
 }
 
-/// Streams the bytes of `reader`, reading them in the span in which they were asked for.
+/// Streams the bytes of `reader`.
 ///
 /// If a digest is expected, the bytes are hashed on the way, beside the reading and the sending. The last piece
 /// is held back until the digest agrees, so that a client which counts bytes cannot take damaged content for
-/// the whole. The stream keeps the registry alive: a pool sees that it is in use, and its driver stays open.
+/// the whole.
 pub(crate) fn verified(
     reader: Reader,
     expected: Option<Expected>,
     shared: &Arc<Shared>,
 ) -> BoxStream<'static, Result<Bytes>> {
     let Some(expected) = expected else {
-        return within(reader.into_stream().map_err(RegistryError::from), shared.clone());
+        return reader.into_stream().map_err(RegistryError::from).boxed();
     };
     let known = shared.clone();
     let hasher = StreamHasher::new(Hashers::new(expected.digest.algorithm()));
     let state = Verification { stream: reader.into_stream(), hasher, expected, held: None };
-    let stream = futures::stream::try_unfold(Some(state), move |state| {
+    let stream = stream::try_unfold(Some(state), move |state| {
         let known = known.clone();
         async move {
             let Some(mut state) = state else { return Ok(None) };
@@ -61,20 +60,7 @@ pub(crate) fn verified(
             Ok(state.held.map(|last| (last, None)))
         }
     });
-    within(stream, shared.clone())
-}
-
-/// Polls the stream in the current span, since its reader has another or none. Keeps the registry alive.
-fn within<S>(stream: S, shared: Arc<Shared>) -> BoxStream<'static, S::Item>
-where
-    S: Stream + Send + 'static,
-{
-    let (span, mut stream) = (Span::current(), Box::pin(stream));
-    futures::stream::poll_fn(move |context| {
-        let _kept = &shared;
-        span.in_scope(|| stream.poll_next_unpin(context))
-    })
-    .boxed()
+    stream.boxed()
 }
 
 fn damaged(digest: &Digest, error: &plugin_registry_core::VerifyError) -> RegistryError {

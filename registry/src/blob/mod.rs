@@ -1,15 +1,17 @@
 //! The blobs of one repository.
 
 mod body;
+mod examine;
 mod presence;
 mod store;
 
-use std::fmt;
+use std::{fmt, pin::pin};
 
 use bytes::Bytes;
 use futures::{Stream, future::try_join, stream::BoxStream};
 use plugin_registry_core::{ByteRange, Descriptor, Digest, RepositoryName};
 
+pub use self::examine::BlobState;
 pub(crate) use self::{
     body::{Expected, verified},
     store::{BlobStore, StreamOutcome, write_stream},
@@ -19,6 +21,7 @@ use crate::{
     error::{RegistryError, Result},
     integrity, layout,
     link::LinkStore,
+    operation::operation,
     repository::Repository,
 };
 
@@ -138,21 +141,20 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] if it is not in this repository.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn stat(&self, digest: &Digest) -> Result<BlobInfo> {
+        let about = self.repository.about().with_digest(digest);
+        let operation = operation!("blob.stat", self.repository.shared, about);
+        operation.run(pin!(self.find(digest)), |_, _| ()).await
+    }
+
+    pub(crate) async fn find(&self, digest: &Digest) -> Result<BlobInfo> {
         match self.look(digest).await {
             Err(RegistryError::Damaged(_)) => Err(self.unknown(digest)),
             info => info,
         }
     }
 
-    /// Like [`stat`](Self::stat), but fails with [`RegistryError::Damaged`] for bytes that cannot be right.
+    /// Like [`find`](Self::find), but fails with [`RegistryError::Damaged`] for bytes that cannot be right.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<BlobInfo> {
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
         let size = self.store().look(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
@@ -165,14 +167,15 @@ impl Blobs {
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::RangeNotSatisfiable`] if the range begins beyond the
     /// end; [`RegistryError::Damaged`] for bytes that cannot be right, as in [`stat`](Self::stat).
-    #[tracing::instrument(
-        level = "error", skip(self, range),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn open(&self, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
+        let about = self.repository.about().with_digest(digest);
+        let mut operation = operation!("blob.get", self.repository.shared, about);
+        let BlobReader { info, range, stream } = operation.part(pin!(self.reader(digest, range))).await?;
+        let stream = operation.stream(self.repository.shared.clone(), range.end - range.start, stream);
+        Ok(BlobReader { info, range, stream })
+    }
+
+    pub(crate) async fn reader(&self, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         let (canonical, reader) = if digest.is_canonical() {
             let (canonical, reader) =
                 try_join(self.resolve(digest), self.store().open(digest, range)).await?;
@@ -195,7 +198,14 @@ impl Blobs {
     /// # Errors
     /// Those of [`open`](Self::open); a blob beyond the limit is a storage error of kind `TooLarge`.
     pub async fn get(&self, digest: &Digest, limit: usize) -> Result<Bytes> {
-        let reader = self.open(digest, ByteRange::full()).await?;
+        let about = self.repository.about().with_digest(digest);
+        let operation = operation!("blob.get", self.repository.shared, about);
+        let content = self.collect(digest, limit);
+        operation.run(pin!(content), |content, record| record.bytes = Some(content.len() as u64)).await
+    }
+
+    async fn collect(&self, digest: &Digest, limit: usize) -> Result<Bytes> {
+        let reader = self.reader(digest, ByteRange::full()).await?;
         if reader.info.size > limit as u64 {
             let kind = plugin_registry_core::ErrorKind::TooLarge;
             return Err(plugin_registry_core::Error::new(kind).with_path(&layout::blob_data(digest)).into());
@@ -215,14 +225,21 @@ impl Blobs {
     /// # Errors
     /// [`RegistryError::Mismatch`] if the content is not what the descriptor says, and [`RegistryError::Body`]
     /// if it fails. Nothing is stored then.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, digest = %descriptor.digest, size = descriptor.size
-        )
-    )]
     pub async fn push<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<PushOutcome>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let about = self.repository.about().with_digest(&descriptor.digest);
+        let operation = operation!("blob.push", self.repository.shared, about);
+        let pushed = self.store_or_link(descriptor, content);
+        let (outcome, _) =
+            operation.run(pin!(pushed), |(_, bytes), record| record.bytes = Some(*bytes)).await?;
+        Ok(outcome)
+    }
+
+    /// Does a push. Also returns how many bytes were stored.
+    async fn store_or_link<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<(PushOutcome, u64)>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
@@ -241,10 +258,10 @@ impl Blobs {
             && self.store().stat(&canonical).await? == size
         {
             self.link(digest, &canonical).await?;
-            return Ok(PushOutcome::Deduplicated);
+            return Ok((PushOutcome::Deduplicated, 0));
         }
-        self.store_content(digest, size, content).await?;
-        Ok(PushOutcome::Stored)
+        let info = self.store_content(digest, size, content).await?;
+        Ok((PushOutcome::Stored, info.size))
     }
 
     /// Stores and links content under `digest`, replacing whatever is stored. The new bytes are verified; the
@@ -278,18 +295,16 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] if it is not in `from`.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn mount(&self, from: &RepositoryName, digest: &Digest) -> Result<BlobInfo> {
-        self.repository.shared.require_writable()?;
-        let info = self.repository.beside(from.clone()).blobs().stat(digest).await?;
-        self.link(digest, &info.canonical).await?;
-        Ok(info)
+        let about = self.repository.about().with_digest(digest).with_from(from);
+        let operation = operation!("blob.mount", self.repository.shared, about);
+        let mounted = async {
+            self.repository.shared.require_writable()?;
+            let info = self.repository.beside(from.clone()).blobs().find(digest).await?;
+            self.link(digest, &info.canonical).await?;
+            Ok(info)
+        };
+        operation.run(pin!(mounted), |_, _| ()).await
     }
 
     /// Mounts a blob from anywhere in the location ("anonymous mount"). 2 driver calls.
@@ -299,19 +314,18 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] if the location has no such blob.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn mount_any(&self, digest: &Digest) -> Result<BlobInfo> {
-        self.repository.shared.require_writable()?;
-        let canonical = self.repository.shared.cache.canonical(digest).ok_or_else(|| self.unknown(digest))?;
-        let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
-        self.link(digest, &canonical).await?;
-        Ok(BlobInfo { digest: *digest, canonical, size })
+        let about = self.repository.about().with_digest(digest);
+        let operation = operation!("blob.mount", self.repository.shared, about);
+        let mounted = async {
+            self.repository.shared.require_writable()?;
+            let known = self.repository.shared.cache.canonical(digest);
+            let canonical = known.ok_or_else(|| self.unknown(digest))?;
+            let size = self.store().stat(&canonical).await?.ok_or_else(|| self.unknown(digest))?;
+            self.link(digest, &canonical).await?;
+            Ok(BlobInfo { digest: *digest, canonical, size })
+        };
+        operation.run(pin!(mounted), |_, _| ()).await
     }
 
     /// Returns which of these the repository lacks: no link, no bytes, or bytes of another size.
@@ -322,10 +336,14 @@ impl Blobs {
     /// # Errors
     /// Only those of the store.
     pub async fn missing(&self, wanted: &[Descriptor]) -> Result<Vec<Descriptor>> {
-        let presence = self.presence(wanted).await?;
-        let lacking =
-            wanted.iter().filter(|descriptor| presence.size(&descriptor.digest) != Some(descriptor.size));
-        Ok(lacking.cloned().collect())
+        let operation = operation!("blob.missing", self.repository.shared, self.repository.about());
+        let missing = async {
+            let presence = self.presence(wanted).await?;
+            let lacking =
+                wanted.iter().filter(|descriptor| presence.size(&descriptor.digest) != Some(descriptor.size));
+            Ok::<Vec<Descriptor>, RegistryError>(lacking.cloned().collect())
+        };
+        operation.run(pin!(missing), |missing, record| record.entries = Some(missing.len())).await
     }
 
     /// Removes a blob from this repository at once, and from no other.
@@ -334,14 +352,13 @@ impl Blobs {
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`]; [`RegistryError::DeletesOff`] if deletes are off.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn delete(&self, digest: &Digest) -> Result<()> {
+        let about = self.repository.about().with_digest(digest);
+        let operation = operation!("blob.delete", self.repository.shared, about);
+        operation.run(pin!(self.unlink(digest)), |_, _| ()).await
+    }
+
+    async fn unlink(&self, digest: &Digest) -> Result<()> {
         self.repository.shared.require_delete()?;
         let canonical = self.resolve(digest).await?.ok_or_else(|| self.unknown(digest))?;
         let mut links = vec![layout::layer_link(&self.repository.name, &canonical)];

@@ -76,7 +76,16 @@ impl<'a> BlobStore<'a> {
     /// Reads stored bytes to their end, and returns their size if they hash to `digest`. If they do not,
     /// returns an inner error; if there are none, `None`.
     pub(crate) async fn verify(&self, digest: &Digest) -> Result<Option<Result<u64, VerifyError>>> {
-        let reader = match self.shared.driver.reader(&layout::blob_data(digest), ByteRange::full()).await {
+        self.verify_as(digest, digest).await
+    }
+
+    /// Like [`verify`](Self::verify) for bytes that are stored under `canonical` and named `digest`.
+    pub(crate) async fn verify_as(
+        &self,
+        canonical: &Digest,
+        digest: &Digest,
+    ) -> Result<Option<Result<u64, VerifyError>>> {
+        let reader = match self.shared.driver.reader(&layout::blob_data(canonical), ByteRange::full()).await {
             Ok(reader) => reader,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -102,7 +111,7 @@ impl<'a> BlobStore<'a> {
             Ok(content) => content,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) if error.kind() == ErrorKind::TooLarge && limit >= MAX_MANIFEST_SIZE => {
-                return Err(RegistryError::Damaged(format!("{digest} has more than {limit} bytes")));
+                return Err(RegistryError::damaged(format!("{digest} has more than {limit} bytes")));
             }
             Err(error) => return Err(error.into()),
         };

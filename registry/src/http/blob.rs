@@ -1,6 +1,6 @@
 //! end-2, end-10: blobs.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, pin::pin};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,6 +14,7 @@ use crate::{
     blob::{BlobInfo, BlobStore, verified},
     error::RegistryError,
     layout,
+    operation::operation,
     registry::Registry,
     repository::Repository,
 };
@@ -29,42 +30,70 @@ pub(super) async fn get(
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
     let digest = parse(digest)?;
+    let about = repository.about().with_digest(&digest);
+    let mut operation = if is_head(request.method()) {
+        operation!("blob.stat", registry.shared, about)
+    } else {
+        operation!("blob.get", registry.shared, about)
+    };
+    let answer = operation.part(pin!(answer(registry, repository, digest, request))).await?;
+    match answer {
+        Answer::Found(response) => Ok(response.map(|body| body.ending(operation, &registry.shared))),
+        Answer::OutOfRange(info) => {
+            let error = RegistryError::RangeNotSatisfiable;
+            operation.fail(&error);
+            let mut response = super::error::error_response(&error.into(), "");
+            set(&mut response, header::CONTENT_RANGE, format_args!("bytes */{}", info.size));
+            Ok(response)
+        }
+    }
+}
+
+/// The answer to GET or HEAD.
+enum Answer {
+    Found(ApiResponse),
+    /// 416 says how long the blob is.
+    OutOfRange(BlobInfo),
+}
+
+async fn answer(
+    registry: &Registry,
+    repository: &Repository,
+    digest: Digest,
+    request: &ApiRequest,
+) -> Result<Answer> {
     let is_head = is_head(request.method());
     let is_plain = !request.headers().contains_key(header::RANGE)
         && !request.headers().contains_key(header::IF_NONE_MATCH)
         && !registry.shared.options.redirect;
     if !is_head && is_plain {
         // Link and bytes in one round trip.
-        let reader = repository.blobs().open(&digest, ByteRange::full()).await?;
+        let reader = repository.blobs().reader(&digest, ByteRange::full()).await?;
         let (info, stream) = (*reader.info(), reader.into_stream());
-        return Ok(whole(&info, Body::stream(stream, info.size)));
+        return Ok(Answer::Found(whole(&info, Body::stream(stream, info.size))));
     }
     // On HEAD, a damaged blob counts as missing, so that the client brings it again. On GET, the client learns
     // why it cannot have the bytes.
     let blobs = repository.blobs();
-    let info = if is_head { blobs.stat(&digest).await? } else { blobs.look(&digest).await? };
+    let info = if is_head { blobs.find(&digest).await? } else { blobs.look(&digest).await? };
     if request.matches_etag(&digest.to_string()) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
         describe(&mut response, &info);
-        return Ok(response);
+        return Ok(Answer::Found(response));
     }
     if let Some(response) = redirect(registry, &info, request).await? {
-        return Ok(response);
+        return Ok(Answer::Found(response));
     }
     if is_head {
-        return Ok(whole(&info, Body::empty()));
+        return Ok(Answer::Found(whole(&info, Body::empty())));
     }
     match range::requested(current_range(request, &digest).as_deref(), info.size) {
         Ok(None) => {
-            let reader = repository.blobs().open(&digest, ByteRange::full()).await?;
-            Ok(whole(&info, Body::stream(reader.into_stream(), info.size)))
+            let reader = blobs.reader(&digest, ByteRange::full()).await?;
+            Ok(Answer::Found(whole(&info, Body::stream(reader.into_stream(), info.size))))
         }
-        Ok(Some(ranges)) => partial(registry, &info, ranges).await,
-        Err(error) => {
-            let mut response = super::error::error_response(&error.into(), "");
-            set(&mut response, header::CONTENT_RANGE, format_args!("bytes */{}", info.size));
-            Ok(response)
-        }
+        Ok(Some(ranges)) => Ok(Answer::Found(partial(registry, &info, ranges).await?)),
+        Err(_) => Ok(Answer::OutOfRange(info)),
     }
 }
 
@@ -172,7 +201,7 @@ async fn read(
     let range = ByteRange::new(range.start, range.end - range.start);
     let reader = BlobStore::new(&registry.shared).open(&canonical, range).await?;
     let reader =
-        reader.ok_or_else(|| RegistryError::Damaged(format!("the bytes of {canonical} vanished")))??;
+        reader.ok_or_else(|| RegistryError::damaged(format!("the bytes of {canonical} vanished")))??;
     Ok(verified(reader, None, &registry.shared))
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use http_body::{Frame, SizeHint};
 
-use crate::error::RegistryError;
+use crate::{error::RegistryError, operation::Operation, shared::Shared};
 
 /// The body of a response. Its length is always known; a stream that cannot deliver it ends with an error.
 pub struct Body(Kind);
@@ -42,6 +43,19 @@ impl Body {
 
     pub(super) fn stream(stream: BoxStream<'static, Result<Bytes, RegistryError>>, length: u64) -> Self {
         Self(Kind::Stream { stream, remaining: length })
+    }
+
+    /// Ends an operation with this body: at once, or with the last piece that is read from the store.
+    pub(super) fn ending(self, mut operation: Operation, shared: &Arc<Shared>) -> Self {
+        match self.0 {
+            Kind::Stream { stream, remaining } => {
+                Self::stream(operation.stream(shared.clone(), remaining, stream), remaining)
+            }
+            full @ Kind::Full(_) => {
+                operation.end(|_| ());
+                Self(full)
+            }
+        }
     }
 }
 

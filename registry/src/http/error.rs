@@ -6,7 +6,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{ApiResponse, Body, set};
-use crate::error::{ErrorCode, RegistryError};
+use crate::{
+    error::{ErrorCode, RegistryError},
+    operation::Failure,
+};
 
 /// The result of a handler.
 pub(super) type Result<T, E = RequestError> = std::result::Result<T, E>;
@@ -48,6 +51,12 @@ impl RequestError {
     }
 }
 
+impl Failure for RequestError {
+    fn is_fault(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_fault())
+    }
+}
+
 impl<E: Into<RegistryError>> From<E> for RequestError {
     fn from(error: E) -> Self {
         Self::Registry(error.into())
@@ -63,11 +72,8 @@ const MAX_MESSAGE: usize = 1024;
 /// Answers with an error. A 405 lists the `allowed` methods. The list may be empty.
 pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse {
     let (status, code) = error.code();
-    if let (true, RequestError::Registry(error)) = (status.is_server_error(), error) {
-        tracing::error!(?error, "request failed");
-    } else {
-        tracing::debug!(%error, %status, "request refused");
-    }
+    // A failure of the store was reported by the operation that met it.
+    tracing::debug!(%error, %status, "request refused");
     let entries: Vec<Value> = match error {
         RequestError::Registry(RegistryError::ReferencesUnknown(digests)) => {
             let named = digests.iter().take(MAX_NAMED);
@@ -79,6 +85,8 @@ pub(super) fn error_response(error: &RequestError, allowed: &str) -> ApiResponse
         RequestError::Registry(RegistryError::Storage(error)) => {
             vec![entry(code, &format!("the store failed: {}", error.kind()), None)]
         }
+        // So are those of its own body, which the host's layers around the service may have made.
+        RequestError::Registry(RegistryError::Body(_)) => vec![entry(code, "the body ended early", None)],
         error => vec![entry(code, &error.to_string(), None)],
     };
     let mut response = respond(status, &entries);

@@ -79,7 +79,7 @@ where
         let registry = self.registry.clone();
         let (request, body) = ApiRequest::split(request);
         let (location, instance) = (registry.shared.location(), registry.shared.instance());
-        let span = tracing::error_span!("request", location, instance, method = %request.method());
+        let span = tracing::info_span!("request", location, instance, method = %request.method());
         async move { Ok(answer(&registry, &request, body).await) }.instrument(span).boxed()
     }
 }
@@ -169,7 +169,7 @@ fn json(value: &impl serde::Serialize) -> Result<ApiResponse> {
 
 fn json_as(value: &impl serde::Serialize, content_type: &'static str) -> Result<ApiResponse> {
     let mut text = serde_json::to_vec(value)
-        .map_err(|error| crate::RegistryError::Damaged(format!("an answer cannot be written: {error}")))?;
+        .map_err(|error| crate::RegistryError::damaged(format!("an answer cannot be written: {error}")))?;
     text.push(b'\n');
     let mut response = Response::new(Body::full(text.into()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,5 +1,7 @@
 //! end-4, end-5, end-6, end-11, end-13, end-14: uploads.
 
+use std::pin::pin;
+
 use http::{StatusCode, header};
 use plugin_registry_core::{Algorithm, Digest, DigestError, ErrorKind, NameError, Operation};
 
@@ -12,9 +14,10 @@ use super::{
 };
 use crate::{
     error::RegistryError,
+    operation::operation,
     registry::Registry,
     repository::Repository,
-    upload::{UploadId, UploadSession, UploadState},
+    upload::{FinishRequest, UploadId, UploadSession, UploadState},
 };
 
 /// POST: a mount, a whole blob at once, or a new session.
@@ -38,7 +41,7 @@ pub(super) async fn start(
         registry.shared.require_writable()?;
         let digest = parse(&digest)?;
         let length = request.content_length()?;
-        let session = repository.uploads().start_with(digest.algorithm())?;
+        let session = repository.uploads().begin(digest.algorithm())?;
         session.finish(Some(0), length, &digest, body).await?;
         return Ok(created(repository, &digest));
     }
@@ -104,10 +107,12 @@ pub(super) async fn append(
     request: &ApiRequest,
     body: Content,
 ) -> Result<ApiResponse> {
-    let (session, state) = session(registry, repository, id, request).await?;
-    require_octets(request)?;
-    let appended = match place(request, state.as_ref()) {
-        Ok((at, length)) => session.append(at, length, body).await.map_err(RequestError::from),
+    let id: UploadId = id.parse()?;
+    let mut operation = operation!("upload.append", registry.shared, repository.about().with_upload(id));
+    let (session, state) = operation.part(pin!(session(registry, repository, id, request))).await?;
+    operation.check(require_octets(request))?;
+    let appended = match operation.check(place(request, state.as_ref())) {
+        Ok((at, length)) => session.append_in(operation, at, length, body).await.map_err(RequestError::from),
         Err(error) => Err(error),
     };
     match appended {
@@ -127,9 +132,15 @@ pub(super) async fn finish(
     let digest =
         request.parameter("digest").ok_or(RegistryError::Name(NameError::Digest(DigestError::Format)))?;
     let digest = parse(&digest)?;
-    let (session, state) = session(registry, repository, id, request).await?;
-    let finished = match place(request, state.as_ref()) {
-        Ok((at, length)) => session.finish(at, length, &digest, body).await.map_err(RequestError::from),
+    let id: UploadId = id.parse()?;
+    let about = repository.about().with_upload(id).with_digest(&digest);
+    let mut operation = operation!("upload.finish", registry.shared, about);
+    let (session, state) = operation.part(pin!(session(registry, repository, id, request))).await?;
+    let finished = match operation.check(place(request, state.as_ref())) {
+        Ok((at, length)) => {
+            let request = FinishRequest { at, length, digest: &digest };
+            session.finish_in(operation, request, body).await.map_err(RequestError::from)
+        }
         Err(error) => Err(error),
     };
     match finished {
@@ -154,7 +165,7 @@ async fn refused(
             return Ok(response);
         }
         RegistryError::UploadOffset { actual, .. } => *actual,
-        RegistryError::RangeNotSatisfiable => match session.status().await {
+        RegistryError::RangeNotSatisfiable => match session.offset().await {
             Ok(offset) => offset,
             Err(_) => return Err(error),
         },
@@ -172,8 +183,15 @@ pub(super) async fn status(
     id: &str,
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
-    let (session, _) = session(registry, repository, id, request).await?;
-    let offset = session.status().await?.max(session.received_bytes());
+    let id: UploadId = id.parse()?;
+    let operation = operation!("upload.status", registry.shared, repository.about().with_upload(id));
+    let status = async {
+        let (session, _) = session(registry, repository, id, request).await?;
+        let offset = session.offset().await?.max(session.received_bytes());
+        Ok::<_, RequestError>((session, offset))
+    };
+    let (session, offset) =
+        operation.run(pin!(status), |(_, offset), record| record.offset = Some(*offset)).await?;
     Ok(progress(registry, repository, &session, offset, StatusCode::NO_CONTENT))
 }
 
@@ -185,8 +203,14 @@ pub(super) async fn cancel(
     request: &ApiRequest,
 ) -> Result<ApiResponse> {
     registry.shared.require_delete()?;
-    let (session, _) = session(registry, repository, id, request).await?;
-    session.cancel().await?;
+    let id: UploadId = id.parse()?;
+    let operation = operation!("upload.cancel", registry.shared, repository.about().with_upload(id));
+    let cancelled = async {
+        let (session, _) = session(registry, repository, id, request).await?;
+        session.discard().await?;
+        Ok::<_, RequestError>(session)
+    };
+    let session = operation.run(pin!(cancelled), |_, _| ()).await?;
     let mut response = empty(StatusCode::NO_CONTENT);
     set(&mut response, DOCKER_UPLOAD_UUID, session.id());
     Ok(response)
@@ -196,17 +220,16 @@ pub(super) async fn cancel(
 async fn session(
     registry: &Registry,
     repository: &Repository,
-    id: &str,
+    id: UploadId,
     request: &ApiRequest,
 ) -> Result<(UploadSession, Option<UploadState>)> {
-    let id: UploadId = id.parse()?;
     match request.parameter("_state") {
         Some(token) => {
             let state = UploadState::decode(&token, &registry.shared.state_key, repository.name(), id);
             let state = state.ok_or(RequestError::UploadState)?;
             Ok((repository.uploads().resume_state(&state).await?, Some(state)))
         }
-        None => Ok((repository.uploads().resume(id).await?, None)),
+        None => Ok((repository.uploads().known(id).await?, None)),
     }
 }
 

@@ -19,7 +19,7 @@ pub enum ManifestError {
     #[error("not a JSON document that can be read: {0}")]
     Json(String),
     /// Its readers would disagree on what it says, or it contradicts the content that it names.
-    #[error("{0}")]
+    #[error(transparent)]
     Flaw(#[from] Flaw),
     /// The media type is not one that a registry takes.
     #[error("the media type `{0}` is not one of an OCI or Docker image manifest, index or list")]
@@ -36,12 +36,12 @@ pub enum ManifestError {
     #[error("{0}")]
     Shape(&'static str),
     /// A descriptor's digest does not parse.
-    #[error("descriptor with digest `{digest}`: {source}")]
+    #[error("descriptor with digest `{digest}`: {error}")]
     Digest {
         /// The text in the document.
         digest: String,
         /// Why it does not parse.
-        source: DigestError,
+        error: DigestError,
     },
     /// A layer names URLs that the registry's policy does not allow.
     #[error("a layer names the URL `{0}`, which this registry does not allow")]
@@ -106,8 +106,8 @@ pub(super) fn strictly(
         return Err(ManifestError::Shape("only schema 1 has fsLayers"));
     }
     let mut unreadable = None;
-    let document = document(raw, is_index, Vec::new(), &mut |_, digest, source| {
-        unreadable.get_or_insert(ManifestError::Digest { digest, source });
+    let document = document(raw, is_index, Vec::new(), &mut |_, digest, error| {
+        unreadable.get_or_insert(ManifestError::Digest { digest, error });
     });
     unreadable.map_or(Ok((MediaType::from(media_type.as_str()), document)), Err)
 }

@@ -2,7 +2,7 @@
 
 mod references;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures::{
@@ -24,6 +24,7 @@ use crate::{
         MAX_MANIFEST_SIZE, Manifest, ManifestEntry, ManifestError, ManifestKind, flaws_of,
         summary::ManifestSummary,
     },
+    operation::{Record, operation},
     options::UrlPolicy,
     repository::Repository,
     tag::Tags,
@@ -72,17 +73,16 @@ impl Manifests {
     /// # Errors
     /// [`RegistryError::ManifestUnknown`]; [`RegistryError::Damaged`] if the stored bytes do not hash to the
     /// digest.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, %reference
-        )
-    )]
     pub async fn get(&self, reference: &Reference) -> Result<Manifest> {
+        let about = self.repository.about().with_reference(reference);
+        let operation = operation!("manifest.get", self.repository.shared, about);
+        operation.run(pin!(self.read(reference)), note).await
+    }
+
+    async fn read(&self, reference: &Reference) -> Result<Manifest> {
         let digest = match reference {
             Reference::Digest(digest) => *digest,
-            Reference::Tag(tag) => self.tags().resolve(tag).await?.ok_or_else(|| self.unknown(reference))?,
+            Reference::Tag(tag) => self.tags().current(tag).await?.ok_or_else(|| self.unknown(reference))?,
         };
         let found = match self.by_digest_within(&digest, SMALL_MANIFEST).await {
             Err(error) if error.is_too_large() => {
@@ -118,7 +118,7 @@ impl Manifests {
             (Some(canonical), Some(bytes))
                 if canonical != *digest && Digest::of(digest.algorithm(), &bytes) != *digest =>
             {
-                Err(RegistryError::Damaged(format!(
+                Err(RegistryError::damaged(format!(
                     "the alias {digest} names {canonical}, which is other content"
                 )))
             }
@@ -148,11 +148,16 @@ impl Manifests {
     /// # Errors
     /// Only those of the store.
     pub async fn exists(&self, reference: &Reference) -> Result<bool> {
-        match self.get(reference).await {
-            Ok(_) => Ok(true),
-            Err(RegistryError::ManifestUnknown { .. } | RegistryError::Damaged(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let about = self.repository.about().with_reference(reference);
+        let operation = operation!("manifest.exists", self.repository.shared, about);
+        let exists = async {
+            match self.read(reference).await {
+                Ok(_) => Ok(true),
+                Err(RegistryError::ManifestUnknown { .. } | RegistryError::Damaged(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        operation.run(pin!(exists), |exists, record| record.entries = Some(usize::from(*exists))).await
     }
 
     /// Stores a manifest under a tag or digest, and keeps its bytes exactly as they are.
@@ -196,14 +201,20 @@ impl Manifests {
     ///
     /// # Errors
     /// Those of [`put`](Self::put).
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn put_tagged(
+        &self,
+        digest: Option<&Digest>,
+        tags: &[Tag],
+        media_type: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<Manifest> {
+        let about = self.repository.about().with_tags(tags);
+        let about = digest.map_or(about, |digest| about.with_digest(digest));
+        let operation = operation!("manifest.put", self.repository.shared, about);
+        operation.run(pin!(self.store_new(digest, tags, media_type, bytes)), note).await
+    }
+
+    async fn store_new(
         &self,
         digest: Option<&Digest>,
         tags: &[Tag],
@@ -239,14 +250,19 @@ impl Manifests {
     /// # Errors
     /// Those of [`put`](Self::put); [`RegistryError::ManifestInvalid`] for schema 1, for media types other than
     /// the four, and for a flaw that [is damage](Flaw::is_damage).
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name
-        )
-    )]
     pub async fn put_stored(
+        &self,
+        digest: Option<&Digest>,
+        tags: &[Tag],
+        manifest: &Manifest,
+    ) -> Result<Vec<Flaw>> {
+        let about = self.repository.about().with_tags(tags);
+        let about = digest.map_or(about, |digest| about.with_digest(digest));
+        let operation = operation!("manifest.put", self.repository.shared, about);
+        operation.run(pin!(self.store_old(digest, tags, manifest)), |_, record| note(manifest, record)).await
+    }
+
+    async fn store_old(
         &self,
         digest: Option<&Digest>,
         tags: &[Tag],
@@ -370,7 +386,7 @@ impl Manifests {
         let all_named = async {
             stream::iter(tags.to_vec())
                 .map(|tag| async move {
-                    Ok::<_, RegistryError>(self.tags().resolve(&tag).await? == Some(*digest))
+                    Ok::<_, RegistryError>(self.tags().current(&tag).await? == Some(*digest))
                 })
                 .buffer_unordered(self.repository.shared.options.concurrency)
                 .try_fold(true, |all, one| async move { Ok(all && one) })
@@ -380,7 +396,7 @@ impl Manifests {
             match self.store().get(&manifest.digest(), MAX_MANIFEST_SIZE).await {
                 Ok(bytes) => Ok(bytes.is_some_and(|bytes| bytes == manifest.bytes())),
                 // The good bytes are in memory.
-                Err(RegistryError::Damaged(_)) => Ok(false),
+                Err(error) if error.is_damage() => Ok(false),
                 Err(error) => Err(error),
             }
         };
@@ -407,17 +423,16 @@ impl Manifests {
     ///
     /// # Errors
     /// [`RegistryError::ManifestUnknown`]; [`RegistryError::DeletesOff`] if deletes are off.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, %reference
-        )
-    )]
     pub async fn delete(&self, reference: &Reference) -> Result<()> {
+        let about = self.repository.about().with_reference(reference);
+        let operation = operation!("manifest.delete", self.repository.shared, about);
+        operation.run(pin!(self.remove(reference)), |_, _| ()).await
+    }
+
+    async fn remove(&self, reference: &Reference) -> Result<()> {
         self.repository.shared.require_delete()?;
         let digest = match reference {
-            Reference::Tag(tag) => return self.tags().delete(tag).await,
+            Reference::Tag(tag) => return self.tags().remove(tag).await,
             Reference::Digest(digest) => digest,
         };
         let canonical = self.revision(digest).await?.ok_or_else(|| self.unknown(reference))?;
@@ -445,4 +460,10 @@ impl Manifests {
         names.push(*canonical);
         Ok(names)
     }
+}
+
+/// Notes which manifest it was.
+fn note(manifest: &Manifest, record: &mut Record) {
+    record.digest = Some(manifest.digest());
+    record.bytes = Some(manifest.bytes().len() as u64);
 }

@@ -1,5 +1,7 @@
 //! The end of a session that already has bytes.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use plugin_registry_core::{ByteRange, Digest, Error, Staged, StorageDriver, WriteMode};
@@ -16,14 +18,15 @@ use crate::{
     blob::{BlobInfo, BlobStore, write_stream},
     error::{BoxError, RegistryError, Result},
     layout,
+    operation::{Operation, operation},
 };
 
 /// The content, as the request announces it.
 #[derive(Clone, Copy)]
-pub(super) struct FinishRequest<'a> {
-    pub(super) at: Option<u64>,
-    pub(super) length: Option<u64>,
-    pub(super) digest: &'a Digest,
+pub(crate) struct FinishRequest<'a> {
+    pub(crate) at: Option<u64>,
+    pub(crate) length: Option<u64>,
+    pub(crate) digest: &'a Digest,
 }
 
 /// Bytes that are at their final path.
@@ -51,13 +54,6 @@ impl UploadSession {
     /// # Errors
     /// [`RegistryError::Mismatch`], [`RegistryError::UploadOffset`], [`RegistryError::Body`],
     /// [`RegistryError::BodyLength`], [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, upload = %self.id, at, %digest
-        )
-    )]
     pub async fn finish<S, E>(
         &self,
         at: Option<u64>,
@@ -69,14 +65,38 @@ impl UploadSession {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
+        let about = self.about().with_digest(digest);
+        let operation = operation!("upload.finish", self.repository.shared, about);
+        self.finish_in(operation, FinishRequest { at, length, digest }, content).await
+    }
+
+    /// Finishes as the end of an operation.
+    pub(crate) async fn finish_in<S, E>(
+        &self,
+        operation: Operation,
+        request: FinishRequest<'_>,
+        content: S,
+    ) -> Result<BlobInfo>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let finished = self.finish_now(request, content);
+        operation.run(pin!(finished), |info, record| record.bytes = Some(info.size)).await
+    }
+
+    async fn finish_now<S, E>(&self, request: FinishRequest<'_>, content: S) -> Result<BlobInfo>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
         self.repository.shared.require_writable()?;
         let progress = self.lock().await?;
-        let request = FinishRequest { at, length, digest };
         let info = self.finish_locked(&progress, request, content).await.map_err(map_cancelled)?;
         // End it first: the next call that gets the lock has to see it.
         self.end();
         drop(progress);
-        self.repository.shared.cache.insert_alias(digest, &info.canonical);
+        self.repository.shared.cache.insert_alias(request.digest, &info.canonical);
         Ok(info)
     }
 

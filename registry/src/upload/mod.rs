@@ -10,18 +10,19 @@ pub(crate) mod slot;
 mod stage;
 pub(crate) mod token;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use plugin_registry_core::Algorithm;
 
+pub(crate) use self::{finish::FinishRequest, slot::Slot, token::UploadState};
 pub use self::{
     id::{UploadId, UploadIdError},
     purge::{PurgeReport, StaleUpload},
     session::UploadSession,
 };
-pub(crate) use self::{slot::Slot, token::UploadState};
 use crate::{
     error::{RegistryError, Result},
+    operation::operation,
     repository::Repository,
 };
 
@@ -59,6 +60,14 @@ impl Uploads {
     /// # Errors
     /// [`RegistryError::ReadOnly`] if the registry is read-only.
     pub fn start_with(&self, algorithm: Algorithm) -> Result<UploadSession> {
+        let mut operation = operation!("upload.start", self.repository.shared, self.repository.about());
+        let session = operation.check(self.begin(algorithm))?;
+        operation.end(|record| record.upload = Some(session.id()));
+        Ok(session)
+    }
+
+    /// Does a start.
+    pub(crate) fn begin(&self, algorithm: Algorithm) -> Result<UploadSession> {
         self.repository.shared.require_writable()?;
         let id = UploadId::generate();
         let slot = self.repository.shared.sessions.insert(&self.repository.name, id, Slot::fresh(algorithm));
@@ -71,11 +80,13 @@ impl Uploads {
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`] if it does not exist, or was finished or cancelled.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(location = self.repository.shared.location(), instance = self.repository.shared.instance(), repository = %self.repository.name, upload = %id)
-    )]
     pub async fn resume(&self, id: UploadId) -> Result<UploadSession> {
+        let about = self.repository.about().with_upload(id);
+        let operation = operation!("upload.resume", self.repository.shared, about);
+        operation.run(pin!(self.known(id)), |_, _| ()).await
+    }
+
+    pub(crate) async fn known(&self, id: UploadId) -> Result<UploadSession> {
         match self.find(id).await? {
             Some(session) => Ok(session),
             None => Err(RegistryError::UploadUnknown),

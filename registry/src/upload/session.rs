@@ -1,6 +1,9 @@
 //! One upload session.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, future::ready, stream};
@@ -21,6 +24,7 @@ use crate::{
     error::{BoxError, RegistryError, Result},
     hashing::Hashers,
     layout,
+    operation::{About, Operation, operation},
     repository::Repository,
 };
 
@@ -69,14 +73,17 @@ impl UploadSession {
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`] if the session has ended.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, upload = %self.id
-        )
-    )]
     pub async fn status(&self) -> Result<u64> {
+        let operation = operation!("upload.status", self.repository.shared, self.about());
+        operation.run(pin!(self.offset()), |offset, record| record.offset = Some(*offset)).await
+    }
+
+    pub(crate) fn about(&self) -> About<'_> {
+        self.repository.about().with_upload(self.id)
+    }
+
+    /// Answers [`status`](Self::status).
+    pub(crate) async fn offset(&self) -> Result<u64> {
         let _looking = self.slot.status_lock.lock().await;
         let Ok(progress) = self.slot.progress.try_lock() else {
             // A request is running. Another instance, or one before this, may have brought the session further.
@@ -110,30 +117,48 @@ impl UploadSession {
     /// [`RegistryError::UploadOffset`] if the upload stands elsewhere (it is kept as it is),
     /// [`RegistryError::Body`] if the content fails, [`RegistryError::BodyLength`] if it is not as long as
     /// announced, [`RegistryError::UploadUnknown`] if the session is cancelled meanwhile.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, upload = %self.id, at
-        )
-    )]
     pub async fn append<S, E>(&self, at: Option<u64>, length: Option<u64>, content: S) -> Result<u64>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        self.repository.shared.require_writable()?;
-        let mut progress = self.lock().await?;
-        self.append_locked(&mut progress, at, length, content).await.map_err(map_cancelled)
+        let operation = operation!("upload.append", self.repository.shared, self.about());
+        self.append_in(operation, at, length, content).await
     }
 
+    /// Appends as the end of an operation.
+    pub(crate) async fn append_in<S, E>(
+        &self,
+        operation: Operation,
+        at: Option<u64>,
+        length: Option<u64>,
+        content: S,
+    ) -> Result<u64>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<BoxError>,
+    {
+        let appended = async {
+            self.repository.shared.require_writable()?;
+            let mut progress = self.lock().await?;
+            self.append_locked(&mut progress, at, length, content).await.map_err(map_cancelled)
+        };
+        let (offset, _) = operation
+            .run(pin!(appended), |(offset, bytes), record| {
+                (record.offset, record.bytes) = (Some(*offset), Some(*bytes));
+            })
+            .await?;
+        Ok(offset)
+    }
+
+    /// Returns the new offset, and how many bytes were appended.
     async fn append_locked<S, E>(
         &self,
         progress: &mut MutexGuard<'_, Progress>,
         at: Option<u64>,
         length: Option<u64>,
         content: S,
-    ) -> Result<u64>
+    ) -> Result<(u64, u64)>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
@@ -143,7 +168,7 @@ impl UploadSession {
         let Some(first) = first_piece(&mut content).await? else {
             let offset = self.stored_offset(progress).await.map_err(map_session_gone)?;
             check_offset(at, offset)?;
-            return check_length(length, 0).map(|()| offset);
+            return check_length(length, 0).map(|()| (offset, 0));
         };
         let (mut writer, StagedState { hashers, is_ours }) =
             self.open(progress, at).await.map_err(map_session_gone)?;
@@ -169,7 +194,7 @@ impl UploadSession {
         if let Some((path, state)) = state {
             self.repository.shared.driver.put_content(&path, state, PutMode::Overwrite).await?;
         }
-        failure.map_or(Ok(offset), |failure| Err(RegistryError::Body(failure)))
+        failure.map_or(Ok((offset, counted)), |failure| Err(RegistryError::Body(failure)))
     }
 
     /// Ends the session and discards its bytes.
@@ -181,14 +206,13 @@ impl UploadSession {
     /// # Errors
     /// [`RegistryError::UploadUnknown`] if it has already ended, [`RegistryError::DeletesOff`] if deletes are
     /// off.
-    #[tracing::instrument(
-        level = "error", skip(self),
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, upload = %self.id
-        )
-    )]
     pub async fn cancel(&self) -> Result<()> {
+        let operation = operation!("upload.cancel", self.repository.shared, self.about());
+        operation.run(pin!(self.discard()), |(), _| ()).await
+    }
+
+    /// Does a cancel.
+    pub(crate) async fn discard(&self) -> Result<()> {
         self.repository.shared.require_delete()?;
         let cancel = self.slot.interrupt.cancel();
         let progress = self.slot.progress.lock().await;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures::StreamExt;
 use plugin_registry_core::{Digest, EntryKind, RepositoryName, StorageDriver, StorageDriverExt, StoragePath};
 
-use super::{FOREIGN, NoteKind, Verification, error_text::error_chain};
+use super::{Cause, FOREIGN, NoteKind, Verification};
 use crate::{
     error::{RegistryError, Result},
     layout, names,
@@ -68,7 +68,7 @@ impl Verification<'_> {
             let Level { files, directories, problem } = self.level(&directory).await?;
             if let Some(problem) = problem {
                 match directory.strip_prefix(&root).and_then(|name| name.parse().ok()) {
-                    Some(name) => self.damage(&name, directory.clone(), problem, false),
+                    Some(name) => self.damage(&name, directory.clone(), problem, Cause::Other),
                     None => self.unfinished(&directory, &problem),
                 }
             }
@@ -145,7 +145,7 @@ impl Verification<'_> {
                 Err(error) if error.is_not_found() => break,
                 Err(error) => {
                     let problem = self.pass(error.into())?;
-                    self.damage(name, directory.clone(), problem, false);
+                    self.damage(name, directory.clone(), problem, Cause::Other);
                     break;
                 }
                 Ok(entry) => entry,
@@ -182,7 +182,7 @@ impl Verification<'_> {
                 let level = self.level(&directory).await?;
                 let is_too_much = entered > MAX_DIRECTORIES;
                 if let Some(problem) = level.problem.filter(|_| !is_too_much) {
-                    self.damage(name, directory.clone(), problem, false);
+                    self.damage(name, directory.clone(), problem, Cause::Other);
                 }
                 // The entries that the walk returned are walked again.
                 (digests, foreign) = (Vec::new(), Vec::new());
@@ -191,7 +191,7 @@ impl Verification<'_> {
                     foreign.extend(names::foreign(&repository, &file));
                 }
                 if is_too_much {
-                    self.damage(name, directory.clone(), problem.clone(), false);
+                    self.damage(name, directory.clone(), problem.clone(), Cause::Other);
                 } else {
                     open.extend(level.directories.iter().filter_map(|below| directory.join(below).ok()));
                 }
@@ -206,7 +206,7 @@ impl Verification<'_> {
         if let Some((directory, problem)) = first
             && self.report.findings.len() == told
         {
-            self.damage(name, directory, problem, false);
+            self.damage(name, directory, problem, Cause::Other);
         }
         let mut others = registry.shared.driver.list_foreign(&directory);
         while let Some(other) = others.next().await {
@@ -247,8 +247,8 @@ impl Verification<'_> {
 
     /// Returns the words for an error about one path, or `Err` if it is about the store, which ends the run.
     pub(super) fn pass(&self, error: RegistryError) -> Result<String> {
-        if super::error_text::is_path_error(&error) {
-            Ok(format!("it cannot be read: {}", error_chain(&error)))
+        if super::path_error::is_path_error(&error) {
+            Ok(format!("it cannot be read: {error}"))
         } else {
             Err(error)
         }

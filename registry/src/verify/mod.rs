@@ -1,17 +1,21 @@
 //! Verifies everything that a repository names: every link, size and digest.
 
-mod error_text;
+mod image;
 mod listing;
+mod needs;
+mod path_error;
 mod report;
 
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    pin::pin,
 };
 
 use plugin_registry_core::{Descriptor, Digest, RepositoryName, StorageDriverExt, StoragePath, Tag};
 
-pub use self::report::{Finding, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope};
+use self::needs::{Cause, Needs};
+pub use self::report::{Finding, ImageName, Note, NoteKind, VerifyEvent, VerifyReport, VerifyScope};
 use crate::{
     blob::BlobStore,
     error::{RegistryError, Result},
@@ -19,6 +23,7 @@ use crate::{
     layout,
     link::LinkStore,
     manifest::{MAX_MANIFEST_SIZE, Manifest, flaws_of, links_of},
+    operation::{About, Record, operation},
     options::ReferencePolicy,
     registry::Registry,
 };
@@ -41,30 +46,53 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`](crate::RegistryError::RepositoryUnknown) for a repository that
-    /// holds nothing, and those of a store that fails before anything was looked at.
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(location = self.shared.location(), instance = self.shared.instance())
-    )]
+    /// holds nothing, [`RegistryError::ManifestUnknown`](crate::RegistryError::ManifestUnknown) for an image that
+    /// its repository does not have, and those of a store that fails before anything was looked at.
     pub async fn verify(
         &self,
         scope: VerifyScope,
         mut observer: impl FnMut(VerifyEvent<'_>) + Send,
     ) -> Result<VerifyReport> {
+        let about = match &scope {
+            VerifyScope::Image(image) => {
+                About::repository(&image.repository).with_reference(&image.reference)
+            }
+            VerifyScope::Repository(name) => About::repository(name),
+            VerifyScope::All => About::default(),
+        };
+        let operation = operation!("verify", self.shared, about);
+        let report = self.read_all(&scope, &mut observer);
+        let note = |report: &VerifyReport, record: &mut Record| {
+            record.bytes = Some(report.bytes);
+            record.entries = Some(report.findings.len());
+        };
+        operation.run(pin!(report), note).await
+    }
+
+    async fn read_all(
+        &self,
+        scope: &VerifyScope,
+        observer: &mut (dyn FnMut(VerifyEvent<'_>) + Send),
+    ) -> Result<VerifyReport> {
         let mut verification = Verification {
             registry: self,
             report: VerifyReport::default(),
             checked: HashMap::new(),
-            observer: &mut observer,
+            causes: Vec::new(),
+            observer,
         };
         let run = match scope {
-            VerifyScope::Repository(name) => verification.repository(&name).await,
+            VerifyScope::Image(image) => verification.image(image).await,
+            VerifyScope::Repository(name) => verification.repository(name).await,
             VerifyScope::All => verification.all().await,
         };
         match run {
             Ok(()) => {}
             Err(error) if verification.report.repositories == 0 => return Err(error),
-            Err(error) => verification.report.unfinished = Some(error_text::error_chain(&error)),
+            Err(error) => {
+                tracing::error!(?error, "the store failed: the verification is not finished");
+                verification.report.unfinished = Some(error.to_string());
+            }
         }
         Ok(verification.report)
     }
@@ -75,6 +103,8 @@ struct Verification<'a> {
     report: VerifyReport,
     /// Content that was read, by canonical digest.
     checked: HashMap<Digest, Stored>,
+    /// The findings, by their position, whose image is not known yet.
+    causes: Vec<(usize, Cause)>,
     observer: &'a mut (dyn FnMut(VerifyEvent<'_>) + Send),
 }
 
@@ -107,12 +137,14 @@ struct Linked {
     is_partial: bool,
     /// Which index has which child.
     children: Vec<(Digest, Descriptor)>,
+    /// Which images need what is damaged.
+    needs: Needs,
 }
 
 impl Verification<'_> {
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
         // A repository that holds nothing at all is an error here; an empty one is not.
-        let tags = self.registry.repository(name.clone()).tags().list(None, usize::MAX).await;
+        let tags = self.registry.repository(name.clone()).tags().page(None, usize::MAX).await;
         let (tags, unlisted) = match tags {
             Ok(page) => (page.entries, None),
             Err(error @ RegistryError::RepositoryUnknown(_)) => {
@@ -130,7 +162,7 @@ impl Verification<'_> {
         // The walk may have reported the same.
         let is_told = self.report.findings.iter().skip(told).any(|finding| finding.path == path);
         if let Some(problem) = unlisted.filter(|_| !is_told) {
-            self.damage(name, path, problem, false);
+            self.damage(name, path, problem, Cause::Other);
         }
         for digest in revisions.digests {
             self.revision(name, digest, &mut linked).await?;
@@ -148,13 +180,16 @@ impl Verification<'_> {
         for digest in canonical {
             self.manifest(name, &digest, &mut linked).await?;
         }
-        for (index, child) in std::mem::take(&mut linked.children) {
-            self.child(name, &index, &child, &linked);
+        let children = std::mem::take(&mut linked.children);
+        for (index, child) in &children {
+            self.child(name, index, child, &linked);
         }
         for tag in &tags {
-            self.tag(name, tag, &linked).await?;
+            self.tag(name, tag, &mut linked).await?;
         }
         self.dangling(name, &linked);
+        linked.children = children;
+        self.attribute(name, &linked);
         Ok(())
     }
 
@@ -164,7 +199,8 @@ impl Verification<'_> {
 
     async fn revision(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::revision_link(name, &digest);
-        let Some(canonical) = self.follow(name, &path, &digest, linked).await? else { return Ok(()) };
+        let cause = Cause::Manifest(digest);
+        let Some(canonical) = self.follow(name, &path, &digest, cause, linked).await? else { return Ok(()) };
         linked.revisions.insert(digest, canonical);
         if canonical == digest {
             return Ok(());
@@ -173,7 +209,7 @@ impl Verification<'_> {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let problem = format!("the alias of {canonical} has no revision to stand for");
-                self.damage(name, path, problem, false);
+                self.damage(name, path, problem, Cause::Manifest(digest));
             }
             // It is reported as a revision.
             Err(error) => drop(self.pass(error)?),
@@ -183,7 +219,8 @@ impl Verification<'_> {
 
     async fn layer(&mut self, name: &RepositoryName, digest: Digest, linked: &mut Linked) -> Result<()> {
         let path = layout::layer_link(name, &digest);
-        let Some(canonical) = self.follow(name, &path, &digest, linked).await? else { return Ok(()) };
+        let cause = Cause::Layer(digest);
+        let Some(canonical) = self.follow(name, &path, &digest, cause, linked).await? else { return Ok(()) };
         // An alias that a delete by the sha256 digest leaves does not count (ADR 0013).
         if canonical == digest || linked.layers.contains_key(&canonical) {
             linked.layers.insert(digest, canonical);
@@ -200,6 +237,7 @@ impl Verification<'_> {
         name: &RepositoryName,
         path: &StoragePath,
         digest: &Digest,
+        cause: Cause,
         linked: &mut Linked,
     ) -> Result<Option<Digest>> {
         let found = match self.follow_quietly(path, digest).await {
@@ -216,18 +254,14 @@ impl Verification<'_> {
         match found {
             Ok((target, is_damaged)) => {
                 if is_damaged {
-                    self.damage(
-                        name,
-                        path.clone(),
-                        "the link is empty, or names other content".to_owned(),
-                        true,
-                    );
+                    let problem = "the link is empty, or names other content".to_owned();
+                    self.damage(name, path.clone(), problem, cause);
                 }
                 Ok(target)
             }
             Err(error) => {
                 let problem = self.pass(error)?;
-                self.damage(name, path.clone(), problem, false);
+                self.damage(name, path.clone(), problem, Cause::Other);
                 linked.is_partial = true;
                 Ok(None)
             }
@@ -251,14 +285,15 @@ impl Verification<'_> {
                 Stored::Sound(size)
             }
             Ok(Some(Err(error))) => {
-                self.damage(name, layout::blob_data(digest), error.to_string(), true);
+                self.damage(name, layout::blob_data(digest), error.to_string(), Cause::Content(*digest));
                 Stored::Damaged
             }
             // The manifests show whether anything needs it.
             Ok(None) => Stored::Absent,
             Err(error) => {
+                let cause = Cause::of_content(&error, *digest);
                 let problem = self.pass(error)?;
-                self.damage(name, layout::blob_data(digest), problem, false);
+                self.damage(name, layout::blob_data(digest), problem, cause);
                 Stored::Damaged
             }
         };
@@ -267,21 +302,36 @@ impl Verification<'_> {
     }
 
     async fn manifest(&mut self, name: &RepositoryName, digest: &Digest, linked: &mut Linked) -> Result<()> {
+        if let Some(manifest) = self.read_manifest(name, digest, linked).await? {
+            self.check_manifest(name, &manifest, linked);
+        }
+        Ok(())
+    }
+
+    /// Returns a manifest, unless its bytes are missing or damaged, which is reported.
+    async fn read_manifest(
+        &mut self,
+        name: &RepositoryName,
+        digest: &Digest,
+        linked: &mut Linked,
+    ) -> Result<Option<Manifest>> {
         let path = layout::blob_data(digest);
+        let cause = Cause::Manifest(*digest);
         let bytes = match BlobStore::new(&self.registry.shared).get(digest, MAX_MANIFEST_SIZE).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
-                self.damage(name, path, "the manifest's bytes are missing".to_owned(), false);
-                return Ok(());
+                self.damage(name, path, "the manifest's bytes are missing".to_owned(), cause);
+                return Ok(None);
             }
             Err(RegistryError::Damaged(problem)) => {
-                self.damage(name, path, problem, true);
-                return Ok(());
+                self.damage(name, path, problem, cause);
+                return Ok(None);
             }
             Err(error) => {
+                let cause = if error.is_damage() { cause } else { Cause::Other };
                 let problem = self.pass(error)?;
-                self.damage(name, path, problem, false);
-                return Ok(());
+                self.damage(name, path, problem, cause);
+                return Ok(None);
             }
         };
         let size = bytes.len() as u64;
@@ -289,16 +339,20 @@ impl Verification<'_> {
         self.report.bytes += size;
         (self.observer)(VerifyEvent::Content { digest: *digest, size });
         linked.sizes.insert(*digest, size);
-        let manifest = Manifest::from_stored(*digest, bytes);
-        for flaw in flaws_of(&manifest) {
-            self.flaw(name, digest, &flaw);
+        Ok(Some(Manifest::from_stored(*digest, bytes)))
+    }
+
+    /// Looks for everything that a manifest names, once the links and their content are known.
+    fn check_manifest(&mut self, name: &RepositoryName, manifest: &Manifest, linked: &mut Linked) {
+        let digest = manifest.digest();
+        for flaw in flaws_of(manifest) {
+            self.flaw(name, &digest, &flaw);
         }
-        let links = links_of(&manifest);
+        let links = links_of(manifest);
         for blob in &links.blobs {
-            self.blob(name, digest, blob, links.is_sized, linked);
+            self.blob(name, &digest, blob, links.is_sized, linked);
         }
-        linked.children.extend(links.manifests.into_iter().map(|child| (*digest, child)));
-        Ok(())
+        linked.children.extend(links.manifests.into_iter().map(|child| (digest, child)));
     }
 
     /// Looks for a blob that a manifest needs.
@@ -314,12 +368,16 @@ impl Verification<'_> {
         let stored = canonical.and_then(|canonical| Some((canonical, *self.checked.get(&canonical)?)));
         let actual = match stored {
             // Damaged content was reported with its own path.
-            Some((_, Stored::Damaged)) => return,
+            Some((canonical, Stored::Damaged)) => {
+                linked.needs.add(canonical, *manifest);
+                return;
+            }
             Some((canonical, Stored::Absent | Stored::Missed)) => {
                 linked.missed.insert(canonical);
+                linked.needs.add(canonical, *manifest);
                 if self.checked.insert(canonical, Stored::Missed) == Some(Stored::Absent) {
                     let path = layout::blob_data(&canonical);
-                    self.damage(name, path, "the bytes are missing".to_owned(), false);
+                    self.damage(name, path, "the bytes are missing".to_owned(), Cause::Content(canonical));
                 }
                 return;
             }
@@ -332,7 +390,9 @@ impl Verification<'_> {
             Verdict::Absent => {
                 let problem =
                     format!("manifest {manifest} needs {}, which is not in the repository", blob.digest);
-                self.damage(name, layout::layer_link(name, &blob.digest), problem, false);
+                linked.needs.add(blob.digest, *manifest);
+                let cause = Cause::Layer(blob.digest);
+                self.damage(name, layout::layer_link(name, &blob.digest), problem, cause);
             }
             // Sizes that are not named were reported with the manifest.
             Verdict::Flawed(flaw) if is_sized && flaw.is_damage() => self.flaw(name, manifest, &flaw),
@@ -345,7 +405,8 @@ impl Verification<'_> {
             if self.registry.shared.options.references == ReferencePolicy::Complete && !linked.is_partial {
                 let problem =
                     format!("index {index} needs manifest {}, which is not in the repository", child.digest);
-                self.damage(name, layout::revision_link(name, &child.digest), problem, false);
+                let cause = Cause::Manifest(*index);
+                self.damage(name, layout::revision_link(name, &child.digest), problem, cause);
             }
             return;
         };
@@ -360,23 +421,33 @@ impl Verification<'_> {
     fn flaw(&mut self, name: &RepositoryName, manifest: &Digest, flaw: &Flaw) {
         let path = layout::revision_link(name, manifest);
         if flaw.is_damage() {
-            self.damage(name, path, flaw.to_string(), false);
+            self.damage(name, path, flaw.to_string(), Cause::Other);
         } else {
             self.note(name, path, NoteKind::Flaw, flaw.to_string());
         }
     }
 
-    async fn tag(&mut self, name: &RepositoryName, tag: &Tag, linked: &Linked) -> Result<()> {
+    async fn tag(&mut self, name: &RepositoryName, tag: &Tag, linked: &mut Linked) -> Result<()> {
         let path = layout::tag_current(name, tag);
-        let problem = match LinkStore::new(&self.registry.shared.driver).read(&path).await {
-            Ok(None) => "the tag's link is missing or damaged".to_owned(),
-            Ok(Some(digest)) if !linked.revisions.contains_key(&digest) && !linked.is_partial => {
-                format!("the tag names {digest}, which is not in the repository")
-            }
-            Ok(Some(_)) => return Ok(()),
-            Err(error) => self.pass(error)?,
+        let cause = Cause::Tag(tag.clone());
+        let (problem, cause) = match LinkStore::new(&self.registry.shared.driver).read(&path).await {
+            Ok(None) => ("the tag's link is missing or damaged".to_owned(), cause),
+            Ok(Some(digest)) => match linked.revisions.get(&digest) {
+                Some(canonical) => {
+                    linked.needs.tag(*canonical, tag);
+                    return Ok(());
+                }
+                None => {
+                    linked.needs.tag(digest, tag);
+                    if linked.is_partial {
+                        return Ok(());
+                    }
+                    (format!("the tag names {digest}, which is not in the repository"), cause)
+                }
+            },
+            Err(error) => (self.pass(error)?, Cause::Other),
         };
-        self.damage(name, path, problem, false);
+        self.damage(name, path, problem, cause);
         Ok(())
     }
 
@@ -398,15 +469,12 @@ impl Verification<'_> {
         self.note(name, layout::layers(name, first.algorithm()), NoteKind::DanglingLinks, text);
     }
 
-    fn damage(
-        &mut self,
-        repository: &RepositoryName,
-        path: StoragePath,
-        problem: String,
-        blocks_repair: bool,
-    ) {
-        let finding = Finding { repository: repository.clone(), path, problem, blocks_repair };
+    fn damage(&mut self, repository: &RepositoryName, path: StoragePath, problem: String, cause: Cause) {
+        let finding = Finding { repository: repository.clone(), path, problem, image: None };
         (self.observer)(VerifyEvent::Damage(&finding));
+        if cause != Cause::Other {
+            self.causes.push((self.report.findings.len(), cause));
+        }
         self.report.findings.push(finding);
     }
 

@@ -2,16 +2,46 @@
 
 use std::fmt;
 
-use plugin_registry_core::{Digest, RepositoryName, StoragePath};
+use plugin_registry_core::{Digest, Reference, RepositoryName, StoragePath};
 
 /// What [`Registry::verify`](crate::Registry::verify) looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyScope {
+    /// One image: its manifest or index, and everything that this names.
+    Image(ImageName),
     /// One repository.
     Repository(RepositoryName),
     /// All of them.
     All,
+}
+
+/// An image of a repository, by a tag or a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ImageName {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag or digest.
+    pub reference: Reference,
+}
+
+impl ImageName {
+    /// Names an image.
+    #[must_use]
+    pub fn new(repository: RepositoryName, reference: impl Into<Reference>) -> Self {
+        Self { repository, reference: reference.into() }
+    }
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = match &self.reference {
+            Reference::Tag(_) => ':',
+            Reference::Digest(_) => '@',
+        };
+        write!(f, "{}{separator}{}", self.repository, self.reference)
+    }
 }
 
 /// An event of a verification.
@@ -43,9 +73,12 @@ pub struct Finding {
     pub path: StoragePath,
     /// The problem.
     pub problem: String,
-    /// Whether `path` is a file with wrong bytes, which has to be removed before a copy brings the right ones.
-    /// If not, there is nothing to remove: copying the image again is enough, if anything helps.
-    pub blocks_repair: bool,
+    /// An image that needs what is damaged, by a tag if it has one. A copy of this image from a good source, with
+    /// repair, mends the finding, and nothing has to be removed before.
+    ///
+    /// `None` if a copy does not mend it: no image needs it, it cannot be read, or the manifest itself is wrong.
+    /// Always `None` in a [`VerifyEvent`], since the image is known at the end of its repository.
+    pub image: Option<ImageName>,
 }
 
 impl fmt::Display for Finding {

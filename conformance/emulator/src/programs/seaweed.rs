@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write,
     net::TcpListener,
     ops::Deref,
-    path::Path,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -21,6 +23,8 @@ use super::{
 
 /// How often other ports are tried if another process took one in between.
 const TRIES: usize = 10;
+/// Seconds that its shell may take. It may wait for ever for a master that has just begun to answer.
+const SHELL_TIME: &str = "30";
 /// Entries of a directory in one answer.
 const PAGE: usize = 1000;
 /// The bit of a mode, as Go defines it, that marks a directory.
@@ -32,6 +36,9 @@ pub struct SeaweedFs {
     process: Process,
     account: Account,
     filer: String,
+    /// The program, and the servers that its shell asks.
+    program: PathBuf,
+    servers: [String; 2],
 }
 
 impl Deref for SeaweedFs {
@@ -92,6 +99,8 @@ impl SeaweedFs {
         ];
         let account = Account::new(format!("127.0.0.1:{}", ports[2]), bucket);
         let filer = format!("127.0.0.1:{}", ports[4]);
+        let server = |name, at: usize| format!("-{name}=127.0.0.1:{}.{}", ports[at], ports[at + 1]);
+        let servers = [server("master", 6), server("filer", 4)];
         let environment = [
             ("AWS_ACCESS_KEY_ID", account.access_key()),
             ("AWS_SECRET_ACCESS_KEY", account.secret_key()),
@@ -125,13 +134,47 @@ impl SeaweedFs {
                 && is(&account.address, "GET", "/healthz", 200);
             is_ready.then_some(())
         })?;
-        Ok(Self { process, account, filer })
+        Ok(Self { process, account, filer, program: program.to_owned(), servers })
     }
 
     /// The number of its process.
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Runs commands in its own shell, one a line, as an administrator would. Returns what it printed.
+    ///
+    /// The S3 server learns of new users and keys a moment later.
+    ///
+    /// # Panics
+    /// If the shell fails or does not answer.
+    pub fn shell(&self, commands: &str) -> String {
+        let mut said = String::new();
+        for _ in 0..TRIES {
+            let place = tempfile::tempdir().unwrap();
+            let mut shell = Command::new("timeout")
+                .arg(SHELL_TIME)
+                .arg(&self.program)
+                .arg("shell")
+                .args(&self.servers)
+                .current_dir(place.path())
+                .env("HOME", place.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            shell.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+            let output = shell.wait_with_output().unwrap();
+            said = [output.stdout, output.stderr]
+                .map(|text| String::from_utf8_lossy(&text).into_owned())
+                .concat();
+            if output.status.success() {
+                return said;
+            }
+        }
+        panic!("the shell of SeaweedFS does not answer: {said}");
     }
 
     /// The log so far.

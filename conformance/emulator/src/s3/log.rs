@@ -1,7 +1,7 @@
 //! The server's record of its requests.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Log {
     /// Counts how often requests were forgotten, so that an old request does not end in a new one's entry.
     age: u64,
     requests: Vec<Request>,
+    /// Those of them that run.
+    open: BTreeSet<usize>,
     running: usize,
     peak: usize,
 }
@@ -59,6 +61,14 @@ pub(super) struct Ticket {
     at: usize,
 }
 
+/// What earlier looks have counted: the requests before `next` have ended, and `about` of them count.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    age: u64,
+    next: usize,
+    about: usize,
+}
+
 impl Ticket {
     /// Tells the requests of one age apart.
     pub(super) fn number(self) -> usize {
@@ -68,7 +78,14 @@ impl Ticket {
 
 impl Log {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), age: 0, requests: Vec::new(), running: 0, peak: 0 }
+        Self {
+            start: Instant::now(),
+            age: 0,
+            requests: Vec::new(),
+            open: BTreeSet::new(),
+            running: 0,
+            peak: 0,
+        }
     }
 
     pub(super) fn begin(&mut self, target: &Target, query: &str, mut headers: HeaderMap) -> Ticket {
@@ -88,7 +105,9 @@ impl Log {
         });
         self.running += 1;
         self.peak = self.peak.max(self.running);
-        Ticket { age: self.age, at: self.requests.len() - 1 }
+        let at = self.requests.len() - 1;
+        self.open.insert(at);
+        Ticket { age: self.age, at }
     }
 
     pub(super) fn change(&mut self, ticket: Ticket, change: impl FnOnce(&mut Request)) {
@@ -101,6 +120,9 @@ impl Log {
         self.running -= 1;
         let now = self.start.elapsed();
         self.change(ticket, |request| request.ended = Some(now));
+        if ticket.age == self.age {
+            self.open.remove(&ticket.at);
+        }
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
@@ -120,19 +142,27 @@ impl Log {
     }
 
     /// The number of requests about keys with this part, and those of them that run. A request that ran at `since`
-    /// and whose keys are not known yet may be one.
-    pub(super) fn activity(&self, part: &str, since: Duration) -> (usize, Vec<&'static str>) {
-        let mut running = Vec::new();
-        let mut count = 0;
-        for request in &self.requests {
-            let is_about = request.key.contains(part);
-            count += usize::from(is_about);
-            let may_be = request.key.is_empty() && request.began < since;
-            if request.ended.is_none() && (is_about || may_be) {
-                running.push(request.operation);
-            }
+    /// and whose keys are not known yet may be one. `looked` is kept from look to look: a log of thousands of
+    /// requests is read once.
+    pub(super) fn activity(
+        &self,
+        part: &str,
+        since: Duration,
+        looked: &mut Looked,
+    ) -> (usize, Vec<&'static str>) {
+        if looked.age != self.age {
+            *looked = Looked { age: self.age, ..Looked::default() };
         }
-        (count, running)
+        let is_about = |request: &&Request| request.key.contains(part);
+        // Until a request has ended its keys may become known.
+        let ended = self.open.first().copied().unwrap_or(self.requests.len());
+        looked.about += self.requests[looked.next..ended].iter().filter(is_about).count();
+        looked.next = ended;
+        let count = looked.about + self.requests[ended..].iter().filter(is_about).count();
+        let open = self.open.iter().map(|&at| &self.requests[at]);
+        let may_be = |request: &&Request| request.key.is_empty() && request.began < since;
+        let running = open.filter(|request| is_about(request) || may_be(request));
+        (count, running.map(|request| request.operation).collect())
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -146,6 +176,7 @@ impl Log {
     pub(super) fn forget(&mut self) {
         self.age += 1;
         self.requests.clear();
+        self.open.clear();
         self.peak = self.running;
     }
 }

@@ -23,7 +23,7 @@ use super::{
     connection::accept,
     fault::Fault,
     front::Front,
-    log::Request,
+    log::{Looked, Request},
     options::{Builder, Quirks},
     service::Service,
     shared::Shared,
@@ -146,13 +146,13 @@ impl Server {
         let (shared, address, part) = (Arc::clone(&self.shared), self.address, part.to_owned());
         async move {
             let since = shared.log.lock().unwrap().now();
-            let (mut before, mut looks) = (None, 0);
+            let (mut before, mut looks, mut looked) = (None, 0, Looked::default());
             while looks < 10 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 let is_answered = answered(address).await.is_ok();
                 let (now, (count, running)) = {
                     let log = shared.log.lock().unwrap();
-                    (log.now(), log.activity(&part, since))
+                    (log.now(), log.activity(&part, since, &mut looked))
                 };
                 assert!(now < since + Duration::from_secs(30), "still running: {running:?}");
                 let is_calm = is_answered && running.is_empty() && before == Some(count);

@@ -31,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<LayoutEntry, IndexError> {
     }
     let digest = digest.ok_or_else(|| wrong("an image has no `digest`"))?;
     let size = size.ok_or_else(|| wrong("an image has no `size`"))?;
-    let digest = digest.parse().map_err(|source| IndexError::Digest { digest, source })?;
+    let digest = digest.parse().map_err(|error| IndexError::Digest { digest, error })?;
     let descriptor = Descriptor::new(MediaType::from(media_type.as_str()), digest, size);
     Ok(LayoutEntry { name, full_name, descriptor })
 }

@@ -63,8 +63,8 @@ pub(super) enum IndexError {
     Full,
     #[error("the entry of an image whose name changes is longer than {} KiB", MAX_CHANGED >> 10)]
     LongEntry,
-    #[error("digest `{}`: {source}", plugin_registry_core::shown(digest))]
-    Digest { digest: String, source: plugin_registry_core::DigestError },
+    #[error("digest `{}`: {error}", plugin_registry_core::shown(digest))]
+    Digest { digest: String, error: plugin_registry_core::DigestError },
 }
 
 /// Returns the version in `oci-layout`.

@@ -97,7 +97,8 @@ impl AzureClient {
 fn of_copy(error: Error, condition: Condition<'_>) -> Error {
     let is_source = condition == Condition::Any || has_code(&error, "SourceConditionNotMet");
     if is_condition(&error) && is_source {
-        return Error::new(ErrorKind::Conflict).with_source(error);
+        let message = "the source of a copy was replaced";
+        return Error::new(ErrorKind::Conflict).with_message(message).with_source(error);
     }
     error
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use azure_core::{Error as SdkError, error::ErrorKind as SdkErrorKind, http::RawResponse};
 use plugin_registry_core::{Error, ErrorKind, shown, shown_line};
-use plugin_registry_drivers_objects::connections::{ResponseTooLarge, Stalled};
+use plugin_registry_drivers_objects::connections::{ResponseTooLarge, Stalled, hint as connection_hint};
 
 /// Kinds by the code of the answer.
 const CODES: &[(&str, ErrorKind)] = &[
@@ -94,7 +94,8 @@ struct Code(String);
 
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the store's code is {}", shown(&self.0))
+        // The message begins with it, so it is not said twice.
+        f.write_str(&shown(&self.0))
     }
 }
 
@@ -102,7 +103,8 @@ impl StdError for Code {}
 
 /// Whether this is the answer of a store that named this code.
 pub(crate) fn has_code(error: &Error, code: &str) -> bool {
-    cause::<Code>(error).is_some_and(|found| found.0 == code)
+    let found = error.get_ref().and_then(|cause| cause.downcast_ref::<Code>());
+    found.is_some_and(|found| found.0 == code)
 }
 
 /// Whether the error means that a condition of the request does not hold.
@@ -241,7 +243,12 @@ pub(crate) fn of_sdk(error: &SdkError) -> Error {
             Error::new(ErrorKind::Unavailable).with_message(causes(error)).with_retryable(false)
         }
         SdkErrorKind::Connection | SdkErrorKind::Io | SdkErrorKind::DataConversion => {
-            Error::new(ErrorKind::Unavailable).with_message(causes(error))
+            let said = causes(error);
+            let said = match connection_hint(error) {
+                Some(hint) => format!("{said} ({hint})"),
+                None => said,
+            };
+            Error::new(ErrorKind::Unavailable).with_message(said)
         }
         _ => Error::new(ErrorKind::Other).with_message(causes(error)),
     }

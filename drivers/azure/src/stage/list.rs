@@ -23,8 +23,10 @@ pub(crate) fn list_staged<'a>(store: &'a Store, path: &'a StoragePath) -> BoxStr
         }
         let found = stream::iter(keys).map(move |key| async move {
             let Some(target) = store.keys.staged_path(&key) else { return Ok(None) };
-            let blob = look(store, &key).await?;
-            Ok(blob.map(|blob| FileInfo::new(target, blob.staged.unwrap_or(blob.size), blob.modified)))
+            let Some(blob) = look(store, &key).await? else { return Ok(None) };
+            // As young as the blocks that may have come for it: `delete_staged` keeps it as long.
+            let modified = blob.modified.max(store.client.new_blocks(&key).await?);
+            Ok(Some(FileInfo::new(target, blob.staged.unwrap_or(blob.size), modified)))
         });
         Ok::<_, Error>(found.buffered(LOOKS).try_filter_map(futures::future::ok))
     })

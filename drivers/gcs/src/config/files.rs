@@ -30,7 +30,7 @@ impl GcsConfig {
                     // A value that does not look like a path may be a secret in the wrong place.
                     let shown = path.to_str().and_then(shown_path);
                     let file = shown.map_or("the file".to_owned(), |path| format!("`{path}`"));
-                    wrong(format!("`keyfile`: {file} cannot be read")).with_source(error)
+                    wrong(format!("`keyfile`: {file} cannot be read: {error}")).with_source(error)
                 })?;
                 ("keyfile", read)
             }

@@ -2,6 +2,7 @@
 
 mod body;
 mod connect;
+mod hint;
 mod insecure;
 mod limits;
 mod progress;
@@ -10,6 +11,7 @@ mod tls;
 
 pub use self::{
     body::ResponseBody,
+    hint::hint,
     limits::{Limits, ResponseTooLarge, Stalled},
     requests::SendError,
     tls::{HttpClient, Trust, certificates},

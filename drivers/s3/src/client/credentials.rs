@@ -10,7 +10,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::{default_provider::credentials::DefaultCredentialsChain, provider_config::ProviderConfig};
+use aws_config::{
+    default_provider::credentials::DefaultCredentialsChain, imds::client::error::ImdsError,
+    provider_config::ProviderConfig,
+};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, Result as Found, error::CredentialsError, future},
@@ -212,11 +215,26 @@ impl CredentialsCache {
 impl Source {
     async fn ask(&self) -> Found {
         match self {
-            Self::Chain(chain) => chain.provide_credentials().await,
+            Self::Chain(chain) => chain.provide_credentials().await.map_err(nothing_found),
             Self::Profile(profile) => profile.keys().await,
             Self::Fixed(_) | Self::Host(_) => Err(CredentialsError::unhandled("unreachable")),
         }
     }
+}
+
+/// The chain asks the cloud last, so its error names a service of the cloud and hides that there is nothing
+/// else either. Other errors, such as a profile that cannot be read, say what is wrong.
+fn nothing_found(error: CredentialsError) -> CredentialsError {
+    let is_last = matches!(error, CredentialsError::CredentialsNotLoaded(_))
+        || crate::error::caused_by::<ImdsError>(&error);
+    if !is_last {
+        return error;
+    }
+    let what = "no credentials are set, and none are in the environment, in the files of this user or in the \
+                cloud's metadata service";
+    let last = std::error::Error::source(&error).map(crate::error::causes);
+    let last = last.map(|last| format!(" (the last answer: {last})")).unwrap_or_default();
+    CredentialsError::not_loaded(CredentialsFailure::refusal(format!("{what}{last}")))
 }
 
 impl Profile {

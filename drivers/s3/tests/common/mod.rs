@@ -64,7 +64,8 @@ pub(crate) fn quirky_store(server: &'static Server) -> Store {
     let mut sizes = Sizes::small().with_many_files(100);
     (sizes.large_stream, sizes.append_chunk) = (1 << 20, 200_000);
     (sizes.read_size, sizes.write_size) = (500_000, 100_000);
-    own_store(server, unsaid(server).with_chunk_size(1 << 20)).with_sizes(sizes)
+    sizes.part = 300_000;
+    own_store(server, unsaid(server).with_chunk_size(256 << 10)).with_sizes(sizes)
 }
 
 /// Settings for SeaweedFS; why not, where it is not installed.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::WarningKind;
 
 /// As `kubectl get -o yaml` writes it.
 const YAML: &str = r#"apiVersion: velero.io/v1
@@ -126,7 +127,7 @@ fn as_velero_writes_it() {
         ]
     );
     let [warning] = &location.warnings()[..] else { panic!("{:?}", location.warnings()) };
-    assert!(warning.starts_with("`spec.config.s3Url` uses http to another machine"), "{warning}");
+    assert!(warning.to_string().starts_with("`spec.config.s3Url` uses http to another machine"), "{warning}");
 }
 
 #[test]
@@ -298,6 +299,10 @@ fn names_that_lead_elsewhere() {
     );
 }
 
+fn texts(location: &BackupStorageLocation) -> Vec<String> {
+    location.warnings().iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn warnings() {
     let invalid = |what: &str, found: &str| {
@@ -324,14 +329,14 @@ fn warnings() {
         ("dock", None),
         ("velero", None),
     ] {
-        assert_eq!(gcp().with_prefix(prefix).warnings(), expected.into_iter().collect::<Vec<_>>(), "{prefix}");
+        assert_eq!(texts(&gcp().with_prefix(prefix)), expected.into_iter().collect::<Vec<_>>(), "{prefix}");
     }
     let location = aws()
         .with_access_mode("ReadOnly")
         .with_config("insecureSkipTLSVerify", "T")
         .with_config("s3ForcePathStyle", "true");
     assert_eq!(
-        location.warnings(),
+        texts(&location),
         [
             "`spec.accessMode` is ReadOnly: images can be restored, but not backed up",
             "`spec.config.insecureSkipTLSVerify` is true: any certificate is accepted, so others can read \
@@ -339,5 +344,7 @@ fn warnings() {
             "`spec.config.region` is not set: oadp-operator refuses `s3ForcePathStyle` without it",
         ]
     );
-    assert_eq!(aws().with_config("s3ForcePathStyle", "true").with_config("region", "r").warnings(), [""; 0]);
+    assert_eq!(aws().with_config("s3ForcePathStyle", "true").with_config("region", "r").warnings(), []);
+    let kinds: Vec<_> = location.warnings().iter().map(|warning| warning.kind).collect();
+    assert_eq!(kinds, [WarningKind::ReadOnly, WarningKind::AnyCertificate, WarningKind::NoRegion]);
 }

@@ -1,6 +1,4 @@
-//! Errors that say that something cannot be read.
-
-use std::{error::Error as _, fmt::Write as _};
+//! Errors about one path.
 
 use plugin_registry_core::ErrorKind;
 
@@ -21,21 +19,6 @@ pub(super) fn is_path_error(error: &RegistryError) -> bool {
         ),
         _ => false,
     }
-}
-
-/// Formats an error with its causes.
-pub(super) fn error_chain(error: &RegistryError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            // Writing to a `String` never fails.
-            let _ = write!(text, ": {words}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
