@@ -1,11 +1,9 @@
-//! The driver suite and the API suite over Azurite: with blocks of the usual size, with small ones, and with
+//! The driver suite and the API suite over Azurite: with blocks of the usual size, and with small ones below
 //! names that begin with a slash. One program, so that Azurite is started once.
 
 #![allow(clippy::unwrap_used, reason = "a test harness: a failed check is a panic of the test")]
 
 mod common;
-
-use plugin_registry_drivers_azure::LeadingSlash;
 
 plugin_registry_conformance::driver_suite! {
     name: driver_azurite,
@@ -14,12 +12,7 @@ plugin_registry_conformance::driver_suite! {
 
 plugin_registry_conformance::driver_suite! {
     name: driver_small_blocks,
-    open: common::store_of(common::with_small_blocks(common::of_azurite())),
-}
-
-plugin_registry_conformance::driver_suite! {
-    name: driver_leading_slash,
-    open: common::store_of(common::of_azurite().map(|config| config.with_leading_slash(LeadingSlash::Yes))),
+    open: common::store_of_small_blocks(),
 }
 
 plugin_registry_conformance::api_suite! {

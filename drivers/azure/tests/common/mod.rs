@@ -42,9 +42,16 @@ pub(crate) fn or_skip(test: &str) -> Option<&'static Azurite> {
     Azurite::shared().map_err(|missing| report::skip("azure", test, &missing.to_string(), "azurite")).ok()
 }
 
-/// The same with small blocks, so that files of the suites have several.
-pub(crate) fn with_small_blocks(config: Result<AzureConfig, String>) -> Result<AzureConfig, String> {
-    config.map(|config| config.with_chunk_size(1 << 20))
+/// A store of the suites with a slash before names, and with small blocks, of which its files have several.
+/// Little is written: volume proves nothing here.
+pub(crate) fn store_of_small_blocks() -> Store {
+    let mut sizes = Sizes::small().with_many_files(100);
+    (sizes.large_stream, sizes.append_chunk) = (1 << 20, 200_000);
+    (sizes.read_size, sizes.write_size) = (500_000, 100_000);
+    sizes.part = 300_000;
+    let config =
+        of_azurite().map(|config| config.with_chunk_size(256 << 10).with_leading_slash(LeadingSlash::Yes));
+    store_of(config).with_sizes(sizes)
 }
 
 /// The same in a directory that no other test has.
