@@ -10,7 +10,12 @@ use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, EntryKind, Error, ErrorKind, FileInfo, FileWriter,
     Operation, Permissions, PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
-use plugin_registry_drivers_objects::{keys::ObjectKeys, list, reorder::component_sort_key};
+use plugin_registry_drivers_objects::{
+    keys::ObjectKeys,
+    list,
+    reader::{self, Downloads},
+    reorder::component_sort_key,
+};
 use url::Url;
 
 use crate::{
@@ -19,7 +24,7 @@ use crate::{
     eras::merge,
     names,
     permissions::PERMISSIONS,
-    reader, stage,
+    stage,
     store::{Shared, Store},
     writer::AzureWriter,
 };
@@ -138,8 +143,8 @@ impl StorageDriver for AzureDriver {
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         self.first(|store| async move {
-            let blob = store.client.head(&store.keys.visible(path)?).await?;
-            Ok(reader::info(path, &blob))
+            let blob = store.client.describe(&store.keys.visible(path)?).await?;
+            Ok(blob.into_info(path))
         })
         .await
     }

@@ -45,7 +45,6 @@ mod eras;
 mod error;
 mod names;
 mod permissions;
-mod reader;
 mod stage;
 mod store;
 mod upload;

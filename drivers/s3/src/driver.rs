@@ -10,6 +10,7 @@ use plugin_registry_core::{
     ByteRange, Capabilities, DeleteReport, Entry, Error, ErrorKind, FileInfo, FileWriter, Permissions,
     PutMode, Reader, Result, Staged, StorageDriver, StoragePath, WriteMode,
 };
+use plugin_registry_drivers_objects::reader::Description;
 use url::Url;
 
 use crate::{
@@ -114,7 +115,7 @@ impl StorageDriver for S3Driver {
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         let object = self.store.client.head(&self.store.keys.visible(path)?).await?;
-        Ok(reader::info(path, &object))
+        Ok(Description::from(object).into_info(path))
     }
 
     fn list<'a>(&'a self, path: &'a StoragePath, after: Option<&'a str>) -> BoxStream<'a, Result<Entry>> {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, num::NonZero, time::SystemTime};
 
+use async_trait::async_trait;
 use azure_core::{
     http::{Etag, headers::Headers},
     time::parse_rfc7231,
@@ -11,9 +12,12 @@ use azure_storage_blob::models::{
     BlockBlobClientUploadOptions, DeleteSnapshotsOptionType, HttpRange,
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use plugin_registry_core::{Error, ErrorKind, Result};
-use plugin_registry_drivers_objects::content::Content;
+use plugin_registry_drivers_objects::{
+    content::Content,
+    reader::{Description, Download, Downloads},
+};
 
 use super::{AzureClient, upload};
 use crate::error::{of_body, of_sdk};
@@ -72,14 +76,6 @@ pub(crate) enum Condition<'a> {
     Absent,
     /// It has this ETag.
     Same(&'a str),
-}
-
-/// A blob, or a range of it, on its way.
-pub(crate) struct Download {
-    pub(crate) blob: Blob,
-    /// The bytes that come.
-    pub(crate) range: std::ops::Range<u64>,
-    pub(crate) body: BoxStream<'static, Result<Bytes>>,
 }
 
 impl Blob {
@@ -156,47 +152,6 @@ impl AzureClient {
         Ok(Blob::of_headers(answer.headers()))
     }
 
-    /// Reads a blob, or the bytes from the first to the last of a range, if it has this ETag. The SDK asks
-    /// twice for an empty one: no range of it exists.
-    ///
-    /// # Errors
-    /// `InvalidOffset` if no byte is in the range; `NotFound` if the blob is not whole.
-    pub(crate) async fn get(
-        &self,
-        key: &str,
-        range: Option<(u64, Option<u64>)>,
-        etag: Option<&str>,
-    ) -> Result<Download> {
-        let range = range.map(|(first, last)| match last {
-            Some(last) => HttpRange::new(first, (last - first).saturating_add(1)),
-            None => HttpRange::from_offset(first),
-        });
-        let options = BlobClientDownloadOptions {
-            range,
-            if_match: etag.map(Etag::from),
-            parallel: Some(NonZero::<usize>::MIN),
-            partition_size: Some(WHOLE),
-            ..Default::default()
-        };
-        let answer = self.blob(key).download(Some(options)).await.map_err(|error| of_sdk(&error))?;
-        let mut blob = Blob::of_headers(&answer.headers).visible()?;
-        let bytes = match answer.headers.get_optional_string(&"content-range".into()) {
-            Some(text) => {
-                let (range, total) = content_range(&text).ok_or_else(|| {
-                    Error::new(ErrorKind::Unavailable).with_message("a range that cannot be read")
-                })?;
-                blob.size = total;
-                range
-            }
-            None => 0..blob.size,
-        };
-        let body = answer.body.map_err(|error| {
-            let (kind, why) = of_body(&error);
-            Error::new(kind).with_message(why)
-        });
-        Ok(Download { blob, range: bytes, body: body.boxed() })
-    }
-
     /// Writes a blob in one request. Returns its ETag.
     pub(crate) async fn put(
         &self,
@@ -243,6 +198,60 @@ impl AzureClient {
             ..Default::default()
         };
         self.blob(key).delete(Some(options)).await.map(drop).map_err(|error| of_sdk(&error))
+    }
+}
+
+#[async_trait]
+impl Downloads for AzureClient {
+    /// Reads a blob, or the bytes from the first to the last of a range, if it has this ETag. The SDK asks
+    /// twice for an empty one: no range of it exists.
+    ///
+    /// # Errors
+    /// `InvalidOffset` if no byte is in the range; `NotFound` if the blob is not whole.
+    pub(crate) async fn get(
+        &self,
+        key: &str,
+        range: Option<(u64, Option<u64>)>,
+        etag: Option<&str>,
+    ) -> Result<Download> {
+        let range = range.map(|(first, last)| match last {
+            Some(last) => HttpRange::new(first, (last - first).saturating_add(1)),
+            None => HttpRange::from_offset(first),
+        });
+        let options = BlobClientDownloadOptions {
+            range,
+            if_match: etag.map(Etag::from),
+            parallel: Some(NonZero::<usize>::MIN),
+            partition_size: Some(WHOLE),
+            ..Default::default()
+        };
+        let answer = self.blob(key).download(Some(options)).await.map_err(|error| of_sdk(&error))?;
+        let mut object = Description::from(Blob::of_headers(&answer.headers).visible()?);
+        let bytes = match answer.headers.get_optional_string(&"content-range".into()) {
+            Some(text) => {
+                let (range, total) = content_range(&text).ok_or_else(|| {
+                    Error::new(ErrorKind::Unavailable).with_message("a range that cannot be read")
+                })?;
+                object.size = total;
+                range
+            }
+            None => 0..object.size,
+        };
+        let body = answer.body.map_err(|error| {
+            let (kind, why) = of_body(&error);
+            Error::new(kind).with_message(why)
+        });
+        Ok(Download { object, range: bytes, body: body.boxed() })
+    }
+
+    async fn describe(&self, key: &str) -> Result<Description> {
+        Ok(self.head(key).await?.into())
+    }
+}
+
+impl From<Blob> for Description {
+    fn from(blob: Blob) -> Self {
+        Self { size: blob.size, modified: blob.modified, etag: blob.etag }
     }
 }
 

@@ -29,7 +29,7 @@ use url::Url;
 use self::{authorization::Authorization, copy::Polls, retry::Retries, transport::Transport};
 pub(crate) use self::{
     batch::{MAX_BATCH, Removal},
-    blobs::{Blob, BlobMetadata, Condition, Download},
+    blobs::{Blob, BlobMetadata, Condition},
     blocks::BlockId,
 };
 use crate::{config::AzureConfig, error::of_sdk};

@@ -13,10 +13,11 @@ mod list;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use plugin_registry_core::{Error, ErrorKind, Result, StageId, Staged, StoragePath};
+use plugin_registry_drivers_objects::reader::{Download, Downloads};
 
 pub(crate) use self::list::{delete_staged, list_staged};
 use crate::{
-    client::{BlobMetadata, Condition, Download},
+    client::{BlobMetadata, Condition},
     error::is_condition,
     store::{Store, stage_conflict},
 };
@@ -160,8 +161,8 @@ async fn fetch(store: &Store, key: &str, etag: &str, size: u64) -> Result<Bytes>
     let mut last =
         Error::new(ErrorKind::Unavailable).with_message("a stage was repeatedly cut off in transit");
     for _ in 0..3 {
-        let Download { blob, body, .. } = store.client.get(key, None, Some(etag)).await?;
-        if blob.size != size {
+        let Download { object, body, .. } = store.client.download(key, None, Some(etag)).await?;
+        if object.size != size {
             return Err(stage_conflict());
         }
         match body.try_collect::<Vec<Bytes>>().await {
