@@ -139,7 +139,7 @@ impl Engine<'_> {
             let absent: HashSet<Digest> = blobs.iter().map(|blob| blob.digest).collect();
             for present in named.filter(|named| !absent.contains(&named.digest)) {
                 self.report.blobs_present += 1;
-                self.report.bytes_deduplicated += present.size;
+                self.report.count_present(present);
                 self.progress.on_event(CopyEvent::Present(present));
             }
             let absent: HashSet<Digest> = manifests.iter().map(|manifest| manifest.digest).collect();
@@ -325,11 +325,11 @@ impl Engine<'_> {
             }
             BlobOutcome::Present => {
                 self.report.blobs_present += 1;
-                self.report.bytes_deduplicated += descriptor.size;
+                self.report.count_present(&descriptor);
             }
             BlobOutcome::Deduplicated => {
                 self.report.blobs_deduplicated += 1;
-                self.report.bytes_deduplicated += descriptor.size;
+                self.report.count_present(&descriptor);
             }
             BlobOutcome::Skipped => {
                 // Another manifest may need it.

@@ -60,6 +60,11 @@ pub enum Skipped {
 }
 
 impl CopyReport {
+    /// Counts the bytes of a blob that is there. A manifest names the size, and may name any.
+    pub(crate) fn count_present(&mut self, blob: &Descriptor) {
+        self.bytes_deduplicated = self.bytes_deduplicated.saturating_add(blob.size);
+    }
+
     pub(crate) fn new(root: Descriptor) -> Self {
         Self {
             root,
@@ -74,5 +79,22 @@ impl CopyReport {
             skipped: Vec::new(),
             notes: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_registry_core::MediaType;
+
+    use super::*;
+
+    #[test]
+    fn named_sizes_of_any_number_are_counted() {
+        let blob = Descriptor::new(MediaType::ImageLayer, Digest::sha256(b""), u64::MAX);
+        let mut report = CopyReport::new(blob.clone());
+        for _ in 0..2 {
+            report.count_present(&blob);
+        }
+        assert_eq!(report.bytes_deduplicated, u64::MAX);
     }
 }

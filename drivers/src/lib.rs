@@ -187,7 +187,7 @@ mod tests {
     fn failures_of_an_opening_name_the_driver() {
         // No runtime is here for its work.
         let error = block_on(open(&StorageConfig::new("filesystem"))).unwrap_err();
-        assert_eq!(error.to_string(), "filesystem driver: failed: no tokio runtime");
+        assert!(error.to_string().starts_with("filesystem driver: failed: no tokio runtime: "), "{error}");
     }
 
     #[cfg(feature = "s3")]

@@ -184,7 +184,8 @@ async fn a_file_that_cannot_be_opened_is_an_error_that_says_why() {
     let again = RedbDriver::open(&file).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Unavailable);
     let reason = "store unavailable: already open; clone its driver to share it";
-    assert_eq!(again.to_string(), format!("redb driver: {}: {reason}", file.display()));
+    let text = format!("redb driver: {}: {reason}: ", file.display());
+    assert!(again.to_string().starts_with(&text), "{again}");
     drop(driver);
     RedbDriver::open(&file).await.unwrap();
 

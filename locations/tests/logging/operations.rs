@@ -133,6 +133,8 @@ fn blobs() {
     assert_eq!(lab.one(blobs.push(&descriptor, once(b"{}"))), of("blob.push", &[("bytes", "0")]));
     assert_eq!(lab.one(blobs.stat(&descriptor.digest)), of("blob.stat", &[]));
     assert_eq!(lab.one(blobs.get(&descriptor.digest, 10)), of("blob.get", &[("bytes", "2")]));
+    assert_eq!(lab.one(blobs.examine(&descriptor)), of("blob.examine", &[("bytes", "2")]));
+    assert_eq!(lab.one(blobs.replace(&descriptor, once(b"{}"))), of("blob.replace", &[("bytes", "2")]));
     let wanted = [descriptor.clone(), Descriptor::of(MediaType::EmptyJSON, b"absent")];
     assert_eq!(lab.one(blobs.missing(&wanted)), done("blob.missing", &[("entries", "1")]));
     let other = lab.registry.repository("other".parse().unwrap());

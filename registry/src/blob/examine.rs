@@ -1,11 +1,13 @@
 //! Blobs whose bytes are not trusted: read to the end, and replaced if they are wrong.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use futures::Stream;
 use plugin_registry_core::Descriptor;
 
 use super::{BlobInfo, Blobs, BoxError};
-use crate::{error::Result, integrity};
+use crate::{error::Result, integrity, operation::operation};
 
 /// What a repository has of a blob, once its bytes were read: [`Blobs::examine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,32 +35,35 @@ impl Blobs {
     ///
     /// # Errors
     /// Only those of the store. Bytes that the store itself calls corrupted are [`BlobState::Damaged`].
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, digest = %descriptor.digest
-        )
-    )]
     pub async fn examine(&self, descriptor: &Descriptor) -> Result<BlobState> {
+        let about = self.repository.about().with_digest(&descriptor.digest);
+        let operation = operation!("blob.examine", self.repository.shared, about);
+        let (state, _) =
+            operation.run(pin!(self.judge(descriptor)), |(_, read), record| record.bytes = *read).await?;
+        Ok(state)
+    }
+
+    /// Also returns how many bytes were read, if all were.
+    async fn judge(&self, descriptor: &Descriptor) -> Result<(BlobState, Option<u64>)> {
         let digest = &descriptor.digest;
         let linked = self.resolve(digest).await?;
         // Without a link, a digest of another algorithm leads to bytes only if this registry hashed them.
         let Some(canonical) = linked.or_else(|| self.repository.shared.cache.canonical(digest)) else {
-            return Ok(BlobState::Absent);
+            return Ok((BlobState::Absent, None));
         };
         let actual = match self.store().verify_as(&canonical, digest).await {
-            Ok(None) => return Ok(BlobState::Absent),
-            Ok(Some(Err(_))) => return Ok(BlobState::Damaged),
-            Err(error) if error.is_damage() => return Ok(BlobState::Damaged),
+            Ok(None) => return Ok((BlobState::Absent, None)),
+            Ok(Some(Err(_))) => return Ok((BlobState::Damaged, None)),
+            Err(error) if error.is_damage() => return Ok((BlobState::Damaged, None)),
             Ok(Some(Ok(actual))) => actual,
             Err(error) => return Err(error),
         };
-        Ok(match integrity::named_size(descriptor) {
+        let state = match integrity::named_size(descriptor) {
             Some(named) if named != actual => BlobState::Damaged,
             _ if linked.is_some() => BlobState::Whole,
             _ => BlobState::Unlinked,
-        })
+        };
+        Ok((state, Some(actual)))
     }
 
     /// Stores a blob and links it into this repository, whatever the location has under its digest.
@@ -71,19 +76,17 @@ impl Blobs {
     ///
     /// # Errors
     /// Those of [`push`](Self::push).
-    #[tracing::instrument(
-        level = "error", skip_all,
-        fields(
-            location = self.repository.shared.location(), instance = self.repository.shared.instance(),
-            repository = %self.repository.name, digest = %descriptor.digest, size = descriptor.size
-        )
-    )]
     pub async fn replace<S, E>(&self, descriptor: &Descriptor, content: S) -> Result<BlobInfo>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<BoxError>,
     {
-        self.repository.shared.require_writable()?;
-        self.store_content(&descriptor.digest, integrity::named_size(descriptor), content).await
+        let about = self.repository.about().with_digest(&descriptor.digest);
+        let operation = operation!("blob.replace", self.repository.shared, about);
+        let replaced = async {
+            self.repository.shared.require_writable()?;
+            self.store_content(&descriptor.digest, integrity::named_size(descriptor), content).await
+        };
+        operation.run(pin!(replaced), |info, record| record.bytes = Some(info.size)).await
     }
 }
